@@ -1,0 +1,1 @@
+"""Words everyone uses: errors, identifiers, limits, formats. No I/O, no clock."""

@@ -1,0 +1,63 @@
+"""
+Identifiers and the log position.
+
+A *position* names one command in the replicated log. A log entry holds a batch of commands, so a position joins the
+index of the entry with the place of the command in it:
+
+    position = entry index << 16 | place in the entry       (place < 65,536)
+
+Positions grow in log order, fit SQLite's 64-bit integers, and key the archive. Outside the cluster a position is
+written as a *stanza id*, `"{epoch}-{position}"`: the cluster epoch in front keeps ids unique should a cluster ever
+move to another log.
+"""
+
+from __future__ import annotations
+
+from typing import Final, NewType
+
+NodeId = NewType("NodeId", int)
+"""A server of the cluster, from 1. Never used twice."""
+
+Term = NewType("Term", int)
+"""Election term, from 1; 0 before the first election (Raft thesis section 3.3)."""
+
+LogIndex = NewType("LogIndex", int)
+"""Place of an entry in the log, from 1; 0 is the empty log."""
+
+Position = NewType("Position", int)
+"""Place of a command in the log; see the head of this module."""
+
+SessionId = NewType("SessionId", int)
+"""A bound session, unique in the cluster, never used twice."""
+
+AccountId = NewType("AccountId", int)
+"""An account, unique in the cluster, never used twice."""
+
+POSITION_PLACE_BITS: Final = 16
+POSITION_PLACE_COUNT_MAX: Final = 1 << POSITION_PLACE_BITS
+
+
+def position_of(index: LogIndex, place: int) -> Position:
+    """Join the index of an entry with the place of a command in it."""
+    assert 0 <= place < POSITION_PLACE_COUNT_MAX, place
+    return Position(index << POSITION_PLACE_BITS | place)
+
+
+def index_of(position: Position) -> LogIndex:
+    """Return the index of the entry that holds the command at `position`."""
+    return LogIndex(position >> POSITION_PLACE_BITS)
+
+
+def format_stanza_id(epoch: int, position: Position) -> str:
+    """Write a position as the stanza id that clients see (XEP-0359 section 3.1)."""
+    return f"{epoch}-{position}"
+
+
+def parse_stanza_id(text: str) -> tuple[int, Position] | None:
+    """Read a stanza id back; None if no server of this kind wrote it."""
+    epoch, dash, position = text.partition("-")
+    if not dash or not (epoch.isascii() and epoch.isdigit()):
+        return None
+    if not (position.isascii() and position.isdigit()) or len(position) > 19:
+        return None
+    return int(epoch), Position(int(position))

@@ -1,0 +1,1 @@
+"""Raft at work: peer links, the driver loop, proposals."""

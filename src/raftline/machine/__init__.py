@@ -1,0 +1,1 @@
+"""Replicated state on SQLite: apply is a pure function of the log."""

@@ -1,0 +1,1 @@
+"""Consensus core: no I/O, no clock, no chance of its own."""

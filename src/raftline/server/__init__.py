@@ -1,0 +1,1 @@
+"""Composition root: real clock, real randomness, one process per node."""

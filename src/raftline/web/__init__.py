@@ -1,0 +1,1 @@
+"""HTTP: the web client, health, metrics, administration."""

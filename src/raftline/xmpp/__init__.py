@@ -1,0 +1,1 @@
+"""XMPP, one module per XEP, no I/O."""
