@@ -1,0 +1,66 @@
+# Every target works from a fresh checkout with Python >= 3.11, Node >= 20, make and git: `run`, `test` and `check`
+# do the set-up by themselves. `make help` lists the targets.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+PYTHON ?= python3
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+INSTALLED := .venv/.installed
+WEB_CLIENT := src/raftline/web/static/converse/.copied
+LOCK := UV_CUSTOM_COMPILE_COMMAND="make lock" build/lock/bin/uv pip compile --python-version 3.11 --universal \
+	--generate-hashes --no-emit-index-url --no-emit-find-links --quiet
+PYTEST := $(BIN)/python -m pytest
+SLOW_DIRS := tests/integration tests/browser
+
+.PHONY: help setup run test test-all check fmt lock
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: $(INSTALLED) $(WEB_CLIENT) ## Install pinned dependencies into .venv and copy the web client from npm
+
+$(INSTALLED): requirements/dev.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Raftline needs Python 3.11 or newer.")'
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(PIP) install --quiet --require-hashes --only-binary :all: -r requirements/dev.txt
+	$(PIP) install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(WEB_CLIENT): package.json package-lock.json .npmrc scripts/copy_web_client.py | $(INSTALLED)
+	npm ci --silent
+	$(BIN)/python scripts/copy_web_client.py
+	@touch $@
+
+run: setup ## Start a three-node cluster on loopback and print what to open
+	$(BIN)/raftline up --open-registration --allow-plaintext
+
+test: setup ## All tests but the long ones: the cheap ones on both cores, then real processes one after another
+	$(PYTEST) -m "not long" -n 2 $(addprefix --ignore=,$(SLOW_DIRS)) tests
+	$(PYTEST) -m "not long" -p no:randomly -s $(SLOW_DIRS)
+
+test-all: setup ## All tests, the long ones too
+	$(PYTEST) -n 2 $(addprefix --ignore=,$(SLOW_DIRS)) tests
+	$(PYTEST) -p no:randomly -s $(SLOW_DIRS)
+
+check: $(INSTALLED) ## Format, lint, types, import rules, house rules
+	$(BIN)/ruff format --check
+	$(BIN)/ruff check
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+	$(PYTEST) -q tests/tidy
+
+fmt: $(INSTALLED) ## Format, and fix what can be fixed by itself
+	$(BIN)/ruff check --fix-only
+	$(BIN)/ruff format
+
+lock: $(INSTALLED) ## Pin dependencies anew from pyproject.toml and package.json
+	test -x build/lock/bin/python || $(PYTHON) -m venv build/lock
+	build/lock/bin/python -m pip install --quiet --require-hashes --only-binary :all: -r requirements/lock.txt
+	$(LOCK) --upgrade pyproject.toml -o requirements/run.txt
+	$(LOCK) --upgrade pyproject.toml --group dev --group build -c requirements/run.txt -o requirements/dev.txt
+	$(LOCK) --upgrade requirements/lock.in -o requirements/lock.txt
+	npm install --package-lock-only
