@@ -1,0 +1,295 @@
+"""
+Every replicated command: the schema of the log.
+
+A command carries all that chance and time decided before it entered the log; apply draws nothing. Commands travel as
+msgpack arrays, so a field may only ever be added at the end, with a default.
+
+Exactly once. A command of a client's session names the session, its epoch, its own stanza number and the number of
+the session's command before it; apply refuses gaps, repeats and stale epochs, so that a retry after an unknown
+outcome neither doubles nor overtakes. Any other command that must not happen twice carries a key, under which its
+outcome is kept for a day. Commands that are idempotent by nature carry neither.
+"""
+
+from __future__ import annotations
+
+import enum
+
+import msgspec
+
+from raftline.base.ids import NodeId, Position, SessionId
+
+
+class SessionOrigin(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=1):
+    """
+    Which stanza of which session caused a command.
+
+    Attributes:
+        number: Inbound stanzas of the session so far, this one included; counted from its bind.
+        previous: `number` of the session's command before this one; 0 for its first.
+    """
+
+    session_id: SessionId
+    epoch: int
+    number: int
+    previous: int
+
+
+class KeyOrigin(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=2):
+    """A key of 16 random bytes under which the outcome is kept."""
+
+    key: bytes
+
+
+class Credential(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """What a server keeps of a password (RFC 5802 section 3); the password itself is never kept."""
+
+    mechanism: str
+    """`SCRAM-SHA-1` or `SCRAM-SHA-256`."""
+    salt: bytes
+    iterations: int
+    stored_key: bytes
+    server_key: bytes
+
+
+class CreateAccount(msgspec.Struct, frozen=True, array_like=True, tag=10):
+    """Create an account. Refused with `conflict` when the name is taken."""
+
+    localpart: str
+    credentials: tuple[Credential, ...]
+
+
+class SetCredentials(msgspec.Struct, frozen=True, array_like=True, tag=11):
+    """Replace an account's credentials. Refused with `item-not-found`."""
+
+    localpart: str
+    credentials: tuple[Credential, ...]
+
+
+class DeleteAccount(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=12):
+    """Delete an account with its sessions, roster, archive; its contacts see it unsubscribe. Its id is not reused."""
+
+    localpart: str
+
+
+class StartNode(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=20):
+    """A node begins a new life: sessions of its earlier incarnations end."""
+
+    node_id: NodeId
+    incarnation: int
+
+
+class BuryNode(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=21):
+    """The node is gone: sessions of this incarnation, or earlier ones, end."""
+
+    node_id: NodeId
+    incarnation: int
+
+
+class BindSession(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=30):
+    """
+    Bind a resource (RFC 6120 section 7). A session that holds the same resource ends with `conflict`.
+
+    Outcome: `Done(Bound)`; refused with `item-not-found` when the account is gone, `resource-constraint` when it has
+    too many sessions.
+    """
+
+    localpart: str
+    resource: str
+    node_id: NodeId
+    incarnation: int
+
+
+class EndSession(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=31):
+    """
+    End a session: its contacts see it unavailable, messages it had not acknowledged become offline messages.
+
+    Idempotent. `epoch` fences it: a session that was taken over since is left alone.
+    """
+
+    session_id: SessionId
+    epoch: int
+
+
+class EnableManagement(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=32):
+    """Turn stream management on (XEP-0198 section 3): from here on unacknowledged messages are kept. Idempotent."""
+
+    session_id: SessionId
+    epoch: int
+
+
+class SessionMark(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """
+    How far a session has come.
+
+    Attributes:
+        inbound_count: Stanzas handled without a gap: each caused no command, or its command is applied.
+        acknowledged: The client has acknowledged every delivery up to here; 0 for none.
+    """
+
+    session_id: SessionId
+    epoch: int
+    inbound_count: int
+    acknowledged: Position
+
+
+class MarkSessions(msgspec.Struct, frozen=True, array_like=True, tag=33):
+    """Progress of all sessions of a node that moved since its last mark. Monotone, so idempotent."""
+
+    marks: tuple[SessionMark, ...]
+
+
+class SetPresence(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=40):
+    """
+    Broadcast presence (RFC 6121 sections 4.2, 4.4, 4.5).
+
+    Attributes:
+        stanza: The presence stanza with `from` the full JID and no `to`.
+        priority: None when unavailable.
+    """
+
+    stanza: bytes
+    priority: int | None
+
+
+class SubscriptionKind(enum.IntEnum):
+    """Type of a presence stanza that manages a subscription (RFC 6121 section 3)."""
+
+    SUBSCRIBE = 1
+    SUBSCRIBED = 2
+    UNSUBSCRIBE = 3
+    UNSUBSCRIBED = 4
+
+
+class ChangeSubscription(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=41):
+    """
+    Manage a subscription with a contact.
+
+    Attributes:
+        contact: Bare JID.
+        stanza: The presence stanza with `from` the user's bare JID and `to` the contact's.
+    """
+
+    kind: SubscriptionKind
+    contact: str
+    stanza: bytes
+
+
+class SetRosterItem(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=42):
+    """Add a roster item or change its name and groups (RFC 6121 sections 2.3, 2.4)."""
+
+    contact: str
+    name: str
+    groups: tuple[str, ...]
+
+
+class RemoveRosterItem(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=43):
+    """Remove a roster item and end both subscriptions (RFC 6121 section 2.5). Refused with `item-not-found`."""
+
+    contact: str
+
+
+class DeclareInterest(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=44):
+    """The session asked for its roster, so it wants roster pushes (RFC 6121 section 2.2)."""
+
+
+class MessageKind(enum.IntEnum):
+    """Type attribute of a message (RFC 6121 section 5.2.2)."""
+
+    NORMAL = 1
+    CHAT = 2
+    HEADLINE = 3
+    ERROR = 4
+    GROUPCHAT = 5
+
+
+class Storage(enum.IntFlag):
+    """Where a message goes beside the sessions that are online; decided before it enters the log."""
+
+    ARCHIVE = 1
+    """Both sides' archives (XEP-0313 section 6)."""
+    OFFLINE = 2
+    """Kept for a recipient without a session that takes it (XEP-0160 section 3)."""
+
+
+class SendMessage(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=50):
+    """
+    Send a message to an account (RFC 6121 section 8.5).
+
+    Attributes:
+        to_localpart: The recipient, an account of this domain.
+        to_resource: Set when the message is addressed to a full JID.
+        storage: Sum of `Storage` flags; a plain integer, since decoding a flag type costs as much as all the rest.
+        stanza: The message with `from` the sender's full JID, no stanza ids by this server, and no declaration of
+            `jabber:client` on its root: `<message from='a@d/r' to='b@d' type='chat'>…</message>`.
+        origin_id: XEP-0359 section 3.2; empty if none. The same sender, recipient and origin id within seven days
+            is the same message when `fingerprint` agrees: it is taken as done and has no second effect.
+        fingerprint: 8 bytes of a hash over the stanza's payload.
+    """
+
+    to_localpart: str
+    to_resource: str | None
+    kind: MessageKind
+    storage: int
+    stanza: bytes
+    origin_id: str
+    fingerprint: bytes
+
+
+Action = (
+    CreateAccount
+    | SetCredentials
+    | DeleteAccount
+    | StartNode
+    | BuryNode
+    | BindSession
+    | EndSession
+    | EnableManagement
+    | MarkSessions
+    | SetPresence
+    | ChangeSubscription
+    | SetRosterItem
+    | RemoveRosterItem
+    | DeclareInterest
+    | SendMessage
+)
+"""What a command does. Tags are never reused."""
+
+
+class Command(msgspec.Struct, frozen=True, array_like=True):
+    """
+    One command of the log.
+
+    Attributes:
+        node_id: The node that proposes it; with `incarnation` and `ticket` it finds its outcome when it applies the
+            command.
+        ticket: Number of the proposal in that incarnation.
+        salt: 16 random bytes that salt the digest of the command, so that deleting salt and content leaves nothing
+            to guess from.
+        origin: None for what is idempotent by nature.
+    """
+
+    node_id: NodeId
+    incarnation: int
+    ticket: int
+    salt: bytes
+    origin: SessionOrigin | KeyOrigin | None
+    action: Action
+
+
+_ENCODER = msgspec.msgpack.Encoder()
+_DECODER = msgspec.msgpack.Decoder(Command)
+
+
+def encode_command(command: Command) -> bytes:
+    """Return the command as it stands in the log."""
+    return _ENCODER.encode(command)
+
+
+def decode_command(data: bytes | memoryview) -> Command:
+    """
+    Read a command of the log.
+
+    Raises:
+        msgspec.DecodeError, msgspec.ValidationError: No correct proposer wrote it.
+    """
+    return _DECODER.decode(data)

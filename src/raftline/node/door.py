@@ -1,0 +1,124 @@
+"""
+The one door from the edges into the system.
+
+An edge (client connections, HTTP) opens sessions, submits commands, asks questions and receives events through these
+protocols and knows nothing of logs, leaders or links. They do not assume that both sides share a process: all that
+crosses is values.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+from raftline.base.ids import Position, SessionId
+from raftline.machine.commands import Action, BindSession
+from raftline.machine.outcomes import Event, Outcome
+from raftline.machine.queries import Answer, Query
+
+
+class SessionReceiver(Protocol):
+    """What a session's edge must take. Calls come from the node's loop, in order, and must not block."""
+
+    def receive_event(self, event: Event) -> None:
+        """Take an event for this session; it follows from a committed entry. SessionEnded is the last one."""
+
+    def receive_stanza(self, stanza: bytes) -> None:
+        """Take a stanza that travelled off the log: an IQ, a chat state, directed presence."""
+
+    def receive_progress(self, inbound_count: int) -> None:
+        """All stanzas up to this number of the session are settled on a majority (a session mark was applied)."""
+
+
+class Session(Protocol):
+    """A bound session, as its edge holds it."""
+
+    @property
+    def session_id(self) -> SessionId:
+        """Unique in the cluster."""
+
+    @property
+    def epoch(self) -> int:
+        """Fences the session against take-overs."""
+
+    @property
+    def pending_since_ns(self) -> int | None:
+        """Monotonic time at which the oldest unsettled submission was made; None when all are settled."""
+
+    def submit(self, number: int, action: Action, on_outcome: Callable[[Outcome], None]) -> None:
+        """
+        Propose the command that stanza `number` caused; pipelined, in order, never reordered.
+
+        `on_outcome` is called once, in the order of submissions, when this node has applied the command. Retries
+        after a change of leader happen inside and are not seen.
+
+        Raises:
+            Busy: Too much is under way; the command certainly entered no log.
+        """
+
+    def progress(self, inbound_count: int, acknowledged: Position) -> None:
+        """
+        Tell how far the session has come; it becomes part of the node's next session mark (within 50 ms).
+
+        `inbound_count` covers stanza `n` only when all commands of stanzas up to `n` have had their outcome.
+        """
+
+    async def enable_management(self) -> None:
+        """Turn stream management on; returns once applied (XEP-0198 section 3)."""
+
+    async def end(self) -> None:
+        """End the session, after everything submitted before; returns once applied. Idempotent."""
+
+
+class Node(Protocol):
+    """The system, as an edge sees it."""
+
+    @property
+    def domain(self) -> str:
+        """The domain all accounts live in."""
+
+    @property
+    def cluster_epoch(self) -> int:
+        """First part of stanza ids (base/ids.py)."""
+
+    async def barrier(self) -> None:
+        """
+        Wait until this replica has applied everything committed before the call (batched ReadIndex).
+
+        Raises:
+            Unavailable: There is no quorum now; waited at most 5 s.
+        """
+
+    async def ask(self, query: Query) -> Answer:
+        """Answer from the local replica; see machine/queries.py."""
+
+    async def execute(self, action: Action, *, key: bytes | None = None) -> Outcome:
+        """
+        Propose a command that belongs to no session and wait for its outcome.
+
+        `key` (16 bytes) makes it happen at most once, and a repeat under the same key gets the first outcome;
+        None for actions that are idempotent by nature.
+
+        Raises:
+            Unavailable: It certainly entered no log.
+            OutcomeUnknown: No outcome within 5 s; it may yet take effect. Retry under the same key.
+        """
+
+    async def open_session(self, bind: BindSession, receiver: SessionReceiver) -> Session:
+        """
+        Bind a resource; events may reach `receiver` before this returns, none before it is applied.
+
+        Raises:
+            Refused: With the condition of RFC 6120 section 7.
+            Unavailable, OutcomeUnknown: As `execute`.
+        """
+
+    def route(self, session_id: SessionId, stanza: bytes) -> bool:
+        """
+        Send an off-log stanza to a session on any node, at most once and unordered against other senders.
+
+        It carries this node's applied index, and the receiver's node waits for that index first. An IQ request whose
+        link drops before its answer is answered `<remote-server-timeout/>`.
+
+        Returns: False when no such session is known here.
+        """

@@ -1,0 +1,118 @@
+"""
+What a protocol handler asks of the world, as values.
+
+Handlers are generators: they yield an effect and are sent its answer, so they read as if they blocked while nothing
+in this package does any I/O. Whoever runs the stream (gateway/session.py; a playbook in tests) carries them out in
+order, one stanza of a stream at a time (RFC 6120 section 10.1).
+
+`Submit` does not wait: messages of one stream are pipelined. Every other effect of a bound stream first waits until
+the stream's earlier submissions have had their outcome, so that nothing overtakes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from dataclasses import dataclass
+from typing import Any, TypeVar, cast
+
+from raftline.base.ids import SessionId
+from raftline.machine.commands import Action
+from raftline.machine.outcomes import Outcome
+from raftline.machine.queries import Query
+
+
+@dataclass(frozen=True, slots=True)
+class Submit:
+    """
+    Propose the command this stanza caused and go on with the next stanza. Answer: None, at once.
+
+    A Rejected outcome becomes the stanza's error reply; Done and Repeated say nothing.
+    """
+
+    action: Action
+
+
+@dataclass(frozen=True, slots=True)
+class Propose:
+    """Propose the command this stanza caused and wait. Answer: `Outcome`."""
+
+    action: Action
+
+
+@dataclass(frozen=True, slots=True)
+class Execute:
+    """
+    Propose a command of no session, at most once, and wait. Answer: `Outcome`.
+
+    For what happens before a session is bound, such as registration.
+    """
+
+    action: Action
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """Ask the local replica. Answer: that of the query."""
+
+    query: Query
+
+
+@dataclass(frozen=True, slots=True)
+class Barrier:
+    """Wait until the local replica has all that was committed before now. Answer: None."""
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """Send a stanza off the log to a session. Answer: `bool`, False when there is no such session."""
+
+    session_id: SessionId
+    stanza: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class OpenSession:
+    """Bind a resource. Answer: `Bound`. A refusal is thrown into the handler as `Refused`."""
+
+    localpart: str
+    resource: str
+
+
+@dataclass(frozen=True, slots=True)
+class EnableManagement:
+    """Turn stream management on. Answer: None, once applied."""
+
+
+@dataclass(frozen=True, slots=True)
+class StartTls:
+    """Begin the TLS handshake after what was sent so far. Answer: None, once the stream is secure."""
+
+
+@dataclass(frozen=True, slots=True)
+class Close:
+    """
+    End the stream: with a stream error of this condition, or in peace when it is empty. There is no answer.
+
+    Source: RFC 6120 sections 4.4, 4.9.
+    """
+
+    condition: str = ""
+    text: str = ""
+
+
+Effect = Submit | Propose | Execute | Ask | Barrier | Route | OpenSession | EnableManagement | StartTls | Close
+
+T = TypeVar("T")
+
+Steps = Generator[Effect, Any, Any]
+"""A handler at work."""
+
+
+def ask(query: Query, _answer_type: type[T]) -> Generator[Effect, Any, T]:
+    """Yield the question and return its answer under its type."""
+    return cast("T", (yield Ask(query)))
+
+
+def propose(action: Action) -> Generator[Effect, Any, Outcome]:
+    """Propose, wait, and return the outcome under its type."""
+    return cast("Outcome", (yield Propose(action)))
