@@ -1,0 +1,205 @@
+/**
+ * Raftline's page: a card to sign in or to create an account, and Converse.js behind it.
+ *
+ * The body's `data-state` tells where we are: loading, signed-out, connecting, online, reconnecting; `data-node` is the
+ * WebSocket address in use.
+ */
+
+import converse from "./converse/converse.min.js";
+import { NodeRing } from "./nodes.js";
+import { Outbox } from "./outbox.js";
+
+const CONFIG_RETRY_MS = 2000;
+
+const entry = document.getElementById("entry");
+const form = document.getElementById("entry-form");
+const error = document.getElementById("entry-error");
+const notice = document.getElementById("link-notice");
+
+function setState(state) {
+  document.body.dataset.state = state;
+  entry.hidden = state !== "signed-out" && state !== "connecting";
+  for (const button of form.querySelectorAll("button")) {
+    button.disabled = state === "connecting";
+  }
+}
+
+function showError(text) {
+  error.textContent = text;
+  error.hidden = text === "";
+}
+
+function showNotice(text) {
+  notice.textContent = text;
+  notice.hidden = text === "";
+}
+
+/** What the node tells about its cluster; asked again until it answers. */
+async function fetchConfig() {
+  for (;;) {
+    try {
+      const response = await fetch("/client-config.json", { cache: "no-store" });
+      if (response.ok) {
+        return await response.json();
+      }
+      showNotice(`The server is not ready (${response.status}). Trying again…`);
+    } catch (cause) {
+      console.warn("no configuration from the server", cause);
+      showNotice("The server does not answer. Trying again…");
+    }
+    await new Promise((resolve) => setTimeout(resolve, CONFIG_RETRY_MS));
+  }
+}
+
+/** Create an account; returns an empty string, or the reason why not. */
+async function register(username, password) {
+  const response = await fetch("/client/register", {
+    method: "POST",
+    headers: { "Content-Type": "application/json" },
+    body: JSON.stringify({ username, password }),
+  });
+  if (response.status === 201) {
+    return "";
+  }
+  const type = response.headers.get("Content-Type") ?? "";
+  const refusal = type.startsWith("application/json") ? await response.json() : {};
+  if (response.status === 409 && refusal.condition === "conflict") {
+    return "This name is taken.";
+  }
+  return refusal.text || refusal.condition || `The server refused (${response.status}).`;
+}
+
+/** Ties Converse.js to the ring of nodes, the outbox and the card. */
+function addPlugin(ring, outbox) {
+  converse.plugins.add("raftline", {
+    initialize() {
+      const { _converse } = this;
+      const { api } = _converse;
+      const { Strophe } = converse.env;
+
+      const useNode = (url) => {
+        document.body.dataset.node = url;
+        api.settings.set("websocket_url", url);
+        const connection = api.connection.get();
+        if (connection) {
+          connection.service = url;
+        }
+      };
+      useNode(ring.current);
+
+      api.listen.on("will-reconnect", () => {
+        if (document.body.dataset.state === "online") {
+          setState("reconnecting");
+          showNotice("The link broke. Moving to another server…");
+        }
+        useNode(ring.advance());
+      });
+      const goOnline = () => {
+        showNotice("");
+        showError("");
+        form.reset();
+        setState("online");
+      };
+      api.listen.on("connected", goOnline);
+      api.listen.on("reconnected", () => {
+        for (const stanza of outbox.stanzasToResend()) {
+          api.send(stanza);
+        }
+        goOnline();
+      });
+      api.listen.on("disconnected", () => {
+        showNotice("");
+        setState("signed-out");
+      });
+      api.listen.on("logout", () => outbox.clear());
+
+      api.listen.on("createMessageStanza", (chat, data) => {
+        const { stanza } = data;
+        outbox.written(stanza instanceof Element ? stanza : stanza.tree());
+        return data;
+      });
+      api.listen.on("send", (stanza) => outbox.sent(stanza, Boolean(_converse.session.get("smacks_enabled"))));
+      api.listen.on("userSessionInitialized", () => {
+        _converse.session.on("change:unacked_stanzas", (session) => {
+          if (session.get("smacks_enabled")) {
+            outbox.acknowledged(session.get("unacked_stanzas"));
+          }
+        });
+      });
+
+      _converse.state.connfeedback.on("change:connection_status", (feedback) => {
+        if (feedback.get("connection_status") === Strophe.Status.AUTHFAIL) {
+          showError("The name or the password is wrong.");
+        }
+      });
+      this._converse.api.listen.once("initialized", () => {
+        const isBusy = api.connection.get()?.status !== undefined;
+        setState(isBusy ? "connecting" : "signed-out");
+      });
+      addFormHandler(api);
+    },
+  });
+}
+
+function addFormHandler(api) {
+  form.addEventListener("submit", async (event) => {
+    event.preventDefault();
+    const username = form.elements.username.value.trim();
+    const password = form.elements.password.value;
+    const isNew = event.submitter?.value === "create-account";
+    showError("");
+    setState("connecting");
+    try {
+      const refusal = isNew ? await register(username, password) : "";
+      if (refusal !== "") {
+        showError(refusal);
+        setState("signed-out");
+        return;
+      }
+      const domain = document.body.dataset.domain;
+      await api.user.login(username.includes("@") ? username : `${username}@${domain}`, password);
+    } catch (cause) {
+      console.error("signing in failed", cause);
+      showError("The server does not answer. Please try again.");
+      setState("signed-out");
+    }
+  });
+}
+
+async function start() {
+  const config = await fetchConfig();
+  showNotice("");
+  document.body.dataset.domain = config.domain;
+  document.getElementById("entry-domain").textContent = config.domain;
+  document.getElementById("create-account").hidden = !config.open_registration;
+
+  const ring = new NodeRing(window.location, config.websockets);
+  addPlugin(ring, new Outbox());
+  await converse.initialize({
+    allow_registration: false, // the card does it
+    archived_messages_page_size: "100",
+    assets_path: "/static/converse",
+    authentication: "login",
+    auto_login: false,
+    auto_reconnect: true,
+    blacklisted_plugins: [
+      "converse-bosh", // one transport is enough
+      "converse-omemo", // needs PEP, which the server does not have yet
+      "converse-omemo-views",
+      "converse-register", // looks up providers on the net
+    ],
+    default_domain: config.domain,
+    discover_connection_methods: false, // the ring knows
+    keepalive: true,
+    locked_domain: config.domain,
+    mam_request_all_pages: true,
+    message_archiving: "always",
+    notification_icon: "/static/icon.svg",
+    smacks_max_unacked_stanzas: 1, // ask after each stanza: an acknowledgement means that it is safe
+    view_mode: "fullscreen",
+    websocket_url: ring.current,
+    whitelisted_plugins: ["raftline"],
+  });
+}
+
+start();
