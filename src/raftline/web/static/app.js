@@ -6,6 +6,7 @@
  */
 
 import converse from "./converse/converse.min.js";
+import { ConnectTimer, repairConnection } from "./link.js";
 import { NodeRing } from "./nodes.js";
 import { Outbox } from "./outbox.js";
 
@@ -86,15 +87,31 @@ function addPlugin(ring, outbox) {
         }
       };
       useNode(ring.current);
+      api.elements.define("converse-footer", class extends HTMLElement {}); // Converse's own loads pictures from the net
 
+      const timer = new ConnectTimer(() => {
+        const connection = api.connection.get();
+        if (connection && !connection.authenticated) {
+          connection._changeConnectStatus(Strophe.Status.CONNFAIL, "timeout");
+          connection._doDisconnect();
+        }
+      });
+      api.listen.on("connectionInitialized", () => {
+        repairConnection(api.connection.get());
+        timer.start();
+      });
       api.listen.on("will-reconnect", () => {
         if (document.body.dataset.state === "online") {
           setState("reconnecting");
           showNotice("The link broke. Moving to another server…");
+        } else {
+          showNotice("The server does not answer. Trying the next one…");
         }
         useNode(ring.advance());
+        timer.start();
       });
       const goOnline = () => {
+        timer.stop();
         showNotice("");
         showError("");
         form.reset();
@@ -108,6 +125,7 @@ function addPlugin(ring, outbox) {
         goOnline();
       });
       api.listen.on("disconnected", () => {
+        timer.stop();
         showNotice("");
         setState("signed-out");
       });
@@ -132,7 +150,7 @@ function addPlugin(ring, outbox) {
           showError("The name or the password is wrong.");
         }
       });
-      this._converse.api.listen.once("initialized", () => {
+      api.listen.once("initialized", () => {
         const isBusy = api.connection.get()?.status !== undefined;
         setState(isBusy ? "connecting" : "signed-out");
       });
@@ -180,6 +198,7 @@ async function start() {
     archived_messages_page_size: "100",
     assets_path: "/static/converse",
     authentication: "login",
+    autocomplete_providers_url: "", // nothing is loaded from elsewhere
     auto_login: false,
     auto_reconnect: true,
     blacklisted_plugins: [
@@ -190,12 +209,15 @@ async function start() {
     ],
     default_domain: config.domain,
     discover_connection_methods: false, // the ring knows
+    embed_3rd_party_media_players: false,
     keepalive: true,
     locked_domain: config.domain,
+    ping_interval: 25, // seconds
     mam_request_all_pages: true,
     message_archiving: "always",
     notification_icon: "/static/icon.svg",
     smacks_max_unacked_stanzas: 1, // ask after each stanza: an acknowledgement means that it is safe
+    use_system_emojis: true,
     view_mode: "fullscreen",
     websocket_url: ring.current,
     whitelisted_plugins: ["raftline"],
