@@ -28,6 +28,21 @@ if TYPE_CHECKING:
 OFFSET_BITS: Final = 32
 
 
+class Batch(NamedTuple):
+    """Entries that follow one another, in the record at `offset` of segment `sequence`."""
+
+    entries: Sequence[Entry]
+    sequence: int
+    offset: int
+
+
+class Truncation(NamedTuple):
+    """The log ends at `last_index`, whose term is `last_term`."""
+
+    last_index: LogIndex
+    last_term: Term
+
+
 class Place(NamedTuple):
     """Where a batch is: its record's segment and offset, and which of its entries count."""
 
@@ -81,24 +96,36 @@ class EntryIndex:
             return None
         return self._run_terms[bisect_right(self._run_firsts, index) - 1]
 
-    def append(self, first_index: LogIndex, terms: Sequence[Term], sequence: int, offset: int) -> None:
-        """Add the batch of the record at `offset` of segment `sequence`, without keeping its entries in memory."""
+    def add(self, first_index: LogIndex, terms: Sequence[Term], sequence: int, offset: int) -> None:
+        """Add the batch of the record at `offset` of segment `sequence`, found on disk when the log is opened."""
         with self._lock:
             self._append(first_index, terms, sequence, offset)
-            self._recent.clear()
             self._recent_first = self._last_index + 1
-            self._recent_bytes = 0
 
-    def append_recent(self, entries: Sequence[Entry], sequence: int, offset: int) -> None:
-        """Add a batch and keep its entries in memory as well."""
+    def truncate(self, last_index: LogIndex, last_term: Term) -> None:
+        """Forget the entries after `last_index`, whose term is `last_term`; found on disk when the log is opened."""
         with self._lock:
-            self._append(entries[0].index, [entry.term for entry in entries], sequence, offset)
-            for entry in entries:
-                self._recent[entry.index] = entry
-                self._recent_bytes += len(entry.payload)
-            while self._recent_bytes > self._recent_bytes_max:
-                self._recent_bytes -= len(self._recent.pop(self._recent_first).payload)
-                self._recent_first += 1
+            self._truncate(last_index, last_term)
+
+    def publish(self, changes: Sequence[Batch | Truncation]) -> None:
+        """Take over what has just become durable, in order and for readers at once."""
+        with self._lock:
+            for change in changes:
+                if isinstance(change, Truncation):
+                    self._truncate(change.last_index, change.last_term)
+                else:
+                    self._append_recent(change)
+
+    def _append_recent(self, batch: Batch) -> None:
+        entries = batch.entries
+        self._append(entries[0].index, [entry.term for entry in entries], batch.sequence, batch.offset)
+        recent = self._recent
+        for entry in entries:
+            recent[entry.index] = entry
+            self._recent_bytes += len(entry.payload)
+        while self._recent_bytes > self._recent_bytes_max:
+            self._recent_bytes -= len(recent.pop(self._recent_first).payload)
+            self._recent_first += 1
 
     def _append(self, first_index: LogIndex, terms: Sequence[Term], sequence: int, offset: int) -> None:
         assert first_index == self._last_index + 1, (first_index, self._last_index)
@@ -112,24 +139,23 @@ class EntryIndex:
                 last_term = term
         self._last_index = LogIndex(first_index + len(terms) - 1)
 
-    def truncate(self, last_index: LogIndex, last_term: Term) -> None:
+    def _truncate(self, last_index: LogIndex, last_term: Term) -> None:
         """
-        Forget the entries after `last_index`, whose term is `last_term`.
+        Forget the entries after `last_index`.
 
         Below the base, which happens only while a log with removed segments is read, the base moves down: the entries
         between are replaced by what follows.
         """
-        with self._lock:
-            for index in range(max(last_index + 1, self._recent_first), self._last_index + 1):
-                self._recent_bytes -= len(self._recent.pop(index).payload)
-            self._recent_first = min(self._recent_first, last_index + 1)
-            keep = bisect_right(self._batch_firsts, last_index)
-            del self._batch_firsts[keep:], self._batch_places[keep:]
-            keep = bisect_right(self._run_firsts, last_index)
-            del self._run_firsts[keep:], self._run_terms[keep:]
-            self._last_index = last_index
-            if last_index <= self._base_index:
-                self._base_index, self._base_term = last_index, last_term
+        for index in range(max(last_index + 1, self._recent_first), self._last_index + 1):
+            self._recent_bytes -= len(self._recent.pop(index).payload)
+        self._recent_first = min(self._recent_first, last_index + 1)
+        keep = bisect_right(self._batch_firsts, last_index)
+        del self._batch_firsts[keep:], self._batch_places[keep:]
+        keep = bisect_right(self._run_firsts, last_index)
+        del self._run_firsts[keep:], self._run_terms[keep:]
+        self._last_index = last_index
+        if last_index <= self._base_index:
+            self._base_index, self._base_term = last_index, last_term
 
     def trim(self, sequence: int) -> None:
         """Forget the entries whose records are in segments before `sequence`."""

@@ -24,8 +24,8 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 from crc32c import crc32c
 
-from raftline.base.errors import StorageCorrupt
 from raftline.base.ids import LogIndex
+from raftline.wal.corruption import corruption
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -115,7 +115,7 @@ class MarkFile:
                 best_slot, best = slot, mark
         if best is None:
             file.close()
-            raise StorageCorrupt(f"{path}: expected a whole mark in one of two slots, found none.")
+            raise corruption(path, expected="a whole mark in one of two slots", found="none")
         # The best slot may not have been synced before the process died: sync it before the other is written over.
         file.fdatasync()
         return cls(file, best, 1 - best_slot)

@@ -41,7 +41,7 @@ from raftline.base.ids import LogIndex, NodeId, Term
 from raftline.raft.messages import Entry, EntryKind, HardState
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
 MAGIC: Final = b"RLR\x01"
 """Starts every record; its last byte is the version of the format."""
@@ -177,21 +177,20 @@ def decode_length(header: bytes) -> int:
     return padded_size(int(HEADER.unpack(header)[2]))
 
 
-def find_record(buffer: memoryview, offset: int, seed: int, *, number_min: int) -> Record | None:
+def later_records(buffer: memoryview, offset: int, seed: int) -> Iterator[Record]:
     """
-    Search for the first record from `offset` on that is numbered `number_min` or higher.
+    Search for records from `offset` on, whatever stands between them.
 
     Limits: one pass over the buffer; a checksum only where the magic stands at a record's alignment.
     """
     data = bytes(buffer)
     place = data.find(MAGIC, offset)
     while place >= 0:
-        if place % ALIGNMENT_BYTES == 0:
-            record = decode_record(buffer, place, seed)
-            if isinstance(record, Record) and record.number >= number_min:
-                return record
+        record = decode_record(buffer, place, seed) if place % ALIGNMENT_BYTES == 0 else None
+        if isinstance(record, Record):
+            yield record
+            place += record.size - 1
         place = data.find(MAGIC, place + 1)
-    return None
 
 
 def entries_body_bytes(entries: Sequence[Entry]) -> int:

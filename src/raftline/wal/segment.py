@@ -34,10 +34,10 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 from crc32c import crc32c
 
-from raftline.base.errors import StorageCorrupt
 from raftline.base.ids import LogIndex, NodeId, Term
 from raftline.raft.messages import HardState
 from raftline.wal import record as records
+from raftline.wal.corruption import corruption
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -115,7 +115,7 @@ class Segment:
         if isinstance(found, records.Record) and found.kind == records.RecordKind.ENTRIES:
             return records.decode_entries(found.body)
         reason = found.reason if isinstance(found, records.Damage) else "a record of another kind"
-        raise StorageCorrupt(f"{self.path}: at offset {offset} expected a batch of entries, found {reason}.")
+        raise corruption(self.path, expected="a batch of entries", found=reason, offset=offset)
 
 
 def begin_segment(files: FileSystem, directory: Path, spare: Path, file: File, header: SegmentHeader) -> Segment:
@@ -144,9 +144,9 @@ def parse_segment_name(name: str) -> tuple[int, LogIndex] | None:
 
 
 def encode_header(header: SegmentHeader) -> bytes:
-    """Build the bytes of a header, without the zeros after it."""
+    """Build the bytes of a header, with the zeros after it."""
     body = _encode_header_body(header)
-    return _HEAD.pack(MAGIC, VERSION, crc32c(body)) + body
+    return (_HEAD.pack(MAGIC, VERSION, crc32c(body)) + body).ljust(HEADER_BYTES, b"\0")
 
 
 def _encode_header_body(header: SegmentHeader) -> bytes:
@@ -180,7 +180,11 @@ def decode_header(data: bytes) -> SegmentHeader | str:
     body = data[_HEAD.size : _HEAD.size + body_bytes]
     if body_bytes > _BODY.size + CLUSTER_ID_BYTES_MAX or crc32c(body) != crc:
         return "a header whose checksum does not hold"
-    sequence, node_id, first_number, chain, base_index, base_term, term, vote, segment_bytes, _ = _BODY.unpack_from(body)
+    if any(data[_HEAD.size + body_bytes : HEADER_BYTES]):
+        return "a header with something after its end"
+    sequence, node_id, first_number, chain, base_index, base_term, term, vote, segment_bytes, _ = _BODY.unpack_from(
+        body
+    )
     return SegmentHeader(
         cluster_id=body[_BODY.size :].decode(),
         node_id=NodeId(node_id),
