@@ -1,8 +1,28 @@
 """
-What goes into and comes out of the consensus core, as values.
+What the consensus core stores and what cores say to each other, as values.
 
 Entries carry opaque bytes: to the core a batch of commands is one payload, encoded once by whoever proposes and kept
 as the same bytes on the wire and on disk.
+
+A message is an array whose first element is its tag; `msgspec.msgpack.Decoder(Message)` reads any of them. Fields are
+only ever added at the end, with a default. `term` is the sender's current term, except where a class says otherwise.
+
+    tag  message             answered by         leaves
+      1  PreVoteRequest      PreVoteReply        at once
+      2  PreVoteReply                            at once (it promises nothing)
+      3  VoteRequest         VoteReply           when the candidate's own vote is durable
+      4  VoteReply                               when the vote is durable
+      5  Append              AppendReply         at once, beside the leader's own write
+      6  AppendReply                             when the acknowledged entries and the term are durable
+      7  Heartbeat           HeartbeatReply      at once
+      8  HeartbeatReply                          when the term is durable
+      9  CommitNotice                            at once
+     10  ReadIndexRequest    ReadIndexReply      at once
+     11  ReadIndexReply                          when a quorum confirmed the leader
+     12  TimeoutNow                              at once
+     13  reserved: InstallSnapshot    14  reserved: InstallSnapshotReply (thesis chapter 5)
+
+Joint consensus needs no message of its own: configurations travel as entries of kind MEMBERSHIP.
 """
 
 from __future__ import annotations
@@ -70,3 +90,196 @@ class LogReader(Protocol):
         Raises:
             StorageCorrupt: An entry that was durable cannot be read back.
         """
+
+
+class PreVoteRequest(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=1):
+    """
+    Would you vote for me in the term after `term`? (thesis section 9.6)
+
+    Attributes:
+        last_index: Index of the sender's last entry.
+        last_term: Term of that entry.
+    """
+
+    sender: NodeId
+    receiver: NodeId
+    term: Term
+    last_index: LogIndex
+    last_term: Term
+
+
+class PreVoteReply(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=2):
+    """Answer to PreVoteRequest. `term` is the greater of the sender's term and the term of the request."""
+
+    sender: NodeId
+    receiver: NodeId
+    term: Term
+    granted: bool
+
+
+class VoteRequest(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=3):
+    """
+    RequestVote (thesis section 3.4).
+
+    Attributes:
+        last_index: Index of the sender's last entry.
+        last_term: Term of that entry.
+        transfer: The old leader asked for this election, so nobody shields it (thesis section 4.2.3).
+    """
+
+    sender: NodeId
+    receiver: NodeId
+    term: Term
+    last_index: LogIndex
+    last_term: Term
+    transfer: bool
+
+
+class VoteReply(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=4):
+    """Answer to VoteRequest."""
+
+    sender: NodeId
+    receiver: NodeId
+    term: Term
+    granted: bool
+
+
+class Append(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=5):
+    """
+    AppendEntries (thesis section 3.5).
+
+    Attributes:
+        prev_index: Index of the entry before `entries`.
+        prev_term: Term of that entry in the leader's log.
+        commit_index: The leader's commit index.
+        entries: Contiguous from `prev_index + 1`. One list may be shared by the messages to several receivers.
+    """
+
+    sender: NodeId
+    receiver: NodeId
+    term: Term
+    prev_index: LogIndex
+    prev_term: Term
+    commit_index: LogIndex
+    entries: list[Entry]
+
+
+class AppendReply(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=6):
+    """
+    Answer to Append.
+
+    Attributes:
+        prev_index: As in the request.
+        success: The entry at `prev_index` matched and the entries are durable.
+        match_index: On success, the last index that is durable and known to equal the leader's log; else 0.
+        conflict_index: On failure, the last index up to `prev_index` that may still match; else 0.
+        conflict_term: Term of the entry at `conflict_index`.
+    """
+
+    sender: NodeId
+    receiver: NodeId
+    term: Term
+    prev_index: LogIndex
+    success: bool
+    match_index: LogIndex
+    conflict_index: LogIndex
+    conflict_term: Term
+
+
+class Heartbeat(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=7):
+    """
+    The leader is alive, and asks who still follows it.
+
+    Attributes:
+        round: Grows with each broadcast of a leader, never used twice in a term.
+        commit_index: The leader's commit index.
+    """
+
+    sender: NodeId
+    receiver: NodeId
+    term: Term
+    round: int
+    commit_index: LogIndex
+
+
+class HeartbeatReply(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=8):
+    """
+    Answer to Heartbeat; also repairs what loss did to replication.
+
+    Attributes:
+        round: As in the request.
+        accepted_index: Last index known to equal the leader's log, durable or not: tells a lost append from a slow
+            disk. Never counted for commits.
+        match_index: The durable part of `accepted_index`, as in AppendReply.
+    """
+
+    sender: NodeId
+    receiver: NodeId
+    term: Term
+    round: int
+    accepted_index: LogIndex
+    match_index: LogIndex
+
+
+class CommitNotice(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=9):
+    """The commit index moved and no append is due that would carry it. Not answered."""
+
+    sender: NodeId
+    receiver: NodeId
+    term: Term
+    commit_index: LogIndex
+
+
+class ReadIndexRequest(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=10):
+    """
+    A follower asks for a read index on behalf of its waiting reads (thesis section 6.4).
+
+    Attributes:
+        context: Names this request; never used twice by its sender, not even after a restart.
+    """
+
+    sender: NodeId
+    receiver: NodeId
+    term: Term
+    context: int
+
+
+class ReadIndexReply(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=11):
+    """
+    Answer to ReadIndexRequest.
+
+    Attributes:
+        context: As in the request.
+        index: The read may be served when this index is applied; None if the sender does not lead (any more).
+    """
+
+    sender: NodeId
+    receiver: NodeId
+    term: Term
+    context: int
+    index: LogIndex | None
+
+
+class TimeoutNow(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=12):
+    """The leader asks the receiver to take over at once (thesis section 3.10)."""
+
+    sender: NodeId
+    receiver: NodeId
+    term: Term
+
+
+Message = (
+    PreVoteRequest
+    | PreVoteReply
+    | VoteRequest
+    | VoteReply
+    | Append
+    | AppendReply
+    | Heartbeat
+    | HeartbeatReply
+    | CommitNotice
+    | ReadIndexRequest
+    | ReadIndexReply
+    | TimeoutNow
+)
+"""Anything one core says to another."""

@@ -1,0 +1,260 @@
+"""
+What a node does while it leads; one object per leadership, gone when it ends.
+
+- **Commit** (thesis section 3.6.2): an index is committed when a majority of the voters has it durable and its entry is
+  of this term; earlier entries are committed with it, never by counting alone. Entries of this term start at the no-op
+  appended on election, so one comparison decides. The leader's own log counts like any other: when it is durable. It
+  may well be the last one.
+- **Output is lazy**: proposals and acknowledgements only change state; `flush` forms the appends once per `ready`, so
+  what arrived together travels together. A follower with nothing to receive but a new commit index gets a CommitNotice.
+- **Liveness**: a heartbeat round goes out every `heartbeat_ns` and whenever reads need one. A leader that has had no
+  answer from a majority for the longest election timeout steps down (thesis section 6.2).
+- **Transfer** (thesis section 3.10): proposals are refused until the target, once caught up, has taken over or an
+  election timeout has passed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from raftline.base.errors import Busy, LocalProtocolError, RemoteProtocolError
+from raftline.base.ids import LogIndex, NodeId, Term
+from raftline.raft.config import RaftConfig
+from raftline.raft.log import RaftLog
+from raftline.raft.messages import (
+    Append,
+    AppendReply,
+    CommitNotice,
+    Entry,
+    EntryKind,
+    Heartbeat,
+    HeartbeatReply,
+    TimeoutNow,
+)
+from raftline.raft.outbox import Outbox
+from raftline.raft.progress import Progress
+from raftline.raft.quorum import MajorityQuorum
+from raftline.raft.reads import LeaderReads, RemoteRead
+
+
+class Leader:
+    """The leader's side of replication, liveness and reads."""
+
+    def __init__(
+        self,
+        *,
+        node_id: NodeId,
+        term: Term,
+        quorum: MajorityQuorum,
+        log: RaftLog,
+        outbox: Outbox,
+        config: RaftConfig,
+        now_ns: int,
+    ) -> None:
+        """Start to lead `term`: append its no-op and let a heartbeat announce it at once."""
+        self._node_id = node_id
+        self._term = term
+        self._quorum = quorum
+        self._log = log
+        self._outbox = outbox
+        self._config = config
+        next_index = LogIndex(log.last_index + 1)
+        others = sorted(quorum.voters - {node_id})
+        self._progress = {other: Progress(other, next_index, config.inflight_appends_max, now_ns) for other in others}
+        self._followers = tuple(self._progress.values())
+        self._term_start = next_index
+        self._round = 0
+        self._round_is_due = True
+        self._round_confirmed = 0
+        self._uncommitted_bytes = 0
+        self._transfer_target: NodeId | None = None
+        self._transfer_deadline_ns = 0
+        self._transfer_sent = False
+        self.reads = LeaderReads()
+        self.deadline_ns = now_ns + config.heartbeat_ns
+        log.append([Entry(next_index, term, EntryKind.NOOP, b"")])
+
+    @property
+    def transfer_target(self) -> NodeId | None:
+        """Who is to take over, while a transfer is under way."""
+        return self._transfer_target
+
+    @property
+    def followers(self) -> Iterable[Progress]:
+        """How far each follower is."""
+        return self._followers
+
+    def progress_of(self, node_id: NodeId) -> Progress | None:
+        """How far one follower is; None if it is no voter, or this node."""
+        return self._progress.get(node_id)
+
+    def has_quorum(self, now_ns: int, window_ns: int) -> bool:
+        """Whether a majority, this node included, answered within the last `window_ns`."""
+        contacts = [progress.contact_ns for progress in self._followers]
+        return now_ns - self._quorum.reached([now_ns, *contacts]) < window_ns
+
+    def propose(self, payloads: Sequence[bytes]) -> LogIndex:
+        """
+        Append one entry per payload and return the index of the first.
+
+        Raises:
+            Busy: Too many bytes wait to be committed, or the leadership is being handed over.
+            LocalProtocolError: There is no payload.
+        """
+        if not payloads:
+            raise LocalProtocolError("a proposal needs a payload")
+        if self._transfer_target is not None:
+            raise Busy("leadership is being handed over")
+        size = sum(map(len, payloads))
+        if self._uncommitted_bytes and self._uncommitted_bytes + size > self._config.uncommitted_bytes_max:
+            raise Busy("too much waits to be committed")
+        first_index = LogIndex(self._log.last_index + 1)
+        term = self._term
+        self._log.append(
+            [
+                Entry(LogIndex(index), term, EntryKind.DATA, payload)
+                for index, payload in enumerate(payloads, start=first_index)
+            ]
+        )
+        self._uncommitted_bytes += size
+        return first_index
+
+    def append_answered(self, reply: AppendReply, now_ns: int) -> None:
+        """
+        Move a follower forward, or search further back.
+
+        Raises:
+            RemoteProtocolError: The follower claims entries this leader does not have.
+        """
+        progress = self._progress[reply.sender]
+        progress.contact_ns = now_ns
+        progress.link_is_down = False
+        if reply.success:
+            self._stored(progress, reply.match_index)
+        elif not progress.is_stale_rejection(reply.prev_index):
+            # Our last entry whose term is not above the follower's: one round trip per term that differs.
+            hint = self._log.last_index_up_to_term(reply.conflict_index, reply.conflict_term)
+            progress.probe_from(LogIndex(min(hint, reply.prev_index - 1) + 1))
+
+    def heartbeat_answered(self, reply: HeartbeatReply, now_ns: int) -> None:
+        """
+        Note that a follower is there; repair what a lost message did.
+
+        Raises:
+            RemoteProtocolError: The follower claims entries this leader does not have.
+        """
+        progress = self._progress[reply.sender]
+        progress.contact_ns = now_ns
+        self._stored(progress, reply.match_index)
+        progress.heartbeat_answered(reply.round, reply.accepted_index)
+
+    def disk_advanced(self) -> None:
+        """Count this node's own log anew: more of it is durable."""
+        self._count_commit()
+
+    def disconnected(self, node_id: NodeId) -> None:
+        """Send a follower no appends until it is heard again."""
+        progress = self._progress.get(node_id)
+        if progress is not None:
+            progress.disconnected()
+
+    def tick(self, now_ns: int) -> bool:
+        """Act on a passed deadline; False if the quorum is lost and the node must step down."""
+        if not self.has_quorum(now_ns, self._config.election_timeout_max_ns):
+            return False
+        if self._transfer_target is not None:
+            self._transfer_sent = False
+            if now_ns >= self._transfer_deadline_ns:
+                self._transfer_target = None
+        self._round_is_due = True
+        self.deadline_ns = now_ns + self._config.heartbeat_ns
+        return True
+
+    def transfer(self, target: NodeId, now_ns: int) -> None:
+        """
+        Hand the leadership to `target` as soon as it has caught up.
+
+        Raises:
+            LocalProtocolError: The target is no voter.
+        """
+        if target == self._node_id:
+            return
+        if target not in self._progress:
+            raise LocalProtocolError(f"node {target} is no voter")
+        self._transfer_target = target
+        self._transfer_sent = False
+        self._transfer_deadline_ns = now_ns + self._config.election_timeout_max_ns
+
+    def confirmed_reads(self) -> list[tuple[int | RemoteRead, LogIndex]]:
+        """Return the reads that a majority's answers to heartbeats confirm by now."""
+        if not self.reads.is_waiting:
+            return []
+        acked = [progress.round_acked for progress in self._followers]
+        return self.reads.confirmed(self._quorum.reached([self._round, *acked]))
+
+    def flush(self) -> None:
+        """Form what is due: a heartbeat round, appends, commit notices, the transfer."""
+        may_read = self._log.commit_index >= self._term_start
+        if self._round_is_due or (may_read and self.reads.wants_round):
+            self._start_round(may_read)
+        last_index, commit_index = self._log.last_index, self._log.commit_index
+        shared: dict[LogIndex, list[Entry]] = {}
+        for progress in self._followers:
+            while progress.next_index <= last_index and progress.window_is_open:
+                self._send_entries(progress, last_index, shared)
+            if commit_index > progress.commit_sent and progress.window_is_open:
+                self._outbox.send(CommitNotice(self._node_id, progress.node_id, self._term, commit_index))
+                progress.commit_sent = commit_index
+        self._flush_transfer()
+
+    def _start_round(self, may_read: bool) -> None:
+        self._round += 1
+        self._round_is_due = False
+        commit_index = self._log.commit_index
+        if may_read:
+            self.reads.round_started(self._round, commit_index)
+        for progress in self._followers:
+            self._outbox.send(Heartbeat(self._node_id, progress.node_id, self._term, self._round, commit_index))
+            progress.commit_sent = commit_index
+
+    def _send_entries(self, progress: Progress, last_index: LogIndex, shared: dict[LogIndex, list[Entry]]) -> None:
+        """Send one append; `shared` holds the slices already cut for other followers in this flush."""
+        next_index = progress.next_index
+        prev_index = LogIndex(next_index - 1)
+        prev_term = self._log.term_at(prev_index)
+        if prev_term is None:
+            progress.needs_snapshot()
+            return
+        entries = shared.get(next_index)
+        if entries is None:
+            entries = self._log.entries(next_index, last_index, self._config.append_bytes_max)
+            shared[next_index] = entries
+        commit_index = self._log.commit_index
+        self._outbox.send(
+            Append(self._node_id, progress.node_id, self._term, prev_index, prev_term, commit_index, entries)
+        )
+        progress.commit_sent = commit_index
+        progress.sent(entries[-1].index, self._round)
+
+    def _stored(self, progress: Progress, match_index: LogIndex) -> None:
+        if match_index > self._log.last_index:
+            raise RemoteProtocolError(f"node {progress.node_id} claims entry {match_index}, which was never sent")
+        if progress.acknowledged(match_index) and match_index > self._log.commit_index:
+            self._count_commit()
+
+    def _count_commit(self) -> None:
+        matches = [progress.match_index for progress in self._followers]
+        reached = LogIndex(self._quorum.reached([self._log.durable_index, *matches]))
+        committed = self._log.commit_index
+        if reached <= committed or reached < self._term_start:
+            return
+        first = max(LogIndex(committed + 1), self._term_start)
+        self._uncommitted_bytes -= self._log.payload_bytes(first, reached)
+        self._log.commit_to(reached)
+
+    def _flush_transfer(self) -> None:
+        if self._transfer_target is None or self._transfer_sent:
+            return
+        if self._progress[self._transfer_target].match_index == self._log.last_index:
+            self._outbox.send(TimeoutNow(self._node_id, self._transfer_target, self._term))
+            self._transfer_sent = True

@@ -1,0 +1,206 @@
+"""
+The log as the core sees it: a durable part behind `LogReader` and a tail in memory.
+
+    1 ........ durable_index ........ last_index
+    |-- LogReader --|
+              |------- tail ----------|        tail_first <= durable_index + 1
+                     |-- unwritten ---|        not yet handed to I/O
+
+Cursors and what holds at all times:
+
+    delivered_index <= commit_index <= last_index
+    delivered_index <= durable_index <= last_index
+    every index above min(durable_index, delivered_index) is in the tail
+
+`durable_index` only counts entries that are part of the log now. When a suffix is cut while its write is under way, the
+write still completes; its completion must not make the entries that took its place durable, even if they have the same
+index and length (the ABA case). So each write under way remembers the last index it still stands for, and cutting a
+suffix lowers that number; comparing terms at completion would be a weaker form of the same thing.
+
+The reader is asked only for indexes up to `durable_index`: above it, it may show a write that was cut meanwhile.
+Entries that are durable but not yet delivered stay in the tail, so that the usual entry is never read back.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+
+from raftline.base.errors import StorageCorrupt
+from raftline.base.ids import LogIndex, Term
+from raftline.raft.invariants import ensure
+from raftline.raft.messages import Entry, LogReader
+
+
+class RaftLog:
+    """Durable log and tail as one sequence, with the cursors of this node."""
+
+    __slots__ = (
+        "_delivered",
+        "_reader",
+        "_tail",
+        "_tail_first",
+        "_unwritten",
+        "_writes",
+        "commit_index",
+        "durable_index",
+        "last_index",
+        "last_term",
+    )
+
+    def __init__(self, reader: LogReader, applied_index: LogIndex) -> None:
+        """
+        Take the log over as it was recovered.
+
+        Raises:
+            StorageCorrupt: The log ends below what was applied, or its last entry cannot be found.
+        """
+        last_index = reader.last_index
+        if applied_index > last_index:
+            raise StorageCorrupt(f"the log ends at {last_index}, but {applied_index} was applied")
+        last_term = reader.term_at(last_index)
+        if last_term is None:
+            raise StorageCorrupt(f"the log does not know the term of its last entry {last_index}")
+        self._reader = reader
+        self.last_index = last_index
+        self.last_term = last_term
+        self.durable_index = last_index
+        self.commit_index = applied_index
+        self._delivered = applied_index
+        self._tail: list[Entry] = []
+        self._tail_first = last_index + 1
+        self._unwritten = last_index + 1
+        self._writes: deque[list[int]] = deque()
+        """[sequence, last index the write still stands for], oldest first."""
+
+    @property
+    def delivered_index(self) -> LogIndex:
+        """Index of the last entry handed out to be applied."""
+        return self._delivered
+
+    @property
+    def has_undelivered(self) -> bool:
+        """Whether an entry waits to be applied."""
+        return self._delivered < self.commit_index and self._delivered < self.durable_index
+
+    def term_at(self, index: LogIndex) -> Term | None:
+        """Return the term of the entry at `index`, 0 for index 0, None if it is not in the log (any more)."""
+        place = index - self._tail_first
+        if place >= 0:
+            return self._tail[place].term if place < len(self._tail) else None
+        return self._reader.term_at(index)
+
+    def entries(self, low: LogIndex, high: LogIndex, bytes_max: int) -> list[Entry]:
+        """
+        Return entries from `low`, at most up to `high`, cut after `bytes_max` payload bytes but never before the first.
+
+        The answer may also end at the border between durable part and tail. `low <= high <= last_index` is required.
+        """
+        ensure(low <= high <= self.last_index, "entries outside the log", low, high, self.last_index)
+        if low < self._tail_first:
+            return self._reader.entries(low, LogIndex(min(high, self._tail_first - 1)), bytes_max)
+        begin = low - self._tail_first
+        end = high - self._tail_first + 1
+        size = 0
+        for place in range(begin, end):
+            size += len(self._tail[place].payload)
+            if size > bytes_max and place > begin:
+                return self._tail[begin:place]
+        return self._tail[begin:end]
+
+    def payload_bytes(self, low: LogIndex, high: LogIndex) -> int:
+        """Return the payload bytes of entries `low` to `high` as far as they are in the tail."""
+        begin = max(low - self._tail_first, 0)
+        return sum(len(entry.payload) for entry in self._tail[begin : high - self._tail_first + 1])
+
+    def append(self, entries: list[Entry]) -> None:
+        """Add entries behind the last one."""
+        last = entries[-1]
+        ensure(entries[0].index == self.last_index + 1, "append leaves a gap", entries[0].index, self.last_index)
+        self._tail += entries
+        self.last_index = last.index
+        self.last_term = last.term
+
+    def cut_from(self, index: LogIndex) -> None:
+        """Forget the entries from `index` on: they conflict with the leader's."""
+        ensure(index > self.commit_index, "a committed entry would be cut", index, self.commit_index)
+        term = self.term_at(LogIndex(index - 1))
+        ensure(term is not None, "the log would be cut below what it keeps", index)
+        assert term is not None
+        if index >= self._tail_first:
+            del self._tail[index - self._tail_first :]
+        else:
+            self._tail.clear()
+            self._tail_first = index
+        self.last_index = LogIndex(index - 1)
+        self.last_term = term
+        self.durable_index = LogIndex(min(self.durable_index, index - 1))
+        self._unwritten = min(self._unwritten, index)
+        for write in self._writes:
+            write[1] = min(write[1], index - 1)
+
+    def take_unwritten(self) -> list[Entry]:
+        """Return the entries that are to be written next; `write_issued` must follow if there are any."""
+        return self._tail[self._unwritten - self._tail_first :]
+
+    def write_issued(self, sequence: int) -> None:
+        """Remember that everything up to the last entry is being written by job `sequence`."""
+        self._writes.append([sequence, self.last_index])
+        self._unwritten = self.last_index + 1
+
+    def io_completed(self, sequence: int) -> bool:
+        """Note that all jobs up to `sequence` are durable; say whether `durable_index` moved."""
+        durable = self.durable_index
+        while self._writes and self._writes[0][0] <= sequence:
+            durable = LogIndex(max(durable, self._writes.popleft()[1]))
+        if durable == self.durable_index:
+            return False
+        self.durable_index = durable
+        self._drop_head()
+        return True
+
+    def commit_to(self, index: LogIndex) -> None:
+        """Raise the commit index; it never goes back."""
+        ensure(self.commit_index <= index <= self.last_index, "commit index", self.commit_index, index, self.last_index)
+        self.commit_index = index
+
+    def take_committed(self, bytes_max: int) -> list[Entry]:
+        """Return the next entries to apply, cut after `bytes_max` payload bytes; each is handed out once."""
+        high = LogIndex(min(self.commit_index, self.durable_index))
+        if high <= self._delivered:
+            return []
+        entries = self.entries(LogIndex(self._delivered + 1), high, bytes_max)
+        ensure(entries[0].index == self._delivered + 1, "the log reader skipped entries", entries[0].index)
+        self._delivered = entries[-1].index
+        self._drop_head()
+        return entries
+
+    def is_up_to_date(self, last_index: LogIndex, last_term: Term) -> bool:
+        """Say whether a log that ends like this is at least as complete as ours (thesis section 3.6.1)."""
+        return last_term > self.last_term or (last_term == self.last_term and last_index >= self.last_index)
+
+    def last_index_up_to_term(self, high: LogIndex, term: Term) -> LogIndex:
+        """
+        Return the last index up to `high` whose term is at most `term`.
+
+        Terms never fall along a log, so this is a bisection, however long a term was. Indexes below the kept part
+        count as matching: they are committed, and a committed entry is in every leader's log.
+        """
+        return LogIndex(self._bisect(min(high, self.last_index), lambda found: found is None or found <= term))
+
+    def _bisect(self, high: int, fits: Callable[[Term | None], bool]) -> int:
+        low = 0
+        while low < high:
+            middle = (low + high + 1) // 2
+            if fits(self.term_at(LogIndex(middle))):
+                low = middle
+            else:
+                high = middle - 1
+        return low
+
+    def _drop_head(self) -> None:
+        """Let go of tail entries that are durable and delivered."""
+        count = min(self.durable_index, self._delivered) - self._tail_first + 1
+        if count > 0:
+            del self._tail[:count]
+            self._tail_first += count

@@ -1,0 +1,472 @@
+"""
+The consensus core of one node: messages, time and completions in; messages, log writes and committed entries out.
+
+Nothing here does I/O, reads a clock or draws chance of its own: the same calls give the same output. The parts:
+
+    election   role, term, vote, timers            log        durable part and tail, cursors
+    leader     replication, commit, liveness       outbox     what may leave when
+    follower   the leader's messages               reads      read index, on the leader and forwarded
+
+How a driver uses it (one thread, calls never nested):
+
+1. Call `step`, `tick`, `propose`, `read_index`, `peer_disconnected`, `transfer_leadership` or `io_completed`, as often
+   as there is cause.
+2. Call `ready` once: send `messages`; hand each of `io` to the log in order; apply `committed`; answer reads.
+3. When the log reports a write durable: `io_completed(sequence)`, send that write's messages, and `ready` again.
+4. Arrange for `tick` at `deadline_ns`, which any call may have moved.
+
+Times are nanoseconds of one monotonic clock. An `InvariantViolated` or `StorageCorrupt` out of any call means that the
+node must stop. A `RemoteProtocolError` out of `step` means that the message was not taken and its link must be dropped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+from raftline.base.errors import LocalProtocolError, NotLeader, RemoteProtocolError, StorageCorrupt
+from raftline.base.ids import LogIndex, NodeId, Term
+from raftline.raft.config import RaftConfig
+from raftline.raft.election import Election, RandomSource
+from raftline.raft.follower import Follower
+from raftline.raft.leader import Leader
+from raftline.raft.log import RaftLog
+from raftline.raft.messages import (
+    Append,
+    AppendReply,
+    CommitNotice,
+    HardState,
+    Heartbeat,
+    HeartbeatReply,
+    LogReader,
+    Message,
+    PreVoteReply,
+    PreVoteRequest,
+    ReadIndexReply,
+    ReadIndexRequest,
+    TimeoutNow,
+    VoteReply,
+    VoteRequest,
+)
+from raftline.raft.outbox import Outbox
+from raftline.raft.progress import ProgressState
+from raftline.raft.quorum import MajorityQuorum
+from raftline.raft.reads import FORWARD_CONTEXT_BASE_MAX, ForwardedReads, RemoteRead
+from raftline.raft.ready import LogWrite, Ready, Role
+
+__all__ = ["FollowerStatus", "LogWrite", "Raft", "RaftConfig", "Ready", "Role"]
+
+COMMITTED_BYTES_MAX = 4 << 20
+"""Payload bytes of committed entries in one `Ready`."""
+
+
+class FollowerStatus(msgspec.Struct, frozen=True, gc=False):
+    """How far a follower is, as its leader knows. `contact_ns` is when it last answered."""
+
+    node_id: NodeId
+    state: ProgressState
+    match_index: LogIndex
+    next_index: LogIndex
+    inflight_count: int
+    contact_ns: int
+
+
+class Raft:
+    """One member of a cluster. See the head of this module for the order of calls."""
+
+    def __init__(
+        self,
+        *,
+        node_id: NodeId,
+        voters: frozenset[NodeId],
+        log: LogReader,
+        hard_state: HardState,
+        applied_index: LogIndex,
+        config: RaftConfig,
+        random: RandomSource,
+        now_ns: int,
+    ) -> None:
+        """
+        Start from what is durable, as a follower; a single voter stands for election at once.
+
+        Args:
+            node_id: This node; one of `voters`.
+            voters: All members. Static for now.
+            log: The durable log, as recovered.
+            hard_state: Term and vote, as recovered; term 0 on an empty disk.
+            applied_index: Index of the last entry applied; it counts as committed.
+            config: Times and bounds.
+            random: A `random.Random`, seeded differently for each life of each node.
+            now_ns: The time.
+
+        Raises:
+            LocalProtocolError: `node_id` is no voter.
+            StorageCorrupt: What was recovered contradicts itself.
+        """
+        if node_id not in voters:
+            raise LocalProtocolError(f"node {node_id} is no voter")
+        self._node_id = node_id
+        self._config = config
+        self._quorum = MajorityQuorum(voters)
+        self._log = RaftLog(log, applied_index)
+        if self._log.last_term > hard_state.term:
+            raise StorageCorrupt(f"the log holds term {self._log.last_term}, but the term is {hard_state.term}")
+        self._outbox = Outbox()
+        self._follower = Follower(node_id, self._log, self._outbox)
+        self._leader: Leader | None = None
+        self._forwarded = ForwardedReads(random.randrange(0, FORWARD_CONTEXT_BASE_MAX))
+        self._reads: list[tuple[int, LogIndex]] = []
+        self._reads_failed: list[int] = []
+        self._now_ns = now_ns
+        self._election = Election(
+            node_id=node_id,
+            quorum=self._quorum,
+            log=self._log,
+            outbox=self._outbox,
+            config=config,
+            random=random,
+            hard_state=hard_state,
+            now_ns=now_ns,
+            on_transition=self._role_entered,
+        )
+        self._followed = (hard_state.term, self._election.leader_id)
+        self._reported = (self.role, self.term, self.leader_id)
+        if len(voters) == 1:
+            self._election.timeout(now_ns)
+
+    @property
+    def node_id(self) -> NodeId:
+        """This node."""
+        return self._node_id
+
+    @property
+    def voters(self) -> frozenset[NodeId]:
+        """All members."""
+        return self._quorum.voters
+
+    @property
+    def role(self) -> Role:
+        """What this node is at the moment."""
+        return self._election.role
+
+    @property
+    def term(self) -> Term:
+        """Current term, maybe not yet durable."""
+        return self._election.term
+
+    @property
+    def leader_id(self) -> NodeId | None:
+        """Who leads, as far as this node knows."""
+        return self._election.leader_id
+
+    @property
+    def commit_index(self) -> LogIndex:
+        """Index of the last entry known to be committed; may be ahead of this node's disk."""
+        return self._log.commit_index
+
+    @property
+    def last_index(self) -> LogIndex:
+        """Index of the last entry, durable or not."""
+        return self._log.last_index
+
+    @property
+    def durable_index(self) -> LogIndex:
+        """Index of the last entry that is durable here and still part of the log."""
+        return self._log.durable_index
+
+    @property
+    def delivered_index(self) -> LogIndex:
+        """Index of the last entry handed out in `Ready.committed`."""
+        return self._log.delivered_index
+
+    @property
+    def accepted_index(self) -> LogIndex:
+        """Index up to which this node's log is known to equal that of the term's leader."""
+        return self._log.last_index if self._leader else self._follower.accepted_index
+
+    @property
+    def transfer_target(self) -> NodeId | None:
+        """Who is to take the leadership over, while this node hands it over."""
+        return self._leader.transfer_target if self._leader else None
+
+    def match_index(self, node_id: NodeId) -> LogIndex | None:
+        """Return up to where a voter stores the log durably, as this leader knows; None if it does not lead."""
+        if self._leader is None:
+            return None
+        if node_id == self._node_id:
+            return self._log.durable_index
+        progress = self._leader.progress_of(node_id)
+        return progress.match_index if progress else None
+
+    def followers(self) -> list[FollowerStatus]:
+        """Return how far each follower is, ordered by node; empty if this node does not lead."""
+        return [
+            FollowerStatus(
+                node_id=progress.node_id,
+                state=progress.state,
+                match_index=progress.match_index,
+                next_index=progress.next_index,
+                inflight_count=progress.inflight_count,
+                contact_ns=progress.contact_ns,
+            )
+            for progress in (self._leader.followers if self._leader else ())
+        ]
+
+    def step(self, message: Message, now_ns: int) -> None:
+        """
+        Take a message from another node.
+
+        Raises:
+            RemoteProtocolError: It is not for this node, not from a voter, or contradicts itself.
+        """
+        sender = message.sender
+        if message.receiver != self._node_id or sender == self._node_id or sender not in self._quorum.voters:
+            raise RemoteProtocolError(f"message from node {sender} to node {message.receiver} at {self._node_id}")
+        self._now_ns = now_ns
+        if message.term != self._election.term and not self._settle_term(message, now_ns):
+            return
+        if isinstance(message, Append):
+            self._election.leader_heard(sender, now_ns)
+            self._follower.append(message)
+        elif isinstance(message, AppendReply):
+            if self._leader:
+                self._leader.append_answered(message, now_ns)
+        elif isinstance(message, CommitNotice):
+            self._election.leader_heard(sender, now_ns)
+            self._follower.commit_noticed(message)
+        elif isinstance(message, Heartbeat):
+            self._election.leader_heard(sender, now_ns)
+            self._follower.heartbeat(message)
+            expiry_ns = now_ns - 2 * self._config.election_timeout_max_ns
+            self._reads_failed += self._forwarded.expire(expiry_ns)
+        elif isinstance(message, HeartbeatReply):
+            if self._leader:
+                self._leader.heartbeat_answered(message, now_ns)
+                self._finish_reads(self._leader)
+        else:
+            self._step_rare(message, now_ns)
+
+    def tick(self, now_ns: int) -> None:
+        """Act on the time; to be called when `deadline_ns` has passed. Calling it early does no harm."""
+        self._now_ns = now_ns
+        if self._leader:
+            if now_ns >= self._leader.deadline_ns and not self._leader.tick(now_ns):
+                self._election.step_down(now_ns)
+        elif now_ns >= self._election.deadline_ns:
+            self._election.timeout(now_ns)
+
+    def deadline_ns(self) -> int:
+        """Return when `tick` and `ready` are due next; in the past if committed entries still wait for a `ready`."""
+        if self._log.has_undelivered:
+            return self._now_ns
+        return self._leader.deadline_ns if self._leader else self._election.deadline_ns
+
+    def propose(self, payloads: Sequence[bytes], now_ns: int) -> tuple[LogIndex, Term]:
+        """
+        Append one entry per payload, contiguously, and return the index of the first and the term.
+
+        Each is committed when the entry delivered at its index has that term; if another entry is delivered there, it
+        never will be.
+
+        Raises:
+            NotLeader: Nothing was appended.
+            Busy: Nothing was appended: too much waits to be committed, or the leadership is being handed over.
+            LocalProtocolError: There is no payload.
+        """
+        self._now_ns = now_ns
+        return self._leading().propose(payloads), self._election.term
+
+    def read_index(self, request_id: int, now_ns: int) -> None:
+        """
+        Ask for a linearizable read; the answer comes in `Ready.reads` or `Ready.reads_failed`.
+
+        Args:
+            request_id: Names the read in the answer. The caller never uses one twice.
+            now_ns: The time.
+        """
+        self._now_ns = now_ns
+        if self._leader:
+            self._leader.reads.add(request_id)
+        elif self._election.leader_id is not None:
+            self._forwarded.add(request_id)
+        else:
+            self._reads_failed.append(request_id)
+
+    def peer_disconnected(self, node_id: NodeId, now_ns: int) -> None:
+        """Note that the link from a node dropped. If it leads, a pre-vote follows within milliseconds."""
+        self._now_ns = now_ns
+        if self._leader:
+            self._leader.disconnected(node_id)
+        elif self._election.role is Role.FOLLOWER and self._election.leader_id == node_id:
+            self._election.leader_disconnected(now_ns)
+
+    def transfer_leadership(self, target: NodeId, now_ns: int) -> None:
+        """
+        Hand the leadership over once `target` has caught up; proposals meet Busy until then.
+
+        Given up after the longest election timeout. A transfer to this node does nothing.
+
+        Raises:
+            NotLeader: This node has no leadership to hand over.
+            LocalProtocolError: The target is no voter.
+        """
+        self._now_ns = now_ns
+        self._leading().transfer(target, now_ns)
+
+    def io_completed(self, sequence: int, now_ns: int) -> None:
+        """Note that all log writes up to `sequence` are durable and readable through the log reader."""
+        self._now_ns = now_ns
+        if not self._outbox.io_completed(sequence):
+            return
+        moved = self._log.io_completed(sequence)
+        if self._leader:
+            if moved:
+                self._leader.disk_advanced()
+        elif self._outbox.term_is_durable:
+            self._election.hard_state_durable(now_ns)
+
+    def ready(self) -> Ready:
+        """Return all output since the last call; see the head of this module for what to do with it."""
+        if self._leader:
+            self._leader.flush()
+            self._finish_reads(self._leader)
+        else:
+            self._forward_reads()
+        write = self._outbox.take_write(self._election.hard_state, self._log.take_unwritten())
+        if write is not None and write.entries:
+            self._log.write_issued(write.sequence)
+        report = (self._election.role, self._election.term, self._election.leader_id)
+        role_changed = report != self._reported
+        self._reported = report
+        reads, self._reads = self._reads, []
+        reads_failed, self._reads_failed = self._reads_failed, []
+        return Ready(
+            messages=self._outbox.take_messages(),
+            io=[] if write is None else [write],
+            committed=self._log.take_committed(COMMITTED_BYTES_MAX),
+            reads=reads,
+            reads_failed=reads_failed,
+            role_changed=role_changed,
+        )
+
+    def _settle_term(self, message: Message, now_ns: int) -> bool:
+        """Compare a message's term with ours, which differs; False if that ends the matter."""
+        if message.term < self._election.term:
+            self._answer_old_term(message, now_ns)
+            return False
+        if isinstance(message, PreVoteRequest):
+            return True
+        if isinstance(message, VoteRequest) and not message.transfer and self._is_shielded(now_ns):
+            return False
+        self._election.term_seen(message.term, now_ns)
+        return True
+
+    def _answer_old_term(self, message: Message, now_ns: int) -> None:
+        """Tell senders of an older term about ours, if they wait for an answer."""
+        term = self._election.term
+        if isinstance(message, Append):
+            reply = AppendReply(
+                sender=self._node_id,
+                receiver=message.sender,
+                term=term,
+                prev_index=message.prev_index,
+                success=False,
+                match_index=LogIndex(0),
+                conflict_index=LogIndex(0),
+                conflict_term=Term(0),
+            )
+            self._outbox.send_after_term(reply)
+        elif isinstance(message, Heartbeat):
+            nothing = LogIndex(0)
+            self._outbox.send_after_term(
+                HeartbeatReply(self._node_id, message.sender, term, message.round, nothing, nothing)
+            )
+        elif isinstance(message, PreVoteRequest):
+            self._election.pre_vote_requested(message, shielded=True)
+        elif isinstance(message, VoteRequest):
+            self._election.vote_requested(message, now_ns)
+        elif isinstance(message, ReadIndexRequest):
+            self._outbox.send(ReadIndexReply(self._node_id, message.sender, term, message.context, None))
+
+    def _step_rare(self, message: Message, now_ns: int) -> None:
+        if isinstance(message, PreVoteRequest):
+            self._election.pre_vote_requested(message, shielded=self._is_shielded(now_ns))
+        elif isinstance(message, PreVoteReply):
+            self._election.pre_vote_answered(message, now_ns)
+        elif isinstance(message, VoteRequest):
+            self._election.vote_requested(message, now_ns)
+        elif isinstance(message, VoteReply):
+            self._election.vote_answered(message, now_ns)
+        elif isinstance(message, TimeoutNow):
+            self._election.takeover_asked(message, now_ns)
+        elif isinstance(message, ReadIndexRequest):
+            if self._leader:
+                self._leader.reads.add(RemoteRead(message.sender, message.context))
+            else:
+                self._outbox.send(
+                    ReadIndexReply(self._node_id, message.sender, self._election.term, message.context, None)
+                )
+        elif isinstance(message, ReadIndexReply):
+            request_ids = self._forwarded.answered(message.context)
+            if message.index is None:
+                self._reads_failed += request_ids
+            else:
+                index = message.index
+                self._reads += [(request_id, index) for request_id in request_ids]
+
+    def _is_shielded(self, now_ns: int) -> bool:
+        """Whether a working leader is known, so that nobody else need be helped to an election."""
+        if self._leader:
+            return self._leader.has_quorum(now_ns, self._config.election_timeout_min_ns)
+        return self._election.hears_leader(now_ns)
+
+    def _leading(self) -> Leader:
+        if self._leader is None:
+            raise NotLeader(self._election.leader_id)
+        return self._leader
+
+    def _role_entered(self, now_ns: int) -> None:
+        """Let the other parts follow what `Election` decided."""
+        election = self._election
+        term, leader_id = election.term, election.leader_id
+        if term != self._followed[0]:
+            self._follower.reset()
+        if (term, leader_id) != self._followed:
+            self._reads_failed += self._forwarded.abandon()
+            self._followed = (term, leader_id)
+        if self._leader and election.role is not Role.LEADER:
+            self._abandon_reads(self._leader)
+            self._leader = None
+        elif self._leader is None and election.role is Role.LEADER:
+            self._leader = Leader(
+                node_id=self._node_id,
+                term=term,
+                quorum=self._quorum,
+                log=self._log,
+                outbox=self._outbox,
+                config=self._config,
+                now_ns=now_ns,
+            )
+
+    def _finish_reads(self, leader: Leader) -> None:
+        for read, index in leader.confirmed_reads():
+            if isinstance(read, RemoteRead):
+                self._outbox.send(ReadIndexReply(self._node_id, read.sender, self._election.term, read.context, index))
+            else:
+                self._reads.append((read, index))
+
+    def _abandon_reads(self, leader: Leader) -> None:
+        for read in leader.reads.abandon():
+            if isinstance(read, RemoteRead):
+                self._outbox.send(ReadIndexReply(self._node_id, read.sender, self._election.term, read.context, None))
+            else:
+                self._reads_failed.append(read)
+
+    def _forward_reads(self) -> None:
+        leader_id = self._election.leader_id
+        if leader_id is None:
+            return
+        context = self._forwarded.take_request(self._now_ns)
+        if context is not None:
+            self._outbox.send(ReadIndexRequest(self._node_id, leader_id, self._election.term, context))
