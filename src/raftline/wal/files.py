@@ -164,7 +164,7 @@ class OperatingSystemFiles:
 
     def names(self, directory: Path) -> list[str]:
         """Return the names in `directory`, sorted."""
-        return sorted(os.listdir(directory))
+        return sorted(path.name for path in directory.iterdir())
 
     def open(self, path: Path) -> OperatingSystemFile:
         """Open an existing file for reading and writing."""
@@ -188,11 +188,11 @@ class OperatingSystemFiles:
 
     def rename(self, source: Path, target: Path) -> None:
         """Give a file another name in the same directory."""
-        os.rename(source, target)
+        source.rename(target)
 
     def unlink(self, path: Path) -> None:
         """Remove a name."""
-        os.unlink(path)
+        path.unlink()
 
     def fsync_directory(self, directory: Path) -> None:
         """Make the names of `directory` durable."""

@@ -22,40 +22,32 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
-from raftline.base.errors import LocalProtocolError, StorageCorrupt, StorageError
+from raftline.base.errors import LocalProtocolError, StorageError
 from raftline.base.ids import LogIndex, NodeId, Term
 from raftline.raft.messages import HardState
-from raftline.wal import record as records
 from raftline.wal import segment as segments
 from raftline.wal.corruption import corruption
+from raftline.wal.directory import LogIdentity, LogSizes, OpenedDirectory, disk_errors, open_directory
+from raftline.wal.draft import Draft, draft_entries, draft_hard_state, draft_truncation
 from raftline.wal.files import OperatingSystemFiles
-from raftline.wal.index import Batch, EntryIndex, Truncation
-from raftline.wal.mark import MARK_NAME, Mark, MarkFile
-from raftline.wal.recovery import RecoveredLog, Recovery
-from raftline.wal.spare import TEMPORARY_SUFFIX, SpareShelf
+from raftline.wal.index import Batch, Truncation
+from raftline.wal.mark import Mark
+from raftline.wal.record import encode_record
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from raftline.raft.messages import Entry
-    from raftline.wal.files import FileSystem, Lock
+    from raftline.wal.files import FileSystem
 
 SEGMENT_BYTES: Final = 64 << 20
 RECENT_BYTES_MAX: Final = 32 << 20
-RECORD_BYTES_MAX: Final = 16 << 20
-LOCK_NAME: Final = "lock"
 
-
-class _Draft(NamedTuple):
-    """A record to be: all but its number and chain."""
-
-    kind: records.RecordKind
-    body: list[bytes]
-    size: int
-    change: HardState | Truncation | Sequence[Entry]
+MARK_SYNC_RECORDS: Final = 4096
+"""The mark is synced at the latest after so many records, even if the log never rests."""
 
 
 class WriteAheadLog:
@@ -65,29 +57,29 @@ class WriteAheadLog:
     Made by `open`. Raises `StorageError` from every writing call once the disk has failed.
     """
 
-    def __init__(
-        self, files: FileSystem, directory: Path, lock: Lock, mark: MarkFile, spares: SpareShelf, log: RecoveredLog
-    ) -> None:
-        self._files = files
-        self._directory = directory
-        self._lock = lock
-        self._mark = mark
-        self._spares = spares
-        self._index = log.index
-        self._segments = {segment.header.sequence: segment for segment in log.segments}
-        self._active = log.segments[-1]
+    def __init__(self, opened: OpenedDirectory) -> None:
+        recovered = opened.recovered
+        self._files = opened.files
+        self._directory = opened.path
+        self._lock = opened.lock
+        self._mark = opened.mark
+        self._spares = opened.spares
+        self._index = recovered.index
+        self._segments = {segment.header.sequence: segment for segment in recovered.segments}
+        self._active = recovered.segments[-1]
         self._segments_lock = threading.Lock()
-        self._number = log.number
-        self._chain = log.chain
-        self._hard_state = log.hard_state
-        self._last_index = log.index.last_index
-        self._durable_number = log.number
-        self._durable_hard_state = log.hard_state
+        self._number = recovered.number
+        self._chain = recovered.chain
+        self._hard_state = recovered.hard_state
+        self._last_index = recovered.index.last_index
+        self._durable_number = recovered.number
+        self._durable_hard_state = recovered.hard_state
         self._unpublished: list[Batch | Truncation] = []
         self._last_read: tuple[int, int, list[Entry]] | None = None
+        self._mark_synced_number = recovered.number
         self._failure: BaseException | None = None
         self._is_closed = False
-        self.recovered_cut_bytes = log.cut_bytes
+        self.recovered_cut_bytes = recovered.cut_bytes
         """Bytes of a torn tail that `open` overwrote; 0 after a clean stop."""
 
     @classmethod
@@ -120,43 +112,9 @@ class WriteAheadLog:
             StorageFull: No space for the first segment.
             StorageError: Another process uses the directory, it is another node's, or the disk failed.
         """
-        if not 0 < len(cluster_id.encode()) <= segments.CLUSTER_ID_BYTES_MAX or node_id < 1:
-            raise LocalProtocolError(f"no identity: cluster {cluster_id!r}, node {node_id}")
-        if not segments.SEGMENT_BYTES_MIN <= segment_bytes <= segments.SEGMENT_BYTES_MAX or segment_bytes % 4096:
-            raise LocalProtocolError(f"no size for a segment: {segment_bytes}")
-        files = OperatingSystemFiles() if files is None else files
-        with _disk_errors(directory), contextlib.ExitStack() as undo:
-            files.make_directory(directory)
-            lock = files.lock(directory / LOCK_NAME)
-            undo.callback(lock.close)
-            names = _remove_temporary(files, directory)
-            spares = SpareShelf(files, directory, segment_bytes)
-            undo.callback(spares.close)
-            spares.adopt(names)
-            segment_names = [name for name in names if segments.parse_segment_name(name)]
-            origin = Mark(0, records.origin_chain(cluster_id, node_id), LogIndex(0))
-            mark = _open_mark(files, directory, names, segment_names, applied_index, origin)
-            undo.callback(mark.close)
-            if segment_names:
-                recovery = Recovery(
-                    files,
-                    directory,
-                    cluster_id=cluster_id,
-                    node_id=node_id,
-                    mark=mark.mark,
-                    applied_index=applied_index,
-                    recent_bytes_max=recent_bytes_max,
-                )
-                recovered = recovery.run(segment_names)
-            else:
-                recovered = _begin(
-                    files, directory, spares, origin, cluster_id, node_id, segment_bytes, recent_bytes_max
-                )
-            log = cls(files, directory, lock, mark, spares, recovered)
-            mark.write(Mark(log._number, log._chain, log._last_index))
-            mark.sync()
-            undo.pop_all()
-            return log
+        identity = LogIdentity(cluster_id, node_id)
+        sizes = LogSizes(segment_bytes, recent_bytes_max)
+        return cls(open_directory(files or OperatingSystemFiles(), directory, identity, sizes, applied_index))
 
     @property
     def hard_state(self) -> HardState:
@@ -209,7 +167,7 @@ class WriteAheadLog:
             LocalProtocolError: The range is not within `first_index` to `last_index`.
             StorageCorrupt: An entry that was durable cannot be read back.
 
-        Limits: from memory if recent; else one read of each batch touched, and one batch more is kept for the next call.
+        Limits: from memory if recent; else one read of each batch touched, of which the last is kept for the next call.
         """
         if low < self.first_index or high > self.last_index:
             raise LocalProtocolError(f"entries {low} to {high} of a log from {self.first_index} to {self.last_index}")
@@ -272,62 +230,35 @@ class WriteAheadLog:
         drafts = self._draft(hard_state, entries)
         if not drafts:
             return
-        with _disk_errors(self._directory):
+        with disk_errors(self._directory):
             self._spares.prepare(self._spares_needed(drafts))
         with self._fails_for_good():
             self._write(drafts)
         if entries:
             self._last_index = entries[-1].index
 
-    def _draft(self, hard_state: HardState | None, entries: Sequence[Entry]) -> list[_Draft]:
-        drafts: list[_Draft] = []
+    def _draft(self, hard_state: HardState | None, entries: Sequence[Entry]) -> list[Draft]:
+        drafts: list[Draft] = []
         if hard_state is not None and hard_state != self._hard_state:
             if hard_state.term < self._hard_state.term:
                 raise LocalProtocolError(f"term {hard_state.term} after term {self._hard_state.term}")
-            body = records.hard_state_body(hard_state)
-            drafts.append(
-                _Draft(records.RecordKind.HARD_STATE, body, records.record_size(sum(map(len, body))), hard_state)
-            )
+            drafts.append(draft_hard_state(hard_state))
         if not entries:
             return drafts
         first_index = entries[0].index
         if not self._index.first_index <= first_index <= self._last_index + 1:
             raise LocalProtocolError(f"entry {first_index} to a log of {self.first_index} to {self._last_index}")
-        if any(entry.index != index for index, entry in enumerate(entries, first_index)):
-            raise LocalProtocolError(f"entries from {first_index} do not follow one another")
         if first_index <= self._last_index:
             kept = LogIndex(first_index - 1)
-            change = Truncation(kept, self._appended_term_at(kept))
-            body = records.truncate_body(change.last_index, change.last_term)
-            drafts.append(_Draft(records.RecordKind.TRUNCATE, body, records.record_size(sum(map(len, body))), change))
-        for batch in self._split(entries):
-            size = records.record_size(records.entries_body_bytes(batch))
-            drafts.append(_Draft(records.RecordKind.ENTRIES, records.entries_body(batch), size, batch))
+            drafts.append(draft_truncation(Truncation(kept, self._appended_term_at(kept))))
+        drafts.extend(draft_entries(entries, self._segment_room()))
         return drafts
-
-    def _split(self, entries: Sequence[Entry]) -> Iterator[Sequence[Entry]]:
-        """Cut entries into batches that fit a record; nearly always one."""
-        body_bytes_max = min(RECORD_BYTES_MAX, self._segment_room()) - records.HEADER_BYTES
-        if records.entries_body_bytes(entries) <= body_bytes_max:
-            yield entries
-            return
-        start = 0
-        body_bytes = records.ENTRIES_HEAD_BYTES
-        for place, entry in enumerate(entries):
-            entry_bytes = records.entry_body_bytes(entry)
-            if records.ENTRIES_HEAD_BYTES + entry_bytes > body_bytes_max:
-                raise LocalProtocolError(f"entry {entry.index} has {len(entry.payload)} bytes, too large for a record")
-            if body_bytes + entry_bytes > body_bytes_max:
-                yield entries[start:place]
-                start, body_bytes = place, records.ENTRIES_HEAD_BYTES
-            body_bytes += entry_bytes
-        yield entries[start:]
 
     def _segment_room(self) -> int:
         """Bytes for records in an empty segment."""
         return self._spares.segment_bytes - segments.HEADER_BYTES
 
-    def _spares_needed(self, drafts: list[_Draft]) -> int:
+    def _spares_needed(self, drafts: list[Draft]) -> int:
         room = self._active.room
         count = 0
         for draft in drafts:
@@ -346,7 +277,7 @@ class WriteAheadLog:
         assert term is not None, index
         return term
 
-    def _write(self, drafts: list[_Draft]) -> None:
+    def _write(self, drafts: list[Draft]) -> None:
         """Encode the drafts and write them, in one piece for each segment touched."""
         pieces: list[bytearray] = []
         start = end = self._active.end
@@ -356,7 +287,7 @@ class WriteAheadLog:
                 self._roll()
                 pieces = []
                 start = end = self._active.end
-            data, self._chain = records.encode_record(
+            data, self._chain = encode_record(
                 draft.kind,
                 draft.body,
                 number=self._number + 1,
@@ -384,7 +315,7 @@ class WriteAheadLog:
     def _roll(self) -> None:
         """Make everything so far durable and begin the next segment in a spare."""
         self._sync()
-        self._mark.sync()
+        self._sync_mark()
         spare, file = self._spares.take()
         last_index = self._index.last_index
         last_term = self._index.term_at(last_index)
@@ -427,6 +358,12 @@ class WriteAheadLog:
         self._durable_hard_state = self._hard_state
         self._durable_number = self._number
         self._mark.write(Mark(self._number, self._chain, self._index.last_index))
+        if self._number - self._mark_synced_number >= MARK_SYNC_RECORDS:
+            self._sync_mark()
+
+    def _sync_mark(self) -> None:
+        self._mark.sync()
+        self._mark_synced_number = self._number
 
     def sync_mark(self) -> None:
         """
@@ -437,7 +374,7 @@ class WriteAheadLog:
         """
         self._check_usable()
         with self._fails_for_good():
-            self._mark.sync()
+            self._sync_mark()
 
     def prepare_spare(self) -> None:
         """
@@ -447,7 +384,7 @@ class WriteAheadLog:
             StorageFull: There is no space; `has_space` turns False until a later call succeeds.
             StorageError: The disk failed.
         """
-        with _disk_errors(self._directory):
+        with disk_errors(self._directory):
             self._spares.prepare()
 
     def trim(self, upto: LogIndex) -> int:
@@ -464,7 +401,7 @@ class WriteAheadLog:
         count = 0
         with self._fails_for_good():
             self._sync()
-            self._mark.sync()
+            self._sync_mark()
             for sequence, segment in sorted(self._segments.items()):
                 if segment is self._active or segment.last_index_max > upto:
                     break
@@ -492,7 +429,7 @@ class WriteAheadLog:
             if self._failure is None:
                 with self._fails_for_good():
                     self._sync()
-                    self._mark.sync()
+                    self._sync_mark()
         finally:
             with self._segments_lock:
                 for segment in self._segments.values():
@@ -511,82 +448,8 @@ class WriteAheadLog:
     def _fails_for_good(self) -> Iterator[None]:
         """Fail the log for good when the block raises: what is on disk is unknown from then on."""
         try:
-            with _disk_errors(self._directory):
+            with disk_errors(self._directory):
                 yield
         except BaseException as error:
             self._failure = error
             raise
-
-
-@contextlib.contextmanager
-def _disk_errors(directory: Path) -> Iterator[None]:
-    """Turn an error of the operating system into a `StorageError`."""
-    try:
-        yield
-    except OSError as error:
-        raise StorageError(f"{directory}: {error}") from error
-
-
-def _remove_temporary(files: FileSystem, directory: Path) -> list[str]:
-    """Remove what a crash left half made; returns the other names."""
-    names = files.names(directory)
-    for name in names:
-        if name.endswith(TEMPORARY_SUFFIX):
-            files.unlink(directory / name)
-    return [name for name in names if not name.endswith(TEMPORARY_SUFFIX)]
-
-
-def _open_mark(
-    files: FileSystem,
-    directory: Path,
-    names: list[str],
-    segment_names: list[str],
-    applied_index: LogIndex,
-    origin: Mark,
-) -> MarkFile:
-    """Open the mark file, or make it where nothing was ever written."""
-    path = directory / MARK_NAME
-    mark = MarkFile.open(files, directory) if MARK_NAME in names else None
-    try:
-        if segment_names and mark is None:
-            raise corruption(path, expected="a mark file beside the segments", found="none")
-        if not segment_names and applied_index > 0:
-            expected = f"a log with entry {applied_index}, which the database has applied"
-            raise corruption(directory, expected=expected, found="none")
-        if not segment_names and mark is not None and mark.mark.number > 0:
-            expected = f"segments with record {mark.mark.number}, which the mark file names"
-            raise corruption(directory, expected=expected, found="none")
-    except StorageCorrupt:
-        if mark is not None:
-            mark.close()
-        raise
-    return mark if mark is not None else MarkFile.create(files, directory, origin)
-
-
-def _begin(
-    files: FileSystem,
-    directory: Path,
-    spares: SpareShelf,
-    origin: Mark,
-    cluster_id: str,
-    node_id: NodeId,
-    segment_bytes: int,
-    recent_bytes_max: int,
-) -> RecoveredLog:
-    """Begin the first segment of a new log."""
-    spares.prepare()
-    spare, file = spares.take()
-    header = segments.SegmentHeader(
-        cluster_id=cluster_id,
-        node_id=node_id,
-        sequence=1,
-        first_number=1,
-        chain=origin.chain,
-        base_index=LogIndex(0),
-        base_term=Term(0),
-        hard_state=HardState(Term(0), None),
-        segment_bytes=segment_bytes,
-    )
-    segment = segments.begin_segment(files, directory, spare, file, header)
-    index = EntryIndex(LogIndex(0), Term(0), recent_bytes_max=recent_bytes_max)
-    return RecoveredLog([segment], index, header.hard_state, 0, header.chain)

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from raftline.base.ids import NodeId
-    from raftline.wal.files import FileSystem
+    from raftline.wal.files import File, FileSystem
     from raftline.wal.mark import Mark
 
 
@@ -58,6 +58,11 @@ class RecoveredLog(msgspec.Struct):
     number: int
     chain: int
     cut_bytes: int = 0
+
+    def close(self) -> None:
+        """Close the segments."""
+        for segment in self.segments:
+            segment.file.close()
 
 
 class Recovery:
@@ -116,14 +121,10 @@ class Recovery:
             self._check_applied(log)
             self._settle_tail(log, data)
         except BaseException:
-            self.close()
+            if self._log is not None:
+                self._log.close()
             raise
         return log
-
-    def close(self) -> None:
-        """Close what was opened; for a recovery that failed."""
-        for segment in self._log.segments if self._log is not None else []:
-            segment.file.close()
 
     def _recovered(self) -> RecoveredLog:
         assert self._log is not None, "no segment was read"
@@ -134,13 +135,7 @@ class Recovery:
         path = self._directory / name
         file = self._files.open(path)
         try:
-            header = segments.decode_header(file.pread(segments.HEADER_BYTES, 0))
-            if isinstance(header, str):
-                raise corruption(path, expected="the header of a segment", found=header, offset=0)
-            self._check_header(path, header, stop)
-            size = file.size()
-            if size < header.segment_bytes:
-                raise corruption(path, expected=f"a file of {header.segment_bytes} bytes", found=f"one of {size}")
+            header = self._read_header(path, file, stop)
         except BaseException:
             file.close()
             raise
@@ -151,6 +146,16 @@ class Recovery:
         self._log.segments.append(segment)
         self._check_mark(segment)
         return segment
+
+    def _read_header(self, path: Path, file: File, stop: records.Damage) -> segments.SegmentHeader:
+        header = segments.decode_header(file.pread(segments.HEADER_BYTES, 0))
+        if isinstance(header, str):
+            raise corruption(path, expected="the header of a segment", found=header, offset=0)
+        self._check_header(path, header, stop)
+        size = file.size()
+        if size < header.segment_bytes:
+            raise corruption(path, expected=f"a file of {header.segment_bytes} bytes", found=f"one of {size}")
+        return header
 
     def _check_header(self, path: Path, header: segments.SegmentHeader, stop: records.Damage) -> None:
         if (header.cluster_id, header.node_id) != (self._cluster_id, self._node_id):
@@ -190,27 +195,34 @@ class Recovery:
 
     def _replay_record(self, log: RecoveredLog, segment: segments.Segment, record: records.Record) -> None:
         try:
-            if record.kind == records.RecordKind.ENTRIES:
-                first_index, terms = records.decode_terms(record.body)
-                if first_index != log.index.last_index + 1 or not terms:
-                    raise ValueError(f"{len(terms)} entries from {first_index} after {log.index.last_index}")
-                log.index.add(first_index, terms, segment.header.sequence, record.offset)
-                segment.last_index_max = max(segment.last_index_max, log.index.last_index)
-            elif record.kind == records.RecordKind.HARD_STATE:
-                log.hard_state = records.decode_hard_state(record.body)
-            elif record.kind == records.RecordKind.TRUNCATE:
-                last_index, last_term = records.decode_truncate(record.body)
-                if last_index >= log.index.last_index:
-                    raise ValueError(f"a truncation to {last_index} after {log.index.last_index}")
-                log.index.truncate(last_index, last_term)
-            else:
-                raise StorageError(
-                    f"{segment.path}, offset {record.offset}: a record of kind {record.kind}, which a later release "
-                    f"wrote. Start that release again; nothing was changed."
-                )
+            misfit = self._replay_body(log, segment, record)
         except ValueError as error:
+            misfit = str(error)
+        if misfit:
             expected = f"a record that fits the log after record {log.number}"
-            raise corruption(segment.path, expected=expected, found=str(error), offset=record.offset) from error
+            raise corruption(segment.path, expected=expected, found=misfit, offset=record.offset)
+
+    def _replay_body(self, log: RecoveredLog, segment: segments.Segment, record: records.Record) -> str:
+        """Take over one record; a string says why it cannot be."""
+        if record.kind == records.RecordKind.ENTRIES:
+            first_index, terms = records.decode_terms(record.body)
+            if first_index != log.index.last_index + 1 or not terms:
+                return f"{len(terms)} entries from {first_index} after entry {log.index.last_index}"
+            log.index.add(first_index, terms, segment.header.sequence, record.offset)
+            segment.last_index_max = max(segment.last_index_max, log.index.last_index)
+        elif record.kind == records.RecordKind.HARD_STATE:
+            log.hard_state = records.decode_hard_state(record.body)
+        elif record.kind == records.RecordKind.TRUNCATE:
+            last_index, last_term = records.decode_truncate(record.body)
+            if last_index >= log.index.last_index:
+                return f"a truncation to {last_index} after entry {log.index.last_index}"
+            log.index.truncate(last_index, last_term)
+        else:
+            raise StorageError(
+                f"{segment.path}, offset {record.offset}: a record of kind {record.kind}, which a later release "
+                f"wrote. Start that release again; nothing was changed."
+            )
+        return ""
 
     def _check_mark(self, segment: segments.Segment) -> None:
         """Compare the chain with the mark's, and note where in the last segment the mark stands."""
