@@ -1,0 +1,237 @@
+"""
+Messages (RFC 6121 sections 5 and 8): which way each takes, decided by one look at its children.
+
+What a message carries decides whether it enters the log, and what is kept of it:
+
+| carries | way | kept |
+|---|---|---|
+| text, encrypted payload, file, location, reaction, edit, retraction, invitation | log | archive, offline |
+| a `store` hint | log | archive, offline |
+| receipt, chat marker | log | offline; archive with a `store` hint alone |
+| anything else that is no state | log | offline |
+| chat state, real-time text, nothing | off the log | no |
+| `no-store` hint, whatever it carries | off the log | no |
+| type headline | log | no, unless a `store` hint asks for it |
+| type error | log | no; hints are ignored |
+| type groupchat | off the log, to a full JID alone | no |
+
+Why: XEP-0313 section 6.1 asks that text of type normal and chat be archived and leaves the rest to the server; the
+rest here is what a second device needs in order to show the conversation as the first one does. Receipts and markers
+say nothing in an archive that the next marker does not replace, so they are archived when their sender asks for it
+(XEP-0334 section 4.4), but reach a device that comes back (XEP-0160 section 4 keeps all of type normal and chat but
+chat states). `no-permanent-store` takes the archive away, `no-store` all (XEP-0334 section 4). Hints of errors are
+those of the message that failed (XEP-0334 section 5). `no-copy` concerns carbons alone.
+
+This is the hot path: one pass over the children, one dictionary look-up each, and the stanza's bytes are never
+rebuilt unless a child has to go.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from hashlib import blake2b
+from typing import TYPE_CHECKING, Final
+
+from raftline.base.errors import Refused
+from raftline.machine.commands import MessageKind, SendMessage, Storage
+from raftline.machine.queries import SessionRow, SessionsOf
+from raftline.xmpp.effects import Route, Submit, ask
+from raftline.xmpp.jid import JID, parse_jid
+from raftline.xmpp.module import Declaration
+from raftline.xmpp.payloads import HINTS_NAMESPACE, STANZA_ID_NAMESPACE
+from raftline.xmpp.stanza import CLIENT_NAMESPACE
+
+if TYPE_CHECKING:
+    from raftline.xmpp.effects import Steps
+    from raftline.xmpp.element import Element
+    from raftline.xmpp.module import Modules, StreamContext
+    from raftline.xmpp.stanza import Stanza
+
+# Traits of a message: a sum of these. What a child of an unknown name adds is OTHER.
+CONTENT: Final = 1
+SIGNAL: Final = 2
+OTHER: Final = 4
+STORE: Final = 8
+NO_STORE: Final = 16
+NO_PERMANENT_STORE: Final = 32
+ORIGIN_ID: Final = 64
+STANZA_ID: Final = 128
+
+_STATE: Final = 0
+_CHAT_STATES: Final = "http://jabber.org/protocol/chatstates"
+_MARKERS: Final = "urn:xmpp:chat-markers:0"
+_RECEIPTS: Final = "urn:xmpp:receipts"
+
+_TRAITS: Final[dict[tuple[str, str], int]] = {
+    (CLIENT_NAMESPACE, "body"): CONTENT,
+    (CLIENT_NAMESPACE, "subject"): CONTENT,
+    (CLIENT_NAMESPACE, "thread"): _STATE,
+    ("eu.siacs.conversations.axolotl", "encrypted"): CONTENT,  # OMEMO as most clients speak it (XEP-0384 0.3)
+    ("urn:xmpp:omemo:1", "encrypted"): CONTENT,
+    ("urn:xmpp:omemo:2", "encrypted"): CONTENT,  # XEP-0384
+    ("urn:xmpp:openpgp:0", "openpgp"): CONTENT,  # XEP-0373
+    ("jabber:x:encrypted", "x"): CONTENT,  # XEP-0027
+    ("jabber:x:oob", "x"): CONTENT,  # XEP-0066
+    ("urn:xmpp:sfs:0", "file-sharing"): CONTENT,  # XEP-0447
+    ("urn:xmpp:sfs:0", "sources"): CONTENT,
+    ("http://jabber.org/protocol/geoloc", "geoloc"): CONTENT,  # XEP-0080
+    ("urn:xmpp:reactions:0", "reactions"): CONTENT,  # XEP-0444
+    ("urn:xmpp:message-correct:0", "replace"): CONTENT,  # XEP-0308
+    ("urn:xmpp:message-retract:1", "retract"): CONTENT,  # XEP-0424
+    ("urn:xmpp:fasten:0", "apply-to"): CONTENT,  # XEP-0424 before version 0.4
+    ("jabber:x:conference", "x"): CONTENT,  # XEP-0249
+    (_RECEIPTS, "received"): SIGNAL,  # XEP-0184
+    (_RECEIPTS, "request"): _STATE,
+    (_MARKERS, "displayed"): SIGNAL,  # XEP-0333
+    (_MARKERS, "received"): SIGNAL,  # XEP-0333 before version 0.5
+    (_MARKERS, "acknowledged"): SIGNAL,
+    (_MARKERS, "markable"): _STATE,
+    (_CHAT_STATES, "active"): _STATE,  # XEP-0085
+    (_CHAT_STATES, "composing"): _STATE,
+    (_CHAT_STATES, "paused"): _STATE,
+    (_CHAT_STATES, "inactive"): _STATE,
+    (_CHAT_STATES, "gone"): _STATE,
+    ("urn:xmpp:rtt:0", "rtt"): _STATE,  # XEP-0301
+    (HINTS_NAMESPACE, "store"): STORE,
+    (HINTS_NAMESPACE, "no-store"): NO_STORE,
+    (HINTS_NAMESPACE, "no-permanent-store"): NO_PERMANENT_STORE,
+    (HINTS_NAMESPACE, "no-copy"): _STATE,
+    (STANZA_ID_NAMESPACE, "origin-id"): ORIGIN_ID,
+    (STANZA_ID_NAMESPACE, "stanza-id"): STANZA_ID,
+}
+
+_KINDS: Final = {
+    "normal": MessageKind.NORMAL,
+    "chat": MessageKind.CHAT,
+    "headline": MessageKind.HEADLINE,
+    "error": MessageKind.ERROR,
+    "groupchat": MessageKind.GROUPCHAT,
+}
+
+_ARCHIVE: Final = int(Storage.ARCHIVE)
+_OFFLINE: Final = int(Storage.OFFLINE)
+
+
+def register(modules: Modules) -> None:
+    """Handle messages."""
+    modules.message_handler = handle_message
+    modules.declare(
+        Declaration(
+            number=334,
+            title="Message Processing Hints",
+            version="1.0.0",
+            status="partial",
+            note="no-copy waits for carbons, the one kind of copy it is about.",
+        )
+    )
+
+
+def handle_message(context: StreamContext, stanza: Stanza) -> Steps:
+    """
+    Handle a message of a client; without an address it is for the user's own account (RFC 6120 section 10.3.1).
+
+    Raises:
+        Refused: `remote-server-not-found` for another domain, `service-unavailable` for this server itself, for type
+            groupchat to an account, and for what may not be kept and meets nobody online. Never for type error, which
+            is not answered (RFC 6120 section 8.3.1). What apply refuses comes as the outcome.
+    """
+    kind = _KINDS.get(stanza.type, MessageKind.NORMAL)  # an unknown type is normal (RFC 6121 section 5.2.2)
+    to = stanza.to
+    if to is None:
+        to = context.jid.bare
+    if kind is MessageKind.ERROR and not (to.resource and to.domain == context.domain):
+        return  # RFC 6121 section 8.5.2.1.1: an error to a bare address is dropped
+    if to.domain != context.domain:
+        raise Refused("remote-server-not-found", "cancel", f"There is no way to {to.domain} from here.")
+    if not to.local:
+        raise Refused("service-unavailable", "cancel", "The server takes no messages.")
+    traits, origin_id = traits_of(stanza.element)
+    storage = storage_of(kind, traits)
+    forged = partial(_claims_account_of, context.domain) if traits & STANZA_ID else None
+    message = stanza.stamped(context.jid, to, drop=forged)
+    if storage is None:
+        says_something = traits & (CONTENT | SIGNAL | OTHER) != 0
+        yield from _send_off_log(kind, to, message, bounced=says_something and kind is not MessageKind.HEADLINE)
+        return
+    yield Submit(
+        SendMessage(
+            to_localpart=to.local,
+            to_resource=to.resource or None,
+            kind=kind,
+            storage=storage,
+            stanza=message,
+            origin_id=origin_id,
+            fingerprint=fingerprint_of(message) if origin_id else b"",
+        )
+    )
+
+
+def traits_of(message: Element) -> tuple[int, str]:
+    """Return the sum of what the message's children are, and its origin id, empty for none (XEP-0359 section 3.2)."""
+    traits = 0
+    origin_id = ""
+    for child in message.children:
+        if isinstance(child, str):
+            continue
+        trait = _TRAITS.get((child.namespace, child.name), OTHER)
+        traits |= trait
+        if trait == ORIGIN_ID:
+            origin_id = child.attributes.get("id", "")
+    return traits, origin_id
+
+
+def storage_of(kind: MessageKind, traits: int) -> int | None:
+    """Decide what is kept of a message, as a sum of Storage; None when it stays off the log. See the table above."""
+    if kind is MessageKind.ERROR:
+        return 0
+    if kind is MessageKind.GROUPCHAT or traits & NO_STORE or not traits & (CONTENT | SIGNAL | OTHER | STORE):
+        return None
+    if kind is MessageKind.HEADLINE and not traits & STORE:
+        return 0
+    if traits & (CONTENT | STORE) and not traits & NO_PERMANENT_STORE:
+        return _ARCHIVE | _OFFLINE
+    return _OFFLINE
+
+
+def fingerprint_of(message: bytes) -> bytes:
+    """
+    Return 8 bytes that tell messages under one origin id apart: a hash of what stands between the tags.
+
+    The start tag is left out, since a client that comes back under another resource sends the same message.
+
+    Args:
+        message: As `Stanza.stamped` writes it, so that the first bracket ends the start tag.
+    """
+    return blake2b(message[message.index(b">") :], digest_size=8).digest()
+
+
+def _claims_account_of(domain: str, child: Element) -> bool:
+    """Is the child a stanza id by an account of this domain? Only the server gives those (XEP-0359 section 3)."""
+    if child.name != "stanza-id" or child.namespace != STANZA_ID_NAMESPACE:
+        return False
+    try:
+        by = parse_jid(child.attributes.get("by", ""))
+    except ValueError:
+        return False  # nobody's address, so not ours
+    return by.domain == domain
+
+
+def _send_off_log(kind: MessageKind, to: JID, message: bytes, *, bounced: bool) -> Steps:
+    """
+    Send a message to those sessions that are there now (RFC 6121 section 8.5).
+
+    Args:
+        bounced: Say so when nobody is. Headlines are dropped instead (section 8.5.2.2.1), and so are chat states alone:
+            a client would show the error beside a conversation where nothing was said.
+    """
+    if kind is MessageKind.GROUPCHAT and not to.resource:
+        raise Refused("service-unavailable", "cancel", "An account is no room.")
+    sessions: list[SessionRow] = yield from ask(SessionsOf(to.local), list)
+    recipients = [session for session in sessions if session.resource == to.resource] if to.resource else []
+    if not to.resource or (not recipients and kind is MessageKind.CHAT):  # the fallback of section 8.5.3.2.1
+        recipients = [session for session in sessions if session.priority is not None and session.priority >= 0]
+    reached = False
+    for session in recipients:
+        reached |= bool((yield Route(session.session_id, message)))
+    if bounced and not reached:
+        raise Refused("service-unavailable", "cancel", "Nobody is there to take a message that may not be kept.")

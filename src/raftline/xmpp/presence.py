@@ -1,0 +1,164 @@
+"""
+Presence (RFC 6121 section 4): broadcast, directed, and probes.
+
+Broadcast presence is replicated: apply decides who sees it. Directed presence stays off the log: it is routed to the
+sessions it is meant for, and the stream remembers whom it owes a farewell (section 4.6.3). That memory is the
+stream's alone, so a farewell is lost when the node that holds the stream dies; whoever relies on more, such as a room,
+joins through the log.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final
+
+from raftline.base.errors import Refused
+from raftline.machine.commands import SetPresence
+from raftline.machine.queries import SessionRow, SessionsOf, SubscriptionOf
+from raftline.xmpp.effects import Route, Submit, ask
+from raftline.xmpp.element import Element
+from raftline.xmpp.jid import JID, parse_jid
+from raftline.xmpp.payloads import address_presence
+from raftline.xmpp.stanza import CLIENT_NAMESPACE, Stanza
+from raftline.xmpp.subscriptions import SUBSCRIPTION_KINDS, handle_subscription
+
+if TYPE_CHECKING:
+    from raftline.xmpp.effects import Steps
+    from raftline.xmpp.module import Modules, StreamContext
+
+PRIORITY_MIN: Final = -128
+PRIORITY_MAX: Final = 127
+"""Bounds of a priority, both included (RFC 6121 section 4.7.2.3)."""
+
+DIRECTED_PRESENCE_COUNT_MAX: Final = 1024
+"""Entities a stream may owe a farewell; a person in a hundred rooms with their calls stays far below."""
+
+_PRIORITY: Final = re.compile(r"[+-]?0*\d{1,3}", re.ASCII)
+
+
+def register(modules: Modules) -> None:
+    """Handle presence stanzas."""
+    modules.presence_handler = handle_presence
+
+
+def handle_presence(context: StreamContext, stanza: Stanza) -> Steps:
+    """
+    Handle a presence stanza of a client.
+
+    Raises:
+        Refused: `bad-request` for a type or a priority that does not exist, and as the parts below say.
+    """
+    match stanza.type:
+        case "" | "unavailable" if stanza.to is not None:
+            yield from _handle_directed(context, stanza, stanza.to)
+        case "":
+            yield Submit(SetPresence(stanza.stamped(context.jid, None), priority_of(stanza.element)))
+        case "unavailable":
+            yield Submit(SetPresence(stanza.stamped(context.jid, None), None))
+            yield from farewells(context, stanza)
+        case "subscribe" | "subscribed" | "unsubscribe" | "unsubscribed":
+            yield from handle_subscription(context, stanza, SUBSCRIPTION_KINDS[stanza.type])
+        case "probe":
+            yield from _handle_probe(context, stanza)
+        case "error":
+            return  # an answer to presence of ours; there is nobody left to tell
+        case _:
+            raise Refused("bad-request", "modify", "There is no such type of presence.")
+
+
+def priority_of(presence: Element) -> int:
+    """
+    Read the priority of available presence; 0 when there is none.
+
+    Raises:
+        Refused: `bad-request` for more than one, or one that is no number from -128 to 127.
+
+    Source: RFC 6121 section 4.7.2.3.
+    """
+    found = [child for child in presence.elements() if child.name == "priority" and child.namespace == CLIENT_NAMESPACE]
+    if not found:
+        return 0
+    text = found[0].text.strip()
+    if len(found) > 1 or not _PRIORITY.fullmatch(text) or not PRIORITY_MIN <= int(text) <= PRIORITY_MAX:
+        raise Refused("bad-request", "modify", f"A priority is one number from {PRIORITY_MIN} to {PRIORITY_MAX}.")
+    return int(text)
+
+
+def _handle_directed(context: StreamContext, stanza: Stanza, to: JID) -> Steps:
+    """Send directed presence off the log (RFC 6121 sections 4.6, 8.5.2.1.2, 8.5.3.1)."""
+    available = stanza.type != "unavailable"
+    if to.domain != context.domain:
+        raise Refused("remote-server-not-found", "cancel")
+    if available:
+        owed = context.directed_presence
+        if len(owed) >= DIRECTED_PRESENCE_COUNT_MAX and str(to) not in owed:
+            raise Refused("resource-constraint", "wait", "This stream sent directed presence to too many.")
+        owed.add(str(to))
+    else:
+        context.directed_presence.discard(str(to))
+    yield from _route_presence(to, stanza.stamped(context.jid, to))
+
+
+def farewells(context: StreamContext, stanza: Stanza | None = None) -> Steps:
+    """
+    Tell everyone who was sent directed presence that it is over; forgets them.
+
+    For unavailable presence of the client, and for the end of its stream without one.
+
+    Args:
+        stanza: The client's own unavailable presence, whose words are passed on.
+
+    Source: RFC 6121 section 4.6.3.
+    """
+    owed = sorted(context.directed_presence)
+    context.directed_presence.clear()
+    for text in owed:
+        to = parse_jid(text)
+        if stanza is not None:
+            farewell = stanza.stamped(context.jid, to)
+        else:
+            attributes = {"from": str(context.jid), "to": text, "type": "unavailable"}
+            farewell = Element("presence", CLIENT_NAMESPACE, attributes).to_bytes()
+        yield from _route_presence(to, farewell)
+
+
+def _route_presence(to: JID, presence: bytes) -> Steps:
+    if not to.local:
+        return  # the server itself takes no presence
+    sessions: list[SessionRow] = yield from ask(SessionsOf(to.local), list)
+    for session in sessions:
+        if session.resource == to.resource if to.resource else session.priority is not None:
+            yield Route(session.session_id, presence)
+
+
+def _handle_probe(context: StreamContext, stanza: Stanza) -> Steps:
+    """
+    Answer a client's own probe as the contact's server would (RFC 6121 section 4.3.2).
+
+    The server probes on a client's behalf, so that clients have no need to; some do all the same. A contact that is
+    not there is answered like one who does not share its presence.
+    """
+    if stanza.to is None:
+        raise Refused("bad-request", "modify", "Whose presence? The probe names no contact.")
+    if stanza.to.domain != context.domain:
+        raise Refused("remote-server-not-found", "cancel")
+    contact, user = stanza.to, context.jid.bare
+    seen = contact.bare == user or (yield from ask(SubscriptionOf(contact.local, str(user)), bool))
+    if not seen:
+        _answer(context, contact.bare, "unsubscribed")
+        return
+    sessions: list[SessionRow] = yield from ask(SessionsOf(contact.local), list)
+    presences = [
+        session.presence
+        for session in sessions
+        if session.priority is not None and session.presence and contact.resource in {"", session.resource}
+    ]
+    for presence in presences:
+        context.send(address_presence(presence, str(user)))
+    if not presences:
+        _answer(context, contact, "unavailable")
+
+
+def _answer(context: StreamContext, contact: JID, kind: str) -> None:
+    attributes = {"from": str(contact), "to": str(context.jid.bare), "type": kind}
+    context.send(Element("presence", CLIENT_NAMESPACE, attributes).to_bytes())
