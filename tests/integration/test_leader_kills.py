@@ -1,0 +1,211 @@
+"""
+Twenty SIGKILLs of the leader under load: the promises P1, P2, P3 and P5 on every node.
+
+Six slixmpp users on all nodes write to each other without pause; one whose node died goes to another and resends, under
+the same origin-id, what was not acknowledged. Around each kill two probes on the surviving nodes send small messages
+every two milliseconds; the time to the next commit is from the SIGKILL to the first acknowledgement of a probe message
+that was sent after it. Each killed node is restarted and the cluster is whole again before the next kill.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import statistics
+import time
+from dataclasses import dataclass, field
+
+import pytest
+
+from integration.archive import ArchiveRow, check_exactly_once, check_order, check_received, read_archive
+from integration.cluster_process import Cluster, wait_until
+from integration.xmpp_client import Chatter
+from integration.xmpp_raw import RawClient, register
+
+KILL_COUNT = 20
+WRITE_INTERVAL_S = 0.1  # per user
+PROBE_INTERVAL_S = 0.002
+PROBE_WARM_COUNT = 5
+COMMIT_GAP_MAX_S = 5.0
+SETTLE_TIMEOUT_S = 40.0
+PASSWORD = "through-the-fire"
+PAIRS = (("anna", "bert"), ("carla", "dirk"), ("emma", "finn"))
+
+
+@dataclass
+class Probe:
+    """A stream of small messages through one node, each with its own acknowledgement."""
+
+    username: str
+    node_id: int
+    client: RawClient = field(default_factory=RawClient)
+    sent_at: dict[int, float] = field(default_factory=dict)
+    origin_ids: dict[int, str] = field(default_factory=dict)
+    acked_at: list[tuple[int, float]] = field(default_factory=list)
+
+    async def run(self, port: int, run_id: int) -> None:
+        """Send until cancelled."""
+        self.client.on_ack = lambda count: self.acked_at.append((count, time.monotonic()))
+        await self.client.log_in(port, self.username, PASSWORD)
+        while not self.client.is_over:
+            origin_id = f"{self.username}-{run_id}-{len(self.sent_at)}"
+            count = self.client.send_chat("sink@localhost", origin_id, origin_id)
+            self.sent_at[count] = time.monotonic()
+            self.origin_ids[count] = origin_id
+            await asyncio.sleep(PROBE_INTERVAL_S)
+
+    def first_commit_after(self, moment: float) -> float | None:
+        """When a message sent after `moment` was first acknowledged."""
+        first_count = next((count for count, sent_at in self.sent_at.items() if sent_at > moment), None)
+        if first_count is None:
+            return None
+        return next((acked_at for count, acked_at in self.acked_at if count >= first_count), None)
+
+    @property
+    def acknowledged(self) -> list[str]:
+        """Origin-ids covered by the newest acknowledgement."""
+        return [origin_id for count, origin_id in self.origin_ids.items() if count <= self.client.acked_count]
+
+
+@pytest.mark.timeout(540)
+async def test_twenty_leader_kills_lose_double_and_reorder_nothing(cluster: Cluster) -> None:
+    """P1, P2, P3 and P5 hold on all three nodes after twenty SIGKILLs of the leader under load."""
+    usernames = [name for pair in PAIRS for name in pair]
+    for name in (*usernames, "probe-1", "probe-2", "sink"):
+        await register(cluster.node(1).xmpp, name, PASSWORD)
+    partners = {left: right for pair in PAIRS for left, right in (pair, pair[::-1])}
+    chatters = [
+        Chatter(cluster, name, PASSWORD, f"{partners[name]}@localhost", node_id=place % cluster.node_count + 1)
+        for place, name in enumerate(usernames)
+    ]
+    probed: list[str] = []
+    gaps_s = []
+    async with asyncio.TaskGroup() as tasks:
+        lives = [tasks.create_task(chatter.run()) for chatter in chatters]
+        writer = tasks.create_task(write_without_pause(chatters))
+        for kill_number in range(KILL_COUNT):
+            gap_s, acknowledged = await kill_leader_and_measure(cluster, kill_number)
+            gaps_s.append(gap_s)
+            probed.extend(acknowledged)
+        writer.cancel()
+        await wait_until("every message acknowledged", all_acknowledged(chatters), SETTLE_TIMEOUT_S)
+        await wait_until("every message shown", all_shown(chatters), SETTLE_TIMEOUT_S)
+        for chatter in chatters:
+            await chatter.close()
+        await asyncio.gather(*lives)
+
+    report(gaps_s, chatters, probed)
+    await cluster.wait_equal_hashes()
+    await check_archives(cluster, chatters, probed)
+    assert max(gaps_s) < COMMIT_GAP_MAX_S
+
+
+async def write_without_pause(chatters: list[Chatter]) -> None:
+    """Every user writes at a steady pace, whatever happens to the nodes."""
+    while True:
+        for chatter in chatters:
+            chatter.write()
+            await asyncio.sleep(WRITE_INTERVAL_S / len(chatters))
+
+
+async def kill_leader_and_measure(cluster: Cluster, kill_number: int) -> tuple[float, list[str]]:
+    """
+    Kill the leader, wait for the next commit, bring the node back.
+
+    Returns:
+        Seconds from the SIGKILL to the next commit seen on a surviving node, and the acknowledged probe messages.
+    """
+    leader = await cluster.leader()
+    survivors = [node_id for node_id in cluster.node_ids if node_id != leader]
+    probes = [Probe(f"probe-{place}", node_id) for place, node_id in enumerate(survivors, start=1)]
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            runs = [tasks.create_task(probe.run(cluster.node(probe.node_id).xmpp, kill_number)) for probe in probes]
+
+            async def are_warm() -> bool:
+                return all(probe.client.acked_count >= PROBE_WARM_COUNT for probe in probes)
+
+            await wait_until("probes acknowledged", are_warm, SETTLE_TIMEOUT_S, interval_s=0.005)
+            killed_at = await cluster.kill(leader)
+
+            async def first_commit() -> float | None:
+                moments = [probe.first_commit_after(killed_at) for probe in probes]
+                return min((moment for moment in moments if moment is not None), default=None)
+
+            committed_at = await wait_until("a commit after the kill", first_commit, SETTLE_TIMEOUT_S, interval_s=0.005)
+            for run in runs:
+                run.cancel()
+        for probe in probes:
+            if not probe.client.is_over:
+                await probe.client.wait_acked(probe.client.sent_count)
+    finally:
+        for probe in probes:
+            await probe.client.close()
+    await cluster.start_node(leader)
+    await cluster.wait_healthy()
+    return committed_at - killed_at, [origin_id for probe in probes for origin_id in probe.acknowledged]
+
+
+def all_acknowledged(chatters: list[Chatter]):
+    """Probe: nobody waits for an acknowledgement."""
+
+    async def probe() -> bool:
+        return all(chatter.unacknowledged_count == 0 for chatter in chatters)
+
+    return probe
+
+
+def all_shown(chatters: list[Chatter]):
+    """Probe: each user has been shown all that the partner wrote."""
+
+    async def probe() -> bool:
+        return all(
+            len(set(chatter.shown.values())) >= len(partner.numbers)
+            for chatter in chatters
+            for partner in chatters
+            if partner.jid == chatter.partner
+        )
+
+    return probe
+
+
+async def check_archives(cluster: Cluster, chatters: list[Chatter], probed: list[str]) -> None:
+    """Read every archive through every node and hold it against what the clients saw."""
+    by_jid = {chatter.jid: chatter for chatter in chatters}
+    for chatter in chatters:
+        partner = by_jid[chatter.partner]
+        numbers = {**chatter.numbers, **partner.numbers}
+        seen_before: list[ArchiveRow] | None = None
+        for node_id in cluster.node_ids:
+            where = f"{chatter.username} through node {node_id}"
+            rows = await archive_of(cluster, chatter.username, node_id)
+            check_exactly_once(rows, chatter.acknowledged | partner.acknowledged, where)
+            check_order(rows, numbers, where)
+            check_received(rows, chatter.shown, where)
+            assert seen_before in (None, rows), f"{where}: another archive than through the node before"
+            seen_before = rows
+    for node_id in cluster.node_ids:
+        check_exactly_once(await archive_of(cluster, "sink", node_id), probed, f"sink through node {node_id}")
+
+
+async def archive_of(cluster: Cluster, username: str, node_id: int) -> list[ArchiveRow]:
+    """A user's whole archive through one node."""
+    async with RawClient() as reader:
+        await reader.log_in(cluster.node(node_id).xmpp, username, PASSWORD)
+        return await read_archive(reader)
+
+
+def report(gaps_s: list[float], chatters: list[Chatter], probed: list[str]) -> None:
+    """Print what was measured."""
+    gaps_ms = sorted(round(gap * 1000, 1) for gap in gaps_s)
+    print(
+        f"\nSIGKILL of the leader to the next commit, {len(gaps_ms)} kills: "
+        f"min {gaps_ms[0]} ms, median {statistics.median(gaps_ms):.1f} ms, max {gaps_ms[-1]} ms"
+    )
+    print(f"all gaps (ms): {gaps_ms}")
+    print(
+        f"chat messages acknowledged: {sum(len(chatter.acknowledged) for chatter in chatters)}, "
+        f"shown: {sum(len(chatter.shown) for chatter in chatters)}, "
+        f"shown again under the same id: {sum(chatter.repeat_count for chatter in chatters)}, "
+        f"moves to another node: {sum(chatter.move_count for chatter in chatters)}, "
+        f"probe messages acknowledged: {len(probed)}"
+    )
