@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar, cast
 
 from raftline.base.ids import SessionId
-from raftline.machine.commands import Action
+from raftline.machine.commands import Action, Credential
 from raftline.machine.outcomes import Outcome
 from raftline.machine.queries import Query
 
@@ -84,6 +84,25 @@ class EnableManagement:
 
 
 @dataclass(frozen=True, slots=True)
+class DeriveCredentials:
+    """
+    Make what is kept of a password, off the loop: it costs milliseconds. Answer: `tuple[Credential, ...]`.
+
+    A password that cannot be one is refused with `not-acceptable`.
+    """
+
+    password: str
+
+
+@dataclass(frozen=True, slots=True)
+class CheckPassword:
+    """Compare a password with a credential, off the loop: it costs milliseconds. Answer: `bool`."""
+
+    password: str
+    credential: Credential
+
+
+@dataclass(frozen=True, slots=True)
 class StartTls:
     """Begin the TLS handshake after what was sent so far. Answer: None, once the stream is secure."""
 
@@ -100,7 +119,20 @@ class Close:
     text: str = ""
 
 
-Effect = Submit | Propose | Execute | Ask | Barrier | Route | OpenSession | EnableManagement | StartTls | Close
+Effect = (
+    Submit
+    | Propose
+    | Execute
+    | Ask
+    | Barrier
+    | Route
+    | OpenSession
+    | EnableManagement
+    | DeriveCredentials
+    | CheckPassword
+    | StartTls
+    | Close
+)
 
 T = TypeVar("T")
 

@@ -44,6 +44,7 @@ ELEMENT_COUNT_MAX: Final = 16_384
 _SEPARATOR: Final = "}"
 _START_TAG: Final = re.compile(rb"<[^>\"']*(?:(?:\"[^\"]*\"|'[^']*')[^>\"']*)*>")
 _WHITESPACE: Final = " \t\r\n"
+_NOT_WHITESPACE: Final = re.compile(rb"[^ \t\r\n]")
 _RESTRICTED_CODES: Final = frozenset(
     expat.errors.codes[message]
     for message in (
@@ -170,6 +171,11 @@ class XMLStreamParser:
         self._events = []
         return events
 
+    @property
+    def has_rest(self) -> bool:
+        """Whether bytes were taken that no event covers yet, whitespace aside."""
+        return bool(self._held) or self._depth > 1
+
     def release(self) -> bool:
         """Give the memory of expat back if nothing is half parsed; return whether that was so."""
         if self._depth == 1 and not self._held and not self._closed:
@@ -208,14 +214,13 @@ class XMLStreamParser:
         """Hold on to the bytes of what has begun; refuse it when it is too long already."""
         window = self._window
         end = self._base + len(window)
-        if self._depth > 1:
-            start, bound = self._start, self._stanza_bytes_max
-        else:
-            # Nothing but whitespace and the beginning of a tag can lie behind the last event.
-            place = window.find(b"<", max(self._start - self._base, 0))
-            start = end if place < 0 else self._base + place
-            bound = self._stanza_bytes_max if self._depth else STREAM_HEADER_BYTES_MAX
-            self._start = start
+        start, bound = self._start, self._stanza_bytes_max
+        if self._depth == 0:
+            bound = STREAM_HEADER_BYTES_MAX
+        elif self._depth == 1:
+            # Between stanzas: whitespace is done with, anything else has begun something.
+            match = _NOT_WHITESPACE.search(window, start - self._base)
+            self._start = start = self._base + match.start() if match else end
         if end - start > bound:
             raise _Rejected("policy-violation", f"a stanza may have {bound} bytes")
         if window is self._held:
