@@ -85,6 +85,7 @@ EventRenderer = Callable[["StreamContext", Event], "bytes | None"]
 """Turns an event into the stanza the client gets; None for none."""
 
 DiscoItems = Callable[["StreamContext", "JID"], "list[Element]"]
+"""Returns the `<item/>`s that a module adds to the server's for this user (XEP-0030 section 4.1)."""
 
 
 @dataclass(slots=True)
@@ -96,6 +97,7 @@ class Modules:
     message_handler: StanzaHandler | None = None
     presence_handler: StanzaHandler | None = None
     renderers: dict[type, EventRenderer] = field(default_factory=dict)
+    disco_items: list[DiscoItems] = field(default_factory=list)
 
     def declare(self, declaration: Declaration) -> None:
         """Add a declaration."""

@@ -1,0 +1,45 @@
+"""Everything this service speaks, in one list; disco, the table of XEPs and the DOAP file are made of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from raftline.xmpp import messages, presence, render, roster
+from raftline.xmpp.module import Modules
+from raftline.xmpp.xeps import (
+    xep_0030_disco,
+    xep_0092_version,
+    xep_0160_offline,
+    xep_0199_ping,
+    xep_0202_time,
+    xep_0203_delay,
+    xep_0313_mam,
+    xep_0359_stanza_ids,
+)
+
+
+def all_modules(*, wall_clock_ms: Callable[[], int] | None = None) -> Modules:
+    """
+    Register every module.
+
+    Args:
+        wall_clock_ms: Tells milliseconds since 1970. Without it, what needs a clock (XEP-0202) is left out.
+    """
+    modules = Modules()
+    for module in (
+        messages,
+        presence,
+        roster,
+        render,
+        xep_0030_disco,
+        xep_0092_version,
+        xep_0160_offline,
+        xep_0199_ping,
+        xep_0203_delay,
+        xep_0313_mam,
+        xep_0359_stanza_ids,
+    ):
+        module.register(modules)
+    if wall_clock_ms is not None:
+        xep_0202_time.register(modules, wall_clock_ms)
+    return modules

@@ -1,0 +1,245 @@
+"""
+XEP-0313 Message Archive Management: a user's own archive, by time, contact, id and page.
+
+The archive answers on the bare JID of the account (section 3.3.1). An archive id is a stanza id, which is a position
+in the log under the cluster's epoch: ids grow in archive order, so a page is a range of keys. A query sends its
+results first, as messages, and then returns the summary; nothing of it is kept in between (section 4.3.2).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from raftline.base.errors import Refused
+from raftline.base.ids import Position, format_stanza_id, parse_stanza_id
+from raftline.machine.queries import ArchiveEnds, ArchivePage, ArchiveRow, Page
+from raftline.xmpp.effects import Ask, ask
+from raftline.xmpp.element import Element, escape_attribute
+from raftline.xmpp.jid import parse_jid
+from raftline.xmpp.module import Declaration
+from raftline.xmpp.payloads import (
+    FORM_NAMESPACE,
+    concerns_own_account,
+    delay_element,
+    form_field,
+    format_timestamp,
+    page_element,
+    parse_form,
+    parse_page_request,
+    parse_timestamp,
+)
+from raftline.xmpp.stanza import with_namespace
+
+if TYPE_CHECKING:
+    from raftline.xmpp.effects import Steps
+    from raftline.xmpp.module import Modules, StreamContext
+    from raftline.xmpp.stanza import Stanza
+
+MAM_NAMESPACE: Final = "urn:xmpp:mam:2"
+VALIDATE_NAMESPACE: Final = "http://jabber.org/protocol/xdata-validate"
+
+PAGE_LIMIT_DEFAULT: Final = 50
+PAGE_LIMIT_MAX: Final = 100
+"""Rows of one page; what the replica answers in one step (machine/queries.py)."""
+
+IDS_COUNT_MAX: Final = 100
+"""Ids that one query may name; more would not fit on a page."""
+
+_POSITION_MAX: Final = (1 << 63) - 1
+_FIELDS: Final = frozenset({"with", "start", "end", "before-id", "after-id", "ids"})
+
+
+def register(modules: Modules) -> None:
+    """Offer the archive on bare JIDs."""
+    modules.declare(
+        Declaration(
+            number=313,
+            title="Message Archive Management",
+            version="1.1.3",
+            account_features=(MAM_NAMESPACE, f"{MAM_NAMESPACE}#extended"),
+        )
+    )
+    modules.declare(
+        Declaration(
+            number=59, title="Result Set Management", version="1.0", note="Pages by index are refused (section 2.6)."
+        )
+    )
+    modules.declare(Declaration(number=297, title="Stanza Forwarding", version="1.0"))
+    modules.on_iq("account", "set", MAM_NAMESPACE, "query", handle_query)
+    modules.on_iq("account", "get", MAM_NAMESPACE, "query", handle_form)
+    modules.on_iq("account", "get", MAM_NAMESPACE, "metadata", handle_metadata)
+
+
+def handle_query(context: StreamContext, stanza: Stanza) -> Steps:
+    """
+    Send the messages of one page, then return its summary (section 4).
+
+    Raises:
+        Refused: `forbidden` for another account's archive, `feature-not-implemented` for an unknown form field
+            (section 4.1.5) or a page by index, `item-not-found` for an id that is not in the archive (sections 4.1.3,
+            4.3.2) and for a node (section 6.1.3), `bad-request` for a bad form, address, time or maximum,
+            `policy-violation` for too many ids.
+    """
+    _require_own(context, stanza)
+    query = stanza.element.child("query", MAM_NAMESPACE)
+    assert query is not None, "dispatch found the payload by this name"
+    if query.get("node"):
+        raise Refused("item-not-found", "cancel", "A user's archive has no nodes.")
+    filters = _read_filters(context, query)
+    paging = parse_page_request(query)
+    after = None if paging.after is None else _position_of(context, paging.after)
+    before = None if paging.before is None else _position_of(context, paging.before)
+    owner = str(context.jid.bare)
+    bounds = (filters.after, filters.before, after, before)
+    named = {*filters.positions, *(bound for bound in bounds if bound is not None)}
+    yield from _require_archived(owner, sorted(named))
+    limit = PAGE_LIMIT_DEFAULT if paging.limit is None else min(paging.limit, PAGE_LIMIT_MAX)
+    question = ArchivePage(
+        owner=owner,
+        contact=filters.contact,
+        start_ms=filters.start_ms,
+        end_ms=filters.end_ms,
+        after=max((bound for bound in (filters.after, after) if bound is not None), default=None),
+        before=min((bound for bound in (filters.before, before) if bound is not None), default=None),
+        positions=filters.positions,
+        backward=paging.backward,
+        limit=max(limit, 1),
+    )
+    page = yield from ask(question, Page)
+    if limit == 0:  # only the count was asked for (XEP-0059 section 2.7)
+        page = Page([], complete=not page.rows, count=page.count, offset=page.offset)
+    _send_results(context, query, page.rows)
+    # The replica counts without regard to bounds by position, so beside before-id or after-id its counts would be
+    # those of another result set; they are optional (section 4.3.2).
+    counted = filters.after is None and filters.before is None
+    return _summary(context, page, counted=counted)
+
+
+def handle_form(context: StreamContext, stanza: Stanza) -> Steps:
+    """Return the fields that a query may have (section 4.1.5)."""
+    _require_own(context, stanza)
+    ids = form_field("ids", "list-multi")
+    ids.children.append(
+        Element("validate", VALIDATE_NAMESPACE, {"datatype": "xs:string"}, [Element("open", VALIDATE_NAMESPACE)])
+    )
+    fields: list[Element | str] = [
+        form_field("FORM_TYPE", "hidden", MAM_NAMESPACE),
+        form_field("with", "jid-single"),
+        form_field("start", "text-single"),
+        form_field("end", "text-single"),
+        form_field("before-id", "text-single"),
+        form_field("after-id", "text-single"),
+        ids,
+    ]
+    yield from ()  # a handler that asks for nothing
+    return Element("query", MAM_NAMESPACE, None, [Element("x", FORM_NAMESPACE, {"type": "form"}, fields)])
+
+
+def handle_metadata(context: StreamContext, stanza: Stanza) -> Steps:
+    """Return id and time of the first and the last message (section 5)."""
+    _require_own(context, stanza)
+    ends: tuple[ArchiveRow, ArchiveRow] | None = yield Ask(ArchiveEnds(str(context.jid.bare)))
+    metadata = Element("metadata", MAM_NAMESPACE)
+    if ends is not None:
+        for name, row in zip(("start", "end"), ends, strict=True):
+            stanza_id = format_stanza_id(context.cluster_epoch, row.position)
+            attributes = {"id": stanza_id, "timestamp": format_timestamp(row.time_ms)}
+            metadata.children.append(Element(name, MAM_NAMESPACE, attributes))
+    return metadata
+
+
+class _Filters(NamedTuple):
+    """The form of a query, read."""
+
+    contact: str | None = None
+    start_ms: int | None = None
+    end_ms: int | None = None
+    after: Position | None = None
+    before: Position | None = None
+    positions: tuple[Position, ...] = ()
+
+
+def _read_filters(context: StreamContext, query: Element) -> _Filters:
+    """Read the form; a field without a value, which a person left empty, says nothing."""
+    fields = parse_form(query, MAM_NAMESPACE) or {}
+    unknown = fields.keys() - _FIELDS
+    if unknown:
+        raise Refused("feature-not-implemented", "cancel", f"There is no field {min(unknown)}.")
+    ids = dict.fromkeys(value for value in fields.get("ids", []) if value)
+    if len(ids) > IDS_COUNT_MAX:
+        raise Refused("policy-violation", "modify", f"A query names at most {IDS_COUNT_MAX} ids.")
+    try:
+        contact, start = _single(fields, "with"), _single(fields, "start")
+        end, after, before = _single(fields, "end"), _single(fields, "after-id"), _single(fields, "before-id")
+        return _Filters(
+            contact=None if contact is None else str(parse_jid(contact)),
+            start_ms=None if start is None else parse_timestamp(start, round_up=True),
+            end_ms=None if end is None else parse_timestamp(end),
+            after=None if after is None else _position_of(context, after),
+            before=None if before is None else _position_of(context, before),
+            positions=tuple(_position_of(context, value) for value in ids),
+        )
+    except ValueError as error:
+        raise Refused("bad-request", "modify", f"A field of the form is wrong: {error}.") from error
+
+
+def _single(fields: dict[str, list[str]], name: str) -> str | None:
+    values = [value for value in fields.get(name, []) if value]
+    if len(values) > 1:
+        raise ValueError(f"{name} has more than one value")
+    return values[0] if values else None
+
+
+def _position_of(context: StreamContext, stanza_id: str) -> Position:
+    """Read an archive id; what this cluster never wrote is not in the archive (sections 4.1.3, 4.3.2)."""
+    parsed = parse_stanza_id(stanza_id)
+    if parsed is not None:
+        epoch, position = parsed
+        if (
+            epoch == context.cluster_epoch
+            and position <= _POSITION_MAX
+            and format_stanza_id(epoch, position) == stanza_id
+        ):
+            return position
+    raise Refused("item-not-found", "cancel", "There is no message of this id in the archive.")
+
+
+def _require_archived(owner: str, positions: list[Position]) -> Steps:
+    """Refuse unless all of these are in the archive."""
+    for begin in range(0, len(positions), PAGE_LIMIT_MAX):
+        some = tuple(positions[begin : begin + PAGE_LIMIT_MAX])
+        page = yield from ask(ArchivePage(owner, positions=some, limit=len(some)), Page)
+        if len(page.rows) < len(some):
+            raise Refused("item-not-found", "cancel", "There is no message of this id in the archive.")
+
+
+def _send_results(context: StreamContext, query: Element, rows: list[ArchiveRow]) -> None:
+    """Send the rows as messages, in order or, for a flipped page, the other way round (sections 4.2, 4.3.4)."""
+    owner, epoch = escape_attribute(str(context.jid.bare)), context.cluster_epoch
+    addresses = f"from='{owner}' to='{escape_attribute(str(context.jid))}'"
+    query_id = query.get("queryid")
+    marked = "" if query_id is None else f" queryid='{escape_attribute(query_id)}'"
+    flipped = query.child("flip-page", MAM_NAMESPACE) is not None
+    for row in reversed(rows) if flipped else rows:
+        head = (
+            f"<message {addresses} id='{context.new_id()}'>"
+            f"<result xmlns='{MAM_NAMESPACE}'{marked} id='{format_stanza_id(epoch, row.position)}'>"
+            f"<forwarded xmlns='urn:xmpp:forward:0'>{delay_element(row.time_ms)}"
+        )
+        context.send(b"%b%b</forwarded></result></message>" % (head.encode(), with_namespace(row.stanza)))
+
+
+def _summary(context: StreamContext, page: Page, *, counted: bool) -> Element:
+    """What an applied log says is stable (section 4.3.2): it never changes in sequence or content."""
+    attributes = {"stable": "true"}
+    if page.complete:
+        attributes = {"complete": "true", **attributes}
+    ids = [format_stanza_id(context.cluster_epoch, row.position) for row in (page.rows[:1] + page.rows[-1:])]
+    first, last = (ids[0], ids[-1]) if ids else (None, None)
+    summary = page_element(first, last, page.offset if counted else None, page.count if counted else None)
+    return Element("fin", MAM_NAMESPACE, attributes, [summary])
+
+
+def _require_own(context: StreamContext, stanza: Stanza) -> None:
+    if not concerns_own_account(context, stanza):
+        raise Refused("forbidden", "auth", "This archive is somebody else's.")
