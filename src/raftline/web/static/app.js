@@ -52,22 +52,22 @@ async function fetchConfig() {
   }
 }
 
-/** Create an account; returns an empty string, or the reason why not. */
+/** Create an account; returns its address, or the reason why there is none. */
 async function register(username, password) {
   const response = await fetch("/client/register", {
     method: "POST",
     headers: { "Content-Type": "application/json" },
     body: JSON.stringify({ username, password }),
   });
-  if (response.status === 201) {
-    return "";
-  }
   const type = response.headers.get("Content-Type") ?? "";
-  const refusal = type.startsWith("application/json") ? await response.json() : {};
-  if (response.status === 409 && refusal.condition === "conflict") {
-    return "This name is taken.";
+  const reply = type.startsWith("application/json") ? await response.json() : {};
+  if (response.status === 201) {
+    return { jid: reply.jid, refusal: "" };
   }
-  return refusal.text || refusal.condition || `The server refused (${response.status}).`;
+  if (response.status === 409 && reply.condition === "conflict") {
+    return { jid: "", refusal: "This name is taken." };
+  }
+  return { jid: "", refusal: reply.text || reply.condition || `The server refused (${response.status}).` };
 }
 
 /** Ties Converse.js to the ring of nodes, the outbox and the card. */
@@ -168,14 +168,15 @@ function addFormHandler(api) {
     showError("");
     setState("connecting");
     try {
-      const refusal = isNew ? await register(username, password) : "";
+      const domain = document.body.dataset.domain;
+      const known = username.includes("@") ? username : `${username}@${domain}`;
+      const { jid, refusal } = isNew ? await register(username, password) : { jid: known, refusal: "" };
       if (refusal !== "") {
         showError(refusal);
         setState("signed-out");
         return;
       }
-      const domain = document.body.dataset.domain;
-      await api.user.login(username.includes("@") ? username : `${username}@${domain}`, password);
+      await api.user.login(jid, password);
     } catch (cause) {
       console.error("signing in failed", cause);
       showError("The server does not answer. Please try again.");
