@@ -1,4 +1,4 @@
-"""The web client in Chromium: two people register, chat, lose the node one of them is connected to, and miss nothing."""
+"""The web client in Chromium: two people register, chat, lose the node that one is connected to, and miss nothing."""
 
 from __future__ import annotations
 
