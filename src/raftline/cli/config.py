@@ -1,0 +1,39 @@
+"""`raftline config`: the settings of a node."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import App, Parameter
+
+from raftline.server.config_file import check_files, load_settings
+from raftline.server.toml_text import format_settings
+
+app = App(name="config", help="Check and show a node's settings.")
+
+ConfigFile = Annotated[Path, Parameter(help="The node's settings (TOML).")]
+
+
+@app.command
+def check(config: ConfigFile) -> None:
+    """
+    Check a node's settings: names, values, how they fit together, and the files they name.
+
+    Environment variables RAFTLINE_* count as they would for the node. Example: raftline config check node.toml
+    """
+    settings = load_settings(config, os.environ)
+    check_files(settings)
+    print(f"{config}: correct.")
+
+
+@app.command
+def show(config: ConfigFile) -> None:
+    """
+    Print the settings in effect: file, environment and defaults together.
+
+    Example: RAFTLINE_HTTP__PORT=8443 raftline config show node.toml
+    """
+    sys.stdout.write(format_settings(load_settings(config, os.environ)))

@@ -1,0 +1,86 @@
+"""`raftline up` and `raftline node`: running nodes."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from pathlib import Path
+from typing import Annotated
+
+import uvloop
+from cyclopts import App, Parameter
+
+from raftline.base.errors import ConfigError
+from raftline.cli.connection import DATA_DEFAULT
+from raftline.server.cluster_file import record_process
+from raftline.server.config_file import load_settings
+from raftline.server.development import DevelopmentCluster
+from raftline.server.development_layout import lay_out, settings_file, settle_parameters
+from raftline.server.failures import ExitCode
+from raftline.server.node_process import run_node
+
+app = App(name="node", help="Run one node.")
+
+Flag = Parameter(negative=())
+
+
+def up(
+    *,
+    nodes: Annotated[int | None, Parameter(help="How many nodes; 3 for a new cluster.")] = None,
+    data: Annotated[Path, Parameter(help="Directory of the cluster; made if missing.")] = DATA_DEFAULT,
+    base_port: Annotated[int | None, Parameter(help="First port of node 1; 15000 for a new cluster.")] = None,
+    domain: Annotated[str | None, Parameter(help="Domain of all accounts; localhost for a new cluster.")] = None,
+    open_registration: Annotated[bool, Flag, Parameter(help="Let anyone create an account.")] = False,
+    allow_plaintext: Annotated[bool, Flag, Parameter(help="Serve plain HTTP and XMPP, on loopback alone.")] = False,
+) -> ExitCode:
+    """
+    Run a whole cluster on this machine, in the foreground; Ctrl-C ends it.
+
+    Called again on the same directory it continues the same cluster.
+
+    Example: raftline up --open-registration --allow-plaintext
+    """
+    directory = data.resolve()
+    parameters = settle_parameters(directory, nodes, base_port, domain)
+    layout = lay_out(directory, parameters, open_registration=open_registration, allow_plaintext=allow_plaintext)
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(DevelopmentCluster(layout, _say).run())
+
+
+@app.command
+def start(
+    node: Annotated[int, Parameter(help="Number of the node, from 1.")],
+    /,
+    *,
+    data: Annotated[Path, Parameter(help="Directory of the cluster, as given to `raftline up`.")] = DATA_DEFAULT,
+) -> ExitCode:
+    """
+    Start one node of a development cluster again, in the foreground, on its old data.
+
+    Example: raftline node start 2 --data .raftline
+    """
+    file = settings_file(data, node)
+    if not file.exists():
+        raise ConfigError(str(data), f"has no node {node}; `raftline up --data {data}` makes clusters")
+    settings = load_settings(file, os.environ)
+    return run_node(settings, on_locked=lambda: record_process(data, node, os.getpid()))
+
+
+@app.command
+def run(
+    *,
+    config: Annotated[Path, Parameter(help="The node's settings (TOML).")],
+    stop_on_stdin_end: Annotated[bool, Flag, Parameter(show=False)] = False,
+) -> ExitCode:
+    """
+    Run one node, in the foreground; SIGTERM ends it in order.
+
+    Exit codes: 2 settings, 3 storage damaged or failed, 4 port in use, 5 data directory in use.
+
+    Example: raftline node run --config /etc/raftline/node.toml
+    """
+    return run_node(load_settings(config, os.environ), stop_on_stdin_end=stop_on_stdin_end)
+
+
+def _say(text: str) -> None:
+    print(text, flush=True)

@@ -1,0 +1,208 @@
+"""
+The settings of one node: a TOML file, then the environment, then checks.
+
+A setting has one name everywhere, its path: `http.port` is `port` under `[http]` in the file and
+`RAFTLINE_HTTP__PORT` in the environment (two underscores go down one level; values are read as TOML, and as plain
+text where they are none). Unknown names are errors, in the file as in the environment, since a misspelt limit is a
+limit that is not there. Relative paths count from the file's directory, so a data directory can be moved whole.
+
+Secrets are never settings: a setting names the file that holds the secret.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from pathlib import Path
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+Port = Annotated[int, Meta(ge=1, le=65_535)]
+"""A TCP port."""
+
+Milliseconds = Annotated[int, Meta(ge=1, le=600_000)]
+"""A duration; ten minutes at most, since every one of these bounds a wait."""
+
+Name = Annotated[str, Meta(min_length=1, max_length=255)]
+
+
+class PeerSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """One member of the cluster; `cluster.peers` lists all of them, this node too."""
+
+    node_id: Annotated[int, Meta(ge=1, le=65_535)]
+    """Never used twice in the life of a cluster."""
+    host: Name
+    """Where the other nodes reach its peer link."""
+    port: Port
+    """Port of its peer link."""
+    fingerprint: Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
+    """SHA-256 of its peer certificate (DER), 64 lowercase hexadecimal digits; another certificate is refused."""
+    http_url: Annotated[str, Meta(pattern="^https?://[^/]+$")]
+    """How people's browsers reach its HTTP listener, without a path: `https://one.example.org`."""
+
+
+class ClusterSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Which cluster this node belongs to."""
+
+    id: Name
+    """Drawn once for the whole cluster; logs and links of another cluster are refused."""
+    node_id: Annotated[int, Meta(ge=1, le=65_535)]
+    """This node; must be one of `cluster.peers`."""
+    epoch: Annotated[int, Meta(ge=1)] = 1
+    """First part of stanza ids; grows when a cluster moves to another log."""
+    peers: Annotated[tuple[PeerSettings, ...], Meta(min_length=1, max_length=9)]
+    """All members."""
+
+
+class XmppSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Client connections over TCP."""
+
+    host: Name = "127.0.0.1"
+    """Address to listen on."""
+    port: Port = 5222
+    """STARTTLS (RFC 6120 section 5)."""
+    direct_tls_port: Annotated[int, Meta(ge=0, le=65_535)] = 5223
+    """TLS from the first byte (XEP-0368); 0 for none."""
+
+
+class HttpSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Web client, WebSocket, administration, health, metrics."""
+
+    host: Name = "127.0.0.1"
+    """Address to listen on."""
+    port: Port = 5443
+    """HTTPS; plain HTTP where `plaintext.allow` is set."""
+
+
+class PeerListenSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The link to the other nodes; always mutual TLS."""
+
+    host: Name = "127.0.0.1"
+    """Address to listen on."""
+    port: Port = 5269
+    """Port to listen on."""
+
+
+class TlsSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Certificates and keys, in PEM files."""
+
+    certificate_file: Path
+    """Shown to clients, with its chain; valid for the domain."""
+    key_file: Path
+    """Key of `certificate_file`."""
+    peer_certificate_file: Path
+    """Shown to other nodes; its common name is the node id."""
+    peer_key_file: Path
+    """Key of `peer_certificate_file`."""
+    peer_ca_file: Path
+    """Who may sign peers' certificates."""
+
+
+class RegistrationSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Who may open an account."""
+
+    open: bool = False
+    """Anyone who can connect may (XEP-0077 and the web page); otherwise only administrators create accounts."""
+    per_minute: Annotated[int, Meta(ge=1, le=10_000)] = 30
+    """Registrations by the web page from one address; beyond it they are refused for a while."""
+
+
+class PlaintextSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Clients without TLS, for development."""
+
+    allow: bool = False
+    """Serve plain HTTP and do not insist on STARTTLS; only where all listeners are on loopback."""
+
+
+class AdminSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The administration interface."""
+
+    token_file: Path
+    """Holds the bearer token of `/admin/v1`."""
+
+
+class LimitSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Bounds on what one client may ask for."""
+
+    stanza_bytes_max: Annotated[int, Meta(ge=10_000, le=1_048_576)] = 262_144
+    """Greatest stanza; RFC 6120 section 13.12 forbids less than 10,000."""
+
+
+class StorageSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """How data lies on the disk."""
+
+    segment_bytes: Annotated[int, Meta(ge=1_048_576, le=1_073_741_824)] = 67_108_864
+    """Size of one file of the write-ahead log, zero-filled ahead."""
+
+
+class TimingSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """How fast failures are noticed. The same on all nodes."""
+
+    heartbeat_ms: Milliseconds = 40
+    """A leader speaks at least so often."""
+    election_timeout_min_ms: Milliseconds = 150
+    """A follower waits at least so long for a silent leader; more than twice the heartbeat."""
+    election_timeout_max_ms: Milliseconds = 300
+    """And at most so long; drawn anew each time."""
+    bury_after_ms: Milliseconds = 1_500
+    """A node that is silent for so long is declared dead: its sessions end on all nodes."""
+    contact_loss_ms: Milliseconds = 10_000
+    """A node that has not heard of a leader for so long closes its clients' streams."""
+
+
+class LogSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What the process writes to its standard error."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    """Least severity that is written."""
+    format: Literal["console", "json"] = "console"
+    """`json` writes one object a line."""
+
+
+class NodeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """All settings of one node."""
+
+    domain: Name
+    """The domain of all accounts."""
+    data_dir: Path
+    """Log and database; one process at a time."""
+    cluster: ClusterSettings
+    tls: TlsSettings
+    admin: AdminSettings
+    xmpp: XmppSettings = XmppSettings()
+    http: HttpSettings = HttpSettings()
+    peer: PeerListenSettings = PeerListenSettings()
+    registration: RegistrationSettings = RegistrationSettings()
+    plaintext: PlaintextSettings = PlaintextSettings()
+    limits: LimitSettings = LimitSettings()
+    storage: StorageSettings = StorageSettings()
+    timing: TimingSettings = TimingSettings()
+    log: LogSettings = LogSettings()
+
+    @property
+    def own(self) -> PeerSettings:
+        """This node's row of `cluster.peers`."""
+        return next(peer for peer in self.cluster.peers if peer.node_id == self.cluster.node_id)
+
+    @property
+    def listeners(self) -> tuple[tuple[str, str, int], ...]:
+        """All listeners as (path of the setting, host, port)."""
+        listeners = [
+            ("xmpp.port", self.xmpp.host, self.xmpp.port),
+            ("http.port", self.http.host, self.http.port),
+            ("peer.port", self.peer.host, self.peer.port),
+        ]
+        if self.xmpp.direct_tls_port:
+            listeners.append(("xmpp.direct_tls_port", self.xmpp.host, self.xmpp.direct_tls_port))
+        return tuple(listeners)
+
+
+def is_loopback(host: str) -> bool:
+    """Tell whether a listener on `host` can be reached from this machine alone."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

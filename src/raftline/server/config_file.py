@@ -1,0 +1,274 @@
+"""
+Reading settings: file, environment, defaults; every error names the path of its key.
+
+Checks come in two kinds: a value by itself (type and bounds, declared at the field in config.py) and relations
+between values (`check_relations`). Files that settings name are opened by whoever uses them, save that
+`check_files` tells beforehand, for `raftline config check`, which of them cannot be read.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, get_args
+
+import msgspec
+
+from raftline.base.errors import ConfigError
+from raftline.server.config import NodeSettings, is_loopback
+
+ENVIRONMENT_PREFIX = "RAFTLINE_"
+NO_SETTING = "_TEST"
+"""Variables with this in their name steer the test suite; they share our prefix but are no settings."""
+
+_PLACE = re.compile(r" - at `\$\.?(?P<path>[^`]*)`$")
+
+
+def load_settings(file: Path, environment: Mapping[str, str]) -> NodeSettings:
+    """
+    Read, override and check the settings of a node.
+
+    Raises:
+        ConfigError: With the path of the key, or the file's name when the file itself cannot be read.
+    """
+    return build_settings(read_file(file), file.resolve().parent, environment)
+
+
+def read_file(file: Path) -> dict[str, Any]:
+    """
+    Read a TOML file.
+
+    Raises:
+        ConfigError: It is not there, not readable or not TOML.
+    """
+    try:
+        return tomllib.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(str(file), f"cannot be read: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(str(file), f"is not TOML: {error}") from error
+
+
+def build_settings(raw: dict[str, Any], directory: Path, environment: Mapping[str, str]) -> NodeSettings:
+    """
+    Make settings of the raw values of a file; `directory` is what relative paths count from.
+
+    Raises:
+        ConfigError: With the path of the key.
+    """
+    _override(raw, environment)
+    refuse_unknown_keys(raw, NodeSettings)
+    try:
+        settings = msgspec.convert(raw, NodeSettings, dec_hook=_convert_path)
+    except msgspec.ValidationError as error:
+        raise _config_error(str(error)) from error
+    settings = _resolve_paths(settings, directory)
+    check_relations(settings)
+    return settings
+
+
+def _override(raw: dict[str, Any], environment: Mapping[str, str]) -> None:
+    """Lay the environment over the values of the file."""
+    for variable in sorted(environment):
+        if not variable.startswith(ENVIRONMENT_PREFIX) or NO_SETTING in variable:
+            continue
+        *tables, key = variable.removeprefix(ENVIRONMENT_PREFIX).lower().split("__")
+        table = raw
+        for name in tables:
+            table = table.setdefault(name, {})
+            if not isinstance(table, dict):
+                raise ConfigError(".".join([*tables, key]), f"set by {variable}, but `{name}` is not a table")
+        table[key] = _parse_value(environment[variable])
+
+
+def _parse_value(text: str) -> Any:
+    """Read a value as TOML, or take it as it stands."""
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
+def refuse_unknown_keys(raw: dict[str, Any], kind: type[msgspec.Struct]) -> None:
+    """
+    Walk raw values beside their type.
+
+    Raises:
+        ConfigError: There are keys that the type does not have; names all of them.
+    """
+    unknown = list(_unknown_keys(raw, kind, ""))
+    if unknown:
+        path, known = unknown[0]
+        more = "".join(f"; {other}: unknown too" for other, _ in unknown[1:])
+        raise ConfigError(path, f"unknown key, known here: {', '.join(known)}{more}")
+
+
+def _unknown_keys(raw: object, kind: Any, path: str) -> Iterator[tuple[str, list[str]]]:
+    """Yield the path of each unknown key with the keys that are known in its place."""
+    if isinstance(raw, list):
+        kinds = [argument for argument in get_args(kind) if _is_struct(argument)]
+        for number, item in enumerate(raw):
+            if kinds:
+                yield from _unknown_keys(item, kinds[0], f"{path}[{number}]")
+        return
+    if not isinstance(raw, dict) or not _is_struct(kind):
+        return
+    fields = {field.encode_name: _bare_type(field.type) for field in msgspec.structs.fields(kind)}
+    for key, value in raw.items():
+        place = f"{path}.{key}" if path else key
+        if key in fields:
+            yield from _unknown_keys(value, fields[key], place)
+        else:
+            for leaf in _leaves(value, place):
+                yield leaf, sorted(fields)
+
+
+def _leaves(value: object, path: str) -> Iterator[str]:
+    """Yield the paths of all values in a raw value."""
+    if isinstance(value, dict) and value:
+        for key, item in value.items():
+            yield from _leaves(item, f"{path}.{key}")
+    else:
+        yield path
+
+
+def _is_struct(kind: Any) -> bool:
+    return isinstance(kind, type) and issubclass(kind, msgspec.Struct)
+
+
+def _bare_type(kind: Any) -> Any:
+    """Take `Annotated[...]` off."""
+    return get_args(kind)[0] if hasattr(kind, "__metadata__") else kind
+
+
+def _convert_path(kind: type, value: Any) -> Any:
+    if kind is Path and isinstance(value, str) and value:
+        return Path(value)
+    raise ValueError(f"Expected a path, got {value!r}")
+
+
+def _config_error(message: str) -> ConfigError:
+    """Split msgspec's message into the path of the key and the reason."""
+    match = _PLACE.search(message)
+    path, reason = (match["path"], message[: match.start()]) if match else ("", message)
+    missing = re.fullmatch(r"Object missing required field `([^`]+)`", reason)
+    if missing:
+        return ConfigError(f"{path}.{missing[1]}".strip("."), "is missing")
+    return ConfigError(path or "settings", reason[:1].lower() + reason[1:])
+
+
+def _resolve_paths(settings: NodeSettings, directory: Path) -> NodeSettings:
+    """Make all paths absolute."""
+    replace = msgspec.structs.replace
+    tls = replace(
+        settings.tls,
+        **{name: directory / getattr(settings.tls, name) for name in settings.tls.__struct_fields__},
+    )
+    admin = replace(settings.admin, token_file=directory / settings.admin.token_file)
+    return replace(settings, tls=tls, admin=admin, data_dir=directory / settings.data_dir)
+
+
+def check_relations(settings: NodeSettings) -> None:
+    """
+    Check what no value can tell by itself.
+
+    Raises:
+        ConfigError: With the path of the key to change.
+    """
+    peers = settings.cluster.peers
+    ids = [peer.node_id for peer in peers]
+    if settings.cluster.node_id not in ids:
+        raise ConfigError("cluster.node_id", f"{settings.cluster.node_id} is not one of cluster.peers {sorted(ids)}")
+    for name in ("node_id", "fingerprint"):
+        values = [getattr(peer, name) for peer in peers]
+        for number, value in enumerate(values):
+            if value in values[:number]:
+                raise ConfigError(f"cluster.peers[{number}].{name}", f"{value} appears twice")
+    addresses = [(peer.host, peer.port) for peer in peers]
+    for number, address in enumerate(addresses):
+        if address in addresses[:number]:
+            raise ConfigError(f"cluster.peers[{number}].port", f"{address[0]}:{address[1]} appears twice")
+    _check_timing(settings)
+    _check_listeners(settings)
+    if settings.domain != settings.domain.lower() or any(character in settings.domain for character in "@/ "):
+        raise ConfigError("domain", f"{settings.domain!r} is not a domain name in lower case")
+
+
+def _check_timing(settings: NodeSettings) -> None:
+    timing = settings.timing
+    if timing.election_timeout_min_ms <= 2 * timing.heartbeat_ms:
+        raise ConfigError(
+            "timing.election_timeout_min_ms",
+            f"{timing.election_timeout_min_ms} must be more than twice timing.heartbeat_ms ({timing.heartbeat_ms})",
+        )
+    if timing.election_timeout_max_ms <= timing.election_timeout_min_ms:
+        raise ConfigError(
+            "timing.election_timeout_max_ms",
+            f"{timing.election_timeout_max_ms} must be more than timing.election_timeout_min_ms "
+            f"({timing.election_timeout_min_ms})",
+        )
+    if timing.bury_after_ms <= timing.election_timeout_max_ms:
+        raise ConfigError(
+            "timing.bury_after_ms",
+            f"{timing.bury_after_ms} must be more than timing.election_timeout_max_ms "
+            f"({timing.election_timeout_max_ms})",
+        )
+    if timing.contact_loss_ms <= timing.bury_after_ms:
+        raise ConfigError(
+            "timing.contact_loss_ms",
+            f"{timing.contact_loss_ms} must be more than timing.bury_after_ms ({timing.bury_after_ms})",
+        )
+
+
+def _check_listeners(settings: NodeSettings) -> None:
+    taken: dict[tuple[str, int], str] = {}
+    for path, host, port in settings.listeners:
+        if (host, port) in taken:
+            raise ConfigError(path, f"{host}:{port} is already taken by {taken[host, port]}")
+        taken[host, port] = path
+    if not settings.plaintext.allow:
+        for number, peer in enumerate(settings.cluster.peers):
+            if not peer.http_url.startswith("https://"):
+                raise ConfigError(f"cluster.peers[{number}].http_url", "must be https unless plaintext.allow is set")
+        return
+    for name, host in (("xmpp", settings.xmpp.host), ("http", settings.http.host)):
+        if not is_loopback(host):
+            raise ConfigError(
+                "plaintext.allow",
+                f"is for loopback alone, but {name}.host is {host}: serve TLS, or listen on 127.0.0.1",
+            )
+
+
+def check_files(settings: NodeSettings) -> None:
+    """
+    Check that every file that is named can be read.
+
+    Raises:
+        ConfigError: With the path of the key.
+    """
+    named = {f"tls.{name}": getattr(settings.tls, name) for name in settings.tls.__struct_fields__}
+    for path, file in {**named, "admin.token_file": settings.admin.token_file}.items():
+        try:
+            content = file.read_bytes()
+        except OSError as error:
+            raise ConfigError(path, f"{file} cannot be read: {error.strerror}") from error
+        if not content.strip():
+            raise ConfigError(path, f"{file} is empty")
+
+
+def read_secret(path: str, file: Path) -> str:
+    """
+    Read a file that holds one secret in its first line.
+
+    Raises:
+        ConfigError: It cannot be read or holds none; `path` names the setting.
+    """
+    try:
+        secret = file.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(path, f"{file} cannot be read: {error}") from error
+    if not secret or "\n" in secret:
+        raise ConfigError(path, f"{file} must hold the secret in a single line")
+    return secret

@@ -1,0 +1,233 @@
+"""
+The files of a development cluster.
+
+    DIR/development.json    what the cluster was made with; the same for its whole life
+    DIR/cluster.json        for tools (cluster_file.py)
+    DIR/admin.token         bearer token of /admin/v1
+    DIR/certificates/       authority, nodes, clients (certificates.py)
+    DIR/nodeK/node.toml     settings of node K, written anew by each `raftline up`
+    DIR/nodeK/data/         its log and database
+    DIR/nodeK/node.log      what it writes to standard error while `raftline up` runs it
+
+Node K listens on 127.0.0.1 at base port + 10 * (K - 1), plus 0 XMPP, 1 XMPP direct TLS, 2 HTTP, 3 peer link.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import secrets
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from raftline.base.errors import ConfigError
+from raftline.server.certificates import ClusterCertificates, ensure_certificates, fingerprint_of, write_private
+from raftline.server.cluster_file import ClusterFile, ClusterFileNode
+from raftline.server.config import (
+    AdminSettings,
+    ClusterSettings,
+    HttpSettings,
+    NodeSettings,
+    PeerListenSettings,
+    PeerSettings,
+    PlaintextSettings,
+    RegistrationSettings,
+    TlsSettings,
+    XmppSettings,
+)
+from raftline.server.config_file import check_relations, read_file, read_secret
+from raftline.server.toml_text import format_settings
+
+HOST: Final = "127.0.0.1"
+PORTS_PER_NODE: Final = 10
+NODE_COUNT_DEFAULT: Final = 3
+NODE_COUNT_MAX: Final = 9
+BASE_PORT_DEFAULT: Final = 15_000
+DOMAIN_DEFAULT: Final = "localhost"
+
+PARAMETERS_FILE: Final = "development.json"
+TOKEN_FILE: Final = "admin.token"  # noqa: S105 - a file's name
+
+
+class Parameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What a development cluster is made with, for its whole life."""
+
+    cluster_id: str
+    nodes: int
+    base_port: int
+    domain: str
+
+
+class Layout(msgspec.Struct, frozen=True):
+    """A development cluster on disk."""
+
+    directory: Path
+    parameters: Parameters
+    settings: tuple[NodeSettings, ...]
+    """Of each node, from 1."""
+    content: ClusterFile
+    """As cluster.json is to be, without processes."""
+
+
+def node_directory(directory: Path, node_id: int) -> Path:
+    """Return where node `node_id` keeps its files."""
+    return directory / f"node{node_id}"
+
+
+def settings_file(directory: Path, node_id: int) -> Path:
+    """Return the settings file of a node."""
+    return node_directory(directory, node_id) / "node.toml"
+
+
+def log_file(directory: Path, node_id: int) -> Path:
+    """Return what the node writes its messages to while `raftline up` runs it."""
+    return node_directory(directory, node_id) / "node.log"
+
+
+def serves_plain_http(directory: Path) -> bool:
+    """
+    Tell whether the cluster's HTTP listeners speak plain HTTP.
+
+    Raises:
+        ConfigError: The settings of its first node cannot be read.
+    """
+    table = read_file(settings_file(directory, 1)).get("plaintext", {})
+    return bool(table.get("allow", False))
+
+
+def settle_parameters(directory: Path, nodes: int | None, base_port: int | None, domain: str | None) -> Parameters:
+    """
+    Return the parameters of the cluster in `directory`; a new one is made with those given, or defaults.
+
+    Raises:
+        ConfigError: A parameter is out of range, or differs from what the cluster was made with.
+    """
+    file = directory / PARAMETERS_FILE
+    try:
+        made = msgspec.json.decode(file.read_bytes(), type=Parameters)
+    except FileNotFoundError:
+        made = None
+    except msgspec.DecodeError as error:
+        raise ConfigError(str(file), f"is damaged: {error}") from error
+    if made is not None:
+        for option, given, kept in (
+            ("--nodes", nodes, made.nodes),
+            ("--base-port", base_port, made.base_port),
+            ("--domain", domain, made.domain),
+        ):
+            if given is not None and given != kept:
+                raise ConfigError(
+                    option,
+                    f"the cluster in {directory} was made with {kept}, not {given}; leave {option} away, or choose"
+                    " another --data directory",
+                )
+        return made
+    parameters = Parameters(
+        cluster_id=secrets.token_hex(16),
+        nodes=NODE_COUNT_DEFAULT if nodes is None else nodes,
+        base_port=BASE_PORT_DEFAULT if base_port is None else base_port,
+        domain=DOMAIN_DEFAULT if domain is None else domain,
+    )
+    _check_parameters(parameters)
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    write_private(file, msgspec.json.encode(parameters) + b"\n")
+    return parameters
+
+
+def _check_parameters(parameters: Parameters) -> None:
+    if not 1 <= parameters.nodes <= NODE_COUNT_MAX:
+        raise ConfigError("--nodes", f"{parameters.nodes} is not between 1 and {NODE_COUNT_MAX}")
+    port_max = 65_536 - PORTS_PER_NODE * parameters.nodes
+    if not 1_024 <= parameters.base_port <= port_max:
+        raise ConfigError(
+            "--base-port", f"{parameters.base_port} is not between 1024 and {port_max} ({parameters.nodes} nodes)"
+        )
+
+
+def lay_out(directory: Path, parameters: Parameters, *, open_registration: bool, allow_plaintext: bool) -> Layout:
+    """
+    Write all files of the cluster that are missing or may change: certificates, token, settings.
+
+    Raises:
+        ConfigError: A parameter makes no valid settings.
+    """
+    directory = directory.resolve()
+    node_ids = range(1, parameters.nodes + 1)
+    certificates = ensure_certificates(directory / "certificates", node_ids, parameters.domain, dt.datetime.now(dt.UTC))
+    token_file = directory / TOKEN_FILE
+    if not token_file.exists():
+        write_private(token_file, f"{secrets.token_urlsafe(32)}\n".encode())
+    peers = tuple(
+        PeerSettings(
+            node_id=node_id,
+            host=HOST,
+            port=_port(parameters, node_id, 3),
+            fingerprint=fingerprint_of(certificates.nodes[node_id].certificate),
+            http_url=f"{'http' if allow_plaintext else 'https'}://{HOST}:{_port(parameters, node_id, 2)}",
+        )
+        for node_id in node_ids
+    )
+    settings = tuple(
+        _node_settings(directory, parameters, node_id, peers, certificates, open_registration, allow_plaintext)
+        for node_id in node_ids
+    )
+    for one in settings:
+        check_relations(one)
+    for one in settings:
+        file = settings_file(directory, one.cluster.node_id)
+        file.parent.mkdir(mode=0o700, exist_ok=True)
+        head = "# Written by `raftline up`; changes here last until its next start.\n\n"
+        write_private(file, (head + format_settings(one)).encode())
+    content = ClusterFile(
+        domain=parameters.domain,
+        admin_token=read_secret("admin.token_file", token_file),
+        ca=str(certificates.authority),
+        nodes=tuple(_describe(one) for one in settings),
+    )
+    return Layout(directory, parameters, settings, content)
+
+
+def _port(parameters: Parameters, node_id: int, offset: int) -> int:
+    return parameters.base_port + PORTS_PER_NODE * (node_id - 1) + offset
+
+
+def _node_settings(
+    directory: Path,
+    parameters: Parameters,
+    node_id: int,
+    peers: tuple[PeerSettings, ...],
+    certificates: ClusterCertificates,
+    open_registration: bool,
+    allow_plaintext: bool,
+) -> NodeSettings:
+    return NodeSettings(
+        domain=parameters.domain,
+        data_dir=node_directory(directory, node_id) / "data",
+        cluster=ClusterSettings(id=parameters.cluster_id, node_id=node_id, peers=peers),
+        tls=TlsSettings(
+            certificate_file=certificates.server.certificate,
+            key_file=certificates.server.key,
+            peer_certificate_file=certificates.nodes[node_id].certificate,
+            peer_key_file=certificates.nodes[node_id].key,
+            peer_ca_file=certificates.authority,
+        ),
+        admin=AdminSettings(token_file=directory / TOKEN_FILE),
+        xmpp=XmppSettings(host=HOST, port=_port(parameters, node_id, 0), direct_tls_port=_port(parameters, node_id, 1)),
+        http=HttpSettings(host=HOST, port=_port(parameters, node_id, 2)),
+        peer=PeerListenSettings(host=HOST, port=_port(parameters, node_id, 3)),
+        registration=RegistrationSettings(open=open_registration),
+        plaintext=PlaintextSettings(allow=allow_plaintext),
+    )
+
+
+def _describe(settings: NodeSettings) -> ClusterFileNode:
+    return ClusterFileNode(
+        id=settings.cluster.node_id,
+        pid=0,
+        xmpp=settings.xmpp.port,
+        xmpps=settings.xmpp.direct_tls_port,
+        http=settings.http.port,
+        peer=settings.peer.port,
+        data=str(settings.data_dir),
+    )

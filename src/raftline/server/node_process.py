@@ -1,0 +1,123 @@
+"""
+The process of one node: lock, loop, signals, exit code.
+
+SIGTERM and SIGINT end it in order. What makes going on impossible (a damaged log, a failing disk) ends it at once, with
+one plain sentence and the exit code of failures.py: after a failed fsync nothing may be written or acknowledged any
+more, so there is no order to keep.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import os
+import signal
+import sys
+from collections.abc import Callable
+from typing import Final, NoReturn
+
+import structlog
+import uvloop
+
+from raftline.base.errors import StorageError
+from raftline.server.config import NodeSettings
+from raftline.server.failures import ExitCode, Failure
+from raftline.server.locks import DirectoryLock
+from raftline.server.node import RunningNode
+from raftline.server.telemetry import set_up_logging
+
+SWITCH_INTERVAL_S: Final = 0.0005
+"""The log thread needs the interpreter lock for microseconds between system calls; Python's 5 ms would be its wait."""
+
+COLLECTOR_THRESHOLDS: Final = (20_000, 20, 500)
+"""Whole collections stop the loop for longer than a commit takes. Nearly all of our garbage has no cycles and goes
+without the collector; one in 200 million allocations is left for what has."""
+
+Logger = structlog.stdlib.BoundLogger
+
+
+def run_node(
+    settings: NodeSettings, *, on_locked: Callable[[], None] | None = None, stop_on_stdin_end: bool = False
+) -> ExitCode:
+    """
+    Run a node until a signal ends it.
+
+    Args:
+        on_locked: Called once this process alone holds the data directory.
+        stop_on_stdin_end: End when standard input ends too: whoever started us is gone.
+
+    Raises:
+        ConfigError, StorageError, Failure: It cannot start; nothing of it runs any more.
+    """
+    log = set_up_logging(settings.log.level, settings.log.format)
+    try:
+        settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        lock = DirectoryLock(settings.data_dir / "lock")
+    except OSError as error:
+        raise Failure(ExitCode.STORAGE, f"{settings.data_dir} cannot be used: {error.strerror}") from error
+    try:
+        if on_locked is not None:
+            on_locked()
+        sys.setswitchinterval(SWITCH_INTERVAL_S)
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(_serve(settings, log, stop_on_stdin_end))
+        return ExitCode.DONE
+    finally:
+        lock.close()
+
+
+async def _serve(settings: NodeSettings, log: Logger, stop_on_stdin_end: bool) -> None:
+    loop = asyncio.get_running_loop()
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    if stop_on_stdin_end:
+        _watch_stdin(loop, stop)
+
+    def fatal(error: BaseException) -> NoReturn:
+        end_at_once(log, error)
+
+    node = RunningNode(settings, log, fatal)
+    stopped = loop.create_task(stop.wait(), name="stop")
+    starting = loop.create_task(node.start(), name="start")
+    try:
+        await asyncio.wait((stopped, starting), return_when=asyncio.FIRST_COMPLETED)
+        if starting.done():
+            await starting  # raises why it could not start
+            gc.collect()
+            gc.freeze()
+            gc.set_threshold(*COLLECTOR_THRESHOLDS)
+            await stopped
+        log.info("stopping")
+    finally:
+        for task in (starting, stopped):
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError, Exception):
+                await task
+        await node.stop()
+    log.info("stopped")
+
+
+def end_at_once(log: Logger, error: BaseException) -> NoReturn:
+    """End the process now, with a sentence and the exit code of the failure's kind."""
+    if isinstance(error, StorageError | OSError):
+        log.critical("the node cannot go on and ends", reason=str(error))
+        code = ExitCode.STORAGE
+    else:
+        log.critical("the node cannot go on and ends: this is a bug", exc_info=error)
+        code = ExitCode.BUG
+    sys.stderr.flush()
+    os._exit(code)
+
+
+def _watch_stdin(loop: asyncio.AbstractEventLoop, stop: asyncio.Event) -> None:
+    """Set `stop` when standard input ends."""
+    descriptor = sys.stdin.fileno()
+
+    def read() -> None:
+        if not os.read(descriptor, 4_096):
+            loop.remove_reader(descriptor)
+            stop.set()
+
+    loop.add_reader(descriptor, read)

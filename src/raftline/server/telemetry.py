@@ -1,0 +1,129 @@
+"""
+Logs and metrics of a process: set up once, handed down as objects; no module keeps a global logger or registry.
+
+Logs go to standard error, one line each: for people in colours, or as JSON for machines. Libraries that log through
+the standard library come out in the same form.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import structlog
+from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+
+COUNTER_SUFFIX = "_total"
+
+
+def set_up_logging(level: str, form: str) -> structlog.stdlib.BoundLogger:
+    """
+    Direct all logs of the process.
+
+    Args:
+        level: `debug`, `info`, `warning` or `error`.
+        form: `console` or `json`.
+    """
+    shared: list[structlog.types.Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    renderer: list[structlog.types.Processor] = (
+        [structlog.processors.dict_tracebacks, structlog.processors.JSONRenderer()]
+        if form == "json"
+        else [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
+    )
+    formatter = structlog.stdlib.ProcessorFormatter(
+        processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *renderer],
+        foreign_pre_chain=shared,
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(formatter)
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(level.upper())
+    # Libraries tell their story at info; what concerns an operator they tell at warning.
+    for name in ("uvicorn", "websockets", "asyncio"):
+        logging.getLogger(name).setLevel(max(logging.WARNING, root.level))
+    structlog.configure(
+        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        wrapper_class=structlog.make_filtering_bound_logger(root.level),
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        cache_logger_on_first_use=True,
+    )
+    logger: structlog.stdlib.BoundLogger = structlog.get_logger("raftline")
+    return logger
+
+
+class ValuesCollector:
+    """
+    Shows plain figures as metrics `raftline_<group>_<name>`, read when someone asks.
+
+    A source returns a dataclass instance, a NamedTuple or a mapping. Numbers become metrics; a mapping of numbers one
+    metric with a label `key`; a name that ends in `_total` a counter, any other a gauge; what is no number is left
+    out.
+    """
+
+    def __init__(self, sources: Mapping[str, Callable[[], object]]) -> None:
+        self._sources = sources
+
+    def collect(self) -> Iterable[Metric]:
+        """Yield all metrics (prometheus-client's Collector protocol)."""
+        for group, source in self._sources.items():
+            for name, value in _fields(source()):
+                metric = _metric(f"raftline_{group}_{name}", value)
+                if metric is not None:
+                    yield metric
+
+    def describe(self) -> Iterable[Metric]:
+        """Names are only known when asked; registering needs none."""
+        return ()
+
+
+def make_registry(sources: Mapping[str, Callable[[], object]]) -> CollectorRegistry:
+    """Make the registry of a node: its own figures and those of the process."""
+    registry = CollectorRegistry(auto_describe=False)
+    ProcessCollector(registry=registry)
+    PlatformCollector(registry=registry)
+    GCCollector(registry=registry)
+    registry.register(ValuesCollector(sources))
+    return registry
+
+
+def _fields(values: object) -> Iterable[tuple[str, Any]]:
+    if dataclasses.is_dataclass(values) and not isinstance(values, type):
+        return [(field.name, getattr(values, field.name)) for field in dataclasses.fields(values)]
+    if isinstance(values, Mapping):
+        return values.items()
+    if isinstance(values, tuple) and hasattr(values, "_asdict"):
+        return dict(values._asdict()).items()
+    raise TypeError(f"no source of metrics: {values!r}")
+
+
+def _metric(name: str, value: object) -> Metric | None:
+    """Make one metric; None for what is no number."""
+    if isinstance(value, Mapping):
+        samples = {str(key): float(item) for key, item in value.items() if isinstance(item, int | float)}
+        if not samples:
+            return None
+        labelled = _family(name, ["key"])
+        for key, item in samples.items():
+            labelled.add_metric([key], item)
+        return labelled
+    if not isinstance(value, int | float):
+        return None
+    family = _family(name, [])
+    family.add_metric([], float(value))
+    return family
+
+
+def _family(name: str, labels: list[str]) -> CounterMetricFamily | GaugeMetricFamily:
+    help_text = name.removeprefix("raftline_").removesuffix(COUNTER_SUFFIX).replace("_", " ")
+    if name.endswith(COUNTER_SUFFIX):
+        return CounterMetricFamily(name.removesuffix(COUNTER_SUFFIX), help_text, labels=labels)
+    return GaugeMetricFamily(name, help_text, labels=labels)

@@ -1,0 +1,71 @@
+"""
+The HTTP application: all routes of a node, one error form, metrics.
+
+The WebSocket of XMPP is handed in as an ASGI application: this edge and the client gateway do not know each other.
+"""
+
+from __future__ import annotations
+
+from prometheus_client import CollectorRegistry
+from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route, WebSocketRoute
+from starlette.types import ASGIApp
+
+from raftline.base.errors import RaftlineError
+from raftline.web.admin import Admin
+from raftline.web.health import Health
+from raftline.web.page import WEBSOCKET_PATH, Page, SecurityHeaders, security_policy
+from raftline.web.replies import BadRequest, error_reply
+
+_CONDITIONS = {404: "item-not-found", 405: "not-allowed", 413: "policy-violation"}
+
+
+def make_app(*, page: Page, admin: Admin, health: Health, registry: CollectorRegistry, websocket: ASGIApp) -> Starlette:
+    """
+    Join all endpoints of a node into one ASGI application.
+
+    An error that nobody expected is answered here and then raised to the HTTP server, which logs it.
+    """
+
+    async def metrics(_request: Request) -> Response:
+        return Response(generate_latest(registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+    async def refuse(_request: Request, error: Exception) -> Response:
+        assert isinstance(error, RaftlineError | BadRequest), error
+        return error_reply(error)
+
+    async def refuse_route(_request: Request, error: Exception) -> Response:
+        assert isinstance(error, HTTPException), error
+        condition = _CONDITIONS.get(error.status_code, "bad-request")
+        headers = dict(error.headers or {})
+        return error_reply(BadRequest(error.status_code, condition, f"{error.detail}.", headers))
+
+    async def fail(_request: Request, _error: Exception) -> Response:
+        return error_reply(
+            BadRequest(500, "internal-server-error", "The server failed on this request; its log says why.")
+        )
+
+    app = Starlette(
+        routes=[
+            *health.routes(),
+            Route("/metrics", metrics, methods=["GET"]),
+            *admin.routes(),
+            WebSocketRoute(WEBSOCKET_PATH, websocket, name="xmpp"),
+            *page.routes(),
+        ],
+        middleware=[Middleware(SecurityHeaders, policy=security_policy(page.websockets))],
+        exception_handlers={
+            RaftlineError: refuse,
+            BadRequest: refuse,
+            HTTPException: refuse_route,
+            Exception: fail,
+        },
+    )
+    # "/client/register/" is another address than "/client/register"; a redirect would lose the body.
+    app.router.redirect_slashes = False
+    return app

@@ -1,0 +1,187 @@
+"""
+What a browser gets: the web client's files, its configuration, registration, and where the WebSocket is (XEP-0156).
+
+The page is served under a content security policy that lets it load and run nothing from elsewhere; it may open
+WebSockets to the nodes of this cluster, since it moves to another node when its own dies.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+from xml.sax.saxutils import quoteattr
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import FileResponse, Response
+from starlette.routing import BaseRoute, Mount, Route
+from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from raftline.base.errors import RaftlineError, Refused
+from raftline.machine.commands import CreateAccount
+from raftline.node.door import Node
+from raftline.web.accounts import Derive, command_key, derive, prepare_username
+from raftline.web.rate_limit import RateLimit
+from raftline.web.replies import BadRequest, describe_error, json_reply, read_body, require_done
+
+STATIC_DIRECTORY: Final = Path(__file__).parent / "static"
+WEBSOCKET_PATH: Final = "/xmpp-websocket"
+WEBSOCKET_RELATION: Final = "urn:xmpp:alt-connections:websocket"
+
+
+class Registration(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Body of a registration."""
+
+    username: str
+    password: str
+
+
+def websocket_url(http_url: str) -> str:
+    """Return the address of a node's WebSocket: `https://one:5443` → `wss://one:5443/xmpp-websocket`."""
+    return f"ws{http_url.removeprefix('http')}{WEBSOCKET_PATH}"
+
+
+def security_policy(websockets: tuple[str, ...]) -> str:
+    """
+    Write the content security policy of the page.
+
+    Styles may stand in attributes (Converse.js sets sizes so), pictures may be data or blobs (avatars, previews of
+    what is about to be sent), and WebAssembly may run (its curve25519); nothing else departs from "our own files".
+    """
+    origins = " ".join(dict.fromkeys(url.removesuffix(WEBSOCKET_PATH) for url in websockets))
+    return "; ".join(
+        (
+            "default-src 'self'",
+            "script-src 'self' 'wasm-unsafe-eval'",
+            "style-src 'self' 'unsafe-inline'",
+            "img-src 'self' data: blob:",
+            "media-src 'self' data: blob:",
+            "font-src 'self' data:",
+            f"connect-src 'self' {origins}",
+            "worker-src 'self' blob:",
+            "object-src 'none'",
+            "base-uri 'none'",
+            "form-action 'self'",
+            "frame-ancestors 'none'",
+        )
+    )
+
+
+class SecurityHeaders:
+    """ASGI middleware: the headers of every HTTP reply that keep browsers from guessing or lending anything."""
+
+    def __init__(self, app: ASGIApp, policy: str) -> None:
+        self._app = app
+        self._headers = [
+            (b"content-security-policy", policy.encode()),
+            (b"x-content-type-options", b"nosniff"),
+            (b"referrer-policy", b"no-referrer"),
+            (b"cross-origin-opener-policy", b"same-origin"),
+        ]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one request, or pass a WebSocket through."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message.get("headers", ()), *self._headers]
+            await send(message)
+
+        await self._app(scope, receive, send_with_headers)
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """
+    The endpoints that the web client uses.
+
+    Attributes:
+        websockets: Of all nodes, this one first.
+        registrations: Limit per address; None when registration is closed.
+        clock: Monotonic nanoseconds.
+    """
+
+    node: Node
+    websockets: tuple[str, ...]
+    registrations: RateLimit | None
+    derive_credentials: Derive
+    entropy: Callable[[int], bytes]
+    clock: Callable[[], int]
+    static_directory: Path = STATIC_DIRECTORY
+
+    def routes(self) -> list[BaseRoute]:
+        """Return all routes."""
+        return [
+            Route("/", self.index, methods=["GET"]),
+            Route("/client-config.json", self.client_config, methods=["GET"]),
+            Route("/client/register", self.register, methods=["POST"]),
+            Route("/.well-known/host-meta", self.host_meta, methods=["GET"]),
+            Route("/.well-known/host-meta.json", self.host_meta_json, methods=["GET"]),
+            Mount("/static", StaticFiles(directory=self.static_directory)),
+        ]
+
+    async def index(self, _request: Request) -> Response:
+        """Serve the page; browsers ask each time whether it changed."""
+        return FileResponse(self.static_directory / "index.html", headers={"Cache-Control": "no-cache"})
+
+    async def client_config(self, _request: Request) -> Response:
+        """Tell the page its domain and all nodes."""
+        return json_reply(
+            {
+                "domain": self.node.domain,
+                "websockets": self.websockets,
+                "open_registration": self.registrations is not None,
+            }
+        )
+
+    async def register(self, request: Request) -> Response:
+        """
+        Create an account for whoever asks; only with open registration. 201 with `{"jid"}`.
+
+        Errors are `{"condition", "text"}` here. The body must be declared as JSON, which another site's page cannot
+        send without being asked first (CORS), so that no site fills this server through its visitors.
+        """
+        try:
+            return await self._register(request)
+        except (BadRequest, RaftlineError) as error:
+            status, condition, text, headers = describe_error(error)
+            return json_reply({"condition": condition, "text": text}, status, headers)
+
+    async def _register(self, request: Request) -> Response:
+        if self.registrations is None:
+            raise Refused("not-allowed", "cancel", "Registration is closed here; ask an administrator for an account.")
+        body = await read_body(request, Registration)
+        localpart = prepare_username(body.username, self.node.domain)
+        address = request.client.host if request.client is not None else ""
+        wait_ns = self.registrations.wait_ns(address, self.clock())
+        if wait_ns:
+            raise BadRequest(
+                429,
+                "policy-violation",
+                "Too many registrations from your address; try again in a while.",
+                {"Retry-After": str(wait_ns // 1_000_000_000 + 1)},
+            )
+        credentials = await derive(body.password, self.derive_credentials)
+        key = command_key(None, "register", self.entropy)
+        require_done(await self.node.execute(CreateAccount(localpart, credentials), key=key))
+        return json_reply({"jid": f"{localpart}@{self.node.domain}"}, 201)
+
+    async def host_meta(self, _request: Request) -> Response:
+        """Tell other sites' web clients where the WebSockets are (XEP-0156 section 3)."""
+        links = "".join(f"<Link rel={quoteattr(WEBSOCKET_RELATION)} href={quoteattr(url)}/>" for url in self.websockets)
+        text = (
+            "<?xml version='1.0' encoding='utf-8'?>"
+            f"<XRD xmlns='http://docs.oasis-open.org/ns/xri/xrd-1.0'>{links}</XRD>\n"
+        )
+        return Response(text, media_type="application/xrd+xml", headers={"Access-Control-Allow-Origin": "*"})
+
+    async def host_meta_json(self, _request: Request) -> Response:
+        """The same in JSON."""
+        links = [{"rel": WEBSOCKET_RELATION, "href": url} for url in self.websockets]
+        return json_reply({"links": links}, headers={"Access-Control-Allow-Origin": "*"})
