@@ -79,18 +79,26 @@ class RawClient:
 
     async def connect(self, port: int) -> None:
         """Open the socket and the stream, and read the first features."""
-        self._reader, self._writer = await asyncio.open_connection("127.0.0.1", port)
+        await self.connect_socket(port)
         await self.open_stream()
+
+    async def connect_socket(self, port: int) -> None:
+        """Open the socket alone; what is written then is up to the test."""
+        self._reader, self._writer = await asyncio.open_connection("127.0.0.1", port)
+        self._start_parser()
 
     async def open_stream(self) -> None:
         """Open a stream, or open it anew after TLS or authentication, and read its features."""
-        self._parser = ET.XMLPullParser(("start", "end"))
-        self._depth = 0
+        self._start_parser()
         self.write(
             f"<?xml version='1.0'?><stream:stream to='{self.domain}' version='1.0' xml:lang='en' "
             f"xmlns='{NS_CLIENT}' xmlns:stream='{NS_STREAM}'>"
         )
         self.features = await self.read_element()
+
+    def _start_parser(self) -> None:
+        self._parser = ET.XMLPullParser(("start", "end"))
+        self._depth = 0
 
     async def start_tls(self, ca_file: Path) -> None:
         """Upgrade by STARTTLS (RFC 6120 section 5); the certificate must be good for the domain."""
