@@ -108,9 +108,14 @@ async def test_authentication_gone_wrong_is_told_and_bounded(cluster_folder: Pat
             client.write(f"<auth xmlns='{NS_SASL}' mechanism='SCRAM-SHA-256'>AAAA</auth>")
             assert condition_of(await client.read_element(), NS_SASL) in {"malformed-request", "not-authorized"}
             with pytest.raises(StreamEndedError):
-                for _ in range(20):
-                    client.write(f"<auth xmlns='{NS_SASL}' mechanism='SCRAM-SHA-256'>AAAA</auth>")
-                    await client.read_element()
+                await guess(client, 20)
+
+
+async def guess(client: RawClient, count: int) -> None:
+    """Begin authentication again and again, and read what comes back."""
+    for _ in range(count):
+        client.write(f"<auth xmlns='{NS_SASL}' mechanism='SCRAM-SHA-256'>AAAA</auth>")
+        await client.read_element()
 
 
 async def condition_at_end(client: RawClient) -> str:
