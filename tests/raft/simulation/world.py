@@ -1,0 +1,416 @@
+"""
+A cluster in one process under virtual time: everything that happens follows from one seed.
+
+The scheduler is a heap of (time, order, action). A node is a core, a disk and what it applied; the network carries
+encoded messages. Links keep order like a TCP connection does unless the seed's faults reorder. Each node has a clock of
+its own, with an offset and a drift. A paused node takes no event until it wakes; then it takes them all, the timer first.
+
+`run_safety` lets the faults of the seed happen while clients propose and read. `run_liveness` ends all faults; the
+cluster must then elect, agree and bring every node to the same state within a bounded virtual time.
+"""
+
+from __future__ import annotations
+
+import heapq
+import random
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import msgspec
+
+from raftline.base.errors import Busy, NotLeader
+from raftline.base.ids import LogIndex, NodeId, Term
+from raftline.raft.messages import AppendReply, Message, VoteReply, VoteRequest
+from raftline.raft.node import LogWrite, Raft, RaftConfig, Role
+from raft.simulation.checkers import Checkers, demand
+from raft.simulation.disk import SimulatedDisk
+from raft.simulation.faults import MILLISECOND_NS, Faults
+
+SECOND_NS = 1000 * MILLISECOND_NS
+CONVERGENCE_NS = 20 * SECOND_NS
+
+_encoder = msgspec.msgpack.Encoder()
+_decoder = msgspec.msgpack.Decoder(Message)
+
+
+@dataclass
+class Node:
+    """One member; `raft` is None while it is down."""
+
+    node_id: NodeId
+    disk: SimulatedDisk
+    clock_offset_ns: int
+    clock_rate: float
+    raft: Raft | None = None
+    life: int = 0
+    applied_index: LogIndex = LogIndex(0)
+    paused_until_ns: int = 0
+    timer_ns: int | None = None
+    sync_is_running: bool = False
+    reads: dict[int, LogIndex] = field(default_factory=dict)
+    """Request id -> what had been delivered anywhere when the read was asked for."""
+
+
+class World:
+    """A cluster of `size` nodes. `core` builds the cores, so that a test can break one on purpose."""
+
+    def __init__(
+        self, seed: int, size: int, faults: Faults | None = None, core: type[Raft] = Raft, config: RaftConfig | None = None
+    ) -> None:
+        self.chance = random.Random(seed)
+        self.faults = Faults.draw(self.chance) if faults is None else faults
+        self.config = config or RaftConfig(append_bytes_max=64, uncommitted_bytes_max=2000)
+        self.now_ns = 0
+        self.event_count = 0
+        self.acked: dict[bytes, LogIndex] = {}
+        self.reads_answered = 0
+        self.trace_hash = 0
+        self._core = core
+        self._ids = [NodeId(number) for number in range(1, size + 1)]
+        self._events: list[tuple[int, int, Callable[[], None]]] = []
+        self._order = 0
+        self._serial = 0
+        self._request_id = 0
+        self._proposed: dict[tuple[LogIndex, Term], bytes] = {}
+        self._cuts: set[tuple[NodeId, NodeId]] = set()
+        self._link_free_ns: dict[tuple[NodeId, NodeId], int] = {}
+        self._faults_are_on = True
+        self.nodes = {
+            node_id: Node(
+                node_id,
+                SimulatedDisk(),
+                clock_offset_ns=self.chance.randrange(1 << 50),
+                clock_rate=self.chance.uniform(0.98, 1.02),
+            )
+            for node_id in self._ids
+        }
+        self.checkers = Checkers({node_id: node.disk for node_id, node in self.nodes.items()})
+        for node in self.nodes.values():
+            self._start(node)
+
+    # Running
+
+    def run_safety(self, event_count: int) -> None:
+        """Let the seed's faults happen for a number of events."""
+        self._after(self.faults.fault_every_ns, self._fault)
+        self._after(1, self._client)
+        self._run(lambda: self.event_count >= event_count)
+
+    def run_liveness(self) -> None:
+        """End all faults; the cluster must converge."""
+        self._faults_are_on = False
+        self.faults = Faults()
+        self._cuts.clear()
+        for node in self.nodes.values():
+            node.paused_until_ns = min(node.paused_until_ns, self.now_ns)
+            if node.raft is None:
+                self._start(node)
+        marker = b"the end"
+        deadline_ns = self.now_ns + CONVERGENCE_NS
+        proposed_in: list[Term] = []
+
+        def propose_marker() -> None:
+            for node in self.nodes.values():
+                raft = node.raft
+                if raft is not None and raft.role is Role.LEADER and raft.term not in proposed_in:
+                    try:
+                        raft.propose([marker], self._local(node))
+                    except Busy:
+                        continue
+                    proposed_in.append(raft.term)
+                    self._drain(node, was_leader=True)
+            self._after(10 * MILLISECOND_NS, propose_marker)
+
+        self._after(0, propose_marker)
+
+        def converged() -> bool:
+            demand(self.now_ns < deadline_ns, "the cluster does not converge", self.describe())
+            ends = {node.applied_index for node in self.nodes.values()}
+            return len(ends) == 1 and (marker in {payload for _, payload in self.checkers.committed[-20:]})
+
+        self._run(converged)
+        payloads = {payload for _, payload in self.checkers.committed}
+        for payload, index in self.acked.items():
+            demand(payload in payloads, "an acknowledged entry is lost", payload, index)
+
+    def describe(self) -> str:
+        """Return one line about each node."""
+        return "; ".join(
+            f"{node.node_id}: "
+            + (
+                "down"
+                if node.raft is None
+                else f"{node.raft.role.value} term {node.raft.term} commit {node.raft.commit_index} "
+                f"last {node.raft.last_index} applied {node.applied_index}"
+            )
+            for node in self.nodes.values()
+        )
+
+    def _run(self, is_done: Callable[[], bool]) -> None:
+        while not is_done():
+            self.now_ns, _, action = heapq.heappop(self._events)
+            self.event_count += 1
+            action()
+
+    def _after(self, delay_ns: int, action: Callable[[], None]) -> None:
+        self._order += 1
+        heapq.heappush(self._events, (self.now_ns + delay_ns, self._order, action))
+
+    def _at_node(self, node: Node, delay_ns: int, action: Callable[[], None]) -> None:
+        """Do something at a node later, unless it crashed meanwhile; while it is paused, when it wakes."""
+        life = node.life
+
+        def act() -> None:
+            if node.raft is None or node.life != life:
+                return
+            if self.now_ns < node.paused_until_ns:
+                self._after(node.paused_until_ns - self.now_ns, act)
+                return
+            action()
+
+        self._after(delay_ns, act)
+
+    # Nodes
+
+    def _local(self, node: Node) -> int:
+        return node.clock_offset_ns + int(self.now_ns * node.clock_rate)
+
+    def _start(self, node: Node) -> None:
+        node.life += 1
+        node.timer_ns = None
+        node.sync_is_running = False
+        node.reads = {}
+        node.raft = self._core(
+            node_id=node.node_id,
+            voters=frozenset(self._ids),
+            log=node.disk,
+            hard_state=node.disk.hard_state,
+            applied_index=node.applied_index,
+            config=self.config,
+            random=random.Random(self.chance.randrange(1 << 60)),
+            now_ns=self._local(node),
+        )
+        self.checkers.restarted(node.node_id, node.raft)
+        self._drain(node, was_leader=False)
+
+    def crash(self, node: Node) -> None:
+        """Stop a node; it loses what was not durable and starts again after a while."""
+        if node.raft is None:
+            return
+        node.raft = None
+        node.disk.crash(self.chance)
+        # The state machine keeps a prefix of what it applied, never more than the log kept.
+        node.applied_index = LogIndex(self.chance.randint(max(0, node.applied_index - 20), node.applied_index))
+        for other in self.nodes.values():
+            if other is not node and self.chance.random() < 0.8:
+                self._at_node(other, self._delay(), lambda other=other: self._hint(other, node.node_id))
+        life = node.life
+
+        def restart() -> None:
+            if node.raft is None and node.life == life:
+                self._start(node)
+
+        self._after(self.chance.randrange(MILLISECOND_NS, self.faults.restart_ns_max + MILLISECOND_NS), restart)
+
+    def _hint(self, node: Node, lost: NodeId) -> None:
+        self.act(node, lambda raft, now_ns: raft.peer_disconnected(lost, now_ns))
+
+    def act(self, node: Node, action: Callable[[Raft, int], None]) -> None:
+        """Call a core and deal with its output."""
+        assert node.raft is not None
+        was_leader = node.raft.role is Role.LEADER
+        action(node.raft, self._local(node))
+        self._drain(node, was_leader=was_leader)
+
+    def _drain(self, node: Node, *, was_leader: bool) -> None:
+        raft = node.raft
+        assert raft is not None
+        ready = raft.ready()
+        for write in ready.io:
+            self.checkers.log_written(raft, write)
+            node.disk.pending.append(write)
+        self.checkers.stepped(node.node_id, raft, was_leader)
+        if ready.committed:
+            self.checkers.delivered(node.node_id, ready.committed, node.applied_index)
+            node.applied_index = ready.committed[-1].index
+            for entry in ready.committed:
+                payload = self._proposed.get((entry.index, entry.term))
+                if payload is not None:
+                    demand(payload == entry.payload, "an entry holds another's payload", entry)
+                    self.acked[payload] = entry.index
+        for request_id, index in ready.reads:
+            self.reads_answered += 1
+            self.checkers.read_answered(node.node_id, index, node.reads.pop(request_id))
+        for request_id in ready.reads_failed:
+            del node.reads[request_id]
+        if node.disk.pending and not node.sync_is_running:
+            self._begin_sync(node)
+        self._arm(node)
+        self._send(node, ready.messages)
+
+    def _arm(self, node: Node) -> None:
+        assert node.raft is not None
+        due_ns = node.raft.deadline_ns()
+        if node.timer_ns is not None and node.timer_ns <= due_ns:
+            return
+        node.timer_ns = due_ns
+        delay_ns = max(int((due_ns - node.clock_offset_ns) / node.clock_rate) + 1 - self.now_ns, 0)
+        self._at_node(node, delay_ns, lambda: self._timer(node, due_ns))
+
+    def _timer(self, node: Node, due_ns: int) -> None:
+        if node.timer_ns != due_ns:
+            return
+        node.timer_ns = None
+        self.act(node, lambda raft, now_ns: raft.tick(now_ns))
+
+    # Disks
+
+    def _begin_sync(self, node: Node) -> None:
+        node.sync_is_running = True
+        count = len(node.disk.pending)
+        delay_ns = self.chance.randrange(10_000, self.faults.sync_ns_max)
+        if self.chance.random() < self.faults.disk_stall:
+            delay_ns += self.chance.randrange(2 * SECOND_NS)
+        # The disk works on while the process is paused, and is ahead of what the core was told.
+        life = node.life
+
+        def synced() -> None:
+            if node.raft is None or node.life != life:
+                return
+            done = node.disk.sync(count)
+            self._at_node(node, self.chance.randrange(100_000), lambda: self._completed(node, done))
+
+        self._after(delay_ns, synced)
+
+    def _completed(self, node: Node, writes: list[LogWrite]) -> None:
+        node.sync_is_running = False
+        assert node.raft is not None
+        was_leader = node.raft.role is Role.LEADER
+        life = node.life
+        node.raft.io_completed(writes[-1].sequence, self._local(node))
+        self._drain(node, was_leader=was_leader)
+        for write in writes:
+            if node.life == life and node.raft is not None:
+                self._send(node, write.messages)
+
+    # Network
+
+    def _delay(self) -> int:
+        if self.faults.straggler and self.chance.random() < self.faults.straggler:
+            return self.chance.randrange(3 * SECOND_NS)
+        return self.chance.randrange(20_000, self.faults.delay_ns_max)
+
+    def _send(self, node: Node, messages: list[Message]) -> None:
+        for message in messages:
+            assert node.raft is not None
+            self.checkers.message_left(message, node.raft)
+            copies = 1 + (self.chance.random() < self.faults.duplication)
+            for _ in range(copies):
+                self._carry(message)
+            promises = isinstance(message, VoteReply | VoteRequest | AppendReply)
+            if promises and self.chance.random() < self.faults.aimed_crash:
+                self.crash(node)
+                return
+
+    def _carry(self, message: Message) -> None:
+        link = (message.sender, message.receiver)
+        if link in self._cuts or self.chance.random() < self.faults.loss:
+            return
+        arrival_ns = self.now_ns + self._delay()
+        if not self.faults.reordering:
+            arrival_ns = max(arrival_ns, self._link_free_ns.get(link, 0))
+            self._link_free_ns[link] = arrival_ns
+        frame = _encoder.encode(message)
+        self.trace_hash = zlib.crc32(frame, zlib.crc32(b"%d" % arrival_ns, self.trace_hash))
+        receiver = self.nodes[message.receiver]
+
+        def arrive() -> None:
+            if receiver.raft is None:
+                return
+            if self.now_ns < receiver.paused_until_ns:
+                self._after(receiver.paused_until_ns - self.now_ns, arrive)
+                return
+            self.act(receiver, lambda raft, now_ns: raft.step(_decoder.decode(frame), now_ns))
+
+        self._after(arrival_ns - self.now_ns, arrive)
+
+    # Clients and faults
+
+    def _client(self) -> None:
+        """Propose where someone believes to lead, read anywhere."""
+        if not self._faults_are_on:
+            return
+        node = self.nodes[self.chance.choice(self._ids)]
+        if node.raft is not None and self.now_ns >= node.paused_until_ns:
+            if node.raft.role is Role.LEADER:
+                self.propose(node, self.chance.choice((1, 1, 2, 5)))
+            if node.raft is not None and self.chance.random() < 0.3:
+                self.read(node)
+        self._after(self.chance.randrange(100_000, 10 * MILLISECOND_NS), self._client)
+
+    def propose(self, node: Node, count: int) -> None:
+        """Propose unique payloads at a node."""
+        payloads = []
+        for _ in range(count):
+            self._serial += 1
+            payloads.append(b"%d:" % self._serial + b"x" * self.chance.randrange(40))
+
+        def propose(raft: Raft, now_ns: int) -> None:
+            try:
+                first, term = raft.propose(payloads, now_ns)
+            except (Busy, NotLeader):
+                return
+            for place, payload in enumerate(payloads):
+                self._proposed[LogIndex(first + place), term] = payload
+
+        self.act(node, propose)
+
+    def read(self, node: Node) -> int:
+        """Ask for a read at a node and return its request id."""
+        self._request_id += 1
+        request_id = self._request_id
+        node.reads[request_id] = self.checkers.delivered_max
+        self.act(node, lambda raft, now_ns: raft.read_index(request_id, now_ns))
+        return request_id
+
+    def _fault(self) -> None:
+        if not self._faults_are_on:
+            return
+        chance, faults = self.chance, self.faults
+        if chance.random() < faults.partition:
+            self._partition()
+        if chance.random() < faults.one_way_cut:
+            self._cuts.add((chance.choice(self._ids), chance.choice(self._ids)))
+        if self._cuts and chance.random() < 0.3:
+            self._cuts.clear()
+        if chance.random() < faults.crash:
+            self.crash(self._victim())
+        if chance.random() < faults.crash / 20:
+            for node in self.nodes.values():
+                self.crash(node)
+        if chance.random() < faults.pause:
+            self._victim().paused_until_ns = self.now_ns + chance.randrange(SECOND_NS)
+        if chance.random() < faults.transfer:
+            self._transfer()
+        if chance.random() < faults.link_flap:
+            node, lost = chance.sample(self._ids, 2)
+            self._at_node(self.nodes[node], 0, lambda: self._hint(self.nodes[node], lost))
+        self._after(faults.fault_every_ns, self._fault)
+
+    def _victim(self) -> Node:
+        """Choose a node to be hurt, leaders more often than others."""
+        leaders = [node for node in self.nodes.values() if node.raft and node.raft.role is Role.LEADER]
+        if leaders and self.chance.random() < 0.5:
+            return self.chance.choice(leaders)
+        return self.nodes[self.chance.choice(self._ids)]
+
+    def _partition(self) -> None:
+        side = set(self.chance.sample(self._ids, self.chance.randint(1, len(self._ids) - 1)))
+        self._cuts = {(a, b) for a in self._ids for b in self._ids if (a in side) != (b in side)}
+
+    def _transfer(self) -> None:
+        target = self.chance.choice(self._ids)
+        for node in self.nodes.values():
+            if node.raft and node.raft.role is Role.LEADER and self.now_ns >= node.paused_until_ns:
+                self.act(node, lambda raft, now_ns: raft.transfer_leadership(target, now_ns))
