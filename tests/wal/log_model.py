@@ -48,7 +48,9 @@ def entry(index: int, term: int = 1, payload: bytes = b"payload") -> Entry:
 
 def batch(first: int, count: int, term: int = 1, payload_bytes: int = 7) -> list[Entry]:
     """Build entries that follow one another, each with a payload of its own."""
-    return [entry(first + place, term, f"{first + place}".encode().ljust(payload_bytes, b"x")) for place in range(count)]
+    return [
+        entry(first + place, term, f"{first + place}".encode().ljust(payload_bytes, b"x")) for place in range(count)
+    ]
 
 
 def state_of(log: WriteAheadLog) -> State:

@@ -7,8 +7,6 @@ from random import Random
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from wal.faulty_files import Crash, FaultyFiles
-from wal.log_model import DIRECTORY, LogModel, appends, batch, make_append, open_log, state_of
 
 from raftline.base.errors import LocalProtocolError, StorageCorrupt, StorageError
 from raftline.base.ids import LogIndex, NodeId, Term
@@ -16,6 +14,8 @@ from raftline.raft.messages import HardState
 from raftline.wal.draft import draft_hard_state
 from raftline.wal.log import WriteAheadLog
 from raftline.wal.segment import HEADER_BYTES, parse_segment_name
+from wal.faulty_files import Crash, FaultyFiles
+from wal.log_model import DIRECTORY, LogModel, appends, batch, make_append, open_log, state_of
 
 seeds = st.integers(0, 2**32 - 1)
 steps = st.lists(st.one_of(appends, st.sampled_from(["sync", "reopen", "kill", "power"])), max_size=25)
@@ -436,7 +436,9 @@ def test_failed_open_gives_the_directory_back():
     open_log(files, applied_index=LogIndex(1)).close()
 
 
-@pytest.mark.parametrize("arguments", [{"cluster_id": ""}, {"cluster_id": "x" * 256}, {"node_id": 0}, {"segment_bytes": 1}])
+@pytest.mark.parametrize(
+    "arguments", [{"cluster_id": ""}, {"cluster_id": "x" * 256}, {"node_id": 0}, {"segment_bytes": 1}]
+)
 def test_impossible_arguments_are_refused(arguments):
     """Identity and size are checked before anything is made."""
     files = FaultyFiles(Random(1))
