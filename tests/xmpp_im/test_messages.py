@@ -1,0 +1,315 @@
+"""Messages of a client: which way they take (RFC 6121 sections 5 and 8, XEP-0160, 0313, 0334, 0359)."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from raftline.machine.commands import MessageKind, SendMessage, Storage
+from raftline.machine.queries import SessionsOf
+from raftline.xmpp.effects import Ask, Effect, Route, Submit
+from raftline.xmpp.messages import fingerprint_of, handle_message, storage_of
+from raftline.xmpp.stanza import Stanza
+from xmpp_im.playbook import Playbook, session, stanza, tree
+
+BOTH = int(Storage.ARCHIVE | Storage.OFFLINE)
+OFFLINE = int(Storage.OFFLINE)
+BODY = "<body>hi</body>"
+COMPOSING = "<composing xmlns='http://jabber.org/protocol/chatstates'/>"
+HINT = "<{} xmlns='urn:xmpp:hints'/>"
+MARKER = "<displayed xmlns='urn:xmpp:chat-markers:0' id='m1'/>"
+RECEIPT = "<received xmlns='urn:xmpp:receipts' id='m1'/>"
+
+
+def message(inner: str, kind: str = "chat", to: str | None = "bob@example.org") -> Stanza:
+    """Make a message as a client sends it."""
+    address = "" if to is None else f" to='{to}'"
+    type_ = f" type='{kind}'" if kind else ""
+    return stanza(f"<message{address}{type_} id='m1'>{inner}</message>")
+
+
+def submitted(book: Playbook, sent: Stanza) -> SendMessage:
+    """Handle a message that must become exactly one command."""
+    effects: list[Effect] = []
+    book.drive(handle_message(book.context, sent), effects.append)
+    [effect] = effects
+    assert isinstance(effect, Submit)
+    assert isinstance(effect.action, SendMessage)
+    return effect.action
+
+
+@pytest.fixture
+def book() -> Playbook:
+    """Alice's phone."""
+    return Playbook()
+
+
+class TestRfc6120Section1031:
+    """10.3.1. No 'to' address."""
+
+    def test_a_message_without_an_address_is_for_the_own_account(self, book: Playbook) -> None:
+        """It goes to the sender's bare address, and says so."""
+        action = submitted(book, message(BODY, to=None))
+        assert (action.to_localpart, action.to_resource) == ("alice", None)
+        assert action.stanza == (
+            b"<message from='alice@example.org/phone' to='alice@example.org' type='chat' id='m1'>"
+            b"<body>hi</body></message>"
+        )
+
+
+class TestRfc6121Section5:
+    """5. Exchanging messages."""
+
+    def test_a_message_becomes_a_command_whole(self, book: Playbook) -> None:
+        """Every field of the command follows from the stanza, whose sender is stamped."""
+        assert submitted(book, message(BODY, to="bob@example.org/desk")) == SendMessage(
+            to_localpart="bob",
+            to_resource="desk",
+            kind=MessageKind.CHAT,
+            storage=BOTH,
+            stanza=b"<message from='alice@example.org/phone' to='bob@example.org/desk' type='chat' id='m1'>"
+            b"<body>hi</body></message>",
+            origin_id="",
+            fingerprint=b"",
+        )
+
+    def test_a_forged_sender_is_replaced(self, book: Playbook) -> None:
+        """What reaches the log bears the bound address, whatever the client wrote."""
+        action = submitted(book, stanza(f"<message from='eve@example.org' to='bob@example.org'>{BODY}</message>"))
+        assert tree(action.stanza).get("from") == "alice@example.org/phone"
+
+    @pytest.mark.parametrize(
+        ("text", "kind"),
+        [
+            ("", MessageKind.NORMAL),
+            ("normal", MessageKind.NORMAL),
+            ("chat", MessageKind.CHAT),
+            ("headline", MessageKind.HEADLINE),
+            ("gossip", MessageKind.NORMAL),
+        ],
+    )
+    def test_types(self, book: Playbook, text: str, kind: MessageKind) -> None:
+        """5.2.2: a type that is missing or unknown is normal."""
+        assert submitted(book, message(BODY, kind=text)).kind is kind
+
+
+class TestRfc6121Section8:
+    """8. Server rules for processing stanzas, as far as the sender's side decides."""
+
+    def test_another_domain(self, book: Playbook) -> None:
+        """There is no federation: remote-server-not-found."""
+        steps = handle_message(book.context, message(BODY, to="bob@elsewhere.example"))
+        assert book.refusal(steps) == ("remote-server-not-found", "cancel")
+
+    def test_the_server_takes_no_messages(self, book: Playbook) -> None:
+        """8.4: a message to the domain itself: service-unavailable."""
+        assert book.refusal(handle_message(book.context, message(BODY, to="example.org"))) == (
+            "service-unavailable",
+            "cancel",
+        )
+
+    def test_groupchat_to_an_account(self, book: Playbook) -> None:
+        """8.5.2.1.1: groupchat to a bare address: service-unavailable."""
+        assert book.refusal(handle_message(book.context, message(BODY, kind="groupchat"))) == (
+            "service-unavailable",
+            "cancel",
+        )
+
+    def test_groupchat_to_a_resource(self, book: Playbook) -> None:
+        """8.5.3.1: it is delivered to the resource, off the log; without one it is refused."""
+        sent = message(BODY, kind="groupchat", to="bob@example.org/desk")
+        stamped = sent.stamped(book.context.jid, sent.to)
+        rows = [session(4, "phone"), session(5, "desk", None)]
+        book.play(handle_message(book.context, sent), (Ask(SessionsOf("bob")), rows), (Route(5, stamped), True))
+        assert book.refusal(handle_message(book.context, sent), (Ask(SessionsOf("bob")), rows[:1])) == (
+            "service-unavailable",
+            "cancel",
+        )
+
+    @pytest.mark.parametrize("to", [None, "bob@example.org", "example.org", "bob@elsewhere.example/x"])
+    def test_an_error_is_never_answered(self, book: Playbook, to: str | None) -> None:
+        """8.5.2.1.1: type error to anything but a resource here vanishes without an error in return."""
+        book.play(handle_message(book.context, message(BODY, kind="error", to=to)))
+
+    def test_an_error_to_a_resource(self, book: Playbook) -> None:
+        """8.5.3.1: it is delivered; nothing is kept, and the hints in it are the failed message's (XEP-0334 5)."""
+        action = submitted(book, message(BODY + HINT.format("store"), kind="error", to="bob@example.org/desk"))
+        assert (action.kind, action.storage, action.to_resource) == (MessageKind.ERROR, 0, "desk")
+        quiet = message(BODY + HINT.format("no-store"), kind="error", to="bob@example.org/desk")
+        assert submitted(book, quiet).storage == 0
+
+
+class TestWhatIsKept:
+    """Section 6.1 of XEP-0313, section 4 of XEP-0160, XEP-0334."""
+
+    @pytest.mark.parametrize(
+        "inner",
+        [
+            BODY,
+            "<body/>",
+            "<subject>tea</subject>",
+            "<encrypted xmlns='eu.siacs.conversations.axolotl'/>",
+            "<encrypted xmlns='urn:xmpp:omemo:2'/>",
+            "<openpgp xmlns='urn:xmpp:openpgp:0'>x</openpgp>",
+            "<x xmlns='jabber:x:oob'><url>https://upload.example.org/a</url></x>",
+            "<file-sharing xmlns='urn:xmpp:sfs:0'/>",
+            "<geoloc xmlns='http://jabber.org/protocol/geoloc'><lat>1</lat></geoloc>",
+            "<reactions xmlns='urn:xmpp:reactions:0' id='a'><reaction>x</reaction></reactions>",
+            "<replace xmlns='urn:xmpp:message-correct:0' id='a'/>",
+            "<retract xmlns='urn:xmpp:message-retract:1' id='a'/>",
+            "<x xmlns='jabber:x:conference' jid='room@conference.example.org'/>",
+            "<propose xmlns='urn:xmpp:jingle-message:0' id='c'/><store xmlns='urn:xmpp:hints'/>",
+            COMPOSING + HINT.format("store"),
+            BODY + COMPOSING,
+        ],
+    )
+    def test_conversation_is_archived(self, book: Playbook, inner: str) -> None:
+        """What a second device needs to show the conversation goes to archive and offline store."""
+        assert submitted(book, message(inner)).storage == BOTH
+
+    @pytest.mark.parametrize("inner", [RECEIPT, MARKER, "<event xmlns='urn:example:unknown'/>"])
+    def test_signals_wait_but_are_not_archived(self, book: Playbook, inner: str) -> None:
+        """Receipts, markers and what nobody knows reach a device that comes back."""
+        assert submitted(book, message(inner)).storage == OFFLINE
+
+    @pytest.mark.parametrize("inner", [RECEIPT, MARKER])
+    def test_signals_with_a_hint_are_archived(self, book: Playbook, inner: str) -> None:
+        """XEP-0334 section 4.4: the sender asks for it."""
+        assert submitted(book, message(inner + HINT.format("store"))).storage == BOTH
+
+    def test_no_permanent_store(self, book: Playbook) -> None:
+        """XEP-0334 section 4.1: no archive, but it may wait."""
+        assert submitted(book, message(BODY + HINT.format("no-permanent-store"))).storage == OFFLINE
+        both = BODY + HINT.format("store") + HINT.format("no-permanent-store")
+        assert submitted(book, message(both)).storage == OFFLINE
+
+    def test_headlines(self, book: Playbook) -> None:
+        """XEP-0160 section 4: a headline is of the moment, unless its sender wants it kept."""
+        assert submitted(book, message(BODY, kind="headline")).storage == 0
+        assert submitted(book, message(BODY + HINT.format("store"), kind="headline")).storage == BOTH
+
+    @given(kind=st.sampled_from(MessageKind), traits=st.integers(0, 255))
+    def test_storage_never_contradicts_a_hint(self, kind: MessageKind, traits: int) -> None:
+        """For every sum of traits: no-store keeps nothing, no-permanent-store no archive, errors are never kept."""
+        storage = storage_of(kind, traits)
+        if kind is MessageKind.ERROR:
+            assert storage == 0
+        elif traits & 16:
+            assert storage is None
+        elif traits & 32:
+            assert not (storage or 0) & Storage.ARCHIVE
+        if storage is not None and storage & Storage.ARCHIVE:
+            assert storage & Storage.OFFLINE
+
+
+class TestOffTheLog:
+    """Chat states alone, and what may not be stored (design of the ways; XEP-0085, XEP-0334 section 4.2)."""
+
+    @pytest.mark.parametrize(
+        "inner",
+        [
+            COMPOSING,
+            "",
+            "<thread>t</thread>" + COMPOSING,
+            "<rtt xmlns='urn:xmpp:rtt:0'/>",
+            COMPOSING + HINT.format("no-store"),
+            "<request xmlns='urn:xmpp:receipts'/>",
+        ],
+    )
+    def test_states_go_to_who_is_there_now(self, book: Playbook, inner: str) -> None:
+        """8.5.2.1: all available resources with a priority that is not negative get it; others do not."""
+        sent = message(inner)
+        stamped = sent.stamped(book.context.jid, sent.to)
+        rows = [session(1, "a", 0), session(2, "b", -1), session(3, "c", None), session(4, "d", 127)]
+        book.play(
+            handle_message(book.context, sent),
+            (Ask(SessionsOf("bob")), rows),
+            (Route(1, stamped), True),
+            (Route(4, stamped), False),
+        )
+
+    def test_states_for_nobody_are_dropped(self, book: Playbook) -> None:
+        """No error for a chat state; a client would show it as a message that failed."""
+        book.play(handle_message(book.context, message(COMPOSING)), (Ask(SessionsOf("bob")), []))
+
+    @pytest.mark.parametrize("inner", [BODY, RECEIPT, "<event xmlns='urn:example:unknown'/>"])
+    def test_what_may_not_be_stored_is_refused_when_nobody_is_there(self, book: Playbook, inner: str) -> None:
+        """8.5.2.2.1: it cannot wait, so the sender hears of it."""
+        sent = message(inner + HINT.format("no-store"))
+        steps = handle_message(book.context, sent)
+        assert book.refusal(steps, (Ask(SessionsOf("bob")), [session(1, "a", -1)])) == ("service-unavailable", "cancel")
+
+    def test_a_lost_session_counts_as_nobody(self, book: Playbook) -> None:
+        """A session that is gone by now leads to the same refusal."""
+        sent = message(BODY + HINT.format("no-store"))
+        stamped = sent.stamped(book.context.jid, sent.to)
+        steps = handle_message(book.context, sent)
+        assert book.refusal(steps, (Ask(SessionsOf("bob")), [session(1, "a")]), (Route(1, stamped), False)) == (
+            "service-unavailable",
+            "cancel",
+        )
+
+    def test_headlines_are_dropped_when_nobody_is_there(self, book: Playbook) -> None:
+        """8.5.2.2.1: a headline for nobody is ignored."""
+        sent = message(BODY + HINT.format("no-store"), kind="headline")
+        book.play(handle_message(book.context, sent), (Ask(SessionsOf("bob")), []))
+
+    def test_a_resource_is_matched_even_when_unavailable(self, book: Playbook) -> None:
+        """8.5.3.1: a connected resource that matches gets it, whatever its presence, and nobody else."""
+        sent = message(COMPOSING, to="bob@example.org/desk")
+        stamped = sent.stamped(book.context.jid, sent.to)
+        rows = [session(1, "phone"), session(2, "desk", None)]
+        book.play(handle_message(book.context, sent), (Ask(SessionsOf("bob")), rows), (Route(2, stamped), True))
+
+    def test_chat_falls_back_to_the_account(self, book: Playbook) -> None:
+        """8.5.3.2.1: type chat to a resource that is gone is handled as if for the account; type normal is not."""
+        rows = [session(1, "phone"), session(2, "tv", -5)]
+        chat = message(BODY + HINT.format("no-store"), to="bob@example.org/desk")
+        stamped = chat.stamped(book.context.jid, chat.to)
+        book.play(handle_message(book.context, chat), (Ask(SessionsOf("bob")), rows), (Route(1, stamped), True))
+        normal = message(BODY + HINT.format("no-store"), kind="normal", to="bob@example.org/desk")
+        assert book.refusal(handle_message(book.context, normal), (Ask(SessionsOf("bob")), rows)) == (
+            "service-unavailable",
+            "cancel",
+        )
+
+
+class TestXep0359:
+    """Unique and stable stanza ids: the sender's side."""
+
+    ORIGIN = "<origin-id xmlns='urn:xmpp:sid:0' id='o1'/>"
+
+    def test_origin_id_and_fingerprint(self, book: Playbook) -> None:
+        """2.2: the id is read, and the payload is told apart by eight bytes; without an id there are none."""
+        action = submitted(book, message(BODY + self.ORIGIN))
+        assert action.origin_id == "o1"
+        assert len(action.fingerprint) == 8
+        assert submitted(book, message(BODY)).fingerprint == b""
+
+    def test_the_fingerprint_is_of_the_payload_alone(self, book: Playbook) -> None:
+        """The same payload from another resource is the same; another payload is another."""
+        first = submitted(book, message(BODY + self.ORIGIN))
+        other = Playbook()
+        other.context.jid = other.context.jid.bare
+        assert submitted(other, message(BODY + self.ORIGIN)).fingerprint == first.fingerprint
+        assert submitted(book, message("<body>ho</body>" + self.ORIGIN)).fingerprint != first.fingerprint
+
+    def test_a_bracket_in_an_address_is_no_end_of_the_tag(self) -> None:
+        """A resource may have a bracket; it is escaped in the stamped form, so the hash begins at the payload."""
+        sent = message(BODY, to="bob@example.org/a>b")
+        assert b"a&gt;b" in sent.stamped(sent.to, sent.to)  # type: ignore[arg-type]
+        plain = message(BODY)
+        assert fingerprint_of(sent.stamped(sent.to, sent.to)) == fingerprint_of(plain.stamped(plain.to, plain.to))  # type: ignore[arg-type]
+
+    @pytest.mark.parametrize("by", ["bob@example.org", "BOB@Example.org", "alice@example.org", "example.org"])
+    def test_forged_ids_of_ours_are_removed(self, book: Playbook, by: str) -> None:
+        """3, rule 2: what claims to be an id by an account here goes, however it is written."""
+        action = submitted(book, message(f"{BODY}<stanza-id xmlns='urn:xmpp:sid:0' by='{by}' id='7-9'/>"))
+        assert [child.tag for child in tree(action.stanza)] == ["{jabber:client}body"]
+
+    @pytest.mark.parametrize("by", ["room@conference.example.org", "a@elsewhere.example", "@@"])
+    def test_ids_of_others_stay(self, book: Playbook, by: str) -> None:
+        """3, rule 3: nothing else is stripped."""
+        action = submitted(book, message(f"{BODY}<stanza-id xmlns='urn:xmpp:sid:0' by='{by}' id='7-9'/>"))
+        assert len(tree(action.stanza)) == 2
