@@ -15,10 +15,11 @@ from typing import Final
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from raftline.base.errors import Unavailable
 from raftline.node.door import Node
-from raftline.web.replies import json_reply
+from raftline.web.replies import BadRequest, error_reply, json_reply
 
 BARRIER_AGE_NS_MAX: Final = 1_000_000_000
 BARRIER_TIMEOUT_S: Final = 2.0
@@ -82,3 +83,28 @@ class Health:
         asked_ns = self.clock()
         await self.node.barrier()
         self._barrier_ns = asked_ns
+
+
+class StartGate:
+    """
+    ASGI middleware: until the node has started, only what tells about it is answered; the rest gets 503.
+
+    The listener opens early, so that health and the state of the cluster can be seen while a majority is missing.
+    """
+
+    OPEN: Final = ("/healthz", "/readyz", "/metrics", "/admin/v1/cluster", "/static/")
+
+    def __init__(self, app: ASGIApp, health: Health) -> None:
+        self._app = app
+        self._health = health
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one request or WebSocket."""
+        if self._health.started or scope["path"].startswith(self.OPEN):
+            await self._app(scope, receive, send)
+        elif scope["type"] == "websocket":
+            await send({"type": "websocket.close", "code": 1013, "reason": "starting"})  # HTTP 403 before the accept
+        else:
+            text = "This node is starting: a majority has not taken note of it yet. Try another, or again."
+            reply = error_reply(BadRequest(503, "service-unavailable", text, {"Retry-After": "1"}))
+            await reply(scope, receive, send)

@@ -1,0 +1,73 @@
+"""The HTTP application around a fake door, with chance, time and a leader under the test's control."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import httpx2
+from prometheus_client import CollectorRegistry, Gauge
+from starlette.types import Receive, Scope, Send
+
+from raftline.machine.commands import Credential
+from raftline.web.admin import Admin
+from raftline.web.app import make_app
+from raftline.web.health import Health
+from raftline.web.page import Page
+from raftline.web.rate_limit import RateLimit
+from web.fake_door import FakeDoor
+
+TOKEN = "a-token-for-tests"
+WEBSOCKETS = ("ws://127.0.0.1:15002/xmpp-websocket", "ws://127.0.0.1:15012/xmpp-websocket")
+
+
+def derive(password: str) -> tuple[Credential, ...]:
+    """Stand in for SCRAM: fast, and it refuses what the real one refuses."""
+    if "\x00" in password:
+        raise ValueError("a forbidden character")
+    return (Credential("SCRAM-SHA-256", b"salt", 1, password.encode(), b""),)
+
+
+class Application:
+    """The application and the knobs a test turns."""
+
+    def __init__(self, static_directory: Path, *, open_registration: bool = True, per_minute: int = 30) -> None:
+        self.door = FakeDoor()
+        self.now_ns = 0
+        self.leader_known = True
+        self.status: object = {"leader": 1}
+        self._drawn = 0
+        registry = CollectorRegistry()
+        Gauge("raftline_raft_term", "term", registry=registry).set(7)
+        self.health = Health(self.door, lambda: self.leader_known, lambda: self.now_ns, started=True)
+        self.app = make_app(
+            page=Page(
+                node=self.door,
+                websockets=WEBSOCKETS,
+                registrations=RateLimit(per_minute) if open_registration else None,
+                derive_credentials=derive,
+                entropy=self._draw,
+                clock=lambda: self.now_ns,
+                static_directory=static_directory,
+            ),
+            admin=Admin(self.door, TOKEN, self._status, derive, self._draw),
+            health=self.health,
+            registry=registry,
+            websocket=self._websocket,
+        )
+
+    def client(self, token: str | None = TOKEN) -> httpx2.AsyncClient:
+        """Return a client that speaks to the application without a socket."""
+        headers = {} if token is None else {"Authorization": f"Bearer {token}"}
+        transport = httpx2.ASGITransport(self.app, raise_app_exceptions=False)
+        return httpx2.AsyncClient(transport=transport, base_url="http://test", headers=headers)
+
+    async def _status(self) -> object:
+        return self.status
+
+    def _draw(self, count: int) -> bytes:
+        self._drawn += 1
+        return self._drawn.to_bytes(count)
+
+    async def _websocket(self, scope: Scope, _receive: Receive, send: Send) -> None:
+        assert scope["type"] == "websocket"
+        await send({"type": "websocket.accept", "subprotocol": "xmpp"})

@@ -1,0 +1,73 @@
+"""The system behind the door, in memory: accounts alone, and faults at will."""
+
+from __future__ import annotations
+
+from raftline.base.errors import RaftlineError
+from raftline.machine.commands import Action, BindSession, CreateAccount, DeleteAccount, SetCredentials
+from raftline.machine.outcomes import Done, Outcome, Rejected
+from raftline.machine.queries import AccountRow, Answer, ListAccounts, Query
+from raftline.node.door import Session, SessionReceiver
+
+
+class FakeDoor:
+    """
+    Implements door.Node for accounts.
+
+    Attributes:
+        failure: Raised by `execute` and `barrier` instead of doing anything.
+        keys: Outcome under each key, as the state machine keeps them.
+    """
+
+    domain = "example.org"
+    cluster_epoch = 1
+
+    def __init__(self) -> None:
+        self.accounts: dict[str, Action] = {}
+        self.failure: RaftlineError | None = None
+        self.keys: dict[bytes, Outcome] = {}
+        self.barrier_count = 0
+        self.executed: list[Action] = []
+
+    async def barrier(self) -> None:
+        self.barrier_count += 1
+        if self.failure is not None:
+            raise self.failure
+
+    async def ask(self, query: Query) -> Answer:
+        assert isinstance(query, ListAccounts), query
+        names = sorted(name for name in self.accounts if name > query.after)
+        return [AccountRow(name, 1_000, 0) for name in names[: query.limit]]
+
+    async def execute(self, action: Action, *, key: bytes | None = None) -> Outcome:
+        if self.failure is not None:
+            raise self.failure
+        if key is None or key not in self.keys:
+            self.executed.append(action)
+            outcome = self._apply(action)
+            if key is None:
+                return outcome
+            self.keys[key] = outcome
+        return self.keys[key]
+
+    def _apply(self, action: Action) -> Outcome:
+        match action:
+            case CreateAccount():
+                if action.localpart in self.accounts:
+                    return Rejected("conflict", "cancel")
+                self.accounts[action.localpart] = action
+            case SetCredentials() | DeleteAccount():
+                if action.localpart not in self.accounts:
+                    return Rejected("item-not-found", "cancel")
+                if isinstance(action, DeleteAccount):
+                    del self.accounts[action.localpart]
+                else:
+                    self.accounts[action.localpart] = action
+            case _:
+                raise AssertionError(action)
+        return Done()
+
+    async def open_session(self, bind: BindSession, receiver: SessionReceiver) -> Session:
+        raise AssertionError("no test here opens a session")
+
+    def route(self, session_id: int, stanza: bytes) -> bool:
+        raise AssertionError("no test here routes a stanza")
