@@ -18,6 +18,7 @@ import msgspec
 
 from raftline.base.errors import ConfigError
 from raftline.server.config import NodeSettings, is_loopback
+from raftline.xmpp.jid import parse_jid
 
 ENVIRONMENT_PREFIX = "RAFTLINE_"
 NO_SETTING = "_TEST"
@@ -192,8 +193,22 @@ def check_relations(settings: NodeSettings) -> None:
             raise ConfigError(f"cluster.peers[{number}].port", f"{address[0]}:{address[1]} appears twice")
     _check_timing(settings)
     _check_listeners(settings)
-    if settings.domain != settings.domain.lower() or any(character in settings.domain for character in "@/ "):
-        raise ConfigError("domain", f"{settings.domain!r} is not a domain name in lower case")
+    check_domain("domain", settings.domain)
+
+
+def check_domain(path: str, domain: str) -> None:
+    """
+    Check that accounts can live in a domain.
+
+    Raises:
+        ConfigError: It is no domain, or not in the one form that addresses are compared in (RFC 7622 section 3.2).
+    """
+    try:
+        jid = parse_jid(domain)
+    except ValueError as error:
+        raise ConfigError(path, f"{domain!r} is no domain name: {error}") from error
+    if str(jid) != domain or jid.local or jid.resource:
+        raise ConfigError(path, f"{domain!r} is no domain name in its normal form, such as `chat.example.org`")
 
 
 def _check_timing(settings: NodeSettings) -> None:
@@ -209,10 +224,10 @@ def _check_timing(settings: NodeSettings) -> None:
             f"{timing.election_timeout_max_ms} must be more than timing.election_timeout_min_ms "
             f"({timing.election_timeout_min_ms})",
         )
-    if timing.bury_after_ms <= timing.election_timeout_max_ms:
+    if timing.bury_after_ms < 2 * timing.election_timeout_max_ms:
         raise ConfigError(
             "timing.bury_after_ms",
-            f"{timing.bury_after_ms} must be more than timing.election_timeout_max_ms "
+            f"{timing.bury_after_ms} must be at least twice timing.election_timeout_max_ms "
             f"({timing.election_timeout_max_ms})",
         )
     if timing.contact_loss_ms <= timing.bury_after_ms:

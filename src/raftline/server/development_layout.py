@@ -36,7 +36,7 @@ from raftline.server.config import (
     TlsSettings,
     XmppSettings,
 )
-from raftline.server.config_file import check_relations, read_file, read_secret
+from raftline.server.config_file import check_domain, check_relations, read_file, read_secret
 from raftline.server.toml_text import format_settings
 
 HOST: Final = "127.0.0.1"
@@ -136,6 +136,7 @@ def settle_parameters(directory: Path, nodes: int | None, base_port: int | None,
 
 
 def _check_parameters(parameters: Parameters) -> None:
+    check_domain("--domain", parameters.domain)
     if not 1 <= parameters.nodes <= NODE_COUNT_MAX:
         raise ConfigError("--nodes", f"{parameters.nodes} is not between 1 and {NODE_COUNT_MAX}")
     port_max = 65_536 - PORTS_PER_NODE * parameters.nodes
