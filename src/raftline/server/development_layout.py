@@ -33,6 +33,7 @@ from raftline.server.config import (
     PeerSettings,
     PlaintextSettings,
     RegistrationSettings,
+    StorageSettings,
     TlsSettings,
     XmppSettings,
 )
@@ -45,6 +46,9 @@ NODE_COUNT_DEFAULT: Final = 3
 NODE_COUNT_MAX: Final = 9
 BASE_PORT_DEFAULT: Final = 15_000
 DOMAIN_DEFAULT: Final = "localhost"
+
+SEGMENT_BYTES: Final = 16 << 20
+"""Of the log: several nodes share one disk here, and each keeps a spare segment."""
 
 PARAMETERS_FILE: Final = "development.json"
 TOKEN_FILE: Final = "admin.token"  # noqa: S105 - a file's name
@@ -219,6 +223,7 @@ def _node_settings(
         peer=PeerListenSettings(host=HOST, port=_port(parameters, node_id, 3)),
         registration=RegistrationSettings(open=open_registration),
         plaintext=PlaintextSettings(allow=allow_plaintext),
+        storage=StorageSettings(segment_bytes=SEGMENT_BYTES),
     )
 
 
