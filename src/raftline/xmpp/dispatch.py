@@ -1,0 +1,103 @@
+"""
+Which handler a stanza of a bound stream goes to (RFC 6120 sections 8 and 10.3).
+
+| stanza | to | goes to |
+|---|---|---|
+| message, presence | any | the handler of messages, of presence (RFC 6121) |
+| IQ request | none, a bare JID of the domain | handlers of accounts, by payload |
+| IQ request | the domain | handlers of the server, by payload |
+| IQ | a full JID of the domain | that session, off the log |
+| IQ result or error | anything else | nobody: it answers a request of the server's own |
+| IQ request | another domain | remote-server-not-found |
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from raftline.base.errors import Refused
+from raftline.machine.queries import SessionAt, SessionRow
+from raftline.xmpp.effects import Route, Steps, ask
+from raftline.xmpp.element import Element
+from raftline.xmpp.jid import JID, parse_jid
+from raftline.xmpp.negotiation import SESSION_NAMESPACE
+from raftline.xmpp.stanza import Stanza
+
+if TYPE_CHECKING:
+    from raftline.xmpp.module import StreamContext
+
+
+def handle_stanza(context: StreamContext, stanza: Stanza) -> Steps | None:
+    """
+    Return the handler at work on a stanza, or None when there is nothing to do.
+
+    What the handler of an IQ request returns is the payload of the result.
+
+    Raises:
+        Refused: It earns an error reply.
+    """
+    modules = context.modules
+    if stanza.kind == "message":
+        handler = modules.message_handler
+    elif stanza.kind == "presence":
+        handler = modules.presence_handler
+    else:
+        return _handle_iq(context, stanza)
+    if handler is None:
+        raise Refused("service-unavailable", "cancel")
+    return handler(context, stanza)
+
+
+def is_sender(sender: str, jid: JID) -> bool:
+    """Whether a `from` that a client wrote is its own full or bare JID (RFC 6120 section 8.1.2.1)."""
+    if sender == str(jid):
+        return True
+    try:
+        return parse_jid(sender) in {jid, jid.bare}
+    except ValueError:
+        return False
+
+
+def _handle_iq(context: StreamContext, stanza: Stanza) -> Steps | None:
+    to = stanza.to
+    if stanza.type in {"result", "error"}:
+        is_routed = to is not None and to.domain == context.domain and to.local and to.resource
+        return _route(context, stanza, to) if is_routed and to is not None else None
+    payloads = list(stanza.element.elements())
+    if stanza.type not in {"get", "set"} or not stanza.id or len(payloads) != 1:
+        raise Refused("bad-request", "modify", "An IQ request has an id, the type get or set, and one payload.")
+    if to is not None and to.domain != context.domain:
+        raise Refused("remote-server-not-found", "cancel")
+    if to is not None and to.resource:
+        if not to.local:
+            raise Refused("service-unavailable", "cancel")
+        return _route(context, stanza, to)
+    target = "server" if to is not None and not to.local else "account"
+    return _handle_payload(context, stanza, target, payloads[0])
+
+
+def _handle_payload(context: StreamContext, stanza: Stanza, target: str, payload: Element) -> Steps:
+    handler = context.modules.iq_handlers.get((target, stanza.type, payload.namespace, payload.name))
+    if handler is not None:
+        return handler(context, stanza)
+    if payload.namespace == SESSION_NAMESPACE and stanza.type == "set":
+        return _empty_result()
+    raise Refused("service-unavailable", "cancel")
+
+
+def _empty_result() -> Steps:
+    """Answer the session request of RFC 3921, which establishes nothing any more (RFC 6121 appendix E)."""
+    yield from ()
+
+
+def _route(context: StreamContext, stanza: Stanza, to: JID) -> Steps:
+    """Hand an IQ to a session; the answer comes from there. Yields no result."""
+    session: SessionRow | None = yield from ask(SessionAt(to.local, to.resource), SessionRow)
+    is_known = session is not None and (yield Route(session.session_id, stanza.stamped(context.jid, to)))
+    if not is_known and stanza.type in {"get", "set"}:
+        raise Refused("service-unavailable", "cancel")
+    return ROUTED
+
+
+ROUTED = Element("routed", "")
+"""What a handler returns when somebody else answers the request."""

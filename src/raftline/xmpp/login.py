@@ -1,0 +1,160 @@
+"""
+From a fresh stream to a bound one: TLS, registration, authentication, binding, as the table of negotiation.py allows.
+
+Each step is a handler, run by the stream like any other. One that returns `RESTART` has changed what the stream is,
+so that both sides open it anew (RFC 6120 section 4.3.3).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from raftline.base.errors import Refused
+from raftline.base.ids import SessionId
+from raftline.machine.outcomes import Bound
+from raftline.xmpp.authentication import AUTHENTICATION_FAILURE_COUNT_MAX, Authentication
+from raftline.xmpp.effects import Close, OpenSession, StartTls, Steps
+from raftline.xmpp.element import Element
+from raftline.xmpp.jid import JID, prepare_resource
+from raftline.xmpp.negotiation import (
+    BIND_NAMESPACE,
+    TLS_NAMESPACE,
+    StreamSettings,
+    StreamState,
+    may_register,
+    may_start_tls,
+    offered_mechanisms,
+    stream_features,
+)
+from raftline.xmpp.outbound import Outbound
+from raftline.xmpp.xeps.xep_0077_registration import NAMESPACE as REGISTRATION_NAMESPACE
+from raftline.xmpp.xeps.xep_0077_registration import handle_registration
+
+REGISTRATION_ATTEMPT_COUNT_MAX: Final = 5
+"""Of one stream; each costs milliseconds of a core."""
+
+RESTART: Final = Element("restart", "")
+"""What a step returns when the stream begins anew."""
+
+
+class Login:
+    """
+    How far a stream has come, and the steps that take it further.
+
+    Attributes:
+        state: Of the table in negotiation.py.
+        jid: The full JID, once bound.
+        session_id: The session, once bound.
+    """
+
+    __slots__ = (
+        "_authentication",
+        "_entropy",
+        "_is_websocket",
+        "_localpart",
+        "_outbound",
+        "_registration_count",
+        "_settings",
+        "jid",
+        "session_id",
+        "state",
+    )
+
+    def __init__(
+        self,
+        settings: StreamSettings,
+        outbound: Outbound,
+        entropy: Callable[[int], bytes],
+        *,
+        is_secure: bool,
+        is_websocket: bool,
+    ) -> None:
+        self._settings = settings
+        self._outbound = outbound
+        self._entropy = entropy
+        self._is_websocket = is_websocket
+        self._authentication = Authentication(settings, entropy)
+        self._registration_count = 0
+        self._localpart = ""
+        self.state = StreamState.SECURE if is_secure else StreamState.OPEN
+        self.jid: JID | None = None
+        self.session_id: SessionId | None = None
+
+    def features(self) -> list[Element]:
+        """Return what is on offer now."""
+        return stream_features(self.state, self._settings, is_websocket=self._is_websocket)
+
+    def start_tls(self, *, has_more: bool) -> Steps:
+        """
+        Begin TLS. `has_more` says that bytes came after the request already.
+
+        Source: RFC 6120 section 5.4.
+        """
+        if not may_start_tls(self.state, self._settings, is_websocket=self._is_websocket):
+            self._outbound.write(Element("failure", TLS_NAMESPACE).to_bytes())
+            yield Close()
+        if has_more:
+            # What came in the clear must not be taken for what TLS protects.
+            yield Close("policy-violation", "Nothing follows starttls but the handshake.")
+        self._outbound.write(Element("proceed", TLS_NAMESPACE).to_bytes())
+        yield StartTls()
+        self.state = StreamState.SECURE
+        return RESTART
+
+    def authenticate(self, element: Element) -> Steps:
+        """
+        Take an element of SASL.
+
+        Source: RFC 6120 section 6.4.
+        """
+        mechanisms = offered_mechanisms(self.state, self._settings)
+        reply = yield from self._authentication.handle(element, mechanisms)
+        self._outbound.write(reply.element.to_bytes())
+        if reply.localpart:
+            self._localpart = reply.localpart
+            self.state = StreamState.AUTHENTICATED
+            return RESTART
+        if self._authentication.failure_count >= AUTHENTICATION_FAILURE_COUNT_MAX:
+            yield Close("policy-violation", "Too many attempts to authenticate failed.")
+        return None
+
+    def register(self, iq: Element) -> Steps:
+        """
+        Make an account, if this is what the IQ asks for and everyone may.
+
+        Source: XEP-0077 section 3.1.
+        """
+        is_request = (
+            iq.child("query", REGISTRATION_NAMESPACE) is not None
+            and iq.get("type") in {"get", "set"}
+            and iq.get("to") in {None, self._settings.domain}
+        )
+        if not is_request or not may_register(self.state, self._settings):
+            yield Close("not-authorized", "Authenticate first.")
+        self._registration_count += iq.get("type") == "set"
+        if self._registration_count > REGISTRATION_ATTEMPT_COUNT_MAX:
+            yield Close("policy-violation", "Too many attempts to register.")
+        return (yield from handle_registration(iq))
+
+    def bind(self, iq: Element) -> Steps:
+        """
+        Bind the resource the client asks for, or one we make.
+
+        Source: RFC 6120 section 7.
+        """
+        request = iq.child("bind", BIND_NAMESPACE)
+        if request is None or iq.get("type") != "set":
+            yield Close("not-authorized", "Bind a resource first.")
+            return None
+        wanted = request.child("resource", BIND_NAMESPACE)
+        try:
+            resource = prepare_resource(wanted.text) if wanted is not None and wanted.text else self._entropy(12).hex()
+        except ValueError as error:
+            raise Refused("bad-request", "modify", "This cannot be a resource.") from error
+        bound: Bound = yield OpenSession(self._localpart, resource)
+        self.jid = jid = JID(self._localpart, self._settings.domain, resource)
+        self.session_id = bound.session_id
+        self.state = StreamState.BOUND
+        self._outbound.recipient = str(jid)
+        return Element("bind", BIND_NAMESPACE, {}, [Element("jid", BIND_NAMESPACE, {}, [str(jid)])])

@@ -1,0 +1,182 @@
+"""
+The table of what a stream may do and is offered, state by state (RFC 6120 sections 4.3, 5, 6, 7).
+
+                 starttls                sasl                    bind
+    OPEN ────────────────────> SECURE ─────────> AUTHENTICATED ─────────> BOUND
+      └──────────────────────────sasl──────────────────^
+                     (with allow_plaintext, or over a transport that is secure from the start)
+
+A stream begins OPEN, or SECURE where TLS came first (direct TLS, WebSocket over HTTPS). Without `allow_plaintext`
+nothing but STARTTLS is offered in OPEN. PLAIN is for SECURE alone, whatever is allowed. After TLS and after SASL the
+stream starts anew with a header of its own.
+
+What a state has no row for is refused: a stanza before authentication with `not-authorized`, anything else with
+`unsupported-stanza-type`, and either ends the stream.
+"""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+from typing import Final
+
+from raftline.xmpp.element import Element
+from raftline.xmpp.jid import prepare_domain
+from raftline.xmpp.sasl import SCRAM_HASHES
+from raftline.xmpp.stanza import CLIENT_NAMESPACE, LANG, STANZA_KINDS
+from raftline.xmpp.xmlstream import STREAM_NAMESPACE, StreamFailed, StreamOpened
+
+TLS_NAMESPACE: Final = "urn:ietf:params:xml:ns:xmpp-tls"
+SASL_NAMESPACE: Final = "urn:ietf:params:xml:ns:xmpp-sasl"
+BIND_NAMESPACE: Final = "urn:ietf:params:xml:ns:xmpp-bind"
+SESSION_NAMESPACE: Final = "urn:ietf:params:xml:ns:xmpp-session"
+MANAGEMENT_NAMESPACE: Final = "urn:xmpp:sm:3"
+REGISTRATION_FEATURE: Final = "http://jabber.org/features/iq-register"
+
+
+class StreamState(enum.Enum):
+    """How far a stream has come."""
+
+    OPEN = "open"
+    SECURE = "secure"
+    AUTHENTICATED = "authenticated"
+    BOUND = "bound"
+
+
+class Step(enum.Enum):
+    """What a top-level element asks for."""
+
+    START_TLS = "start TLS"
+    AUTHENTICATE = "authenticate"
+    CONTINUE_SASL = "continue SASL"
+    REGISTER = "register"
+    BIND = "bind"
+    MANAGE = "manage the stream"
+    STANZA = "stanza"
+
+
+@dataclass(frozen=True, slots=True)
+class StreamSettings:
+    """
+    What the streams of a service have in common.
+
+    Attributes:
+        domain: Prepared.
+        allow_plaintext: Authentication without TLS, for development on loopback.
+        open_registration: Everyone may make an account (XEP-0077).
+        has_tls: A certificate is there, so STARTTLS can be offered.
+        decoy_key: The cluster's key for salts of accounts that do not exist; the same on every node.
+    """
+
+    domain: str
+    allow_plaintext: bool
+    open_registration: bool
+    has_tls: bool
+    decoy_key: bytes
+
+
+_UNAUTHENTICATED: Final = frozenset({StreamState.OPEN, StreamState.SECURE})
+
+_STEPS: Final[dict[tuple[StreamState, str, str], Step]] = {
+    (StreamState.OPEN, TLS_NAMESPACE, "starttls"): Step.START_TLS,
+    **{
+        (state, SASL_NAMESPACE, name): step
+        for state in _UNAUTHENTICATED
+        for name, step in (
+            ("auth", Step.AUTHENTICATE),
+            ("response", Step.CONTINUE_SASL),
+            ("abort", Step.CONTINUE_SASL),
+        )
+    },
+    **{(state, CLIENT_NAMESPACE, "iq"): Step.REGISTER for state in _UNAUTHENTICATED},
+    (StreamState.AUTHENTICATED, CLIENT_NAMESPACE, "iq"): Step.BIND,
+    **{
+        (state, MANAGEMENT_NAMESPACE, name): Step.MANAGE
+        for state in (StreamState.AUTHENTICATED, StreamState.BOUND)
+        for name in ("enable", "resume", "r", "a")
+    },
+    **{(StreamState.BOUND, CLIENT_NAMESPACE, kind): Step.STANZA for kind in STANZA_KINDS},
+}
+
+
+def find_step(state: StreamState, element: Element) -> Step | StreamFailed:
+    """Return what a top-level element asks for, or the stream error it earns."""
+    step = _STEPS.get((state, element.namespace, element.name))
+    if step is not None:
+        return step
+    if state is not StreamState.BOUND and element.name in STANZA_KINDS and element.namespace == CLIENT_NAMESPACE:
+        return StreamFailed("not-authorized", "authenticate and bind a resource first")
+    return StreamFailed("unsupported-stanza-type")
+
+
+def offered_mechanisms(state: StreamState, settings: StreamSettings) -> tuple[str, ...]:
+    """Return the SASL mechanisms of a state, the preferred one first (RFC 6120 section 6.3.3)."""
+    if state is StreamState.SECURE:
+        return (*SCRAM_HASHES, "PLAIN")
+    if state is StreamState.OPEN and settings.allow_plaintext:
+        return tuple(SCRAM_HASHES)
+    return ()
+
+
+def may_register(state: StreamState, settings: StreamSettings) -> bool:
+    """Whether accounts can be made in this state; passwords travel as they are, so TLS comes first."""
+    return settings.open_registration and (
+        state is StreamState.SECURE or (state is StreamState.OPEN and settings.allow_plaintext)
+    )
+
+
+def may_start_tls(state: StreamState, settings: StreamSettings, *, is_websocket: bool) -> bool:
+    """Whether STARTTLS is offered; over WebSocket TLS is a matter of HTTP (RFC 7395 section 3.9)."""
+    return state is StreamState.OPEN and settings.has_tls and not is_websocket
+
+
+def stream_features(state: StreamState, settings: StreamSettings, *, is_websocket: bool) -> list[Element]:
+    """Return the features that are offered in a state (RFC 6120 section 4.3.2)."""
+    features: list[Element] = []
+    if may_start_tls(state, settings, is_websocket=is_websocket):
+        required: list[Element | str] = [] if settings.allow_plaintext else [Element("required", TLS_NAMESPACE)]
+        features.append(Element("starttls", TLS_NAMESPACE, {}, required))
+    mechanisms = offered_mechanisms(state, settings)
+    if mechanisms:
+        children: list[Element | str] = [Element("mechanism", SASL_NAMESPACE, {}, [name]) for name in mechanisms]
+        features.append(Element("mechanisms", SASL_NAMESPACE, {}, children))
+    if may_register(state, settings):
+        features.append(Element("register", REGISTRATION_FEATURE))
+    if state is StreamState.AUTHENTICATED:
+        features.append(Element("bind", BIND_NAMESPACE, {}, [Element("required", BIND_NAMESPACE)]))
+        # RFC 3921 had a session to establish; clients that still look for it may skip it.
+        features.append(Element("session", SESSION_NAMESPACE, {}, [Element("optional", SESSION_NAMESPACE)]))
+        features.append(Element("sm", MANAGEMENT_NAMESPACE))
+    return features
+
+
+def check_header(opened: StreamOpened, domain: str) -> StreamFailed | None:
+    """Return the stream error that a client's header earns, if any (RFC 6120 sections 4.7, 4.8, 4.9.3)."""
+    root = opened.root
+    if root.namespace != STREAM_NAMESPACE or opened.namespaces.get("") != CLIENT_NAMESPACE:
+        return StreamFailed("invalid-namespace")
+    if root.name != "stream":
+        return StreamFailed("bad-format", "the root of a stream is the stream element")
+    to = root.get("to")
+    if not to:
+        return StreamFailed("improper-addressing", "a stream is opened to a domain")
+    try:
+        is_ours = prepare_domain(to) == domain
+    except ValueError:
+        is_ours = False
+    if not is_ours:
+        return StreamFailed("host-unknown")
+    major, dot, minor = root.attributes.get("version", "0.9").partition(".")
+    if not (
+        dot and major.isascii() and major.isdigit() and minor.isascii() and minor.isdigit() and int(major[:9]) >= 1
+    ):
+        return StreamFailed("unsupported-version")
+    return None
+
+
+def header_attributes(domain: str, stream_id: str, to: str | None) -> dict[str, str]:
+    """Return the attributes of our own header (RFC 6120 section 4.7)."""
+    attributes = {"from": domain, "id": stream_id, "version": "1.0", LANG: "en"}
+    if to:
+        attributes["to"] = to
+    return attributes

@@ -1,0 +1,90 @@
+"""
+The server's direction of a stream: what was written and not yet sent, and what of it counts.
+
+Everything the client gets passes here, so here is where stanzas are counted for stream management and where nothing
+is written any more once the stream was ended.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from raftline.base.ids import Position
+from raftline.xmpp.element import Element
+from raftline.xmpp.framing import Framing, stream_error
+from raftline.xmpp.stanza import error_reply, result_reply
+from raftline.xmpp.xeps.xep_0198_stream_management import StreamManagement
+
+_NO_DELIVERY: Final = Position(0)
+
+
+class Outbound:
+    """
+    One direction of one stream.
+
+    Attributes:
+        management: Counts what is sent.
+        has_header: Our header was written, since the last restart.
+        is_closed: Our end tag was written, or nobody is there to read it.
+        recipient: Full JID that replies are addressed to; empty before the bind.
+    """
+
+    __slots__ = ("_framing", "_written", "has_header", "is_closed", "management", "recipient")
+
+    def __init__(self, framing: Framing, management: StreamManagement) -> None:
+        self._framing = framing
+        self._written: list[bytes] = []
+        self.management = management
+        self.has_header = False
+        self.is_closed = False
+        self.recipient = ""
+
+    def write_header(self, attributes: dict[str, str]) -> None:
+        """Open our direction (RFC 6120 section 4.2)."""
+        self.has_header = True
+        self._written.append(self._framing.header(attributes))
+
+    def write_features(self, features: list[Element]) -> None:
+        """Tell what is on offer (RFC 6120 section 4.3.2)."""
+        self._written.append(self._framing.stream_element("features", features))
+
+    def write(self, element: bytes) -> None:
+        """Write an element that is no stanza; it does not count. Empty bytes are nothing."""
+        if element and not self.is_closed:
+            self._written.append(self._framing.element(element))
+
+    def write_stanza(self, stanza: bytes, position: Position = _NO_DELIVERY) -> None:
+        """Write a stanza; `position` is that of a delivery."""
+        if not self.is_closed:
+            self._written.append(self._framing.element(stanza))
+            if self.management.is_enabled:
+                self.management.count_sent(position)
+
+    def reply(self, iq: Element, payload: Element | None) -> None:
+        """Answer an IQ request with a result (RFC 6120 section 8.2.3)."""
+        self.write_stanza(result_reply(iq, payload, to_jid=self.recipient))
+
+    def refuse(
+        self, stanza: Element, condition: str, kind: str, text: str = "", *, from_jid: str | None = None
+    ) -> None:
+        """Answer with an error, unless the stanza is an answer itself (RFC 6120 section 8.3.1)."""
+        if stanza.get("type") not in {"error", "result"}:
+            self.write_stanza(error_reply(stanza, condition, kind, text, from_jid=from_jid, to_jid=self.recipient))
+
+    def close(self, condition: str, text: str, detail: Element | None) -> None:
+        """Write the stream error, if there is a condition, and our end tag (RFC 6120 sections 4.4, 4.9)."""
+        if condition:
+            self._written.append(stream_error(self._framing, condition, text, detail))
+        if self.has_header:
+            self._written.append(self._framing.footer())
+        self.is_closed = True
+
+    def discard(self) -> None:
+        """Forget what was written: nobody is there to read it."""
+        self._written.clear()
+        self.is_closed = True
+
+    def take(self) -> list[bytes]:
+        """Return what was written and forget it."""
+        written, self._written = self._written, []
+        return written
