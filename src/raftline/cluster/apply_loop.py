@@ -1,0 +1,160 @@
+"""
+Committed entries into the state machine, in slices that leave the event loop its breath.
+
+A slice ends after `SLICE_COMMANDS` commands or `SLICE_NS`, whichever comes first, but never inside an entry; the rest
+goes on in the next turn of the loop. Results are handed over entry by entry, as soon as each is applied: they are
+committed and durable here, so nobody sees what could be lost.
+
+The machine's transaction may span slices, since the log is the durability; it is closed once nothing was applied for
+`IDLE_NS`, and after `TRANSACTION_NS` at the latest, so that a restart has little to replay and the checkpoint thread
+something to do. Local reads use the same connection and see the open transaction.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from raftline.base.ids import LogIndex
+from raftline.cluster.config import MILLISECOND_NS
+from raftline.machine.machine import Machine
+from raftline.machine.outcomes import CommandResult
+from raftline.raft.messages import Entry, EntryKind
+
+SLICE_COMMANDS: Final = 256
+SLICE_NS: Final = 5 * MILLISECOND_NS
+IDLE_NS: Final = 5 * MILLISECOND_NS
+TRANSACTION_NS: Final = 50 * MILLISECOND_NS
+
+
+class ApplyLoop:
+    """
+    Applies what is committed, in order.
+
+    Args:
+        on_results: Takes the results of each entry, in order.
+        on_slice: Called after each slice, with nothing in between half done.
+        on_failure: Takes the error after which this node must stop; nothing is applied any more.
+    """
+
+    def __init__(
+        self,
+        machine: Machine,
+        *,
+        monotonic_ns: Callable[[], int],
+        on_results: Callable[[list[CommandResult]], None],
+        on_slice: Callable[[], None],
+        on_failure: Callable[[BaseException], None],
+    ) -> None:
+        self._machine = machine
+        self._monotonic_ns = monotonic_ns
+        self._on_results = on_results
+        self._on_slice = on_slice
+        self._on_failure = on_failure
+        self._queue: deque[Entry] = deque()
+        self._queue_bytes = 0
+        self._is_scheduled = False
+        self._is_stopped = False
+        self._is_paused = False
+        self._commit_timer: asyncio.TimerHandle | None = None
+        self._opened_ns = 0
+        self._applied_ns = 0
+        self.command_count = 0
+        self.apply_ns = 0
+
+    @property
+    def queue_bytes(self) -> int:
+        """Payload bytes of entries that wait."""
+        return self._queue_bytes
+
+    def enqueue(self, entries: Sequence[Entry]) -> None:
+        """Take committed entries, contiguous with those before; a first slice is applied at once."""
+        self._queue.extend(entries)
+        self._queue_bytes += sum(len(entry.payload) for entry in entries)
+        if not self._is_scheduled:
+            self._run_slice()
+
+    def pause(self) -> None:
+        """Close the transaction and apply nothing until `resume`."""
+        self._is_paused = True
+        self._commit()
+
+    def resume(self) -> None:
+        """Apply again."""
+        self._is_paused = False
+        if self._queue and not self._is_scheduled:
+            self._run_slice()
+
+    def _run_slice(self) -> None:
+        self._is_scheduled = False
+        if self._is_stopped or self._is_paused:
+            return
+        try:
+            self._apply_slice()
+            self._on_slice()
+        except BaseException as error:  # noqa: BLE001  a replica that cannot apply must stop, whatever the reason
+            self._is_stopped = True
+            self._on_failure(error)
+            return
+        if self._queue:
+            self._is_scheduled = True
+            asyncio.get_running_loop().call_soon(self._run_slice)
+
+    def _apply_slice(self) -> None:
+        machine = self._machine
+        started_ns = now_ns = self._monotonic_ns()
+        count = 0
+        while self._queue and count < SLICE_COMMANDS and now_ns - started_ns < SLICE_NS:
+            entry = self._queue.popleft()
+            self._queue_bytes -= len(entry.payload)
+            if entry.kind is EntryKind.DATA:
+                results = machine.apply(entry.index, entry.term, entry.payload)
+                count += len(results)
+                self._on_results(results)
+            else:
+                machine.apply_empty(entry.index, entry.term)
+            now_ns = self._monotonic_ns()
+        self.command_count += count
+        self.apply_ns += now_ns - started_ns
+        self._applied_ns = now_ns
+        if self._commit_timer is None and machine.has_open_transaction:
+            self._opened_ns = started_ns
+            self._arm_commit()
+
+    def _arm_commit(self) -> None:
+        self._commit_timer = asyncio.get_running_loop().call_later(IDLE_NS / 1e9, self._commit_if_due)
+
+    def _commit_if_due(self) -> None:
+        """Close the transaction if it is idle or old; look again soon otherwise."""
+        self._commit_timer = None
+        if self._is_stopped:
+            return
+        now_ns = self._monotonic_ns()
+        if now_ns - self._applied_ns < IDLE_NS and now_ns - self._opened_ns < TRANSACTION_NS - IDLE_NS:
+            self._arm_commit()
+        else:
+            self._commit()
+
+    def _commit(self) -> None:
+        if self._is_stopped or not self._machine.has_open_transaction:
+            return
+        try:
+            self._machine.commit()
+        except BaseException as error:  # noqa: BLE001  as above
+            self._is_stopped = True
+            self._on_failure(error)
+
+    @property
+    def applied_index(self) -> LogIndex:
+        """Index of the last entry applied."""
+        return self._machine.applied_index
+
+    def stop(self) -> None:
+        """Apply nothing more and close the transaction."""
+        if self._commit_timer is not None:
+            self._commit_timer.cancel()
+            self._commit_timer = None
+        self._commit()
+        self._is_stopped = True

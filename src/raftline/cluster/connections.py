@@ -1,0 +1,195 @@
+"""The two ends of a peer connection, as asyncio protocols; `links` explains what passes over them."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import socket
+from typing import TYPE_CHECKING, Final
+
+from raftline.base.errors import RemoteProtocolError
+from raftline.base.ids import NodeId
+from raftline.cluster.frames import FRAME_BYTES_MAX, FrameReader, Hello, encode_frame
+
+if TYPE_CHECKING:
+    from raftline.cluster.frames import Frame
+    from raftline.cluster.links import PeerLinks
+
+_USER_TIMEOUT_MS: Final = 5_000
+"""A link whose data stays unacknowledged for so long is dead, though nobody said so."""
+
+
+def node_id_of(transport: asyncio.BaseTransport) -> tuple[NodeId, str]:
+    """
+    Return who the other side's certificate says it is: node id (the common name) and fingerprint.
+
+    Raises:
+        RemoteProtocolError: There is no certificate, or its common name is no node id.
+    """
+    tls = transport.get_extra_info("ssl_object")
+    certificate = tls.getpeercert(binary_form=True) if tls is not None else None
+    if not certificate:
+        raise RemoteProtocolError("peer shows no certificate")
+    subject = tls.getpeercert().get("subject", ())
+    names = [value for part in subject for key, value in part if key == "commonName"]
+    if len(names) != 1 or not (names[0].isascii() and names[0].isdigit()):
+        raise RemoteProtocolError(f"certificate names no node: {names}")
+    return NodeId(int(names[0])), hashlib.sha256(certificate).hexdigest()
+
+
+def _tune(transport: asyncio.BaseTransport) -> None:
+    """Send at once, and notice a machine that vanished."""
+    raw = transport.get_extra_info("socket")
+    raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    raw.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    if hasattr(socket, "TCP_KEEPIDLE"):
+        raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 2)
+        raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 1)
+        raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 3)
+    if hasattr(socket, "TCP_USER_TIMEOUT"):
+        raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _USER_TIMEOUT_MS)
+
+
+class InboundConnection(asyncio.Protocol):
+    """A connection another node made: its frames come in here."""
+
+    def __init__(self, links: PeerLinks) -> None:
+        self._links = links
+        self._reader = FrameReader()
+        self._transport: asyncio.Transport | None = None
+        self._claimed: NodeId | None = None
+        self.node_id: NodeId | None = None
+        self.last_heard_ns = 0
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Check the certificate; TLS is done already."""
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        self._links.accepted(self)
+        _tune(transport)
+        try:
+            self._claimed = self._links.check_identity(transport)
+        except RemoteProtocolError as error:
+            self._links.note_refusal(error, transport)
+            transport.abort()
+
+    def data_received(self, data: bytes) -> None:
+        """Hand over the frames that are complete."""
+        transport = self._transport
+        links = self._links
+        if transport is None or transport.is_closing() or links.is_stopping:
+            return
+        self.last_heard_ns = links.monotonic_ns()
+        self._reader.feed(data)
+        try:
+            while (frame := self._reader.next_frame()) is not None:
+                if self.node_id is not None:
+                    if isinstance(frame, Hello):
+                        links.check_hello(frame, self.node_id)
+                    links.observer.receive_frame(self.node_id, frame)
+                else:
+                    self._take_hello(frame, transport)
+        except RemoteProtocolError as error:
+            links.note_refusal(error, transport)
+            transport.abort()
+
+    def _take_hello(self, frame: Frame, transport: asyncio.Transport) -> None:
+        assert self._claimed is not None
+        hello = self._links.check_hello(frame, self._claimed)
+        self.node_id = self._claimed
+        self._reader.bytes_max = FRAME_BYTES_MAX
+        transport.write(encode_frame(self._links.hello))
+        self._links.arrived(self, self.node_id, hello.incarnation)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The dialer is gone, or we dropped it."""
+        self._transport = None
+        self._links.ended(self)
+
+    def close(self) -> None:
+        """Drop the connection."""
+        if self._transport is not None:
+            self._transport.abort()
+
+
+class OutboundConnection(asyncio.Protocol):
+    """
+    A connection this node made: its frames go out here.
+
+    Attributes:
+        welcomed: Done when the other side has said hello; fails with RemoteProtocolError or ConnectionError.
+        ended: Done when the connection is over.
+    """
+
+    def __init__(self, links: PeerLinks, node_id: NodeId) -> None:
+        loop = asyncio.get_running_loop()
+        self._links = links
+        self._node_id = node_id
+        self._reader = FrameReader()
+        self._transport: asyncio.Transport | None = None
+        self.welcomed: asyncio.Future[None] = loop.create_future()
+        self.ended: asyncio.Future[None] = loop.create_future()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Check the certificate, then say hello."""
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        _tune(transport)
+        try:
+            node_id = self._links.check_identity(transport)
+        except RemoteProtocolError as error:
+            self._refuse(error, transport)
+            return
+        if node_id != self._node_id:
+            elsewhere = RemoteProtocolError(f"node {node_id} answers at the address of node {self._node_id}")
+            self._refuse(elsewhere, transport)
+            return
+        transport.write(encode_frame(self._links.hello))
+
+    def data_received(self, data: bytes) -> None:
+        """Take the other side's hello; it has nothing else to say here."""
+        transport = self._transport
+        if transport is None or transport.is_closing():
+            return
+        self._reader.feed(data)
+        try:
+            while (frame := self._reader.next_frame()) is not None:
+                self._welcome(frame)
+        except RemoteProtocolError as error:
+            self._refuse(error, transport)
+
+    def _welcome(self, frame: Frame) -> None:
+        if self.welcomed.done():
+            raise RemoteProtocolError(f"{type(frame).__name__} against the direction of the link")
+        self._links.check_hello(frame, self._node_id)
+        self.welcomed.set_result(None)
+
+    def _refuse(self, error: RemoteProtocolError, transport: asyncio.Transport) -> None:
+        self._links.note_refusal(error, transport)
+        if not self.welcomed.done():
+            self.welcomed.set_exception(error)
+        transport.abort()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The other side is gone, or we dropped it."""
+        self._transport = None
+        if not self.welcomed.done():
+            self.welcomed.set_exception(ConnectionError(f"closed before hello: {exc}"))
+            self.welcomed.exception()  # whoever dialled may have given up already; nobody needs to hear it then
+        if not self.ended.done():
+            self.ended.set_result(None)
+
+    @property
+    def buffered_bytes(self) -> int:
+        """Bytes written and not yet taken by the system."""
+        return 0 if self._transport is None else self._transport.get_write_buffer_size()
+
+    def write(self, data: bytes) -> None:
+        """Write bytes of whole frames."""
+        if self._transport is not None:
+            self._transport.write(data)
+
+    def close(self) -> None:
+        """Drop the connection."""
+        if self._transport is not None:
+            self._transport.abort()

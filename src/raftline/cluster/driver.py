@@ -1,0 +1,597 @@
+"""
+Raft at work: the node's consensus core, log, state machine and links, on one event loop.
+
+Inputs (frames, durable writes, proposals, time) reach the core at once and ask for a *turn*; however many arrive
+before it, one turn follows:
+
+    1. commands without an outcome go to the leader: into its queue here, or as frames over its link
+    2. the leader makes an entry of what queued up, unless enough are under way
+    3. `Raft.ready`: messages leave, writes go to the log's thread, one write per link
+    4. what is committed is applied, in slices; outcomes and events go out right after each entry
+
+Nothing is awaited on this path and nothing costs a task or a future per command. Messages that a write must precede
+are kept here until the log reports it durable.
+
+Errors of storage, of the machine or of an invariant end in `fatal`, once: the node stops rather than guess. Errors of
+a peer end its link.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections import deque
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from raftline.base.errors import Busy, RemoteProtocolError, Stopping, Unavailable
+from raftline.base.ids import NodeId, SessionId
+from raftline.cluster.apply_loop import ApplyLoop
+from raftline.cluster.checkpoints import CheckpointThread
+from raftline.cluster.config import MILLISECOND_NS, Clocks, ClusterConfig
+from raftline.cluster.forwarding import Forwarding
+from raftline.cluster.frames import Frame, Hello, OffLogStanza, Proposals, Refusal, StatusReply, StatusRequest
+from raftline.cluster.links import LinkContexts, PeerLinks
+from raftline.cluster.lives import Lives
+from raftline.cluster.metrics import ClusterMetrics, LinkMetrics
+from raftline.cluster.off_log import OffLogInbox
+from raftline.cluster.proposals import Proposal
+from raftline.cluster.reads import ReadBarriers
+from raftline.cluster.status import ClusterStatus
+from raftline.cluster.subscriber import Subscriber
+from raftline.cluster.survey import Survey
+from raftline.machine.commands import Action, Command, KeyOrigin, SessionOrigin, encode_command
+from raftline.machine.machine import Machine
+from raftline.machine.outcomes import CommandResult
+from raftline.raft.messages import Message
+from raftline.raft.node import Raft, Role
+from raftline.raft.ready import LogWrite, Ready
+from raftline.wal.log import WriteAheadLog
+from raftline.wal.writer import LogWriter
+
+_LOG: Final = logging.getLogger(__name__)
+
+HOUSEKEEPING_NS: Final = 50 * MILLISECOND_NS
+"""How often things are looked at that no event announces."""
+
+_READ_ANSWER_NS: Final = 500 * MILLISECOND_NS
+"""A read index that is not answered by then was lost on the way."""
+
+_SALT_SIZE: Final = 16
+_SALT_POOL_SIZE: Final = 256 * _SALT_SIZE
+
+ResultCallback = Callable[[CommandResult], None]
+
+
+class Driver:
+    """
+    One node of the cluster.
+
+    Args:
+        raft_random: Seeded differently for each life; for elections and pauses between dials.
+        log: Open; the driver closes it. So with the machine.
+        entropy: Random bytes that nobody can guess, for the salts of commands.
+        fatal: Called once with the error after which the process must stop with a non-zero exit.
+        database_path: Where the machine's database is, for checkpoints; None when it is in memory.
+
+    Order: `start`, then anything, then `stop`. All calls from the event loop's thread.
+    """
+
+    def __init__(
+        self,
+        config: ClusterConfig,
+        *,
+        raft_random: random.Random,
+        clocks: Clocks,
+        log: WriteAheadLog,
+        machine: Machine,
+        contexts: LinkContexts,
+        entropy: Callable[[int], bytes],
+        fatal: Callable[[BaseException], None],
+        database_path: Path | None = None,
+    ) -> None:
+        self._config = config
+        self._random = raft_random
+        self._clocks = clocks
+        self._now_ns = clocks.monotonic_ns
+        self._log = log
+        self._machine = machine
+        self._contexts = contexts
+        self._entropy = entropy
+        self._fatal = fatal
+        self._database_path = database_path
+        self._subscriber: Subscriber | None = None
+        self._salts = b""
+        self._salt_offset = 0
+        self._turn_is_scheduled = False
+        self._is_running = False
+        self._is_failed = False
+        self._writes: deque[LogWrite] = deque()
+        self._deadline_timer: asyncio.TimerHandle | None = None
+        self._deadline_ns = 0
+        self._housekeeping: asyncio.TimerHandle | None = None
+        self._reads_held = False
+        self._election_count = 0
+        self._off_log = OffLogInbox(count_max=config.limits.off_log_count_max)
+
+    # Life cycle
+
+    async def start(self) -> None:
+        """
+        Recover from what is durable, listen for peers, dial them and take part.
+
+        Raises:
+            OSError: The address cannot be listened on.
+            StorageCorrupt: Log and database contradict each other.
+        """
+        loop = self._loop = asyncio.get_running_loop()
+        config = self._config
+        now_ns = self._now_ns()
+        self._raft = Raft(
+            node_id=config.node_id,
+            voters=frozenset(config.peers),
+            log=self._log,
+            hard_state=self._log.hard_state,
+            applied_index=self._machine.applied_index,
+            config=config.raft,
+            random=self._random,
+            now_ns=now_ns,
+        )
+        # Request numbers continue above those of any earlier life.
+        self._reads: ReadBarriers[asyncio.Future[None]] = ReadBarriers(self._clocks.wall_ms() << 20)
+        self._apply = ApplyLoop(
+            self._machine,
+            monotonic_ns=self._now_ns,
+            on_results=self._entry_applied,
+            on_slice=self._slice_applied,
+            on_failure=self._fail,
+        )
+        self._lives = Lives(config, self._clocks, self._raft, propose=self._propose_own, on_end=self._life_ended)
+        self._links = PeerLinks(
+            config,
+            self._contexts,
+            self,
+            incarnation=self._lives.incarnation,
+            random=self._random,
+            monotonic_ns=self._now_ns,
+            on_failure=self._fail,
+        )
+        self._survey = Survey(config, self._raft, self._machine, self._links, on_sent=self._request_turn)
+        self._forwarding = Forwarding(config, self._raft, self._links, self._clocks)
+        await self._links.start()
+        self._writer = LogWriter(
+            self._log,
+            on_durable=lambda sequence: self._call_from_thread(self._write_durable, sequence),
+            on_failure=lambda error: self._call_from_thread(self._fail, error),
+            now_ns=self._now_ns,
+        )
+        self._checkpoints: CheckpointThread | None = None
+        if self._database_path is not None:
+            self._checkpoints = CheckpointThread(
+                self._database_path,
+                progress=lambda: self._apply.command_count,
+                request_pause=lambda paused: self._call_from_thread(self._pause_apply, paused),
+                resume=lambda: self._call_from_thread(self._apply.resume),
+                on_failure=lambda error: self._call_from_thread(self._fail, error),
+            )
+        self._is_running = True
+        self._housekeeping = loop.call_later(HOUSEKEEPING_NS / 1e9, self._keep_house)
+        self._lives.begin()
+        self._request_turn()
+
+    def _call_from_thread(self, callback: Callable[..., None], *args: object) -> None:
+        self._loop.call_soon_threadsafe(callback, *args)
+
+    async def stop(self) -> None:
+        """Leave the cluster's work to the others and close log and machine. Waiting barriers fail with Stopping."""
+        if not self._is_running:
+            return
+        self._is_running = False
+        for timer in (self._deadline_timer, self._housekeeping):
+            if timer is not None:
+                timer.cancel()
+        for waiter in self._reads.drop():
+            if not waiter.done():
+                waiter.set_exception(Stopping("this node is shutting down"))
+        await self._links.stop()
+        # The threads may be waiting for the loop: let it run while they end.
+        await asyncio.to_thread(self._writer.close)
+        if self._checkpoints is not None:
+            await asyncio.to_thread(self._checkpoints.stop)
+        self._apply.stop()
+        self._log.close()
+        self._machine.close()
+
+    def _fail(self, error: BaseException) -> None:
+        """Stop everything, once: from here on nothing may be acknowledged."""
+        if self._is_failed:
+            return
+        self._is_failed = True
+        _LOG.critical("node %d stops: %s", self._config.node_id, error, exc_info=error)
+        self._fatal(error)
+
+    # What edges and node ask for
+
+    @property
+    def node_id(self) -> NodeId:
+        """This node."""
+        return self._config.node_id
+
+    @property
+    def machine(self) -> Machine:
+        """The replica, for local reads."""
+        return self._machine
+
+    @property
+    def lives(self) -> Lives:
+        """Which life this node is in."""
+        return self._lives
+
+    @property
+    def config(self) -> ClusterConfig:
+        """As given."""
+        return self._config
+
+    @property
+    def peer_port(self) -> int:
+        """The port listened on for peers."""
+        return self._links.port
+
+    @property
+    def leader_id(self) -> NodeId | None:
+        """Who leads, as far as this node knows."""
+        return self._raft.leader_id
+
+    def subscribe(self, subscriber: Subscriber) -> None:
+        """Name who hears of what is applied; before `start`."""
+        assert self._subscriber is None
+        self._subscriber = subscriber
+
+    def propose(
+        self,
+        action: Action,
+        origin: SessionOrigin | KeyOrigin | None,
+        on_result: ResultCallback | None,
+        *,
+        essential: bool = False,
+    ) -> int:
+        """
+        Propose a command and go on; commands of a node enter the log in the order of these calls.
+
+        Args:
+            on_result: Called once, when this node has applied it, before the events it caused.
+            essential: Of the node's own housekeeping, bounded by other means: no bound refuses it.
+
+        Returns: The ticket, for `forget`.
+
+        Raises:
+            Busy: Too much is under way, or the leader here has no space; the command certainly entered no log.
+            Stopping: The node is shutting down.
+        """
+        if not self._is_running:
+            raise Stopping("this node is shutting down")
+        pending = self._forwarding.pending
+        if not essential:
+            pending.require_room()
+            if self._raft.role is Role.LEADER and not self._has_space:
+                raise Busy("the log has no space left")
+        ticket = pending.next_ticket()
+        command = Command(self._config.node_id, self._lives.incarnation, ticket, self._next_salt(), origin, action)
+        pending.add(Proposal(ticket, encode_command(command), self._now_ns(), on_result))
+        if not self._turn_is_scheduled:
+            self._request_turn()
+        return ticket
+
+    def forget(self, ticket: int) -> bool:
+        """
+        Give up on a command without a session.
+
+        Returns: True if it certainly entered no log; False if it may yet take effect.
+        """
+        return self._forwarding.pending.forget(ticket)
+
+    async def read_barrier(self) -> None:
+        """
+        Wait until this replica has applied everything committed before the call.
+
+        Raises:
+            Unavailable: There is no quorum now.
+            Stopping: The node is shutting down.
+        """
+        if not self._is_running:
+            raise Stopping("this node is shutting down")
+        waiter: asyncio.Future[None] = self._loop.create_future()
+        self._reads.add(waiter)
+        self._request_turn()
+        try:
+            async with asyncio.timeout(self._config.timing.wait_ns / 1e9):
+                await waiter
+        except TimeoutError:
+            raise Unavailable("no quorum answered in time") from None
+
+    def send_off_log(self, node_id: NodeId, session_id: SessionId, stanza: bytes) -> bool:
+        """
+        Send a stanza to a session of another node, at most once.
+
+        Returns: False when the link is down or overloaded: it was not sent.
+        """
+        is_sent = self._links.send(node_id, OffLogStanza(self._machine.applied_index, session_id, stanza))
+        if is_sent:
+            self._request_turn()
+        return is_sent
+
+    def transfer_leadership(self, target: NodeId) -> None:
+        """
+        Hand the leadership over; it is given up if the target does not take it within an election timeout.
+
+        Raises:
+            NotLeader: This node has none to hand over.
+        """
+        self._raft.transfer_leadership(target, self._now_ns())
+        self._request_turn()
+
+    # Turns
+
+    def _request_turn(self) -> None:
+        if not self._turn_is_scheduled and self._is_running:
+            self._turn_is_scheduled = True
+            self._loop.call_soon(self._turn)
+
+    def _turn(self) -> None:
+        self._turn_is_scheduled = False
+        if not self._is_running or self._is_failed:
+            return
+        now_ns = self._now_ns()
+        try:
+            if now_ns >= self._raft.deadline_ns():
+                self._raft.tick(now_ns)
+            self._forwarding.forward(now_ns)
+            self._forwarding.make_entries(now_ns, has_space=self._has_space)
+            if not self._reads_held and (request_id := self._reads.next_request(now_ns)) is not None:
+                self._raft.read_index(request_id, now_ns)
+            self._carry_out(self._raft.ready())
+            self._arm_deadline()
+        except BaseException as error:  # noqa: BLE001  a node in an unknown state must stop, whatever the reason
+            self._fail(error)
+
+    def _carry_out(self, ready: Ready) -> None:
+        links = self._links
+        for message in ready.messages:
+            links.send(message.receiver, message)
+        for write in ready.io:
+            self._writes.append(write)
+            self._writer.submit(write.sequence, write.hard_state, write.entries)
+        if ready.role_changed:
+            self._role_changed()
+        links.flush()
+        for request_id, index in ready.reads:
+            self._reads.granted(request_id, index)
+        for request_id in ready.reads_failed:
+            # No leader: asking again at once would spin.
+            self._reads_held = True
+            self._reads.failed(request_id)
+        if ready.committed:
+            self._apply.enqueue(ready.committed)
+        elif ready.reads:
+            self._release_reads()
+
+    def _role_changed(self) -> None:
+        raft = self._raft
+        self._election_count += 1
+        self._reads_held = False
+        _LOG.info("term %d: this node is %s, leader is %s", raft.term, raft.role.value, raft.leader_id)
+        self._request_turn()
+
+    def _arm_deadline(self) -> None:
+        """Wake up when the core asks for it. A timer that fires early re-arms itself, so it is seldom cancelled."""
+        deadline_ns = self._raft.deadline_ns()
+        now_ns = self._now_ns()
+        if deadline_ns <= now_ns:
+            self._request_turn()
+            return
+        if self._deadline_timer is not None:
+            if self._deadline_ns <= deadline_ns:
+                return
+            self._deadline_timer.cancel()
+        self._deadline_ns = deadline_ns
+        self._deadline_timer = self._loop.call_later((deadline_ns - now_ns) / 1e9, self._deadline_passed)
+
+    def _deadline_passed(self) -> None:
+        self._deadline_timer = None
+        self._request_turn()
+
+    def _write_durable(self, sequence: int) -> None:
+        """Tell the core, then let go the messages that had to wait."""
+        if not self._is_running or self._is_failed:
+            return
+        try:
+            self._raft.io_completed(sequence, self._now_ns())
+        except BaseException as error:  # noqa: BLE001  as in _turn
+            self._fail(error)
+            return
+        while self._writes and self._writes[0].sequence <= sequence:
+            for message in self._writes.popleft().messages:
+                self._links.send(message.receiver, message)
+        self._request_turn()
+
+    def _keep_house(self) -> None:
+        """Look at what no event announces."""
+        self._housekeeping = self._loop.call_later(HOUSEKEEPING_NS / 1e9, self._keep_house)
+        if self._is_failed:
+            return
+        now_ns = self._now_ns()
+        self._reads_held = False
+        self._reads.give_up_older_than(now_ns - _READ_ANSWER_NS)
+        self._forwarding.keep_house(now_ns)
+        self._lives.keep_house(now_ns, self._links)
+        self._request_turn()
+
+    @property
+    def _has_space(self) -> bool:
+        return self._log.has_space and not self._writer.stalled
+
+    def _next_salt(self) -> bytes:
+        """Return 16 random bytes; drawn in bulk, since each draw is a system call."""
+        offset = self._salt_offset
+        if offset == len(self._salts):
+            self._salts = self._entropy(_SALT_POOL_SIZE)
+            offset = 0
+        self._salt_offset = offset + _SALT_SIZE
+        return self._salts[offset : offset + _SALT_SIZE]
+
+    # Applied
+
+    def _entry_applied(self, results: list[CommandResult]) -> None:
+        """Hand out an entry's outcomes and events, in the order of their commands."""
+        own_id = self._config.node_id
+        subscriber = self._subscriber
+        for result in results:
+            if result.node_id == own_id and result.incarnation >= self._lives.first_incarnation:
+                proposal = self._forwarding.pending.resolve(result.ticket)
+                if proposal is None:
+                    if subscriber is not None:
+                        subscriber.unclaimed(result)
+                elif proposal.on_result is not None:
+                    proposal.on_result(result)
+            if subscriber is not None:
+                for event in result.events:
+                    if event.node_id == own_id:
+                        subscriber.receive_event(event)
+
+    def _slice_applied(self) -> None:
+        applied_index = self._machine.applied_index
+        subscriber = self._subscriber
+        if subscriber is not None:
+            subscriber.slice_applied()
+            if self._off_log.waiting_count:
+                for session_id, stanza in self._off_log.take_ready(applied_index):
+                    subscriber.receive_off_log(session_id, stanza)
+        self._release_reads()
+
+    def _release_reads(self) -> None:
+        for waiter in self._reads.applied(self._machine.applied_index):
+            if not waiter.done():
+                waiter.set_result(None)
+
+    def _pause_apply(self, paused: Callable[[], None]) -> None:
+        self._apply.pause()
+        paused()
+
+    def _propose_own(self, action: Action, on_result: ResultCallback | None) -> None:
+        self.propose(action, None, on_result, essential=True)
+
+    def _life_ended(self) -> None:
+        """Tell the peers which life this is now, and the subscriber that its sessions are over."""
+        self._links.announce(self._lives.incarnation)
+        self._request_turn()
+        if self._subscriber is not None:
+            self._subscriber.life_ended()
+
+    # Links
+
+    def link_up(self, node_id: NodeId) -> None:
+        """See `LinkObserver`."""
+        if node_id == self._raft.leader_id:
+            self._forwarding.restart()
+        self._request_turn()
+
+    def link_down(self, node_id: NodeId) -> None:
+        """See `LinkObserver`."""
+        self._peer_unreachable(node_id)
+
+    def peer_arrived(self, node_id: NodeId, incarnation: int) -> None:
+        """See `LinkObserver`."""
+        self._forwarding.peer_arrived(node_id)
+        self._lives.peer_arrived(node_id, incarnation)
+
+    def peer_gone(self, node_id: NodeId) -> None:
+        """See `LinkObserver`."""
+        if self._is_running and not self._is_failed:
+            self._raft.peer_disconnected(node_id, self._now_ns())
+            self._peer_unreachable(node_id)
+
+    def _peer_unreachable(self, node_id: NodeId) -> None:
+        self._survey.peer_lost(node_id)
+        if self._subscriber is not None:
+            self._subscriber.peer_lost(node_id)
+        self._request_turn()
+
+    def receive_frame(self, node_id: NodeId, frame: Frame) -> None:
+        """See `LinkObserver`."""
+        if not self._is_running or self._is_failed:
+            return
+        if isinstance(frame, Proposals):
+            self._forwarding.receive_proposals(node_id, frame, has_space=self._has_space)
+        elif isinstance(frame, OffLogStanza):
+            self._receive_off_log(node_id, frame)
+            return
+        elif isinstance(frame, Refusal):
+            self._forwarding.receive_refusal(frame, self._now_ns())
+        elif isinstance(frame, StatusRequest):
+            self._links.send(node_id, self._survey.reply_to(frame))
+        elif isinstance(frame, StatusReply):
+            self._survey.answered(node_id, frame)
+            return
+        elif isinstance(frame, Hello):
+            self._lives.peer_arrived(node_id, frame.incarnation)
+        else:
+            self._step(node_id, frame)
+        if not self._turn_is_scheduled:
+            self._request_turn()
+
+    def _step(self, node_id: NodeId, message: Message) -> None:
+        if message.sender != node_id:
+            raise RemoteProtocolError(f"message of node {message.sender} over the link of node {node_id}")
+        try:
+            self._raft.step(message, self._now_ns())
+        except RemoteProtocolError:
+            raise
+        except BaseException as error:  # noqa: BLE001  as in _turn
+            self._fail(error)
+
+    def _receive_off_log(self, node_id: NodeId, frame: OffLogStanza) -> None:
+        if self._off_log.add(node_id, frame, self._machine.applied_index) and self._subscriber is not None:
+            self._subscriber.receive_off_log(frame.session_id, frame.stanza)
+
+    # Status and figures
+
+    async def status(self) -> ClusterStatus:
+        """Ask all nodes how they are, for at most `timing.status_ns`, and join the answers."""
+        return await self._survey.status()
+
+    def metrics(self) -> ClusterMetrics:
+        """Return the figures as they are now."""
+        raft = self._raft
+        latency = self._writer.sync_latency
+        pending = self._forwarding.pending
+        links = [self._links.link(node_id) for node_id in sorted(self._config.peers) if node_id != self.node_id]
+        return ClusterMetrics(
+            role=raft.role.value,
+            term=raft.term,
+            leader_id=raft.leader_id,
+            commit_index=raft.commit_index,
+            applied_index=self._machine.applied_index,
+            durable_index=raft.durable_index,
+            election_count=self._election_count,
+            pending_count=len(pending),
+            pending_bytes=pending.byte_count,
+            queue_count=len(self._forwarding.queue),
+            entry_count=self._forwarding.entry_count,
+            entry_command_count=self._forwarding.entry_command_count,
+            applied_command_count=self._apply.command_count,
+            apply_seconds=self._apply.apply_ns / 1e9,
+            apply_queue_bytes=self._apply.queue_bytes,
+            sync_count=latency.count,
+            sync_seconds=latency.total_seconds,
+            sync_last_seconds=latency.last_seconds,
+            is_out_of_space=not self._has_space,
+            refused_link_count=self._links.refused_count,
+            off_log_waiting_count=self._off_log.waiting_count,
+            off_log_dropped_count=self._off_log.dropped_count,
+            links=tuple(
+                LinkMetrics(link.node_id, link.is_up, link.connect_count, link.dropped_count, link.queued_bytes)
+                for link in links
+            ),
+        )

@@ -1,0 +1,200 @@
+"""
+Frames of a peer link, as bytes and as values. No I/O.
+
+    ┌───────────────────┬─────────┬───────────────────────────┐
+    │ length            │ kind    │ body                      │
+    │ u32, of kind+body │ u8      │ msgpack array             │
+    └───────────────────┴─────────┴───────────────────────────┘
+
+The length is little-endian. The first frame each way is a Hello; anything else before it breaks the protocol. Bodies
+are arrays, so a field may only ever be added at the end, with a default; `PROTOCOL_VERSION` grows when that is not
+enough. A batch of commands or an append holds the bytes its maker encoded; nothing on the way decodes them.
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import Any, Final
+
+import msgspec
+
+from raftline.base.errors import RemoteProtocolError
+from raftline.base.ids import LogIndex, NodeId, SessionId, Term
+from raftline.raft.messages import Message
+
+PROTOCOL_VERSION: Final = 1
+
+FRAME_BYTES_MAX: Final = 8 << 20
+"""Largest frame taken: an append holds 1 MiB of entries, or a single entry of little more."""
+
+HELLO_BYTES_MAX: Final = 4 << 10
+"""Largest frame taken before the other side has said who it is."""
+
+_HEADER: Final = struct.Struct("<IB")
+_LENGTH_SIZE: Final = 4
+
+
+class Hello(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """
+    First frame of each side of a connection; the dialer speaks first.
+
+    Attributes:
+        version: `PROTOCOL_VERSION` of the sender.
+        incarnation: The life of the sender's node that this connection belongs to.
+    """
+
+    version: int
+    cluster_id: str
+    node_id: NodeId
+    incarnation: int
+
+
+class Proposals(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """
+    Commands a follower hands to the leader, in order.
+
+    Attributes:
+        term: The receiver's term of leadership as the sender knows it; the leader of another term refuses.
+        round: Grows each time the sender starts over from its oldest unresolved command. Once a frame of a round was
+            refused, the receiver refuses the rest of the round, so no command overtakes another.
+        first_ticket: Ticket of the first command; the others have greater ones.
+        commands: Encoded, at least one.
+    """
+
+    term: Term
+    round: int
+    first_ticket: int
+    commands: list[bytes]
+
+
+class Refusal(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """
+    Commands of this round, from this ticket on, entered no log.
+
+    Attributes:
+        busy: The leader is overloaded or has no space: try again later. Otherwise the sender does not lead that term.
+    """
+
+    term: Term
+    round: int
+    first_ticket: int
+    busy: bool
+
+
+class OffLogStanza(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """A stanza for a session of the receiver, to be handed over once `applied_index` is applied there."""
+
+    applied_index: LogIndex
+    session_id: SessionId
+    stanza: bytes
+
+
+class StatusRequest(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """
+    How are you?
+
+    Attributes:
+        digest_index: Index at which the state hash is asked for; 0 for none.
+    """
+
+    request_id: int
+    digest_index: LogIndex
+
+
+class StatusReply(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """
+    Answer to StatusRequest.
+
+    Attributes:
+        match: The leader's view of how far each node's log agrees with its own; empty from others.
+        digest: State hash at the index asked for; None if it is not known (any more).
+    """
+
+    request_id: int
+    role: str
+    term: Term
+    leader_id: NodeId | None
+    commit_index: LogIndex
+    applied_index: LogIndex
+    match: dict[int, int]
+    digest: bytes | None
+
+
+Frame = Hello | Message | Proposals | Refusal | OffLogStanza | StatusRequest | StatusReply
+
+KIND_HELLO: Final = 1
+KIND_RAFT: Final = 2
+_PLAIN_KINDS: Final[dict[type, int]] = {
+    Hello: KIND_HELLO,
+    Proposals: 3,
+    Refusal: 4,
+    OffLogStanza: 5,
+    StatusRequest: 6,
+    StatusReply: 7,
+}
+
+_ENCODER: Final = msgspec.msgpack.Encoder()
+_DECODERS: Final[dict[int, msgspec.msgpack.Decoder[Any]]] = {
+    KIND_RAFT: msgspec.msgpack.Decoder(Message),
+    **{kind: msgspec.msgpack.Decoder(frame_type) for frame_type, kind in _PLAIN_KINDS.items()},
+}
+
+
+def encode_frame(frame: Frame) -> bytes:
+    """
+    Return a frame as it stands on the wire.
+
+    The caller keeps batches small enough; a frame beyond `FRAME_BYTES_MAX` is a programmer's error.
+    """
+    kind = _PLAIN_KINDS.get(type(frame), KIND_RAFT)
+    buffer = bytearray(_HEADER.size)
+    _ENCODER.encode_into(frame, buffer, _HEADER.size)
+    length = len(buffer) - _LENGTH_SIZE
+    assert length <= FRAME_BYTES_MAX, f"{type(frame).__name__} of {length} bytes"
+    _HEADER.pack_into(buffer, 0, length, kind)
+    return bytes(buffer)
+
+
+class FrameReader:
+    """
+    Cuts what arrives into frames.
+
+    `bytes_max` starts at `HELLO_BYTES_MAX`; whoever checked the hello sets it to `FRAME_BYTES_MAX`.
+    """
+
+    __slots__ = ("_buffer", "bytes_max")
+
+    def __init__(self) -> None:
+        self._buffer = bytearray()
+        self.bytes_max = HELLO_BYTES_MAX
+
+    def feed(self, data: bytes) -> None:
+        """Take bytes as they arrived."""
+        self._buffer += data
+
+    def next_frame(self) -> Frame | None:
+        """
+        Return the next whole frame; None until more arrives.
+
+        Raises:
+            RemoteProtocolError: It is too large, of an unknown kind or malformed. The link must be dropped.
+        """
+        buffer = self._buffer
+        if len(buffer) < _HEADER.size:
+            return None
+        length, kind = _HEADER.unpack_from(buffer)
+        if not 1 <= length <= self.bytes_max:
+            raise RemoteProtocolError(f"peer frame of {length} bytes, at most {self.bytes_max} are taken")
+        end = _LENGTH_SIZE + length
+        if len(buffer) < end:
+            return None
+        decoder = _DECODERS.get(kind)
+        if decoder is None:
+            raise RemoteProtocolError(f"peer frame of unknown kind {kind}")
+        try:
+            with memoryview(buffer) as view:
+                frame: Frame = decoder.decode(view[_HEADER.size : end])
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise RemoteProtocolError(f"peer frame of kind {kind} is malformed: {error}") from error
+        del buffer[:end]
+        return frame

@@ -1,0 +1,61 @@
+"""Figures of a node's part in the cluster, as plain values for whoever publishes them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from raftline.base.ids import LogIndex, NodeId, Term
+
+
+@dataclass(frozen=True, slots=True)
+class LinkMetrics:
+    """The link to one node."""
+
+    node_id: NodeId
+    is_up: bool
+    connect_count: int
+    dropped_frame_count: int
+    queued_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterMetrics:
+    """
+    Gauges and counters since the start of the process.
+
+    Attributes:
+        election_count: Changes of leader or term this node saw.
+        pending_count: Commands of this node without an outcome.
+        queue_count: Commands a leader holds that are in no entry yet.
+        entry_count, entry_command_count: Entries this node proposed as leader, and the commands in them.
+        apply_seconds: Time spent in applying.
+        apply_queue_bytes: Committed entries that wait to be applied.
+        sync_count, sync_seconds, sync_last_seconds: Syncs of the log and how long they took.
+        is_out_of_space: The log has no room for another segment.
+        refused_link_count: Peer connections dropped for what they said.
+        off_log_waiting_count, off_log_dropped_count: Off-log stanzas from other nodes.
+    """
+
+    role: str
+    term: Term
+    leader_id: NodeId | None
+    commit_index: LogIndex
+    applied_index: LogIndex
+    durable_index: LogIndex
+    election_count: int
+    pending_count: int
+    pending_bytes: int
+    queue_count: int
+    entry_count: int
+    entry_command_count: int
+    applied_command_count: int
+    apply_seconds: float
+    apply_queue_bytes: int
+    sync_count: int
+    sync_seconds: float
+    sync_last_seconds: float
+    is_out_of_space: bool
+    refused_link_count: int
+    off_log_waiting_count: int
+    off_log_dropped_count: int
+    links: tuple[LinkMetrics, ...]

@@ -1,0 +1,333 @@
+"""
+The node door in the process of the node itself: edges on one side, the cluster's driver on the other.
+
+Everything passes as calls on one event loop. Submissions become proposals at once; outcomes and events come back from
+the apply loop in log order. A session enters the registry when its bind is applied, before any event of that or a
+later command is handed out, and leaves it with its last event.
+
+Once per slice of applied commands each session that moved is told its replicated count; every `MARK_NS` at most, one
+command tells the cluster how far all sessions of this node have come.
+
+An edge that fails over an event loses that session alone: `guard` reports the error, and tells the edge that the
+session is over.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from typing import Final, TypeVar
+
+from raftline.base.errors import OutcomeUnknown, Refused, Unavailable
+from raftline.base.ids import NodeId, SessionId
+from raftline.cluster.config import MILLISECOND_NS
+from raftline.cluster.driver import Driver
+from raftline.machine.commands import Action, BindSession, EndSession, KeyOrigin, MarkSessions, SessionMark
+from raftline.machine.outcomes import Bound, CommandResult, Done, Event, Outcome, Rejected, SessionEnded, Stale
+from raftline.machine.queries import Answer, Query, SessionRow
+from raftline.node.door import SessionReceiver
+from raftline.node.requests import IqAddress, OutstandingRequests, jid_of, read_iq_head, remote_server_timeout
+from raftline.node.session import LocalSession
+
+_LOG: Final = logging.getLogger(__name__)
+
+MARK_NS: Final = 50 * MILLISECOND_NS
+"""Shortest time between two session marks of a node."""
+
+LOCATION_COUNT_MAX: Final = 65_536
+"""Sessions of other nodes whose place is remembered."""
+
+REQUEST_COUNT_MAX: Final = 8_192
+"""IQ requests to one other node that have no answer yet."""
+
+_KEY_SIZE: Final = 16
+
+T = TypeVar("T")
+
+
+class LocalNode:
+    """
+    Implements `door.Node`.
+
+    Args:
+        driver: Not yet started; this node subscribes to it.
+        cluster_epoch: First part of stanza ids.
+        entropy: Random bytes that nobody can guess, for keys.
+    """
+
+    def __init__(
+        self,
+        driver: Driver,
+        *,
+        domain: str,
+        cluster_epoch: int,
+        entropy: Callable[[int], bytes],
+        monotonic_ns: Callable[[], int],
+    ) -> None:
+        self.driver = driver
+        self._domain = domain
+        self._cluster_epoch = cluster_epoch
+        self._entropy = entropy
+        self.monotonic_ns = monotonic_ns
+        self.wait_seconds = driver.config.timing.wait_ns / 1e9
+        self._sessions: dict[SessionId, LocalSession] = {}
+        self._by_address: dict[str, LocalSession] = {}
+        self._moved: dict[SessionId, LocalSession] = {}
+        self._to_mark: dict[SessionId, LocalSession] = {}
+        self._mark_timer: asyncio.TimerHandle | None = None
+        self._mark_is_under_way = False
+        self._locations: dict[SessionId, NodeId] = {}
+        self._requests = OutstandingRequests(count_max=REQUEST_COUNT_MAX)
+        self._local_stanzas: list[tuple[SessionId, bytes]] = []
+        driver.subscribe(self)
+
+    @property
+    def domain(self) -> str:
+        """See `door.Node`."""
+        return self._domain
+
+    @property
+    def cluster_epoch(self) -> int:
+        """See `door.Node`."""
+        return self._cluster_epoch
+
+    @property
+    def session_count(self) -> int:
+        """Sessions bound here."""
+        return len(self._sessions)
+
+    async def barrier(self) -> None:
+        """See `door.Node`."""
+        await self.driver.read_barrier()
+
+    async def ask(self, query: Query) -> Answer:
+        """See `door.Node`. Remembers where the sessions of the answer are, for `route`."""
+        answer = self.driver.machine.answer(query)
+        if type(answer) is SessionRow:
+            self._remember(answer)
+        elif type(answer) is list:
+            for row in answer:
+                if type(row) is SessionRow:
+                    self._remember(row)
+        return answer
+
+    def _remember(self, row: SessionRow) -> None:
+        if row.node_id != self.driver.node_id:
+            if len(self._locations) >= LOCATION_COUNT_MAX:
+                del self._locations[next(iter(self._locations))]
+            self._locations[row.session_id] = row.node_id
+
+    # Commands
+
+    async def execute(self, action: Action, *, key: bytes | None = None) -> Outcome:
+        """See `door.Node`."""
+        origin = None if key is None else KeyOrigin(key)
+        return await self._await_outcome(action, origin, lambda result: result.outcome, self.wait_seconds)
+
+    async def _await_outcome(
+        self, action: Action, origin: KeyOrigin | None, read: Callable[[CommandResult], T], seconds: float
+    ) -> T:
+        """Propose, wait, and return what `read` makes of the result; it is called while the command is applied."""
+        done: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+
+        def applied(result: CommandResult) -> None:
+            if not done.done():
+                done.set_result(read(result))
+            else:
+                self.unclaimed(result)
+
+        ticket = self.driver.propose(action, origin, applied)
+        try:
+            async with asyncio.timeout(seconds):
+                return await done
+        except TimeoutError:
+            if self.driver.forget(ticket):
+                raise Unavailable("no quorum took the command in time") from None
+            raise OutcomeUnknown("no outcome in time") from None
+        except asyncio.CancelledError:
+            self.driver.forget(ticket)
+            if done.done() and not done.cancelled() and isinstance(bound := done.result(), LocalSession):
+                self._abandon(Bound(bound.session_id, bound.epoch))
+            raise
+
+    async def open_session(self, bind: BindSession, receiver: SessionReceiver) -> LocalSession:
+        """See `door.Node`. Node and incarnation of `bind` are this node's own, whatever it says."""
+        loop = asyncio.get_running_loop()
+        lives = self.driver.lives
+        deadline = loop.time() + self.wait_seconds
+        while True:
+            await lives.wait_live()
+            incarnation = lives.incarnation
+            action = BindSession(bind.localpart, bind.resource, self.driver.node_id, incarnation)
+            # Under a key: a repeat after a change of leader must not take the session over from itself.
+            bound = await self._await_outcome(
+                action,
+                KeyOrigin(self._entropy(_KEY_SIZE)),
+                lambda result: self._bound(result, bind, receiver),
+                max(deadline - loop.time(), 0.0),
+            )
+            if isinstance(bound, LocalSession):
+                return bound
+            if isinstance(bound, Rejected):
+                raise Refused(bound.condition, bound.kind, bound.text)
+            # The life in which it was asked for is over.
+            lives.end(incarnation)
+
+    def _bound(self, result: CommandResult, bind: BindSession, receiver: SessionReceiver) -> LocalSession | Outcome:
+        """Register a session the moment its bind is applied."""
+        outcome = result.outcome
+        if not isinstance(outcome, Done) or outcome.result is None:
+            return outcome
+        bound = outcome.result
+        if result.incarnation != self.driver.lives.incarnation:
+            self._abandon(bound)
+            return Stale()
+        full_jid = f"{bind.localpart}@{self._domain}/{bind.resource}"
+        session = LocalSession(self, bound, full_jid=full_jid, incarnation=result.incarnation, receiver=receiver)
+        self._sessions[bound.session_id] = session
+        self._by_address[full_jid] = session
+        return session
+
+    def _abandon(self, bound: Bound) -> None:
+        """End a session that has no edge."""
+        self.driver.propose(EndSession(bound.session_id, bound.epoch), None, None, essential=True)
+
+    # What the driver tells
+
+    def receive_event(self, event: Event) -> None:
+        """See `cluster.driver.Subscriber`."""
+        session = self._sessions.get(event.session_id)
+        if session is None:
+            return  # of an earlier life, or ended here already
+        if type(event) is SessionEnded:
+            self._close(session, event)
+            if event.reason == "reset":
+                self.driver.lives.end(session.incarnation)
+        else:
+            session.deliver(event)
+
+    def _close(self, session: LocalSession, last_event: SessionEnded) -> None:
+        """Take a session out of the registry and hand out its last event."""
+        del self._sessions[session.session_id]
+        if self._by_address.get(session.full_jid) is session:
+            del self._by_address[session.full_jid]
+        self._to_mark.pop(session.session_id, None)
+        session.ended()
+        session.deliver(last_event)
+
+    def guard(self, session: LocalSession, call: Callable[[T], None], value: T) -> None:
+        """Call into an edge; if it fails, its session alone is over."""
+        try:
+            call(value)
+        except Exception:  # noqa: BLE001  one failing edge must not end the node, and with it all others
+            _LOG.exception("the edge of session %d failed", session.session_id)
+            if self._sessions.get(session.session_id) is session:
+                self._abandon(Bound(session.session_id, session.epoch))
+
+    def unclaimed(self, result: CommandResult) -> None:
+        """See `cluster.driver.Subscriber`: a session nobody waits for any more is ended."""
+        outcome = result.outcome
+        if isinstance(outcome, Done) and outcome.result is not None and outcome.result.session_id not in self._sessions:
+            self._abandon(outcome.result)
+
+    def slice_applied(self) -> None:
+        """See `cluster.driver.Subscriber`."""
+        if self._moved:
+            moved, self._moved = self._moved, {}
+            for session in moved.values():
+                self.guard(session, session.receiver.receive_progress, session.replicated_count)
+
+    def life_ended(self) -> None:
+        """See `cluster.driver.Subscriber`."""
+        for session in list(self._sessions.values()):
+            self._close(session, SessionEnded(self.driver.node_id, session.session_id, "reset"))
+
+    # Progress of sessions
+
+    def note_progress(self, session: LocalSession) -> None:
+        """Remember to tell the session's edge its replicated count after this slice."""
+        self._moved[session.session_id] = session
+
+    def note_mark(self, session: LocalSession) -> None:
+        """Remember to tell the cluster how far the session has come."""
+        self._to_mark[session.session_id] = session
+        if self._mark_timer is None and not self._mark_is_under_way:
+            self._mark_timer = asyncio.get_running_loop().call_later(MARK_NS / 1e9, self._propose_marks)
+
+    def _propose_marks(self) -> None:
+        """Join the progress of all sessions that moved into one command; one at a time is under way."""
+        self._mark_timer = None
+        marked: list[tuple[LocalSession, SessionMark]] = []
+        for session in self._to_mark.values():
+            mark = session.next_mark()
+            if mark is not None:
+                marked.append((session, mark))
+        self._to_mark.clear()
+        if not marked:
+            return
+
+        def applied(_result: CommandResult) -> None:
+            self._mark_is_under_way = False
+            for session, mark in marked:
+                session.advanced(mark.inbound_count, mark.acknowledged)
+                if session.next_mark() is not None:
+                    self.note_mark(session)
+
+        self._mark_is_under_way = True
+        action = MarkSessions(tuple(mark for _, mark in marked))
+        try:
+            self.driver.propose(action, None, applied, essential=True)
+        except Unavailable:
+            self._mark_is_under_way = False  # stopping: nobody is told any more
+
+    # Off the log
+
+    def route(self, session_id: SessionId, stanza: bytes) -> bool:
+        """See `door.Node`. A session of another node is known once `ask` has told of it."""
+        if session_id in self._sessions:
+            self._deliver_soon(session_id, stanza)
+            return True
+        node_id = self._locations.get(session_id)
+        if node_id is None:
+            return False
+        head = read_iq_head(stanza)
+        is_sent = self.driver.send_off_log(node_id, session_id, stanza)
+        if head is not None and head.is_request:
+            lost = self._requests.sent(node_id, head.request) if is_sent else head.request
+            if lost is not None:
+                self._answer_for(lost)
+        return True
+
+    def _deliver_soon(self, session_id: SessionId, stanza: bytes) -> None:
+        """Hand over in the next turn of the loop, so that edges do not call into one another."""
+        if not self._local_stanzas:
+            asyncio.get_running_loop().call_soon(self._deliver_local)
+        self._local_stanzas.append((session_id, stanza))
+
+    def _deliver_local(self) -> None:
+        stanzas, self._local_stanzas = self._local_stanzas, []
+        for session_id, stanza in stanzas:
+            self._deliver_stanza(session_id, stanza)
+
+    def _deliver_stanza(self, session_id: SessionId, stanza: bytes) -> None:
+        session = self._sessions.get(session_id)
+        if session is not None:
+            self.guard(session, session.receiver.receive_stanza, stanza)
+
+    def receive_off_log(self, session_id: SessionId, stanza: bytes) -> None:
+        """See `cluster.driver.Subscriber`."""
+        head = read_iq_head(stanza)
+        if head is not None and not head.is_request:
+            self._requests.answered(head.request)
+        self._deliver_stanza(session_id, stanza)
+
+    def peer_lost(self, node_id: NodeId) -> None:
+        """See `cluster.driver.Subscriber`: requests under way to that node are answered for."""
+        for request in self._requests.lost(node_id):
+            self._answer_for(request)
+
+    def _answer_for(self, request: IqAddress) -> None:
+        session = self._by_address.get(jid_of(request.sender))
+        if session is not None:
+            self._deliver_soon(session.session_id, remote_server_timeout(request))

@@ -1,0 +1,106 @@
+"""
+IQ requests that left for another node and have no answer yet, so that a lost link is answered for. Pure.
+
+Stanzas are taken as the protocol floor stamps them: `from`, `to`, `type` and `id` on the start tag, which is all that
+is read here. An answer is told by its addresses, turned round, and its id.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final, NamedTuple
+from xml.sax.saxutils import unescape
+
+from raftline.base.ids import NodeId
+
+_START_TAG: Final = re.compile(rb"""<iq((?:\s+[^\s=<>'"/]+\s*=\s*(?:'[^'<]*'|"[^"<]*"))*)\s*/?>""")
+_ATTRIBUTE: Final = re.compile(rb"""([^\s=<>'"/]+)\s*=\s*('[^'<]*'|"[^"<]*")""")
+_REQUEST_TYPES: Final = frozenset({b"get", b"set"})
+_ANSWER_TYPES: Final = frozenset({b"result", b"error"})
+
+
+class IqAddress(NamedTuple):
+    """
+    What names an IQ request.
+
+    Values are as on the wire, escaped, without quotes.
+    """
+
+    sender: bytes
+    receiver: bytes
+    iq_id: bytes
+
+
+class IqHead(NamedTuple):
+    """Start tag of an IQ: the request it is or answers."""
+
+    is_request: bool
+    request: IqAddress
+
+
+def read_iq_head(stanza: bytes) -> IqHead | None:
+    """Return what kind of IQ a stanza is; None if it is none, or lacks what an IQ must have."""
+    if not stanza.startswith(b"<iq"):
+        return None
+    tag = _START_TAG.match(stanza)
+    if tag is None:
+        return None
+    attributes = {name: value[1:-1] for name, value in _ATTRIBUTE.findall(tag[1])}
+    sender, receiver, iq_id = attributes.get(b"from"), attributes.get(b"to"), attributes.get(b"id")
+    kind = attributes.get(b"type")
+    if sender is None or receiver is None or iq_id is None:
+        return None
+    if kind in _REQUEST_TYPES:
+        return IqHead(True, IqAddress(sender, receiver, iq_id))
+    if kind in _ANSWER_TYPES:
+        return IqHead(False, IqAddress(receiver, sender, iq_id))
+    return None
+
+
+def jid_of(attribute: bytes) -> str:
+    """Return a JID as text from its escaped form."""
+    return unescape(attribute.decode(), {"&apos;": "'", "&quot;": '"', "&#39;": "'", "&#34;": '"'})
+
+
+def remote_server_timeout(request: IqAddress) -> bytes:
+    """Answer a request whose receiver can no longer be reached (RFC 6120 section 8.3.3.16)."""
+    sender, receiver, iq_id = (value.replace(b"'", b"&apos;") for value in request)
+    return (
+        b"<iq from='" + receiver + b"' to='" + sender + b"' type='error' id='" + iq_id + b"'><error type='wait'>"
+        b"<remote-server-timeout xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></iq>"
+    )
+
+
+class OutstandingRequests:
+    """
+    Requests without an answer, by the node they went to; at most `count_max` for each.
+
+    Beyond the bound the oldest is given up, and answered for like one whose link was lost.
+    """
+
+    def __init__(self, *, count_max: int) -> None:
+        self._count_max = count_max
+        self._by_node: dict[NodeId, dict[IqAddress, None]] = {}
+
+    def sent(self, node_id: NodeId, request: IqAddress) -> IqAddress | None:
+        """
+        Note a request.
+
+        Returns: One that is given up for it, if there are too many.
+        """
+        waiting = self._by_node.setdefault(node_id, {})
+        waiting[request] = None
+        if len(waiting) <= self._count_max:
+            return None
+        oldest = next(iter(waiting))
+        del waiting[oldest]
+        return oldest
+
+    def answered(self, request: IqAddress) -> None:
+        """Note that a request has its answer."""
+        for waiting in self._by_node.values():
+            waiting.pop(request, None)
+
+    def lost(self, node_id: NodeId) -> list[IqAddress]:
+        """Return and forget the requests under way to a node that cannot be reached any more."""
+        return list(self._by_node.pop(node_id, ()))

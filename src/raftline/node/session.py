@@ -1,0 +1,170 @@
+"""A bound session of this node, as its edge holds it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from typing import TYPE_CHECKING, NamedTuple
+
+from raftline.base.errors import LocalProtocolError, OutcomeUnknown
+from raftline.base.ids import Position, SessionId
+from raftline.machine.commands import Action, EnableManagement, EndSession, SessionMark, SessionOrigin
+from raftline.machine.outcomes import Bound, CommandResult, Event, Outcome, Stale
+
+if TYPE_CHECKING:
+    from raftline.node.door import SessionReceiver
+    from raftline.node.node import LocalNode
+
+
+class _Submission(NamedTuple):
+    """A command under way. `number` is 0 for one that no stanza of the client caused."""
+
+    number: int
+    since_ns: int
+    on_outcome: Callable[[Outcome], None]
+
+
+class LocalSession:
+    """
+    Implements `door.Session` in the process of the node.
+
+    Outcomes arrive in the order of submissions, because the commands of a node enter every log in order (see
+    `cluster.proposals`); so what is under way is a queue and costs no lookup.
+
+    Attributes:
+        incarnation: The life of the node it was bound in.
+        replicated_count: Inbound stanzas covered by what is applied.
+        replicated_acknowledged: The same for the delivery cursor.
+    """
+
+    __slots__ = (
+        "_acknowledged",
+        "_ending",
+        "_inbound_count",
+        "_is_over",
+        "_last_number",
+        "_node",
+        "_pending",
+        "_settle_result",
+        "epoch",
+        "full_jid",
+        "incarnation",
+        "receiver",
+        "replicated_acknowledged",
+        "replicated_count",
+        "session_id",
+    )
+
+    def __init__(
+        self, node: LocalNode, bound: Bound, *, full_jid: str, incarnation: int, receiver: SessionReceiver
+    ) -> None:
+        self._node = node
+        self.session_id: SessionId = bound.session_id
+        self.epoch: int = bound.epoch
+        self.full_jid = full_jid
+        self.incarnation = incarnation
+        self.receiver = receiver
+        self._pending: deque[_Submission] = deque()
+        self._settle_result = self._settle
+        self._last_number = 0
+        self._inbound_count = 0
+        self._acknowledged = Position(0)
+        self.replicated_count = 0
+        self.replicated_acknowledged = Position(0)
+        self._is_over = False
+        self._ending: asyncio.Future[None] | None = None
+
+    @property
+    def pending_since_ns(self) -> int | None:
+        """See `door.Session`."""
+        return self._pending[0].since_ns if self._pending else None
+
+    def submit(self, number: int, action: Action, on_outcome: Callable[[Outcome], None]) -> None:
+        """See `door.Session`. Numbers must grow."""
+        last_number = self._last_number
+        if number <= last_number:
+            raise LocalProtocolError(f"stanza {number} submitted after stanza {last_number}")
+        origin = SessionOrigin(self.session_id, self.epoch, number, last_number)
+        self._node.driver.propose(action, origin, self._settle_result)
+        self._last_number = number
+        self._pending.append(_Submission(number, self._node.monotonic_ns(), on_outcome))
+
+    def _settle(self, result: CommandResult) -> None:
+        """Take the outcome of the oldest command under way."""
+        submission = self._pending.popleft()
+        outcome = result.outcome
+        self._node.guard(self, submission.on_outcome, outcome)
+        if submission.number and type(outcome) is not Stale:
+            self.advanced(submission.number, self.replicated_acknowledged)
+
+    def advanced(self, inbound_count: int, acknowledged: Position) -> None:
+        """Note what is replicated by now; the receiver is told once per slice."""
+        if inbound_count > self.replicated_count:
+            self.replicated_count = inbound_count
+            self._node.note_progress(self)
+        self.replicated_acknowledged = max(self.replicated_acknowledged, acknowledged)
+
+    def progress(self, inbound_count: int, acknowledged: Position) -> None:
+        """See `door.Session`."""
+        self._inbound_count = max(self._inbound_count, inbound_count)
+        self._acknowledged = max(self._acknowledged, acknowledged)
+        if self._needs_mark and not self._is_over:
+            self._node.note_mark(self)
+
+    @property
+    def _needs_mark(self) -> bool:
+        return self._inbound_count > self.replicated_count or self._acknowledged > self.replicated_acknowledged
+
+    def next_mark(self) -> SessionMark | None:
+        """Return what the next mark says of this session; None if commands have said it all since."""
+        if self._is_over or not self._needs_mark:
+            return None
+        return SessionMark(self.session_id, self.epoch, self._inbound_count, self._acknowledged)
+
+    async def enable_management(self) -> None:
+        """See `door.Session`."""
+        await self._carry_out(EnableManagement(self.session_id, self.epoch), essential=False)
+
+    async def end(self) -> None:
+        """
+        See `door.Session`.
+
+        Raises:
+            OutcomeUnknown: It is not applied yet; it goes on being tried.
+        """
+        if self._is_over:
+            return
+        if self._ending is None:
+            self._ending = self._propose(EndSession(self.session_id, self.epoch), essential=True)
+        await self._wait(self._ending)
+
+    async def _carry_out(self, action: Action, *, essential: bool) -> None:
+        await self._wait(self._propose(action, essential=essential))
+
+    def _propose(self, action: Action, *, essential: bool) -> asyncio.Future[None]:
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+        def applied(_outcome: Outcome) -> None:
+            if not done.done():
+                done.set_result(None)
+
+        self._node.driver.propose(action, None, self._settle_result, essential=essential)
+        self._pending.append(_Submission(0, self._node.monotonic_ns(), applied))
+        return done
+
+    async def _wait(self, done: asyncio.Future[None]) -> None:
+        try:
+            # Shielded: several may wait for the end, and one of them may be cancelled.
+            async with asyncio.timeout(self._node.wait_seconds):
+                await asyncio.shield(done)
+        except TimeoutError:
+            raise OutcomeUnknown("no outcome in time; it goes on being tried") from None
+
+    def deliver(self, event: Event) -> None:
+        """Hand an event to the edge."""
+        self._node.guard(self, self.receiver.receive_event, event)
+
+    def ended(self) -> None:
+        """Note that the session is over; its last event is out."""
+        self._is_over = True
