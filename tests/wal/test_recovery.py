@@ -15,7 +15,7 @@ from raftline.wal.draft import draft_hard_state
 from raftline.wal.log import WriteAheadLog
 from raftline.wal.segment import HEADER_BYTES, parse_segment_name
 from wal.faulty_files import Crash, FaultyFiles
-from wal.log_model import DIRECTORY, LogModel, appends, batch, make_append, open_log, state_of
+from wal.log_model import DIRECTORY, LogModel, appends, batch, entry, make_append, open_log, state_of
 
 seeds = st.integers(0, 2**32 - 1)
 steps = st.lists(st.one_of(appends, st.sampled_from(["sync", "reopen", "kill", "power"])), max_size=25)
@@ -120,17 +120,18 @@ def written_log(files: FaultyFiles, synced: int, unsynced: int) -> LogModel:
 def test_log_cut_anywhere_in_the_unsynced_tail_is_a_prefix(seed, synced, unsynced, share):
     """Zeros from any byte after the last sync leave a prefix that holds everything synced, and never a complaint."""
     files = FaultyFiles(Random(seed))
-    durable_end = len(written_content(files, written_log(files, synced, 0)))
+    written_log(files, synced, 0)
+    durable_end = len(written_content(files))
     files = FaultyFiles(Random(seed))
     model = written_log(files, synced, unsynced)
-    content = written_content(files, model)
+    content = written_content(files)
     cut = durable_end + round(share * (len(content) - durable_end))
     (path,) = segment_paths(files)
     files.replace_content(path, content[:cut].ljust(len(files.content(path)), b"\0"))
     model.settle(state_of(open_log(files)))
 
 
-def written_content(files: FaultyFiles, _model: LogModel) -> bytes:
+def written_content(files: FaultyFiles) -> bytes:
     """Return the segment up to its last record (whose end may be zeros: rounded up to the record's alignment)."""
     (path,) = segment_paths(files)
     content = files.content(path)
@@ -142,8 +143,8 @@ def written_content(files: FaultyFiles, _model: LogModel) -> bytes:
 def test_flipped_bit_below_the_mark_is_corruption(seed, place, bit):
     """Any flipped bit in what was synced stops the node; the log is never silently shorter."""
     files = FaultyFiles(Random(seed))
-    model = written_log(files, 6, 0)
-    content = written_content(files, model)
+    written_log(files, 6, 0)
+    content = written_content(files)
     (path,) = segment_paths(files)
     files.flip(path, int(place * len(content)), 1 << bit)
     with pytest.raises(StorageCorrupt) as caught:
@@ -177,10 +178,11 @@ def test_every_byte_below_the_mark_counts():
 def test_flipped_bit_in_the_unsynced_tail_is_a_prefix(seed, unsynced, place, bit):
     """Damage to what nobody was told of leaves a prefix with everything synced."""
     files = FaultyFiles(Random(seed))
-    durable_end = len(written_content(files, written_log(files, 3, 0)))
+    written_log(files, 3, 0)
+    durable_end = len(written_content(files))
     files = FaultyFiles(Random(seed))
     model = written_log(files, 3, unsynced)
-    content = written_content(files, model)
+    content = written_content(files)
     (path,) = segment_paths(files)
     files.flip(path, durable_end + int(place * (len(content) - durable_end)), 1 << bit)
     model.settle(state_of(open_log(files)))
@@ -445,3 +447,111 @@ def test_impossible_arguments_are_refused(arguments):
     with pytest.raises(LocalProtocolError):
         open_log(files, **arguments)
     assert files.names(DIRECTORY) == []
+
+
+def test_recovered_tail_is_below_the_mark():
+    """What `open` has returned counts as promised: damage to it is no torn tail any more."""
+    files = FaultyFiles(Random(1))
+    written_log(files, 1, 3)
+    end = len(written_content(files))
+    open_log(files)
+    files.process_death()
+    (path,) = segment_paths(files)
+    files.flip(path, end - 10, 1)
+    with pytest.raises(StorageCorrupt):
+        open_log(files)
+
+
+def test_segment_found_after_a_kill_keeps_its_name():
+    """A process killed between naming a segment and making the name durable has it made durable by the next start."""
+    for seed in range(20):
+        files = FaultyFiles(Random(seed))
+        log = open_log(files)
+        log.append(None, batch(1, 3, 1, 3900))
+        log.prepare_spare()
+        crash_at(files, "fsync_directory")
+        with pytest.raises(Crash):
+            log.append(None, batch(4, 1, 1, 3900))
+        files.process_death()
+        assert len(segment_paths(files)) == 2
+        log = open_log(files)
+        log.append(None, batch(log.last_index + 1, 1))
+        log.sync()
+        files.power_failure()
+        assert open_log(files).last_index == 4
+
+
+def crash_at(files: FaultyFiles, operation: str) -> None:
+    def crash(name: str, _path: object) -> None:
+        if name == operation:
+            raise Crash
+
+    files.on_operation = crash
+
+
+def test_power_failure_while_segments_are_removed_leaves_no_gap():
+    """Whatever removals of a trim the disk keeps, the segments left follow one another up to the end."""
+    for seed in range(20):
+        for crash_after in range(12):
+            files = FaultyFiles(Random(seed))
+            three_segments(files)
+            log = open_log(files)
+            crash_after_operations(files, crash_after)
+            try:
+                log.trim(LogIndex(9))
+            except Crash:
+                files.on_operation = None
+            files.power_failure()
+            log = open_log(files, applied_index=9)
+            assert (log.last_index, log.hard_state.term) == (10, 10)
+
+
+def other_history(payload_bytes: int) -> FaultyFiles:
+    """Write four batches, a segment each two, on a disk of its own; the payloads differ with their size alone."""
+    files = FaultyFiles(Random(1))
+    log = open_log(files)
+    for index in range(1, 5):
+        log.append(None, [entry(index, 1, bytes([payload_bytes % 251]) * payload_bytes)])
+        log.sync()
+    log.close()
+    return files
+
+
+def test_record_of_another_history_does_not_continue_the_chain():
+    """A record with the right number and checksum, from an older copy of the same log, is damage."""
+    files, other = other_history(8), other_history(16)
+    (path,) = segment_paths(files)
+    content, foreign = bytearray(files.content(path)), other.content(path)
+    content[HEADER_BYTES + 80 : HEADER_BYTES + 168] = foreign[HEADER_BYTES + 88 : HEADER_BYTES + 176]
+    files.replace_content(path, bytes(content))
+    with pytest.raises(StorageCorrupt, match="record 2, which does not continue the chain"):
+        open_log(files)
+
+
+def test_segment_of_another_history_is_corruption():
+    """A segment with the right sequence, index and number, from an older copy of the same log, is noticed."""
+    files, other = other_history(6000), other_history(6001)
+    assert len(segment_paths(files)) == 2
+    path = segment_paths(files)[1]
+    files.replace_content(path, other.content(path))
+    with pytest.raises(StorageCorrupt, match="since segment 2 follows"):
+        open_log(files)
+
+
+def test_whole_log_of_another_history_is_corruption():
+    """A log restored from elsewhere, of the same length, is not the one that the mark file knows."""
+    files, other = other_history(8), other_history(9)
+    (path,) = segment_paths(files)
+    files.replace_content(path, other.content(path))
+    with pytest.raises(StorageCorrupt, match="record 4 as the mark file knows it"):
+        open_log(files)
+
+
+def test_record_with_a_wrong_number_does_not_continue_the_chain():
+    """A record that names the one before it but not its own place is damage."""
+    files = FaultyFiles(Random(1))
+    log = open_log(files)
+    log._number += 1
+    log.append(None, batch(1, 1))
+    files.process_death()
+    assert open_log(files).last_index == 0
