@@ -138,7 +138,7 @@ class Page(NamedTuple):
 
     rows: list[ArchiveRow]
     complete: bool
-    count: int
+    count: int  # type: ignore[assignment]  # hides the method of tuples, which nobody calls on a page
     offset: int
 
 

@@ -1,0 +1,94 @@
+"""
+Accounts: made, given credentials, deleted.
+
+A deleted account is gone at once for everyone who asks: its sessions end, its contacts see it unsubscribe, its name is
+free. What may be many rows, the archive and the offline messages, is deleted a few rows with each later entry (see
+pruning.py); nothing finds them meanwhile, because account ids are never used twice.
+"""
+
+from __future__ import annotations
+
+from raftline.base.ids import AccountId
+from raftline.base.limits import ACCOUNT_CREDENTIAL_COUNT_MAX, LOCALPART_SIZE_MAX
+from raftline.machine import rosters, sessions
+from raftline.machine.commands import CreateAccount, Credential, DeleteAccount, SetCredentials
+from raftline.machine.context import Context
+from raftline.machine.outcomes import Done, Outcome, Rejected
+from raftline.machine.records import Account, Doomed, StoredCredential
+
+_NO_SUCH_ACCOUNT = Rejected("item-not-found", "cancel", "There is no such account.")
+
+
+def create_account(context: Context, action: CreateAccount) -> Outcome:
+    """Make an account with its credentials."""
+    localpart = action.localpart
+    if not 0 < len(localpart.encode()) <= LOCALPART_SIZE_MAX:
+        return Rejected("not-acceptable", "modify", "The name of the account is empty or too long.")
+    refusal = _check_credentials(action.credentials)
+    if refusal is not None:
+        return refusal
+    if context.accounts.get(localpart) is not None:
+        return Rejected("conflict", "cancel", "There is an account of this name.")
+    account = Account(
+        localpart,
+        AccountId(context.next_number("account")),
+        context.address_id(context.bare_jid(localpart)),
+        context.time_ms,
+        0,
+    )
+    context.accounts.insert(localpart, account)
+    _write_credentials(context, account, action.credentials)
+    return Done()
+
+
+def set_credentials(context: Context, action: SetCredentials) -> Outcome:
+    """Replace all credentials of an account."""
+    refusal = _check_credentials(action.credentials)
+    if refusal is not None:
+        return refusal
+    account = context.accounts.get(action.localpart)
+    if account is None:
+        return _NO_SUCH_ACCOUNT
+    _delete_credentials(context, account)
+    _write_credentials(context, account, action.credentials)
+    return Done()
+
+
+def delete_account(context: Context, action: DeleteAccount) -> Outcome:
+    """Delete an account: sessions first, so that contacts see it go before they see it unsubscribe."""
+    account = context.accounts.get(action.localpart)
+    if account is None:
+        return _NO_SUCH_ACCOUNT
+    for session in context.session_index.of(account.account_id):
+        sessions.end_session(context, session, "not-authorized", keep_messages=False)
+    rosters.dissolve_roster(context, account)
+    _delete_credentials(context, account)
+    context.accounts.delete(account.localpart)
+    context.doomed.insert(account.account_id, Doomed(account.account_id))
+    return Done()
+
+
+def _check_credentials(credentials: tuple[Credential, ...]) -> Rejected | None:
+    mechanisms = {credential.mechanism for credential in credentials}
+    if len(mechanisms) != len(credentials) or len(credentials) > ACCOUNT_CREDENTIAL_COUNT_MAX:
+        return Rejected("bad-request", "modify", "There are too many credentials, or two for one mechanism.")
+    return None
+
+
+def _write_credentials(context: Context, account: Account, credentials: tuple[Credential, ...]) -> None:
+    for credential in credentials:
+        row = StoredCredential(
+            account.account_id,
+            credential.mechanism,
+            credential.salt,
+            credential.iterations,
+            credential.stored_key,
+            credential.server_key,
+        )
+        context.credentials.put((account.account_id, credential.mechanism), row)
+
+
+def _delete_credentials(context: Context, account: Account) -> None:
+    sql = "SELECT mechanism FROM credential WHERE account_id = ? ORDER BY mechanism"
+    for (mechanism,) in context.rows.select((context.credentials,), sql, (account.account_id,)):
+        context.credentials.delete((account.account_id, mechanism))

@@ -1,0 +1,236 @@
+"""
+One command: admitted, carried out, its outbox drained, its message stored; or undone and refused.
+
+Whatever goes wrong in the code of a command goes wrong on every node alike, so it is a refusal like any other. What
+goes wrong with the disk or the memory of this node is this node's own: it is raised, and the node stops, because going
+on would make it differ from the others.
+
+A session's command counts as done even if it is undone: else all that follow it in its session would have no
+predecessor, and one bad command would end the session.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any, Final, NamedTuple
+
+import apsw
+import msgspec
+
+from raftline.base.ids import NodeId, Position
+from raftline.machine import accounts, idempotency, messages, nodes, presence, rosters, sessions, subscriptions
+from raftline.machine.commands import (
+    BindSession,
+    BuryNode,
+    ChangeSubscription,
+    Command,
+    CreateAccount,
+    DeclareInterest,
+    DeleteAccount,
+    EnableManagement,
+    EndSession,
+    KeyOrigin,
+    MarkSessions,
+    RemoveRosterItem,
+    SendMessage,
+    SessionOrigin,
+    SetCredentials,
+    SetPresence,
+    SetRosterItem,
+    StartNode,
+    decode_command,
+)
+from raftline.machine.context import Context
+from raftline.machine.outbox import (
+    MessageHandedOver,
+    MessageReturned,
+    PresenceAnswered,
+    PresenceHandedOver,
+    PresenceProbed,
+    SubscriptionHandedOver,
+)
+from raftline.machine.outcomes import CommandResult, Done, Outcome, Rejected
+from raftline.machine.records import Session
+
+INTERNAL_ERROR: Final = Rejected("internal-server-error", "cancel")
+"""Outcome of a command that met a fault in the code."""
+
+_UNREADABLE: Final = Rejected("bad-request", "cancel", "The command cannot be read.")
+_SESSION_NEEDED: Final = Rejected("bad-request", "modify", "The command has to come from a session.")
+
+_DETERMINISTIC: Final = (
+    apsw.BindingsError,
+    apsw.ConstraintError,
+    apsw.MismatchError,
+    apsw.RangeError,
+    apsw.SQLError,
+    apsw.TooBigError,
+)
+"""Errors of SQLite that a statement and the rows decide, the same on every node."""
+
+
+class Fault(NamedTuple):
+    """A fault in the code of a command, for the log of the node; `position` names the command."""
+
+    position: Position
+    error: Exception
+
+
+class AppliedCommand(NamedTuple):
+    """A command's result, what the entry chain needs of it, and its part of the state hash."""
+
+    result: CommandResult
+    salt: bytes
+    journal: bytes
+
+
+class CommandRunner:
+    """Runs commands on a context. `faults` collects what has to be looked at by people."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self.faults: list[Fault] = []
+
+    def run(self, position: Position, data: bytes) -> AppliedCommand:
+        """
+        Run an encoded command.
+
+        Raises:
+            apsw.Error, MemoryError: The node cannot go on.
+        """
+        context = self._context
+        context.position = position
+        journal = context.rows.journal
+        assert not journal
+        context.events = []
+        try:
+            command = decode_command(data)
+        except (msgspec.DecodeError, RecursionError, UnicodeError):
+            result = CommandResult(NodeId(0), 0, 0, position, _UNREADABLE, [])
+            return AppliedCommand(result, b"", idempotency.encode_outcome(_UNREADABLE))
+        outcome = self._guard(position, lambda: self._admit_and_perform(command))
+        if outcome is None:
+            outcome = INTERNAL_ERROR
+        encoded = context.rows.encode_journal()
+        journal.clear()
+        if type(outcome) is not Done:
+            encoded += idempotency.encode_outcome(outcome)
+        result = CommandResult(command.node_id, command.incarnation, command.ticket, position, outcome, context.events)
+        return AppliedCommand(result, command.salt, encoded)
+
+    def run_step(self, position: Position, step: Callable[[], None]) -> bytes:
+        """Run a step that belongs to an entry as a whole; return its part of the state hash."""
+        context = self._context
+        context.position = position
+        context.events = []
+        self._guard(position, step)
+        encoded = context.rows.encode_journal()
+        context.rows.journal.clear()
+        return encoded
+
+    def _admit_and_perform(self, command: Command) -> Outcome:
+        """Check that the command did not happen before, and carry it out."""
+        context = self._context
+        origin = command.origin
+        if type(origin) is SessionOrigin:
+            admitted = sessions.admit(context, origin)
+            if type(admitted) is not Session:
+                return admitted  # type: ignore[return-value]  # mypy does not narrow by `type(...) is`
+            session: Session | None = admitted
+        elif type(origin) is KeyOrigin:
+            kept = idempotency.kept_outcome(context, origin)
+            if kept is not None:
+                return kept
+            session = None
+        else:
+            session = None
+        outcome: Outcome | None = self._guard(context.position, lambda: self._perform(command, session))
+        if outcome is None:  # not by truth: an outcome without fields is an empty tuple
+            outcome = INTERNAL_ERROR
+        if type(origin) is KeyOrigin:
+            idempotency.keep_outcome(context, origin, outcome)
+        return outcome
+
+    def _perform(self, command: Command, session: Session | None) -> Outcome:
+        """Carry a command out, then what it makes other entities do."""
+        context = self._context
+        action = command.action
+        handler = _SESSION_HANDLERS.get(type(action))
+        if handler is not None:
+            if session is None:
+                return _SESSION_NEEDED
+            outcome = handler(context, session, action)
+        else:
+            outcome = _HANDLERS[type(action)](context, action)
+        outbox = context.outbox
+        if outbox:
+            for handed in outbox:  # grows while it is drained
+                _RECEIVERS[type(handed)](context, handed)
+            outbox.clear()
+        if context.message_holders:
+            assert session is not None
+            assert type(action) is SendMessage
+            messages.store_message(context, session, action)
+            context.message_holders = 0
+        return outcome
+
+    def _guard(self, position: Position, step: Callable[[], Any]) -> Any:
+        """Run a step; undo it and return None if it meets a fault."""
+        context = self._context
+        mark = len(context.rows.journal)
+        try:
+            return step()
+        except apsw.Error as error:
+            if not isinstance(error, _DETERMINISTIC):
+                raise
+            self.faults.append(Fault(position, error))
+        except MemoryError:
+            raise
+        except Exception as error:  # noqa: BLE001 - see the head of this module
+            self.faults.append(Fault(position, error))
+        context.rows.undo_to(mark)
+        context.drop_derived()
+        context.outbox.clear()
+        context.events.clear()
+        context.message_holders = 0
+        return None
+
+
+_HANDLERS: Final[Mapping[type, Callable[[Context, Any], Outcome]]] = MappingProxyType(
+    {
+        CreateAccount: accounts.create_account,
+        SetCredentials: accounts.set_credentials,
+        DeleteAccount: accounts.delete_account,
+        StartNode: nodes.start_node,
+        BuryNode: nodes.bury_node,
+        BindSession: sessions.bind_session,
+        EndSession: sessions.end_session_command,
+        EnableManagement: sessions.enable_management,
+        MarkSessions: sessions.mark_sessions,
+    }
+)
+"""What needs no session."""
+
+_SESSION_HANDLERS: Final[Mapping[type, Callable[[Context, Session, Any], Outcome]]] = MappingProxyType(
+    {
+        SetPresence: presence.set_presence,
+        ChangeSubscription: subscriptions.change_subscription,
+        SetRosterItem: rosters.set_roster_item,
+        RemoveRosterItem: rosters.remove_roster_item,
+        DeclareInterest: rosters.declare_interest,
+        SendMessage: messages.send_message,
+    }
+)
+"""What a session does."""
+
+_RECEIVERS: Final[Mapping[type, Callable[[Context, Any], None]]] = MappingProxyType(
+    {
+        MessageHandedOver: messages.receive_message,
+        MessageReturned: messages.return_message,
+        PresenceHandedOver: presence.receive_presence,
+        PresenceProbed: presence.answer_probe,
+        PresenceAnswered: presence.receive_answer,
+        SubscriptionHandedOver: subscriptions.receive_subscription,
+    }
+)

@@ -1,0 +1,150 @@
+"""
+What a command may see and touch while it runs: the tables, the outbox, its place and time in the log.
+
+One object serves all commands of a machine. Besides the tables it holds what is derived from them and kept in memory
+(`SessionIndex`, `Inboxes`, `OfflineCounts`); when a command is undone these are dropped and read anew on demand.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import apsw
+
+from raftline.base.ids import Position
+from raftline.machine import schema
+from raftline.machine.derived import Inboxes, OfflineCounts, SessionIndex
+from raftline.machine.outbox import Handover
+from raftline.machine.outcomes import Event
+from raftline.machine.records import (
+    Account,
+    Address,
+    Archived,
+    Counter,
+    Doomed,
+    KeptOutcome,
+    Node,
+    OriginSeen,
+    Owed,
+    Presence,
+    Progress,
+    Request,
+    RosterEntry,
+    Session,
+    StoredCredential,
+    StoredMessage,
+    Waiting,
+)
+from raftline.machine.rows import RowStore
+
+
+class Context:
+    """
+    The state, and the command that runs.
+
+    Attributes:
+        position: Of the command.
+        time_ms: Cluster time of its entry.
+        events: What sessions are told, in the order of causes.
+        outbox: What other entities are told, drained first in, first out.
+        message_holders: Rows of this command that refer to its message; the message itself is stored at the end of
+            the command if there are any, so that it is written once.
+    """
+
+    __slots__ = (
+        "accounts",
+        "addresses",
+        "archive",
+        "counters",
+        "credentials",
+        "domain",
+        "doomed",
+        "events",
+        "idempotency",
+        "inbox",
+        "inboxes",
+        "message_holders",
+        "messages",
+        "nodes",
+        "offline",
+        "offline_counts",
+        "origins",
+        "outbox",
+        "position",
+        "presences",
+        "progress",
+        "requests",
+        "roster",
+        "rows",
+        "session_index",
+        "sessions",
+        "time_ms",
+    )
+
+    def __init__(self, database: apsw.Connection, domain: str) -> None:
+        rows = RowStore(database)
+        self.domain: Final = domain
+        self.rows: Final = rows
+        self.counters: Final = rows.table(schema.COUNTER, Counter._make)
+        self.accounts: Final = rows.table(schema.ACCOUNT, Account._make)
+        self.credentials: Final = rows.table(schema.CREDENTIAL, StoredCredential._make)
+        self.addresses: Final = rows.table(schema.ADDRESS, Address._make)
+        self.nodes: Final = rows.table(schema.NODE, Node._make)
+        self.sessions: Final = rows.table(schema.SESSION, Session._make)
+        self.progress: Final = rows.table(schema.PROGRESS, Progress._make)
+        self.presences: Final = rows.table(schema.PRESENCE, Presence._make)
+        self.roster: Final = rows.table(schema.ROSTER, RosterEntry._make)
+        self.requests: Final = rows.table(schema.REQUEST, Request._make)
+        self.messages: Final = rows.table(schema.MESSAGE, StoredMessage._make)
+        self.archive: Final = rows.table(schema.ARCHIVE, Archived._make)
+        self.inbox: Final = rows.table(schema.INBOX, Owed._make)
+        self.offline: Final = rows.table(schema.OFFLINE, Waiting._make)
+        self.idempotency: Final = rows.table(schema.IDEMPOTENCY, KeptOutcome._make)
+        self.origins: Final = rows.table(schema.ORIGIN, OriginSeen._make)
+        self.doomed: Final = rows.table(schema.DOOMED, Doomed._make)
+        self.session_index: Final = SessionIndex(rows, self.sessions, self.presences)
+        self.inboxes: Final = Inboxes(rows, self.inbox)
+        self.offline_counts: Final = OfflineCounts(rows, self.offline)
+        self.position = Position(0)
+        self.time_ms = 0
+        self.events: list[Event] = []
+        self.outbox: list[Handover] = []
+        self.message_holders = 0
+
+    def bare_jid(self, localpart: str) -> str:
+        """Return the bare JID of an account of this domain."""
+        return f"{localpart}@{self.domain}"
+
+    def account_named(self, jid: str) -> str | None:
+        """Return the localpart of a bare JID of this domain; None for any other JID."""
+        localpart, _, domain = jid.rpartition("@")
+        return localpart if localpart and domain == self.domain else None
+
+    def next_number(self, name: str) -> int:
+        """Give out the next number under a name, from 1."""
+        row = self.counters.get(name)
+        value = 1 if row is None else row.value + 1
+        self.counters.put(name, Counter(name, value))
+        return value
+
+    def address_id(self, jid: str) -> int:
+        """Return the number that stands for a bare JID in archives, giving one out if need be."""
+        row = self.addresses.get(jid)
+        if row is not None:
+            return row.address_id
+        number = self.next_number("address")
+        self.addresses.insert(jid, Address(jid, number))
+        return number
+
+    def drop_derived(self) -> None:
+        """Forget what is derived from rows."""
+        self.session_index.drop()
+        self.inboxes.drop()
+        self.offline_counts.drop()
+
+    def trim(self) -> None:
+        """Give memory back where caches have grown too large; all rows must be flushed."""
+        self.rows.trim_caches()
+        self.session_index.trim()
+        self.inboxes.trim()
+        self.offline_counts.trim()

@@ -1,0 +1,192 @@
+"""
+What is derived from rows and kept in memory because the hot path asks for it with every message.
+
+Each can be dropped at any time and is then read from the tables again. Whoever writes the rows tells it.
+"""
+
+from __future__ import annotations
+
+from raftline.base.ids import AccountId, Position, SessionId
+from raftline.machine.records import Owed, Presence, Session, Waiting
+from raftline.machine.rows import CACHE_ROW_COUNT_MAX, RowStore, Table
+
+
+class SessionIndex:
+    """Sessions by account."""
+
+    def __init__(self, rows: RowStore, sessions: Table[Session], presences: Table[Presence]) -> None:
+        self._rows = rows
+        self._sessions = sessions
+        self._presences = presences
+        self._ids: dict[AccountId, list[SessionId]] = {}
+        self._receivers: dict[AccountId, tuple[Session, ...]] = {}
+
+    def ids(self, account_id: AccountId) -> list[SessionId]:
+        """Ids of an account's sessions in the order they were bound; the list is the index's own."""
+        ids = self._ids.get(account_id)
+        if ids is None:
+            sql = "SELECT session_id FROM session WHERE account_id = ? ORDER BY session_id"
+            ids = [SessionId(found) for (found,) in self._rows.select((self._sessions,), sql, (account_id,))]
+            self._ids[account_id] = ids
+        return ids
+
+    def of(self, account_id: AccountId) -> list[Session]:
+        """All sessions of an account in the order they were bound."""
+        found = [self._sessions.get(session_id) for session_id in self.ids(account_id)]
+        return [session for session in found if session is not None]
+
+    def available(self, account_id: AccountId) -> list[tuple[Session, Presence]]:
+        """Sessions of an account that are available, with their presence."""
+        found = [(session, self._presences.get(session.session_id)) for session in self.of(account_id)]
+        return [(session, presence) for session, presence in found if presence is not None]
+
+    def receivers(self, account_id: AccountId) -> tuple[Session, ...]:
+        """Sessions of an account that take messages to its bare JID: available, priority not negative."""
+        receivers = self._receivers.get(account_id)
+        if receivers is None:
+            receivers = tuple(session for session, presence in self.available(account_id) if presence.priority >= 0)
+            self._receivers[account_id] = receivers
+        return receivers
+
+    def at(self, account_id: AccountId, resource: str) -> Session | None:
+        """The session of an account that holds a resource."""
+        return next((session for session in self.of(account_id) if session.resource == resource), None)
+
+    def added(self, session: Session) -> None:
+        """A session was bound."""
+        ids = self.ids(session.account_id)
+        if session.session_id not in ids:  # else the list was read from the tables just now
+            ids.append(session.session_id)
+        self._receivers.pop(session.account_id, None)
+
+    def removed(self, session: Session) -> None:
+        """A session ended."""
+        ids = self.ids(session.account_id)
+        if session.session_id in ids:
+            ids.remove(session.session_id)
+        self._receivers.pop(session.account_id, None)
+
+    def changed(self, account_id: AccountId) -> None:
+        """A session of the account, or its presence, changed."""
+        self._receivers.pop(account_id, None)
+
+    def drop(self) -> None:
+        """Forget everything."""
+        self._ids.clear()
+        self._receivers.clear()
+
+    def trim(self) -> None:
+        """Forget everything if it has grown too large."""
+        if len(self._ids) > CACHE_ROW_COUNT_MAX:
+            self.drop()
+
+
+class Inboxes:
+    """What each session with stream management owes: storage by position, in log order."""
+
+    def __init__(self, rows: RowStore, inbox: Table[Owed]) -> None:
+        self._rows = rows
+        self._inbox = inbox
+        self._owed: dict[SessionId, dict[Position, int]] = {}
+        self._unsorted: set[SessionId] = set()
+
+    def of(self, session_id: SessionId) -> dict[Position, int]:
+        """What a session owes; the mapping is the cache's own, change it through the methods here."""
+        owed = self._owed.get(session_id)
+        if owed is None:
+            sql = "SELECT position, storage FROM inbox WHERE session_id = ? ORDER BY position"
+            owed = dict(self._rows.select((self._inbox,), sql, (session_id,)))
+            self._owed[session_id] = owed
+        elif session_id in self._unsorted:
+            self._unsorted.discard(session_id)
+            owed = dict(sorted(owed.items()))
+            self._owed[session_id] = owed
+        return owed
+
+    def opened(self, session_id: SessionId) -> None:
+        """A session begins, owing nothing."""
+        self._owed[session_id] = {}
+
+    def count(self, session_id: SessionId) -> int:
+        """How many messages a session owes."""
+        owed = self._owed.get(session_id)
+        return len(self.of(session_id) if owed is None else owed)
+
+    def closed(self, session_id: SessionId) -> None:
+        """A session is over; its rows are gone."""
+        self._owed.pop(session_id, None)
+        self._unsorted.discard(session_id)
+
+    def add(self, session_id: SessionId, position: Position, storage: int) -> None:
+        """
+        Write a row. A session owes each position once.
+
+        Late messages come with positions below those owed already; the mapping is put in order when it is read.
+        """
+        owed = self._owed.get(session_id)
+        if owed is None:
+            owed = self.of(session_id)
+        if owed and position < next(reversed(owed)):
+            self._unsorted.add(session_id)
+        owed[position] = storage
+        self._inbox.insert((session_id, position), Owed(session_id, position, storage))
+
+    def change(self, session_id: SessionId, position: Position, storage: int) -> None:
+        """Write another storage into a row that is there."""
+        self.of(session_id)[position] = storage
+        self._inbox.put((session_id, position), Owed(session_id, position, storage))
+
+    def remove(self, session_id: SessionId, position: Position) -> None:
+        """Delete a row that is there."""
+        del self.of(session_id)[position]
+        self._inbox.delete((session_id, position))
+
+    def drop(self) -> None:
+        """Forget everything."""
+        self._owed.clear()
+        self._unsorted.clear()
+
+    def trim(self) -> None:
+        """Forget everything if it has grown too large."""
+        if len(self._owed) > CACHE_ROW_COUNT_MAX:
+            self.drop()
+
+
+class OfflineCounts:
+    """How many offline messages each account has."""
+
+    def __init__(self, rows: RowStore, offline: Table[Waiting]) -> None:
+        self._rows = rows
+        self._offline = offline
+        self._counts: dict[AccountId, int] = {}
+
+    def of(self, account_id: AccountId) -> int:
+        """Return the count of an account."""
+        count = self._counts.get(account_id)
+        if count is None:
+            sql = "SELECT count(*) FROM offline WHERE account_id = ?"
+            count = int(self._rows.select((self._offline,), sql, (account_id,))[0][0])
+            self._counts[account_id] = count
+        return count
+
+    def add(self, account_id: AccountId, position: Position, storage: int) -> None:
+        """Write an offline row, unless the account has one for the position."""
+        count = self.of(account_id)
+        if self._offline.get((account_id, position)) is None:
+            self._offline.insert((account_id, position), Waiting(account_id, position, storage))
+            self._counts[account_id] = count + 1
+
+    def remove(self, account_id: AccountId, position: Position) -> None:
+        """Delete an offline row that is there."""
+        count = self.of(account_id)
+        self._offline.delete((account_id, position))
+        self._counts[account_id] = count - 1
+
+    def drop(self) -> None:
+        """Forget everything."""
+        self._counts.clear()
+
+    def trim(self) -> None:
+        """Forget everything if it has grown too large."""
+        if len(self._counts) > CACHE_ROW_COUNT_MAX:
+            self.drop()

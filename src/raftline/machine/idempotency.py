@@ -1,0 +1,67 @@
+"""Outcomes of keyed commands, kept so that a retry after an unknown outcome is told what happened the first time."""
+
+from __future__ import annotations
+
+import msgspec
+
+from raftline.base.ids import SessionId
+from raftline.base.limits import IDEMPOTENCY_AGE_MAX_MS
+from raftline.machine.commands import KeyOrigin
+from raftline.machine.context import Context
+from raftline.machine.outcomes import Bound, Done, Outcome, Rejected, Repeated, Stale
+from raftline.machine.records import KeptOutcome
+
+_DONE = 0
+_REJECTED = 1
+_REPEATED = 2
+_STALE = 3
+
+_ENCODER = msgspec.msgpack.Encoder()
+_DECODER = msgspec.msgpack.Decoder(tuple[int | str, ...])
+
+
+def kept_outcome(context: Context, origin: KeyOrigin) -> Outcome | None:
+    """Return the outcome of the command that carried this key within the last day; None if there was none."""
+    row = context.idempotency.get(origin.key)
+    if row is None or context.time_ms - row.time_ms > IDEMPOTENCY_AGE_MAX_MS:
+        return None
+    return decode_outcome(row.outcome)
+
+
+def keep_outcome(context: Context, origin: KeyOrigin, outcome: Outcome) -> None:
+    """Keep the outcome of a command under its key."""
+    row = KeptOutcome(origin.key, context.position, context.time_ms, encode_outcome(outcome))
+    context.idempotency.put(origin.key, row)
+
+
+def encode_outcome(outcome: Outcome) -> bytes:
+    """Encode an outcome for the table and for the state hash."""
+    match outcome:
+        case Done(None):
+            fields: tuple[int | str, ...] = (_DONE,)
+        case Done(Bound(session_id, epoch)):
+            fields = (_DONE, session_id, epoch)
+        case Rejected(condition, kind, text):
+            fields = (_REJECTED, condition, kind, text)
+        case Repeated():
+            fields = (_REPEATED,)
+        case _:
+            fields = (_STALE,)
+    return _ENCODER.encode(fields)
+
+
+def decode_outcome(data: bytes) -> Outcome:
+    """Read an outcome of the table back."""
+    match _DECODER.decode(data):
+        case (0,):
+            return Done()
+        case (0, int(session_id), int(epoch)):
+            return Done(Bound(SessionId(session_id), epoch))
+        case (1, str(condition), str(kind), str(text)):
+            return Rejected(condition, kind, text)
+        case (2,):
+            return Repeated()
+        case (3,):
+            return Stale()
+        case other:
+            raise AssertionError(other)

@@ -1,0 +1,124 @@
+"""
+Messages that are owed: by a session that has not acknowledged them, or by an account without a session to take them.
+
+A session with stream management (XEP-0198) has an inbox row for each message it was given, until it acknowledges. When
+it ends, rows that carry `Storage.OFFLINE` become offline rows of the account (XEP-0160), unless another session of the
+account took the message:
+
+- given to a session without stream management as well: taken at once, inbox rows lose the flag from the start;
+- acknowledged by one session: the rows of the others lose the flag;
+- still owed by another session: that one's row keeps the flag and the duty.
+
+A message that is not archived lives only as long as inbox or offline rows refer to it; its `holders` counts them. Of
+an archived message the archive rows are the holders: whoever may owe it has it in the archive as well.
+
+`storage` of a row is the command's `Storage`, less what has been taken off.
+"""
+
+from __future__ import annotations
+
+from raftline.base.ids import Position
+from raftline.base.limits import INBOX_MESSAGE_COUNT_MAX
+from raftline.machine.commands import Storage
+from raftline.machine.context import Context
+from raftline.machine.outcomes import MessageArrived
+from raftline.machine.records import Session, StoredMessage
+
+_ARCHIVE = int(Storage.ARCHIVE)
+_OFFLINE = int(Storage.OFFLINE)
+
+
+def acknowledge(context: Context, session: Session, upto: Position) -> None:
+    """A session has acknowledged every delivery up to a position."""
+    owed = context.inboxes.of(session.session_id)
+    taken = []
+    for position in owed:
+        if position > upto:
+            break
+        taken.append(position)
+    if not taken:
+        return
+    others = [other for other in context.session_index.of(session.account_id) if other is not session and other.managed]
+    for position in taken:
+        storage = owed[position]
+        context.inboxes.remove(session.session_id, position)
+        for other in others:
+            held = context.inboxes.of(other.session_id).get(position, 0)
+            if held & _OFFLINE:
+                context.inboxes.change(other.session_id, position, held & ~_OFFLINE)
+        if not storage & _ARCHIVE:
+            release_message(context, position)
+
+
+def release(context: Context, session: Session, owed: dict[Position, int], *, keep_messages: bool) -> None:
+    """
+    A session has ended: find a new owner for what it owes.
+
+    A session of the account that takes messages gets them at once, late; else they wait for one.
+    """
+    others = [other.session_id for other in context.session_index.of(session.account_id) if other.managed]
+    kept = False
+    for position, storage in owed.items():
+        context.inboxes.remove(session.session_id, position)
+        on_others = any(context.inboxes.of(other).get(position, 0) & _OFFLINE for other in others)
+        if keep_messages and storage & _OFFLINE and not on_others:
+            context.offline_counts.add(session.account_id, position, storage)
+            kept = True
+        elif not storage & _ARCHIVE:
+            release_message(context, position)
+    context.inboxes.closed(session.session_id)
+    if kept:
+        receivers = context.session_index.receivers(session.account_id)
+        if receivers:
+            deliver_offline(context, receivers[0])
+
+
+def deliver_offline(context: Context, session: Session) -> None:
+    """
+    Give a session that takes messages all offline messages of its account, in log order (XEP-0160 section 3).
+
+    Without stream management that is the end of them. With it they move to its inbox, as many as it has room for.
+    """
+    account_id = session.account_id
+    if not context.offline_counts.of(account_id):
+        return
+    room = INBOX_MESSAGE_COUNT_MAX - context.inboxes.count(session.session_id) if session.managed else -1
+    if room == 0:
+        return
+    sql = (
+        "SELECT offline.position, storage, time_ms, stanza FROM offline JOIN message USING (position)"
+        " WHERE account_id = ? ORDER BY offline.position LIMIT ?"
+    )
+    bare_jid = context.bare_jid(session.localpart)
+    found = context.rows.select((context.offline, context.messages), sql, (account_id, room))
+    for position, storage, time_ms, stanza in found:
+        owner = bare_jid if storage & _ARCHIVE else ""
+        context.events.append(
+            MessageArrived(session.node_id, session.session_id, position, stanza, owner, delayed_ms=time_ms)
+        )
+        context.offline_counts.remove(account_id, position)
+        if session.managed:
+            context.inboxes.add(session.session_id, position, storage)
+        elif not storage & _ARCHIVE:
+            release_message(context, position)
+
+
+def release_message(context: Context, position: Position) -> None:
+    """One holder less; the last one takes the message with it."""
+    message = context.messages.get(position)
+    assert message is not None, position
+    if message.holders <= 1:
+        context.messages.delete(position)
+        return
+    context.messages.put(
+        position,
+        StoredMessage(
+            position,
+            message.time_ms,
+            message.sender_id,
+            message.from_resource,
+            message.to_resource,
+            message.holders - 1,
+            message.stanza,
+        ),
+    )

@@ -1,0 +1,266 @@
+"""
+The replicated state machine: entries of the log in, results out, the same on every node.
+
+The machine is driven by one thread. `apply` begins a SQLite transaction when none is open; it stays open over several
+entries until `commit`, which writes the rows together with how far the database has come: a crash loses whole
+transactions, and the log has them still. Reads through the same machine see the open transaction.
+
+How the answer to a question, or a state hash, depends on when `commit` was called: not at all.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Final, NamedTuple
+
+import apsw
+
+from raftline.base.errors import RemoteProtocolError
+from raftline.base.ids import LogIndex, NodeId, Position, Term, position_of
+from raftline.machine import answers, chain
+from raftline.machine.apply import CommandRunner, Fault
+from raftline.machine.context import Context
+from raftline.machine.database import storage_error
+from raftline.machine.entry import ENTRY_COMMAND_COUNT_MAX, EntryBatch, decode_entry
+from raftline.machine.outcomes import CommandResult, Rejected
+from raftline.machine.pruning import Pruner
+from raftline.machine.queries import Answer, Query
+
+MACHINE_VERSION: Final = 1
+"""Behaviour of apply. Raised by a command once all members support a later one."""
+
+DIGEST_COUNT_MAX: Final = 1024
+"""Entries whose state hash is remembered for comparison between nodes."""
+
+_UNREADABLE_ENTRY: Final = Rejected("bad-request", "cancel", "The entry cannot be read.")
+_TIME_MS_END: Final = 1 << 62
+
+
+class _Head(NamedTuple):
+    """How far the database has come: the row of the table `machine`."""
+
+    applied_index: LogIndex
+    applied_term: Term
+    cluster_time_ms: int
+    machine_version: int
+    state_hash: bytes
+    entry_chain: bytes
+
+
+class Machine:
+    """
+    Replicated state over one database connection, which it owns from here on.
+
+    Any `StorageError` raised by a method means that this node cannot go on: nothing may be applied after it.
+    """
+
+    def __init__(self, database: apsw.Connection, *, domain: str) -> None:
+        self._database = database
+        self._context = Context(database, domain)
+        self._runner = CommandRunner(self._context)
+        self._pruner = Pruner(self._context)
+        self._digests: OrderedDict[LogIndex, bytes] = OrderedDict()
+        with _storage_errors():
+            self._head = _read_head(database)
+        if self._head.applied_index:
+            self._digests[self._head.applied_index] = self._head.state_hash
+
+    @property
+    def applied_index(self) -> LogIndex:
+        """Index of the last entry applied, committed to the database or not; 0 for none."""
+        return self._head.applied_index
+
+    @property
+    def applied_term(self) -> Term:
+        """Term of the last entry applied."""
+        return self._head.applied_term
+
+    @property
+    def cluster_time_ms(self) -> int:
+        """Greatest leader time of all entries applied."""
+        return self._head.cluster_time_ms
+
+    @property
+    def state_hash(self) -> bytes:
+        """Hash over all changes so far; equal on two nodes at the same index if they are replicas."""
+        return self._head.state_hash
+
+    @property
+    def entry_chain(self) -> bytes:
+        """Head of the chain over all entries so far."""
+        return self._head.entry_chain
+
+    @property
+    def machine_version(self) -> int:
+        """Version of apply's behaviour that the cluster has agreed on."""
+        return self._head.machine_version
+
+    @property
+    def has_open_transaction(self) -> bool:
+        """Entries were applied that `commit` has not written."""
+        return self._database.in_transaction
+
+    def digest_at(self, index: LogIndex) -> bytes | None:
+        """Return the state hash after an entry, if it is among the last 1,024 applied since the start."""
+        return self._digests.get(index)
+
+    def apply(self, index: LogIndex, term: Term, payload: bytes) -> list[CommandResult]:
+        """
+        Apply an entry with commands; `index` follows the last.
+
+        A payload that cannot be read yields one refusal that names no node.
+
+        Raises:
+            StorageError: The disk failed.
+        """
+        with _storage_errors():
+            self._begin(index)
+            batch = _read_entry(payload)
+            if batch is None:
+                self._advance(index, term, 0, [chain.command_digest(payload, b"")], [b"unreadable"])
+                return [CommandResult(NodeId(0), 0, 0, position_of(index, 0), _UNREADABLE_ENTRY, [])]
+            context = self._context
+            context.time_ms = max(self._head.cluster_time_ms, batch.time_ms)
+            results: list[CommandResult] = []
+            digests: list[bytes] = []
+            journals: list[bytes] = []
+            first = position_of(index, 0)
+            run, digest = self._runner.run, chain.command_digest
+            for place, data in enumerate(batch.commands):
+                applied = run(Position(first + place), data)
+                results.append(applied.result)
+                digests.append(digest(data, applied.salt))
+                journals.append(applied.journal)
+            count = len(batch.commands)
+            journals.append(self._runner.run_step(first, lambda: self._pruner.prune(count)))
+            self._advance(index, term, batch.time_ms, digests, journals)
+            if context.rows.flush_due:
+                context.rows.flush()
+            return results
+
+    def apply_empty(self, index: LogIndex, term: Term) -> None:
+        """
+        Apply an entry without commands, such as the first of a term; `index` follows the last.
+
+        Raises:
+            StorageError: The disk failed.
+        """
+        with _storage_errors():
+            self._begin(index)
+            self._advance(index, term, 0, [], [])
+
+    def commit(self) -> None:
+        """
+        Write what was applied since the last commit, if anything, as one transaction.
+
+        Raises:
+            StorageError: The disk failed.
+        """
+        if not self._database.in_transaction:
+            return
+        with _storage_errors():
+            self._context.rows.flush()
+            self._database.execute(
+                "UPDATE machine SET applied_index = ?, applied_term = ?, cluster_time_ms = ?, machine_version = ?,"
+                " state_hash = ?, entry_chain = ?",
+                self._head,
+            )
+            self._database.execute("COMMIT")
+            self._context.trim()
+
+    def answer(self, query: Query) -> Answer:
+        """
+        Answer a question about all that is applied so far.
+
+        Raises:
+            StorageError: The disk failed.
+        """
+        with _storage_errors():
+            return answers.answer(self._context, query)
+
+    def scrub_digest(self, table: str) -> bytes:
+        """
+        Hash the rows that SQLite holds of a table, for comparison with other nodes at the same index.
+
+        Reads the whole table. `scrub_tables` names them.
+
+        Raises:
+            StorageError: The disk failed.
+        """
+        with _storage_errors():
+            return self._context.rows.scrub_digest(table)
+
+    @property
+    def scrub_tables(self) -> tuple[str, ...]:
+        """Names of all replicated tables."""
+        return tuple(table.definition.name for table in self._context.rows.tables)
+
+    def take_faults(self) -> list[Fault]:
+        """Hand over, once, the faults in the code that commands have met; the node writes them to its log."""
+        faults, self._runner.faults = self._runner.faults, []
+        return faults
+
+    def close(self) -> None:
+        """Close the database; entries that were not committed are applied again after the next start."""
+        with _storage_errors():
+            if self._database.in_transaction:
+                self._database.execute("ROLLBACK")
+            self._database.close()
+
+    def _begin(self, index: LogIndex) -> None:
+        assert index == self._head.applied_index + 1, (index, self._head.applied_index)
+        if not self._database.in_transaction:
+            self._database.execute("BEGIN IMMEDIATE")
+
+    def _advance(self, index: LogIndex, term: Term, time_ms: int, digests: list[bytes], journals: list[bytes]) -> None:
+        """Move the head over an entry; the database follows with the next commit."""
+        head = self._head
+        state_hash = chain.extend_state_hash(head.state_hash, index, term, journals)
+        self._head = _Head(
+            index,
+            term,
+            max(head.cluster_time_ms, time_ms),
+            head.machine_version,
+            state_hash,
+            chain.extend_entry_chain(head.entry_chain, index, term, time_ms, digests),
+        )
+        self._digests[index] = state_hash
+        if len(self._digests) > DIGEST_COUNT_MAX:
+            self._digests.popitem(last=False)
+
+
+def _read_head(database: apsw.Connection) -> _Head:
+    """Return how far the database has come; a new one gets its row."""
+    sql = "SELECT applied_index, applied_term, cluster_time_ms, machine_version, state_hash, entry_chain FROM machine"
+    found: Any = database.execute(sql).fetchone()
+    if found is not None:
+        return _Head._make(found)
+    head = _Head(LogIndex(0), Term(0), 0, MACHINE_VERSION, chain.CHAIN_START, chain.CHAIN_START)
+    database.execute(
+        "INSERT INTO machine (id, applied_index, applied_term, cluster_time_ms, machine_version, state_hash,"
+        " entry_chain) VALUES (1, ?, ?, ?, ?, ?, ?)",
+        head,
+    )
+    return head
+
+
+def _read_entry(payload: bytes) -> EntryBatch | None:
+    """Split a payload; None if no correct leader wrote it."""
+    try:
+        batch = decode_entry(payload)
+    except RemoteProtocolError:
+        return None
+    if len(batch.commands) > ENTRY_COMMAND_COUNT_MAX or batch.time_ms >= _TIME_MS_END:
+        return None
+    return batch
+
+
+@contextmanager
+def _storage_errors() -> Iterator[None]:
+    """Say in this package's words what SQLite met, since no other package knows SQLite."""
+    try:
+        yield
+    except apsw.Error as error:
+        raise storage_error(error) from error

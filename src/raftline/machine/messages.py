@@ -1,0 +1,206 @@
+"""
+Messages between accounts (RFC 6121 section 8.5).
+
+Two sides. The sender's: is it a repeat, its own archive row. The recipient's: which sessions take it, its archive row,
+what is owed and what waits. The sender's side hands over; what cannot be delivered comes back as `MessageReturned`.
+
+To a bare JID, messages of type normal and chat go to *all* available sessions whose priority is not negative: of the
+ways RFC 6121 section 8.5.2.1.1 allows it is the one that lets every device of a person show every message. The rest
+follows the table of section 8.5.4. Where it leaves the choice between silence and an error, a message that carries
+content (normal, chat, groupchat) is answered with an error, so that nobody believes it arrived.
+
+A message that comes back to its sender is not in the recipient's archive. One that is in the recipient's archive was
+delivered in the sense of section 8.5.2.2: it waits there.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import struct
+from typing import cast
+
+from raftline.base.ids import Position
+from raftline.base.limits import INBOX_MESSAGE_COUNT_MAX, OFFLINE_MESSAGE_COUNT_MAX, ORIGIN_ID_AGE_MAX_MS
+from raftline.machine.commands import MessageKind, SendMessage, Storage
+from raftline.machine.context import Context
+from raftline.machine.outbox import MessageHandedOver, MessageReturned
+from raftline.machine.outcomes import Done, MessageArrived, MessageBounced, Outcome
+from raftline.machine.records import Account, Archived, OriginSeen, Session, StoredMessage
+
+_ARCHIVE = int(Storage.ARCHIVE)
+_OFFLINE = int(Storage.OFFLINE)
+_DONE = Done()
+_HALVES = struct.Struct("<qq")
+_LENGTHS = struct.Struct("<QII")
+
+_ERROR = MessageKind.ERROR
+_GROUPCHAT = MessageKind.GROUPCHAT
+_HEADLINE = MessageKind.HEADLINE
+
+
+def send_message(context: Context, session: Session, action: SendMessage) -> Outcome:
+    """The sender's side."""
+    origin_digest = None
+    if action.origin_id:
+        origin_digest = _remember_origin(context, session, action)
+        if origin_digest is None:
+            return _DONE
+    account_id = session.account_id
+    storage = action.storage
+    if storage & _ARCHIVE:
+        contact_id = context.address_id(f"{action.to_localpart}@{context.domain}")
+        position = context.position
+        context.archive.insert((account_id, position), Archived(account_id, position, contact_id))
+        context.message_holders += 1
+    context.outbox.append(
+        MessageHandedOver(
+            action.to_localpart,
+            action.to_resource,
+            action.kind,
+            storage,
+            action.stanza,
+            session.localpart,
+            account_id,
+            session.session_id,
+            origin_digest,
+        )
+    )
+    return _DONE
+
+
+def receive_message(context: Context, handed: MessageHandedOver) -> None:
+    """The recipient's side."""
+    account = context.accounts.get(handed.to_localpart)
+    if account is None:
+        _return(context, handed)
+        return
+    kind = handed.kind
+    targets: tuple[Session, ...] = ()
+    to_bare = handed.to_resource is None
+    if handed.to_resource is not None:
+        match = context.session_index.at(account.account_id, handed.to_resource)
+        if match is not None:
+            targets = (match,)
+        else:
+            to_bare = kind != _HEADLINE
+    if to_bare and kind not in {_ERROR, _GROUPCHAT}:
+        targets = context.session_index.receivers(account.account_id)
+    storage = handed.storage
+    if _deliver(context, account, handed, targets):
+        pass
+    elif kind == _GROUPCHAT:
+        _return(context, handed)
+        return
+    elif kind not in {_ERROR, _HEADLINE}:
+        if storage & _OFFLINE:
+            if context.offline_counts.of(account.account_id) >= OFFLINE_MESSAGE_COUNT_MAX:
+                _return(context, handed)
+                return
+            context.offline_counts.add(account.account_id, context.position, storage)
+            if not storage & _ARCHIVE:
+                context.message_holders += 1
+        elif not storage & _ARCHIVE:
+            _return(context, handed)
+            return
+    if storage & _ARCHIVE and handed.sender_id != account.account_id:
+        _archive_received(context, account, handed)
+
+
+def return_message(context: Context, returned: MessageReturned) -> None:
+    """The sender's side again: tell the session, if it is still there, and let it try the same message again."""
+    if returned.origin_digest is not None:
+        context.origins.delete(returned.origin_digest)
+    session = context.sessions.get(returned.session_id)
+    if session is not None:
+        context.events.append(
+            MessageBounced(session.node_id, session.session_id, returned.stanza, returned.condition, returned.kind)
+        )
+
+
+def store_message(context: Context, session: Session, action: SendMessage) -> None:
+    """Store the message of this command once, after every side has said whether it refers to it."""
+    position = context.position
+    sender_id = context.address_id(f"{session.localpart}@{context.domain}")
+    context.messages.insert(
+        position,
+        StoredMessage(
+            position,
+            context.time_ms,
+            sender_id,
+            session.resource,
+            action.to_resource or "",
+            context.message_holders,
+            action.stanza,
+        ),
+    )
+
+
+def _deliver(context: Context, account: Account, handed: MessageHandedOver, targets: tuple[Session, ...]) -> bool:
+    """Give the message to sessions; False if none took it. One that owes too much takes none."""
+    position = context.position
+    storage = handed.storage
+    archived = storage & _ARCHIVE
+    owner = f"{account.localpart}@{context.domain}" if archived else ""
+    managed: list[Session] = []
+    delivered = False
+    for session in targets:
+        if session.managed:
+            if context.inboxes.count(session.session_id) >= INBOX_MESSAGE_COUNT_MAX:
+                continue
+            managed.append(session)
+        delivered = True
+        context.events.append(MessageArrived(session.node_id, session.session_id, position, handed.stanza, owner, None))
+    if managed:
+        # A session that acknowledges nothing has taken the message for the account: no other needs to keep it.
+        alone = all(session.managed for session in targets)
+        kept = storage if alone and handed.kind not in {_ERROR, _HEADLINE} else storage & ~_OFFLINE
+        for session in managed:
+            context.inboxes.add(session.session_id, position, kept)
+        if not archived:
+            context.message_holders += len(managed)
+    return delivered
+
+
+def _archive_received(context: Context, account: Account, handed: MessageHandedOver) -> None:
+    position: Position = context.position
+    contact_id = context.address_id(f"{handed.sender_localpart}@{context.domain}")
+    context.archive.insert((account.account_id, position), Archived(account.account_id, position, contact_id))
+    context.message_holders += 1
+
+
+def _return(context: Context, handed: MessageHandedOver) -> None:
+    """Send a message back, but never an error: two servers could go on for ever (RFC 6120 section 8.3.1)."""
+    if handed.kind in {_ERROR, _HEADLINE}:
+        return
+    context.outbox.append(
+        MessageReturned(
+            handed.sender_localpart,
+            handed.session_id,
+            handed.stanza,
+            "service-unavailable",
+            "cancel",
+            handed.origin_digest,
+        )
+    )
+
+
+def _remember_origin(context: Context, session: Session, action: SendMessage) -> int | None:
+    """
+    Remember sender, recipient, origin id and fingerprint under a digest; None if they were seen within seven days.
+
+    Sixteen bytes of digest, eight of them as the key. Where only those eight agree the older message is forgotten: it
+    could at worst be stored twice, which is better than to swallow the newer one.
+    """
+    recipient = action.to_localpart.encode()
+    head = _LENGTHS.pack(session.account_id, len(recipient), len(action.fingerprint))
+    block = b"".join((head, recipient, action.fingerprint, action.origin_id.encode()))
+    digest, verifier = _HALVES.unpack(hashlib.blake2b(block, digest_size=16, person=b"raftline-origin").digest())
+    row = OriginSeen(digest, verifier, context.position, context.time_ms)
+    seen = context.origins.get(digest)
+    if seen is None:
+        context.origins.insert(digest, row)
+    elif seen.verifier != verifier or context.time_ms - seen.time_ms > ORIGIN_ID_AGE_MAX_MS:
+        context.origins.put(digest, row)
+    else:
+        return None
+    return cast("int", digest)

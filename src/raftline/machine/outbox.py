@@ -1,0 +1,104 @@
+"""
+What one entity tells another.
+
+A function of an account writes rows of that account alone. What concerns another account it puts into the outbox, and
+what the other account does about it happens when the outbox is drained: today in the same transaction, right after the
+command; once the state is sharded, on the shard of the other account, under the same position and time. So a message
+carries all that its receiver needs to know of its sender, and an answer is a message as well.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from raftline.base.ids import AccountId, SessionId
+from raftline.machine.commands import MessageKind, SubscriptionKind
+
+
+class MessageHandedOver(NamedTuple):
+    """
+    A message for `to_localpart`; the fields of SendMessage and who sent it.
+
+    Attributes:
+        origin_digest: Under which the sender's side remembers the origin id, None if there is none.
+    """
+
+    to_localpart: str
+    to_resource: str | None
+    kind: MessageKind
+    storage: int
+    stanza: bytes
+    sender_localpart: str
+    sender_id: AccountId
+    session_id: SessionId
+    origin_digest: int | None
+
+
+class MessageReturned(NamedTuple):
+    """A message could not be delivered; its sender's session is told."""
+
+    to_localpart: str
+    session_id: SessionId
+    stanza: bytes
+    condition: str
+    kind: str
+    origin_digest: int | None
+
+
+class PresenceHandedOver(NamedTuple):
+    """
+    Presence of a contact for all available sessions of `to_localpart`.
+
+    Attributes:
+        from_jid: The contact's bare JID.
+        stanza: None when `full_jid` went away without a farewell.
+        checked: Whether the receiver's roster must say that it is subscribed; not so for the last presence that
+            accompanies the end of a subscription.
+    """
+
+    to_localpart: str
+    from_jid: str
+    full_jid: str
+    stanza: bytes | None
+    checked: bool = True
+
+
+class PresenceProbed(NamedTuple):
+    """A session of `from_localpart` became available and wants the presence of `to_localpart`."""
+
+    to_localpart: str
+    from_localpart: str
+    session_id: SessionId
+
+
+class PresenceAnswered(NamedTuple):
+    """Presence of a contact's session for the one session that probed."""
+
+    to_localpart: str
+    session_id: SessionId
+    stanza: bytes
+
+
+class SubscriptionHandedOver(NamedTuple):
+    """
+    A contact manages its subscription with `to_localpart`.
+
+    Attributes:
+        from_localpart: The contact.
+        stanza: What the contact's client sent; None when the server acts for it.
+    """
+
+    to_localpart: str
+    kind: SubscriptionKind
+    from_localpart: str
+    stanza: bytes | None
+
+
+Handover = (
+    MessageHandedOver
+    | MessageReturned
+    | PresenceHandedOver
+    | PresenceProbed
+    | PresenceAnswered
+    | SubscriptionHandedOver
+)

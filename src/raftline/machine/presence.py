@@ -1,0 +1,144 @@
+"""
+Broadcast presence (RFC 6121 section 4): who sees an account come, change and go.
+
+Contacts with a subscription from the account see it; the account's own available sessions see it too, the one that
+sent it included (sections 4.2.2, 4.4.2). A session that becomes available is told the presence of its contacts and of
+its account's other sessions, the subscription requests that wait for an answer, and its offline messages.
+"""
+
+from __future__ import annotations
+
+from raftline.machine import inbox
+from raftline.machine.commands import SetPresence, SubscriptionKind
+from raftline.machine.context import Context
+from raftline.machine.outbox import (
+    PresenceAnswered,
+    PresenceHandedOver,
+    PresenceProbed,
+    SubscriptionHandedOver,
+)
+from raftline.machine.outcomes import ContactUnavailable, Done, Outcome, PresenceArrived, Rejected
+from raftline.machine.records import Account, Presence, Session
+
+SUBSCRIBED_TO = 1
+SUBSCRIBED_FROM = 2
+
+
+def set_presence(context: Context, session: Session, action: SetPresence) -> Outcome:
+    """Broadcast initial presence, a change of it, or its end."""
+    previous = context.presences.get(session.session_id)
+    if action.priority is None:
+        if previous is not None:
+            context.presences.delete(session.session_id)
+            context.session_index.changed(session.account_id)
+            _tell_contacts(context, session, action.stanza)
+            _tell_own_sessions(context, session, action.stanza)
+        return Done()
+    if not -128 <= action.priority <= 127:  # RFC 6121 section 4.7.2.3
+        return Rejected("bad-request", "modify", "The priority is out of range.")
+    context.presences.put(session.session_id, Presence(session.session_id, action.priority, action.stanza))
+    context.session_index.changed(session.account_id)
+    _tell_contacts(context, session, action.stanza, probe=previous is None)
+    _tell_own_sessions(context, session, action.stanza)
+    if previous is None:
+        _greet(context, session)
+    if action.priority >= 0:
+        inbox.deliver_offline(context, session)
+    return Done()
+
+
+def broadcast_loss(context: Context, session: Session) -> None:
+    """A session that was available is gone without a farewell."""
+    _tell_contacts(context, session, None)
+    _tell_own_sessions(context, session, None)
+
+
+def send_to_contact(context: Context, account: Account, contact: str) -> None:
+    """Send the presence of all available sessions to one contact that is subscribed from now on."""
+    for session, presence in context.session_index.available(account.account_id):
+        context.outbox.append(_handover(context, session, contact, presence.stanza))
+
+
+def withdraw_from_contact(context: Context, account: Account, contact: str, *, checked: bool) -> None:
+    """Show one contact all available sessions unavailable, as its subscription ends."""
+    for session, _presence in context.session_index.available(account.account_id):
+        context.outbox.append(_handover(context, session, contact, None, checked=checked))
+
+
+def receive_presence(context: Context, handed: PresenceHandedOver) -> None:
+    """The contact's side: all its available sessions see it, if it is subscribed (section 4.2.3)."""
+    account = context.accounts.get(handed.to_localpart)
+    if account is None:
+        return
+    available = context.session_index.available(account.account_id)
+    if not available:
+        return
+    if handed.checked:
+        entry = context.roster.get((account.account_id, handed.from_jid))
+        if entry is None or not entry.subscription & SUBSCRIBED_TO:
+            return
+    for session, _presence in available:
+        _show(context, session, handed.full_jid, handed.stanza)
+
+
+def answer_probe(context: Context, probed: PresenceProbed) -> None:
+    """The contact's side of a probe (section 4.3.2)."""
+    account = context.accounts.get(probed.to_localpart)
+    if account is not None:
+        entry = context.roster.get((account.account_id, context.bare_jid(probed.from_localpart)))
+        if entry is not None and entry.subscription & SUBSCRIBED_FROM:
+            for _session, presence in context.session_index.available(account.account_id):
+                context.outbox.append(PresenceAnswered(probed.from_localpart, probed.session_id, presence.stanza))
+            return
+    context.outbox.append(
+        SubscriptionHandedOver(probed.from_localpart, SubscriptionKind.UNSUBSCRIBED, probed.to_localpart, None)
+    )
+
+
+def receive_answer(context: Context, answered: PresenceAnswered) -> None:
+    """A contact's presence comes back to the session that probed."""
+    session = context.sessions.get(answered.session_id)
+    if session is not None:
+        context.events.append(PresenceArrived(session.node_id, session.session_id, answered.stanza))
+
+
+def _tell_contacts(context: Context, session: Session, stanza: bytes | None, *, probe: bool = False) -> None:
+    sql = "SELECT contact, subscription FROM roster WHERE account_id = ? AND subscription <> 0 ORDER BY contact"
+    for contact, subscription in context.rows.select((context.roster,), sql, (session.account_id,)):
+        localpart = context.account_named(contact)
+        if localpart is None:
+            continue
+        if subscription & SUBSCRIBED_FROM:
+            context.outbox.append(_handover(context, session, localpart, stanza))
+        if probe and subscription & SUBSCRIBED_TO:
+            context.outbox.append(PresenceProbed(localpart, session.localpart, session.session_id))
+
+
+def _tell_own_sessions(context: Context, session: Session, stanza: bytes | None) -> None:
+    full_jid = f"{context.bare_jid(session.localpart)}/{session.resource}"
+    for other, _presence in context.session_index.available(session.account_id):
+        _show(context, other, full_jid, stanza)
+
+
+def _greet(context: Context, session: Session) -> None:
+    """Tell a session that became available who of its account is there, and who waits for an answer (3.1.3)."""
+    for other, presence in context.session_index.available(session.account_id):
+        if other.session_id != session.session_id:
+            context.events.append(PresenceArrived(session.node_id, session.session_id, presence.stanza))
+    sql = "SELECT stanza FROM request WHERE account_id = ? ORDER BY contact"
+    for (stanza,) in context.rows.select((context.requests,), sql, (session.account_id,)):
+        context.events.append(PresenceArrived(session.node_id, session.session_id, stanza))
+
+
+def _handover(
+    context: Context, session: Session, contact: str, stanza: bytes | None, *, checked: bool = True
+) -> PresenceHandedOver:
+    bare_jid = context.bare_jid(session.localpart)
+    return PresenceHandedOver(contact, bare_jid, f"{bare_jid}/{session.resource}", stanza, checked)
+
+
+def _show(context: Context, session: Session, full_jid: str, stanza: bytes | None) -> None:
+    if stanza is None:
+        context.events.append(ContactUnavailable(session.node_id, session.session_id, full_jid))
+    else:
+        context.events.append(PresenceArrived(session.node_id, session.session_id, stanza))

@@ -1,0 +1,80 @@
+"""
+What is over is deleted in small steps, a few rows with each entry, by cluster time: the same rows at the same entry on
+every node, and no entry is held up.
+
+The budget of an entry grows with its commands, so that deleting keeps pace with what they insert.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from raftline.base.limits import IDEMPOTENCY_AGE_MAX_MS, ORIGIN_ID_AGE_MAX_MS
+from raftline.machine import inbox
+from raftline.machine.commands import Storage
+from raftline.machine.context import Context
+from raftline.machine.rows import Table
+
+ROWS_PER_ENTRY: Final = 64
+ROWS_PER_COMMAND: Final = 2
+
+
+class Pruner:
+    """
+    Deletes expired and orphaned rows.
+
+    It remembers when the oldest row of a table will be due, which spares looking; forgetting that changes nothing.
+    """
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._due_ms: dict[str, int] = {}
+
+    def prune(self, command_count: int) -> None:
+        """Take the step that belongs to an entry with so many commands."""
+        context = self._context
+        budget = ROWS_PER_ENTRY + ROWS_PER_COMMAND * command_count
+        self._expire(context.idempotency, IDEMPOTENCY_AGE_MAX_MS, budget)
+        self._expire(context.origins, ORIGIN_ID_AGE_MAX_MS, budget)
+        self._bury_doomed(budget)
+
+    def forget(self) -> None:
+        """Look again, whatever was known of when rows are due."""
+        self._due_ms.clear()
+
+    def _expire(self, table: Table[Any], age_max_ms: int, budget: int) -> None:
+        """Delete rows older than `age_max_ms`, the oldest first."""
+        context = self._context
+        name, key = table.definition.name, table.definition.columns[0]
+        if context.time_ms < self._due_ms.get(name, 0):
+            return
+        sql = f"SELECT {key}, time_ms FROM {name} ORDER BY position LIMIT ?"  # noqa: S608 - own names alone
+        oldest_ms = context.time_ms
+        for found, time_ms in context.rows.select((table,), sql, (budget,)):
+            if context.time_ms - time_ms <= age_max_ms:
+                oldest_ms = time_ms
+                break
+            table.delete(found)
+            oldest_ms = time_ms
+        self._due_ms[name] = oldest_ms + age_max_ms + 1
+
+    def _bury_doomed(self, budget: int) -> None:
+        """Delete messages of an account that was deleted."""
+        context = self._context
+        doomed = context.rows.select((context.doomed,), "SELECT account_id FROM doomed ORDER BY account_id LIMIT 1")
+        if not doomed:
+            return
+        account_id = doomed[0][0]
+        sql = "SELECT position, storage FROM offline WHERE account_id = ? ORDER BY position LIMIT ?"
+        waiting = context.rows.select((context.offline,), sql, (account_id, budget))
+        for position, storage in waiting:
+            context.offline.delete((account_id, position))
+            if not storage & Storage.ARCHIVE:
+                inbox.release_message(context, position)
+        sql = "SELECT position FROM archive WHERE owner_id = ? ORDER BY position LIMIT ?"
+        archived = context.rows.select((context.archive,), sql, (account_id, budget - len(waiting)))
+        for (position,) in archived:
+            context.archive.delete((account_id, position))
+            inbox.release_message(context, position)
+        if len(waiting) + len(archived) < budget:
+            context.doomed.delete(account_id)

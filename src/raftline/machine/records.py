@@ -1,0 +1,193 @@
+"""
+Rows of the replicated tables as types; field order is column order in schema.py.
+
+Every field is an integer, a string or bytes, as SQLite returns it: a flag is 0 or 1, never a `bool`, since the state
+hash must not depend on whether a row came from memory or from disk.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from raftline.base.ids import AccountId, NodeId, Position, SessionId
+
+
+class Counter(NamedTuple):
+    """The last number given out under a name."""
+
+    name: str
+    value: int
+
+
+class Account(NamedTuple):
+    """An account. `address_id` stands for its bare JID in archives; a later account of the name has the same."""
+
+    localpart: str
+    account_id: AccountId
+    address_id: int
+    created_ms: int
+    roster_version: int
+
+
+class StoredCredential(NamedTuple):
+    """What the server keeps of a password, as in commands.Credential."""
+
+    account_id: AccountId
+    mechanism: str
+    salt: bytes
+    iterations: int
+    stored_key: bytes
+    server_key: bytes
+
+
+class Address(NamedTuple):
+    """A bare JID that some archive row names, and its number. Never deleted."""
+
+    jid: str
+    address_id: int
+
+
+class Node(NamedTuple):
+    """A server. Incarnations below `started`, and up to `buried`, are over; their sessions are gone."""
+
+    node_id: NodeId
+    started: int
+    buried: int
+
+
+class Session(NamedTuple):
+    """
+    A bound session.
+
+    Attributes:
+        managed: 1 when it acknowledges what it gets (XEP-0198).
+        interested: 1 when it asked for its roster.
+    """
+
+    session_id: SessionId
+    account_id: AccountId
+    localpart: str
+    resource: str
+    node_id: NodeId
+    incarnation: int
+    bound_ms: int
+    managed: int
+    interested: int
+
+
+class Progress(NamedTuple):
+    """
+    How far a session has come; apart from `Session` because every command of the session writes it.
+
+    Attributes:
+        number: Stanza number of its last command, 0 for none.
+        inbound_count: Stanzas handled without a gap.
+        acknowledged: The client has acknowledged every delivery up to here.
+    """
+
+    session_id: SessionId
+    epoch: int
+    number: int
+    inbound_count: int
+    acknowledged: Position
+
+
+class Presence(NamedTuple):
+    """Last broadcast presence of a session that is available."""
+
+    session_id: SessionId
+    priority: int
+    stanza: bytes
+
+
+class RosterEntry(NamedTuple):
+    """
+    A roster item.
+
+    Attributes:
+        subscription: 0 none, 1 to, 2 from, 3 both.
+        ask: 1 while a request of the account is pending.
+        groups: msgpack array of strings.
+    """
+
+    account_id: AccountId
+    contact: str
+    name: str
+    subscription: int
+    ask: int
+    groups: bytes
+
+
+class Request(NamedTuple):
+    """A subscription request of `contact` that the account has not answered."""
+
+    account_id: AccountId
+    contact: str
+    stanza: bytes
+
+
+class StoredMessage(NamedTuple):
+    """
+    A message, stored once whoever refers to it.
+
+    Attributes:
+        sender_id: Address of the sender.
+        from_resource, to_resource: Resources of the full JIDs, empty for a bare one.
+        holders: Archive rows that refer to it; of a message that is not archived, inbox and offline rows.
+    """
+
+    position: Position
+    time_ms: int
+    sender_id: int
+    from_resource: str
+    to_resource: str
+    holders: int
+    stanza: bytes
+
+
+class Archived(NamedTuple):
+    """A message in someone's archive; `contact_id` is the address of the other side."""
+
+    owner_id: AccountId
+    position: Position
+    contact_id: int
+
+
+class Owed(NamedTuple):
+    """A message that a session with stream management has not acknowledged. `storage`: see inbox.py."""
+
+    session_id: SessionId
+    position: Position
+    storage: int
+
+
+class Waiting(NamedTuple):
+    """A message kept for an account until a session takes it."""
+
+    account_id: AccountId
+    position: Position
+    storage: int
+
+
+class KeptOutcome(NamedTuple):
+    """Outcome of a command that carried a key."""
+
+    key: bytes
+    position: Position
+    time_ms: int
+    outcome: bytes
+
+
+class OriginSeen(NamedTuple):
+    """A message that carried an origin id: two halves of a digest of 16 bytes, as signed integers."""
+
+    digest: int
+    verifier: int
+    position: Position
+    time_ms: int
+
+
+class Doomed(NamedTuple):
+    """A deleted account whose archive and offline messages are still being deleted, a few with each entry."""
+
+    account_id: AccountId

@@ -1,0 +1,148 @@
+"""
+Rosters (RFC 6121 section 2): items, their version, pushes to the sessions that asked for the roster.
+
+The version of a roster grows by one with each change, whichever side of a subscription caused it.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from raftline.base.limits import (
+    JID_SIZE_MAX,
+    ROSTER_GROUP_COUNT_MAX,
+    ROSTER_GROUP_SIZE_MAX,
+    ROSTER_ITEM_COUNT_MAX,
+    ROSTER_NAME_SIZE_MAX,
+)
+from raftline.machine import presence
+from raftline.machine.commands import DeclareInterest, RemoveRosterItem, SetRosterItem, SubscriptionKind
+from raftline.machine.context import Context
+from raftline.machine.outbox import SubscriptionHandedOver
+from raftline.machine.outcomes import Done, Outcome, Rejected, RosterItem, RosterPushed
+from raftline.machine.presence import SUBSCRIBED_FROM, SUBSCRIBED_TO
+from raftline.machine.records import Account, RosterEntry, Session
+
+SUBSCRIPTION_NAMES = ("none", "to", "from", "both")
+"""By the bits `SUBSCRIBED_TO` and `SUBSCRIBED_FROM`."""
+
+NO_GROUPS = msgspec.msgpack.encode(())
+
+_ENCODER = msgspec.msgpack.Encoder()
+_GROUPS_DECODER = msgspec.msgpack.Decoder(tuple[str, ...])
+
+
+def set_roster_item(context: Context, session: Session, action: SetRosterItem) -> Outcome:
+    """Add an item, or change name and groups; its subscription is left alone (sections 2.3, 2.4)."""
+    refusal = _check_item(context, session, action)
+    if refusal is not None:
+        return refusal
+    account = account_of(context, session)
+    key = (account.account_id, action.contact)
+    entry = context.roster.get(key)
+    if entry is None:
+        if is_full(context, account):
+            return Rejected("resource-constraint", "wait", "The roster is full.")
+        entry = RosterEntry(account.account_id, action.contact, "", 0, 0, NO_GROUPS)
+    context.roster.put(key, entry._replace(name=action.name, groups=_ENCODER.encode(action.groups)))
+    push(context, account, item_of(context.roster.get(key) or entry))
+    return Done()
+
+
+def remove_roster_item(context: Context, session: Session, action: RemoveRosterItem) -> Outcome:
+    """Remove an item; both subscriptions end, and what is pending is called back or denied (section 2.5)."""
+    account = account_of(context, session)
+    entry = context.roster.get((account.account_id, action.contact))
+    if entry is None:
+        return Rejected("item-not-found", "cancel", "There is no such item in the roster.")
+    _sever(context, account, entry.contact, entry)
+    push(context, account, RosterItem(entry.contact, "", "remove", ask=False, groups=()))
+    return Done()
+
+
+def declare_interest(context: Context, session: Session, _action: DeclareInterest) -> Outcome:
+    """From here on the session gets roster pushes."""
+    if not session.interested:
+        context.sessions.put(session.session_id, session._replace(interested=1))
+        context.session_index.changed(session.account_id)
+    return Done()
+
+
+def dissolve_roster(context: Context, account: Account) -> None:
+    """End all subscriptions of an account that is deleted, and its roster with them; nobody is left to push to."""
+    for entry in entries(context, account):
+        _sever(context, account, entry.contact, entry)
+    sql = "SELECT contact FROM request WHERE account_id = ? ORDER BY contact"
+    for (contact,) in context.rows.select((context.requests,), sql, (account.account_id,)):
+        _sever(context, account, contact, None)
+
+
+def account_of(context: Context, session: Session) -> Account:
+    """Return the account of a session; sessions end before their account does."""
+    account = context.accounts.get(session.localpart)
+    assert account is not None, session.localpart
+    return account
+
+
+def entries(context: Context, account: Account) -> list[RosterEntry]:
+    """All items of a roster, by contact."""
+    sql = "SELECT * FROM roster WHERE account_id = ? ORDER BY contact"
+    return [RosterEntry._make(row) for row in context.rows.select((context.roster,), sql, (account.account_id,))]
+
+
+def item_of(entry: RosterEntry) -> RosterItem:
+    """Return an item as clients see it."""
+    name = SUBSCRIPTION_NAMES[entry.subscription]
+    return RosterItem(entry.contact, entry.name, name, bool(entry.ask), _GROUPS_DECODER.decode(entry.groups))
+
+
+def is_full(context: Context, account: Account) -> bool:
+    """Tell whether a roster has room for no more items."""
+    sql = "SELECT count(*) FROM roster WHERE account_id = ?"
+    (count,) = context.rows.select((context.roster,), sql, (account.account_id,))[0]
+    return bool(count >= ROSTER_ITEM_COUNT_MAX)
+
+
+def push(context: Context, account: Account, item: RosterItem) -> None:
+    """Count a change of the roster and tell the sessions that asked for it (section 2.1.6)."""
+    current = context.accounts.get(account.localpart)
+    assert current is not None, account.localpart
+    version = current.roster_version + 1
+    context.accounts.put(account.localpart, current._replace(roster_version=version))
+    for session in context.session_index.of(account.account_id):
+        if session.interested:
+            context.events.append(RosterPushed(session.node_id, session.session_id, item, version))
+
+
+def _check_item(context: Context, session: Session, action: SetRosterItem) -> Rejected | None:
+    contact = action.contact
+    if not 0 < len(contact.encode()) <= JID_SIZE_MAX:
+        return Rejected("bad-request", "modify", "The address is empty or too long.")
+    if contact == context.bare_jid(session.localpart):
+        return Rejected("not-allowed", "cancel", "Nobody is a contact of their own.")
+    if len(action.name.encode()) > ROSTER_NAME_SIZE_MAX:
+        return Rejected("not-acceptable", "modify", "The name is too long.")
+    if len(set(action.groups)) != len(action.groups):
+        return Rejected("bad-request", "modify", "A group is named twice.")
+    if len(action.groups) > ROSTER_GROUP_COUNT_MAX:
+        return Rejected("not-acceptable", "modify", "There are too many groups.")
+    if any(not 0 < len(group.encode()) <= ROSTER_GROUP_SIZE_MAX for group in action.groups):
+        return Rejected("not-acceptable", "modify", "The name of a group is empty or too long.")
+    return None
+
+
+def _sever(context: Context, account: Account, contact: str, entry: RosterEntry | None) -> None:
+    """Delete item and request of a contact and tell the contact what that ends."""
+    key = (account.account_id, contact)
+    requested = context.requests.delete(key) is not None
+    context.roster.delete(key)
+    localpart = context.account_named(contact)
+    if localpart is None:
+        return
+    if entry is not None and (entry.ask or entry.subscription & SUBSCRIBED_TO):
+        context.outbox.append(SubscriptionHandedOver(localpart, SubscriptionKind.UNSUBSCRIBE, account.localpart, None))
+    seen = entry is not None and bool(entry.subscription & SUBSCRIBED_FROM)
+    if seen:
+        presence.withdraw_from_contact(context, account, localpart, checked=True)
+    if seen or requested:
+        context.outbox.append(SubscriptionHandedOver(localpart, SubscriptionKind.UNSUBSCRIBED, account.localpart, None))

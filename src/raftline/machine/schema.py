@@ -1,0 +1,224 @@
+"""
+Tables of the replicated state, and the version of their form.
+
+Integer keys where rows are many; accounts, sessions and addresses get small numbers from the table `counter`, so that
+every node gives the same number. No table declares a constraint beside its key: what may be stored is decided by the
+code of an entity before it writes, because a failing write would come too late to refuse the command (see rows.py).
+
+The table `machine` holds how far the database has come. It is written by each commit, is not part of the state hash
+and is the only table beside those listed in `TABLES`.
+"""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+import apsw
+
+from raftline.base.errors import StorageCorrupt
+
+SCHEMA_VERSION: Final = 1
+
+
+class TableDefinition(NamedTuple):
+    """
+    One replicated table.
+
+    Attributes:
+        number: Names the table in the state hash; never used twice.
+        columns: Names, the key's first.
+        key_width: How many columns make the key.
+        cached: Rows stay in memory once read.
+    """
+
+    number: int
+    name: str
+    columns: tuple[str, ...]
+    key_width: int = 1
+    cached: bool = False
+
+
+COUNTER: Final = TableDefinition(1, "counter", ("name", "value"), cached=True)
+ACCOUNT: Final = TableDefinition(
+    2, "account", ("localpart", "account_id", "address_id", "created_ms", "roster_version"), cached=True
+)
+CREDENTIAL: Final = TableDefinition(
+    3, "credential", ("account_id", "mechanism", "salt", "iterations", "stored_key", "server_key"), key_width=2
+)
+ADDRESS: Final = TableDefinition(4, "address", ("jid", "address_id"), cached=True)
+NODE: Final = TableDefinition(5, "node", ("node_id", "started", "buried"), cached=True)
+SESSION: Final = TableDefinition(
+    6,
+    "session",
+    (
+        "session_id",
+        "account_id",
+        "localpart",
+        "resource",
+        "node_id",
+        "incarnation",
+        "bound_ms",
+        "managed",
+        "interested",
+    ),
+    cached=True,
+)
+PROGRESS: Final = TableDefinition(
+    7, "progress", ("session_id", "epoch", "number", "inbound_count", "acknowledged"), cached=True
+)
+PRESENCE: Final = TableDefinition(8, "presence", ("session_id", "priority", "stanza"), cached=True)
+ROSTER: Final = TableDefinition(
+    9, "roster", ("account_id", "contact", "name", "subscription", "ask", "groups"), key_width=2, cached=True
+)
+REQUEST: Final = TableDefinition(10, "request", ("account_id", "contact", "stanza"), key_width=2)
+MESSAGE: Final = TableDefinition(
+    11,
+    "message",
+    ("position", "time_ms", "sender_id", "from_resource", "to_resource", "holders", "stanza"),
+)
+ARCHIVE: Final = TableDefinition(12, "archive", ("owner_id", "position", "contact_id"), key_width=2)
+INBOX: Final = TableDefinition(13, "inbox", ("session_id", "position", "storage"), key_width=2)
+OFFLINE: Final = TableDefinition(14, "offline", ("account_id", "position", "storage"), key_width=2)
+IDEMPOTENCY: Final = TableDefinition(15, "idempotency", ("key", "position", "time_ms", "outcome"))
+ORIGIN: Final = TableDefinition(16, "origin", ("digest", "verifier", "position", "time_ms"))
+DOOMED: Final = TableDefinition(17, "doomed", ("account_id",))
+
+TABLES: Final = (
+    COUNTER,
+    ACCOUNT,
+    CREDENTIAL,
+    ADDRESS,
+    NODE,
+    SESSION,
+    PROGRESS,
+    PRESENCE,
+    ROSTER,
+    REQUEST,
+    MESSAGE,
+    ARCHIVE,
+    INBOX,
+    OFFLINE,
+    IDEMPOTENCY,
+    ORIGIN,
+    DOOMED,
+)
+assert len({table.number for table in TABLES}) == len(TABLES)
+
+_VERSION_1: Final = """
+CREATE TABLE machine (
+    id INTEGER PRIMARY KEY CHECK (id = 1),
+    applied_index INTEGER NOT NULL,
+    applied_term INTEGER NOT NULL,
+    cluster_time_ms INTEGER NOT NULL,
+    machine_version INTEGER NOT NULL,
+    state_hash BLOB NOT NULL,
+    entry_chain BLOB NOT NULL
+) STRICT;
+
+CREATE TABLE counter (name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+
+CREATE TABLE account (
+    localpart TEXT PRIMARY KEY,
+    account_id INTEGER NOT NULL,
+    address_id INTEGER NOT NULL,
+    created_ms INTEGER NOT NULL,
+    roster_version INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE credential (
+    account_id INTEGER, mechanism TEXT, salt BLOB, iterations INTEGER, stored_key BLOB, server_key BLOB,
+    PRIMARY KEY (account_id, mechanism)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE address (jid TEXT PRIMARY KEY, address_id INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+
+CREATE TABLE node (node_id INTEGER PRIMARY KEY, started INTEGER NOT NULL, buried INTEGER NOT NULL) STRICT;
+
+CREATE TABLE session (
+    session_id INTEGER PRIMARY KEY,
+    account_id INTEGER NOT NULL,
+    localpart TEXT NOT NULL,
+    resource TEXT NOT NULL,
+    node_id INTEGER NOT NULL,
+    incarnation INTEGER NOT NULL,
+    bound_ms INTEGER NOT NULL,
+    managed INTEGER NOT NULL,
+    interested INTEGER NOT NULL
+) STRICT;
+CREATE INDEX session_by_account ON session (account_id);
+CREATE INDEX session_by_node ON session (node_id);
+
+CREATE TABLE progress (
+    session_id INTEGER PRIMARY KEY,
+    epoch INTEGER NOT NULL,
+    number INTEGER NOT NULL,
+    inbound_count INTEGER NOT NULL,
+    acknowledged INTEGER NOT NULL
+) STRICT;
+
+CREATE TABLE presence (session_id INTEGER PRIMARY KEY, priority INTEGER NOT NULL, stanza BLOB NOT NULL) STRICT;
+
+CREATE TABLE roster (
+    account_id INTEGER, contact TEXT, name TEXT, subscription INTEGER, ask INTEGER, groups BLOB,
+    PRIMARY KEY (account_id, contact)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE request (
+    account_id INTEGER, contact TEXT, stanza BLOB, PRIMARY KEY (account_id, contact)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE message (
+    position INTEGER PRIMARY KEY,
+    time_ms INTEGER NOT NULL,
+    sender_id INTEGER NOT NULL,
+    from_resource TEXT NOT NULL,
+    to_resource TEXT NOT NULL,
+    holders INTEGER NOT NULL,
+    stanza BLOB NOT NULL
+) STRICT;
+
+CREATE TABLE archive (
+    owner_id INTEGER, position INTEGER, contact_id INTEGER NOT NULL, PRIMARY KEY (owner_id, position)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX archive_by_contact ON archive (owner_id, contact_id, position);
+
+CREATE TABLE inbox (
+    session_id INTEGER, position INTEGER, storage INTEGER NOT NULL, PRIMARY KEY (session_id, position)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE offline (
+    account_id INTEGER, position INTEGER, storage INTEGER NOT NULL, PRIMARY KEY (account_id, position)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE idempotency (
+    key BLOB PRIMARY KEY, position INTEGER NOT NULL, time_ms INTEGER NOT NULL, outcome BLOB NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX idempotency_by_position ON idempotency (position);
+
+CREATE TABLE origin (
+    digest INTEGER PRIMARY KEY, verifier INTEGER NOT NULL, position INTEGER NOT NULL, time_ms INTEGER NOT NULL
+) STRICT;
+CREATE INDEX origin_by_position ON origin (position);
+
+CREATE TABLE doomed (account_id INTEGER PRIMARY KEY) STRICT;
+"""
+
+MIGRATIONS: Final = (_VERSION_1,)
+"""`MIGRATIONS[n]` takes a database from version n to n + 1. A released one is never edited."""
+assert len(MIGRATIONS) == SCHEMA_VERSION
+
+
+def migrate(database: apsw.Connection) -> None:
+    """
+    Bring a database to the form of this version, each step in a transaction of its own.
+
+    Raises:
+        StorageCorrupt: A later version wrote the database.
+    """
+    version = int(database.pragma("user_version"))
+    if version > SCHEMA_VERSION:
+        raise StorageCorrupt(f"the database has form {version}, this version knows forms up to {SCHEMA_VERSION}")
+    for step in range(version, SCHEMA_VERSION):
+        with database:
+            database.execute(MIGRATIONS[step])
+            database.pragma("user_version", step + 1)

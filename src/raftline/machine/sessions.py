@@ -1,0 +1,156 @@
+"""
+Sessions: bound, fenced by number and epoch, marked, ended.
+
+A session's commands form a chain: each names its own stanza number and that of the session's command before it. A
+command whose number was reached already is a repeat; one whose predecessor is missing, or whose epoch is over, has no
+effect. So a retry after an unknown outcome is harmless, whatever order retries arrive in.
+"""
+
+from __future__ import annotations
+
+from raftline.base.ids import SessionId
+from raftline.base.limits import ACCOUNT_SESSION_COUNT_MAX, RESOURCE_SIZE_MAX
+from raftline.machine import inbox, presence
+from raftline.machine.commands import (
+    BindSession,
+    EnableManagement,
+    EndSession,
+    MarkSessions,
+    SessionMark,
+    SessionOrigin,
+)
+from raftline.machine.context import Context
+from raftline.machine.outcomes import Bound, Done, Outcome, Rejected, Repeated, SessionEnded, Stale
+from raftline.machine.records import Progress, Session
+
+FIRST_EPOCH = 1
+
+_REPEATED = Repeated()
+_STALE = Stale()
+
+
+def admit(context: Context, origin: SessionOrigin) -> Session | Repeated | Stale:
+    """Decide whether a command is the next of its session; if so it counts as done, whatever comes of it."""
+    progress = context.progress.get(origin.session_id)
+    if progress is None or progress.epoch != origin.epoch:
+        return _STALE
+    number = origin.number
+    if number <= progress.number:
+        return _REPEATED
+    if origin.previous != progress.number:
+        return _STALE
+    session = context.sessions.get(origin.session_id)
+    assert session is not None, origin.session_id
+    inbound_count = max(progress.inbound_count, number)
+    context.progress.put(
+        session.session_id,
+        Progress(session.session_id, progress.epoch, number, inbound_count, progress.acknowledged),
+    )
+    return session
+
+
+def bind_session(context: Context, action: BindSession) -> Outcome:
+    """Bind a resource; whoever holds it goes (RFC 6120 section 7.7.2.2, the third way)."""
+    if not 0 < len(action.resource.encode()) <= RESOURCE_SIZE_MAX:
+        return Rejected("bad-request", "modify", "The resource is empty or too long.")
+    node = context.nodes.get(action.node_id)
+    if node is not None and (action.incarnation < node.started or action.incarnation <= node.buried):
+        return _STALE  # the node was declared dead while this was on its way: nobody would ever end the session
+    account = context.accounts.get(action.localpart)
+    if account is None:
+        return Rejected("item-not-found", "cancel", "There is no such account.")
+    holder = context.session_index.at(account.account_id, action.resource)
+    if holder is not None:
+        end_session(context, holder, "conflict")
+    elif len(context.session_index.ids(account.account_id)) >= ACCOUNT_SESSION_COUNT_MAX:
+        return Rejected("resource-constraint", "wait", "The account has too many sessions.")
+    session = Session(
+        SessionId(context.next_number("session")),
+        account.account_id,
+        account.localpart,
+        action.resource,
+        action.node_id,
+        action.incarnation,
+        context.time_ms,
+        managed=0,
+        interested=0,
+    )
+    context.session_index.added(session)
+    context.inboxes.opened(session.session_id)
+    context.sessions.insert(session.session_id, session)
+    context.progress.insert(
+        session.session_id,
+        Progress(session.session_id, FIRST_EPOCH, number=0, inbound_count=0, acknowledged=context.position),
+    )
+    return Done(Bound(session.session_id, FIRST_EPOCH))
+
+
+def end_session_command(context: Context, action: EndSession) -> Outcome:
+    """End a session at the wish of its stream."""
+    progress = context.progress.get(action.session_id)
+    if progress is None:
+        return Done()
+    if progress.epoch != action.epoch:
+        return _STALE
+    session = context.sessions.get(action.session_id)
+    assert session is not None, action.session_id
+    end_session(context, session, "")
+    return Done()
+
+
+def enable_management(context: Context, action: EnableManagement) -> Outcome:
+    """From here on keep what the session has not acknowledged."""
+    progress = context.progress.get(action.session_id)
+    if progress is None or progress.epoch != action.epoch:
+        return _STALE
+    session = context.sessions.get(action.session_id)
+    assert session is not None, action.session_id
+    if not session.managed:
+        context.sessions.put(session.session_id, session._replace(managed=1))
+        context.session_index.changed(session.account_id)
+    return Done()
+
+
+def mark_sessions(context: Context, action: MarkSessions) -> Outcome:
+    """Take over the progress of a node's sessions; marks of sessions that are over are skipped."""
+    for mark in action.marks:
+        _mark_session(context, mark)
+    return Done()
+
+
+def _mark_session(context: Context, mark: SessionMark) -> None:
+    progress = context.progress.get(mark.session_id)
+    if progress is None or progress.epoch != mark.epoch:
+        return
+    # A session cannot have acknowledged what is not in the log yet.
+    acknowledged = min(mark.acknowledged, context.position)
+    if acknowledged > progress.acknowledged:
+        session = context.sessions.get(mark.session_id)
+        assert session is not None, mark.session_id
+        inbox.acknowledge(context, session, acknowledged)
+    else:
+        acknowledged = progress.acknowledged
+    inbound_count = max(mark.inbound_count, progress.inbound_count)
+    context.progress.put(
+        mark.session_id,
+        Progress(mark.session_id, progress.epoch, progress.number, inbound_count, acknowledged),
+    )
+
+
+def end_session(context: Context, session: Session, reason: str, *, keep_messages: bool = True) -> None:
+    """
+    End a session: it is gone first, so that nothing said about its end comes back to it.
+
+    Args:
+        reason: As in `SessionEnded`.
+        keep_messages: What it had not acknowledged becomes offline messages; not so when its account goes as well.
+    """
+    last_presence = context.presences.delete(session.session_id)
+    owed = dict(context.inboxes.of(session.session_id))
+    context.session_index.removed(session)
+    context.sessions.delete(session.session_id)
+    context.progress.delete(session.session_id)
+    context.events.append(SessionEnded(session.node_id, session.session_id, reason))
+    if last_presence is not None:
+        presence.broadcast_loss(context, session)
+    inbox.release(context, session, owed, keep_messages=keep_messages)
