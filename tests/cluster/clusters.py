@@ -1,0 +1,200 @@
+"""Whole clusters in the test's process: real links, logs and machines, on loopback and in temporary directories."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import socket
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from cluster.certificates import Authority, Identity
+
+from raftline.base.ids import LogIndex, NodeId
+from raftline.cluster.config import Clocks, ClusterConfig, ClusterLimits, ClusterTiming, Peer
+from raftline.cluster.driver import Driver
+from raftline.machine.database import open_database
+from raftline.machine.machine import Machine
+from raftline.node.node import LocalNode
+from raftline.raft.config import MILLISECOND_NS, RaftConfig
+from raftline.wal.log import WriteAheadLog
+
+CLUSTER_ID = "test-cluster"
+DOMAIN = "example.test"
+CLOCKS = Clocks(time.monotonic_ns, lambda: time.time_ns() // 1_000_000)
+
+# The machines tests run on are busy: a paused process must not look like a dead one.
+PATIENT_RAFT = RaftConfig(
+    election_timeout_min_ns=400 * MILLISECOND_NS,
+    election_timeout_max_ns=800 * MILLISECOND_NS,
+    heartbeat_ns=50 * MILLISECOND_NS,
+)
+PATIENT_TIMING = ClusterTiming(bury_after_ns=2_000 * MILLISECOND_NS)
+
+
+def free_ports(count: int) -> list[int]:
+    """Return ports nobody listens on at the moment."""
+    sockets = [socket.socket() for _ in range(count)]
+    try:
+        for each in sockets:
+            each.bind(("127.0.0.1", 0))
+        return [each.getsockname()[1] for each in sockets]
+    finally:
+        for each in sockets:
+            each.close()
+
+
+async def until(condition: Callable[[], object], seconds: float = 15.0) -> None:
+    """Wait for a condition; fail when it does not come true in time."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"not in {seconds} s: {condition.__code__.co_names}"  # type: ignore[attr-defined]
+        await asyncio.sleep(0.005)
+
+
+class ClusterNode:
+    """One node; it can be stopped and started again on its data."""
+
+    def __init__(self, config: ClusterConfig, identity: Identity, directory: Path) -> None:
+        self.config = config
+        self.identity = identity
+        self.directory = directory
+        self.failures: list[BaseException] = []
+        self.driver: Driver | None = None
+        self._node: LocalNode | None = None
+
+    @property
+    def node(self) -> LocalNode:
+        assert self._node is not None
+        return self._node
+
+    @property
+    def running(self) -> Driver:
+        assert self.driver is not None
+        return self.driver
+
+    @property
+    def machine(self) -> Machine:
+        return self.running.machine
+
+    async def start(self) -> None:
+        self.directory.mkdir(parents=True, exist_ok=True)
+        database_path = self.directory / "state.db"
+        machine = Machine(open_database(database_path), domain=DOMAIN)
+        log = WriteAheadLog.open(
+            self.directory / "log",
+            cluster_id=CLUSTER_ID,
+            node_id=self.config.node_id,
+            applied_index=machine.applied_index,
+            segment_bytes=4 << 20,
+        )
+        self.driver = Driver(
+            self.config,
+            raft_random=random.Random(),
+            clocks=CLOCKS,
+            log=log,
+            machine=machine,
+            contexts=self.identity.contexts(),
+            entropy=os.urandom,
+            fatal=self.failures.append,
+            database_path=database_path,
+        )
+        self._node = LocalNode(
+            self.driver, domain=DOMAIN, cluster_epoch=1, entropy=os.urandom, monotonic_ns=time.monotonic_ns
+        )
+        await self.driver.start()
+
+    async def stop(self) -> None:
+        if self.driver is not None:
+            driver, self.driver = self.driver, None
+            await driver.stop()
+
+
+class Cluster:
+    """Nodes 1 to `count`, all in this process."""
+
+    def __init__(
+        self,
+        directory: Path,
+        count: int,
+        *,
+        raft: RaftConfig = PATIENT_RAFT,
+        timing: ClusterTiming = PATIENT_TIMING,
+        limits: ClusterLimits | None = None,
+    ) -> None:
+        authority = Authority(directory)
+        ports = free_ports(count)
+        identities = {NodeId(k): authority.issue(str(k)) for k in range(1, count + 1)}
+        peers = {
+            node_id: Peer("127.0.0.1", port, identity.fingerprint)
+            for (node_id, identity), port in zip(identities.items(), ports, strict=True)
+        }
+        self.nodes = {
+            node_id: ClusterNode(
+                ClusterConfig(
+                    cluster_id=CLUSTER_ID,
+                    node_id=node_id,
+                    peers=peers,
+                    listen_host="127.0.0.1",
+                    listen_port=peers[node_id].port,
+                    raft=raft,
+                    timing=timing,
+                    limits=limits or ClusterLimits(),
+                ),
+                identity,
+                directory / f"node{node_id}",
+            )
+            for node_id, identity in identities.items()
+        }
+
+    def __getitem__(self, node_id: int) -> ClusterNode:
+        return self.nodes[NodeId(node_id)]
+
+    @property
+    def running(self) -> list[ClusterNode]:
+        return [node for node in self.nodes.values() if node.driver is not None]
+
+    async def start(self) -> None:
+        for node in self.nodes.values():
+            await node.start()
+        await self.settle()
+
+    async def settle(self) -> None:
+        """Wait until all running nodes know one leader and have begun their lives."""
+        await until(self._is_settled)
+
+    def _is_settled(self) -> bool:
+        drivers = [node.running for node in self.running]
+        leaders = {driver.leader_id for driver in drivers}
+        return len(leaders) == 1 and None not in leaders and all(driver.lives.is_live for driver in drivers)
+
+    @property
+    def leader(self) -> ClusterNode:
+        leader_id = self.running[0].running.leader_id
+        assert leader_id is not None
+        return self.nodes[leader_id]
+
+    @property
+    def followers(self) -> list[ClusterNode]:
+        leader = self.leader
+        return [node for node in self.running if node is not leader]
+
+    async def caught_up(self) -> LogIndex:
+        """Wait until all running nodes have applied all that is committed now; return that index."""
+        index = max(node.running.metrics().commit_index for node in self.running)
+        await until(lambda: all(node.machine.applied_index >= index for node in self.running))
+        return index
+
+    async def stop(self) -> None:
+        for node in self.nodes.values():
+            await node.stop()
+        failures = [failure for node in self.nodes.values() for failure in node.failures]
+        assert not failures, failures
+
+
+def with_timing(**changes: int) -> ClusterTiming:
+    """Return the tests' timing with changes."""
+    return replace(PATIENT_TIMING, **changes)
