@@ -1,5 +1,7 @@
 """Makes `raft.simulation` importable for the tests beside it, however pytest is started."""
 
+from __future__ import annotations
+
 import sys
 from pathlib import Path
 

@@ -122,7 +122,7 @@ class RaftLog:
         self.last_term = last.term
 
     def cut_from(self, index: LogIndex) -> None:
-        """Forget the entries from `index` on: they conflict with the leader's."""
+        """Forget the entries from `index` on; others must follow, and with their write the disk cuts too."""
         ensure(index > self.commit_index, "a committed entry would be cut", index, self.commit_index)
         term = self.term_at(LogIndex(index - 1))
         ensure(term is not None, "the log would be cut below what it keeps", index)

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import bisect
 
+from raft.simulation.disk import SimulatedDisk
 from raftline.base.ids import LogIndex, NodeId, Term
 from raftline.raft.messages import (
     AppendReply,
@@ -26,7 +27,6 @@ from raftline.raft.messages import (
     VoteRequest,
 )
 from raftline.raft.node import LogWrite, Raft, Role
-from raft.simulation.disk import SimulatedDisk
 
 
 class Violation(AssertionError):

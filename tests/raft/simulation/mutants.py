@@ -16,6 +16,7 @@ from raftline.raft.follower import Follower
 from raftline.raft.leader import Leader
 from raftline.raft.log import RaftLog
 from raftline.raft.messages import Append, AppendReply, Entry, HardState, VoteReply, VoteRequest
+from raftline.raft.node import Raft
 from raftline.raft.outbox import Outbox
 from raftline.raft.progress import Progress
 from raftline.raft.quorum import MajorityQuorum
@@ -45,7 +46,6 @@ def repeated_append_is_acknowledged_from_memory(patch: pytest.MonkeyPatch) -> No
 
 def leader_counts_itself_before_durable(patch: pytest.MonkeyPatch) -> None:
     """D1: the leader's own log counts up to its last entry."""
-
     original = Leader._count_commit
 
     def count(self: Leader) -> None:
@@ -85,12 +85,12 @@ def votes_twice_in_a_term(patch: pytest.MonkeyPatch) -> None:
 
 def votes_for_any_log(patch: pytest.MonkeyPatch) -> None:
     """Nobody compares logs."""
-    patch.setattr(RaftLog, "is_up_to_date", lambda self, last_index, last_term: True)
+    patch.setattr(RaftLog, "is_up_to_date", lambda *_: True)
 
 
 def compares_logs_by_length_first(patch: pytest.MonkeyPatch) -> None:
     """E4: both index and term must be at least ours, or the longer log wins."""
-    patch.setattr(RaftLog, "is_up_to_date", lambda self, last_index, last_term: last_index >= self.last_index)
+    patch.setattr(RaftLog, "is_up_to_date", lambda self, last_index, _: last_index >= self.last_index)
 
 
 def cuts_matching_entries(patch: pytest.MonkeyPatch) -> None:
@@ -178,7 +178,7 @@ def reads_without_a_round(patch: pytest.MonkeyPatch) -> None:
 def read_contexts_start_anew(patch: pytest.MonkeyPatch) -> None:
     """S2: a restarted node names its requests as it did before."""
     original = ForwardedReads.__init__
-    patch.setattr(ForwardedReads, "__init__", lambda self, context_base: original(self, 0))
+    patch.setattr(ForwardedReads, "__init__", lambda self, _: original(self, 0))
 
 
 def believes_commits_beyond_the_match(patch: pytest.MonkeyPatch) -> None:
@@ -194,7 +194,7 @@ def believes_commits_beyond_the_match(patch: pytest.MonkeyPatch) -> None:
 
 def keeps_the_match_of_an_old_term(patch: pytest.MonkeyPatch) -> None:
     """What matched the old leader's log is taken to match the new one's."""
-    patch.setattr(Follower, "reset", lambda self: None)
+    patch.setattr(Follower, "reset", lambda _: None)
 
 
 def half_is_a_majority(patch: pytest.MonkeyPatch) -> None:
@@ -257,7 +257,50 @@ def accepts_votes_of_any_term(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Election, "vote_answered", answered)
 
 
+def sends_the_transfer_too_early(patch: pytest.MonkeyPatch) -> None:
+    """E12: the target is asked to take over before it has caught up."""
+    original = Leader._flush_transfer
+
+    def flush(self: Leader) -> None:
+        if self._transfer_target is not None:
+            self._progress[self._transfer_target].match_index = self._log.last_index
+        original(self)
+
+    patch.setattr(Leader, "_flush_transfer", flush)
+
+
+def leads_without_a_quorum(patch: pytest.MonkeyPatch) -> None:
+    """E9: no CheckQuorum."""
+    patch.setattr(Leader, "has_quorum", lambda *_: True)
+
+
+def shields_no_leader(patch: pytest.MonkeyPatch) -> None:
+    """E8: pre-votes and votes are granted although a leader works."""
+    patch.setattr(Raft, "_is_shielded", lambda *_: False)
+
+
+def searches_one_entry_at_a_time(patch: pytest.MonkeyPatch) -> None:
+    """E7: no conflict hints."""
+    patch.setattr(RaftLog, "last_index_up_to_term", lambda _, high, __: LogIndex(max(high - 1, 0)))
+
+
+def keeps_silent_towards_old_terms(patch: pytest.MonkeyPatch) -> None:
+    """E10: a leader never learns that a node has a higher term."""
+    patch.setattr(Raft, "_answer_old_term", lambda *_: None)
+
+
+def keeps_promises_of_older_terms(patch: pytest.MonkeyPatch) -> None:
+    """Acknowledgements survive the fall of the term they were made in. Harmless as far as known, but a rule."""
+    patch.setattr(Outbox, "term_rose", Outbox.hard_state_changed)
+
+
 MUTANTS: Final[tuple[Mutant, ...]] = (
+    sends_the_transfer_too_early,
+    leads_without_a_quorum,
+    shields_no_leader,
+    searches_one_entry_at_a_time,
+    keeps_silent_towards_old_terms,
+    keeps_promises_of_older_terms,
     promises_before_durable,
     repeated_append_is_acknowledged_from_memory,
     leader_counts_itself_before_durable,

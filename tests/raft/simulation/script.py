@@ -11,10 +11,19 @@ import random
 from collections.abc import Callable
 from typing import TypeVar
 
-from raftline.base.ids import LogIndex, NodeId, Term
-from raftline.raft.messages import Entry, EntryKind, HardState, Message
-from raftline.raft.node import Raft, RaftConfig, Role
 from raft.simulation.disk import SimulatedDisk
+from raftline.base.ids import LogIndex, NodeId, Term
+from raftline.raft.messages import (
+    Append,
+    AppendReply,
+    Entry,
+    EntryKind,
+    HardState,
+    Message,
+    PreVoteReply,
+    VoteReply,
+)
+from raftline.raft.node import Raft, RaftConfig, Role
 
 MILLISECOND_NS = 1_000_000
 
@@ -24,6 +33,31 @@ M = TypeVar("M")
 def entry(index: int, term: int, payload: bytes = b"") -> Entry:
     """Make an entry; without a payload, a no-op."""
     return Entry(LogIndex(index), Term(term), EntryKind.DATA if payload else EntryKind.NOOP, payload)
+
+
+def append(term: int, prev_index: int, prev_term: int, terms: tuple[int, ...] = (), commit: int = 0) -> Append:
+    """Make an append from node 2 to node 1."""
+    entries = [entry(prev_index + place, number, b"new") for place, number in enumerate(terms, start=1)]
+    return Append(NodeId(2), NodeId(1), Term(term), LogIndex(prev_index), Term(prev_term), LogIndex(commit), entries)
+
+
+def stored(sender: int, term: int, match_index: int) -> AppendReply:
+    """Make an acknowledgement from a follower to node 1."""
+    return AppendReply(
+        sender=NodeId(sender),
+        receiver=NodeId(1),
+        term=Term(term),
+        prev_index=LogIndex(0),
+        success=True,
+        match_index=LogIndex(match_index),
+        conflict_index=LogIndex(0),
+        conflict_term=Term(0),
+    )
+
+
+def pre_vote_granted(sender: NodeId, term: Term) -> PreVoteReply:
+    """Make a granted pre-vote for node 1."""
+    return PreVoteReply(sender, NodeId(1), term, granted=True)
 
 
 class Scripted:
@@ -131,6 +165,21 @@ class Scripted:
         return [log.term_at(LogIndex(index)) or 0 for index in range(1, log.last_index + 1)]
 
 
+def leading(size: int, *, terms: tuple[int, ...] = (), term: int | None = None) -> Scripted:
+    """Make node 1 the leader of the term after `term` by votes of all others; its no-op is durable."""
+    node = Scripted(1, size, terms=terms, term=term)
+    node.tick()
+    for request in [message for message in node.sent if message.receiver != node.node_id]:
+        node.step(pre_vote_granted(request.receiver, node.raft.term))
+    node.sync()
+    for other in range(2, size + 1):
+        node.step(VoteReply(NodeId(other), NodeId(1), node.raft.term, granted=True))
+    assert node.raft.role is Role.LEADER
+    node.sync()
+    node.sent.clear()
+    return node
+
+
 class ScriptedCluster:
     """Several cores; `logs` gives each the log it starts with."""
 
@@ -151,7 +200,7 @@ class ScriptedCluster:
     def now_ns(self) -> int:
         return max(node.now_ns for node in self.nodes.values())
 
-    def deliver(self, accept: Callable[[Message], bool] = lambda message: True) -> int:
+    def deliver(self, accept: Callable[[Message], bool] = lambda _: True) -> int:
         """Deliver what waits now, one hop; what is not accepted, or not connected, is lost."""
         waiting: list[Message] = []
         for node in self.nodes.values():
@@ -165,7 +214,7 @@ class ScriptedCluster:
                 count += 1
         return count
 
-    def settle(self, accept: Callable[[Message], bool] = lambda message: True) -> None:
+    def settle(self, accept: Callable[[Message], bool] = lambda _: True) -> None:
         """Sync and deliver among the connected nodes until nothing moves."""
         for _ in range(200):
             for number in sorted(self.connected):

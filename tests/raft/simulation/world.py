@@ -3,7 +3,7 @@ A cluster in one process under virtual time: everything that happens follows fro
 
 The scheduler is a heap of (time, order, action). A node is a core, a disk and what it applied; the network carries
 encoded messages. Links keep order like a TCP connection does unless the seed's faults reorder. Each node has a clock of
-its own, with an offset and a drift. A paused node takes no event until it wakes; then it takes them all, the timer first.
+its own, with an offset and a drift. A paused node takes no event until it wakes; then it takes them all.
 
 `run_safety` lets the faults of the seed happen while clients propose and read. `run_liveness` ends all faults; the
 cluster must then elect, agree and bring every node to the same state within a bounded virtual time.
@@ -19,13 +19,13 @@ from dataclasses import dataclass, field
 
 import msgspec
 
+from raft.simulation.checkers import Checkers, demand
+from raft.simulation.disk import SimulatedDisk
+from raft.simulation.faults import MILLISECOND_NS, Faults
 from raftline.base.errors import Busy, NotLeader
 from raftline.base.ids import LogIndex, NodeId, Term
 from raftline.raft.messages import AppendReply, Message, VoteReply, VoteRequest
 from raftline.raft.node import LogWrite, Raft, RaftConfig, Role
-from raft.simulation.checkers import Checkers, demand
-from raft.simulation.disk import SimulatedDisk
-from raft.simulation.faults import MILLISECOND_NS, Faults
 
 SECOND_NS = 1000 * MILLISECOND_NS
 CONVERGENCE_NS = 20 * SECOND_NS
@@ -53,10 +53,14 @@ class Node:
 
 
 class World:
-    """A cluster of `size` nodes. `core` builds the cores, so that a test can break one on purpose."""
+    """A cluster of `size` nodes."""
 
     def __init__(
-        self, seed: int, size: int, faults: Faults | None = None, core: type[Raft] = Raft, config: RaftConfig | None = None
+        self,
+        seed: int,
+        size: int,
+        faults: Faults | None = None,
+        config: RaftConfig | None = None,
     ) -> None:
         self.chance = random.Random(seed)
         self.faults = Faults.draw(self.chance) if faults is None else faults
@@ -66,7 +70,6 @@ class World:
         self.acked: dict[bytes, LogIndex] = {}
         self.reads_answered = 0
         self.trace_hash = 0
-        self._core = core
         self._ids = [NodeId(number) for number in range(1, size + 1)]
         self._events: list[tuple[int, int, Callable[[], None]]] = []
         self._order = 0
@@ -94,8 +97,8 @@ class World:
     def run_safety(self, event_count: int) -> None:
         """Let the seed's faults happen for a number of events."""
         self._after(self.faults.fault_every_ns, self._fault)
-        self._after(1, self._client)
-        self._run(lambda: self.event_count >= event_count)
+        self.start_clients()
+        self.run_until(lambda: self.event_count >= event_count)
 
     def run_liveness(self) -> None:
         """End all faults; the cluster must converge."""
@@ -129,7 +132,7 @@ class World:
             ends = {node.applied_index for node in self.nodes.values()}
             return len(ends) == 1 and (marker in {payload for _, payload in self.checkers.committed[-20:]})
 
-        self._run(converged)
+        self.run_until(converged)
         payloads = {payload for _, payload in self.checkers.committed}
         for payload, index in self.acked.items():
             demand(payload in payloads, "an acknowledged entry is lost", payload, index)
@@ -147,11 +150,34 @@ class World:
             for node in self.nodes.values()
         )
 
-    def _run(self, is_done: Callable[[], bool]) -> None:
+    def start_clients(self) -> None:
+        """Let clients propose and read from now on."""
+        self._after(1, self._client)
+
+    def run_until(self, is_done: Callable[[], bool]) -> None:
+        """Let events happen until a condition holds; it must within an hour of virtual time."""
+        deadline_ns = self.now_ns + 3600 * SECOND_NS
         while not is_done():
+            demand(self.now_ns < deadline_ns, "nothing comes of it", self.describe())
             self.now_ns, _, action = heapq.heappop(self._events)
             self.event_count += 1
             action()
+
+    def run_for(self, duration_ns: int) -> None:
+        """Let events happen for some virtual time."""
+        end_ns = self.now_ns + duration_ns
+        self.run_until(lambda: self._events[0][0] > end_ns)
+        self.now_ns = end_ns
+
+    def cut(self, links: set[tuple[NodeId, NodeId]]) -> None:
+        """Let messages along these (sender, receiver) pairs get lost."""
+        self._cuts = links
+
+    @property
+    def leader(self) -> Node | None:
+        """Who leads in the highest term, if anyone does."""
+        leaders = [node for node in self.nodes.values() if node.raft is not None and node.raft.role is Role.LEADER]
+        return max(leaders, key=lambda node: node.raft.term if node.raft else 0, default=None)
 
     def _after(self, delay_ns: int, action: Callable[[], None]) -> None:
         self._order += 1
@@ -181,7 +207,7 @@ class World:
         node.timer_ns = None
         node.sync_is_running = False
         node.reads = {}
-        node.raft = self._core(
+        node.raft = Raft(
             node_id=node.node_id,
             voters=frozenset(self._ids),
             log=node.disk,
@@ -194,8 +220,8 @@ class World:
         self.checkers.restarted(node.node_id, node.raft)
         self._drain(node, was_leader=False)
 
-    def crash(self, node: Node) -> None:
-        """Stop a node; it loses what was not durable and starts again after a while."""
+    def crash(self, node: Node, hint_share: float = 0.8) -> None:
+        """Stop a node; it loses what was not durable and starts again after a while. Some others learn it at once."""
         if node.raft is None:
             return
         node.raft = None
@@ -203,8 +229,11 @@ class World:
         # The state machine keeps a prefix of what it applied, never more than the log kept.
         node.applied_index = LogIndex(self.chance.randint(max(0, node.applied_index - 20), node.applied_index))
         for other in self.nodes.values():
-            if other is not node and self.chance.random() < 0.8:
-                self._at_node(other, self._delay(), lambda other=other: self._hint(other, node.node_id))
+            if other is not node and self.chance.random() < hint_share:
+                # The end of a connection arrives behind what was sent along it.
+                last_ns = self._link_free_ns.get((node.node_id, other.node_id), 0)
+                delay_ns = max(self.now_ns + self._delay(), last_ns + 1) - self.now_ns
+                self._at_node(other, delay_ns, lambda other=other: self._hint(other, node.node_id))
         life = node.life
 
         def restart() -> None:
