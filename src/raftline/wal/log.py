@@ -101,7 +101,8 @@ class WriteAheadLog:
             directory: Its own directory; made if absent.
             cluster_id: Written into a new log, compared with an old one; at most 255 bytes of UTF-8.
             node_id: The same.
-            applied_index: Last index that the database beside the log has applied; 0 for a new database.
+            applied_index: Last index that the database beside the log has applied; 0 for a new database. Never above
+                what was durable here: whoever applies waits for this log as well as for the majority.
             files: The disk; the operating system's unless a test brings another.
             segment_bytes: Size of new segments.
             recent_bytes_max: Payload bytes of the newest entries to keep in memory.
@@ -114,7 +115,8 @@ class WriteAheadLog:
         """
         identity = LogIdentity(cluster_id, node_id)
         sizes = LogSizes(segment_bytes, recent_bytes_max)
-        return cls(open_directory(files or OperatingSystemFiles(), directory, identity, sizes, applied_index))
+        files = OperatingSystemFiles() if files is None else files
+        return cls(open_directory(files, directory, identity, sizes, applied_index))
 
     @property
     def hard_state(self) -> HardState:
