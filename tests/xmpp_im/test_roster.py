@@ -5,12 +5,13 @@ from __future__ import annotations
 import pytest
 
 from raftline.base.errors import LocalProtocolError
+from raftline.base.limits import ROSTER_GROUP_COUNT_MAX, ROSTER_GROUP_SIZE_MAX, ROSTER_NAME_SIZE_MAX
 from raftline.machine.commands import DeclareInterest, RemoveRosterItem, SetRosterItem
 from raftline.machine.outcomes import Done, Rejected, Repeated, RosterItem, Stale
 from raftline.machine.queries import Roster, RosterOf
 from raftline.xmpp.effects import Ask, Propose
 from raftline.xmpp.module import Modules
-from raftline.xmpp.roster import GROUP_COUNT_MAX, NAME_BYTES_MAX, handle_get, handle_set, register
+from raftline.xmpp.roster import handle_get, handle_set, register
 from raftline.xmpp.stanza import Stanza
 from xmpp_im.playbook import Playbook, stanza
 
@@ -134,7 +135,7 @@ class TestSection233:
     @pytest.mark.parametrize("letter", ["n", "ü"])
     def test_length_of_a_name(self, book: Playbook, letter: str) -> None:
         """As many bytes as allowed pass, one more does not; bytes, not letters."""
-        fits = letter * (NAME_BYTES_MAX // len(letter.encode()))
+        fits = letter * (ROSTER_NAME_SIZE_MAX // len(letter.encode()))
         sent = roster_set(f"<item jid='bob@example.org' name='{fits}'/>")
         book.play(handle_set(book.context, sent), (Propose(SetRosterItem("bob@example.org", fits, ())), Done()))
         sent = roster_set(f"<item jid='bob@example.org' name='{fits + letter}'/>")
@@ -142,7 +143,7 @@ class TestSection233:
 
     def test_length_of_a_group(self, book: Playbook) -> None:
         """As for names."""
-        fits = "g" * NAME_BYTES_MAX
+        fits = "g" * ROSTER_GROUP_SIZE_MAX
         sent = roster_set(f"<item jid='bob@example.org'><group>{fits}</group></item>")
         book.play(handle_set(book.context, sent), (Propose(SetRosterItem("bob@example.org", "", (fits,))), Done()))
         sent = roster_set(f"<item jid='bob@example.org'><group>{fits}g</group></item>")
@@ -150,7 +151,7 @@ class TestSection233:
 
     def test_number_of_groups(self, book: Playbook) -> None:
         """As many as allowed pass, one more does not."""
-        names = tuple(f"g{number}" for number in range(GROUP_COUNT_MAX + 1))
+        names = tuple(f"g{number}" for number in range(ROSTER_GROUP_COUNT_MAX + 1))
         groups = [f"<group>{name}</group>" for name in names]
         sent = roster_set(f"<item jid='bob@example.org'>{''.join(groups[:-1])}</item>")
         book.play(handle_set(book.context, sent), (Propose(SetRosterItem("bob@example.org", "", names[:-1])), Done()))

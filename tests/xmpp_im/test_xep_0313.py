@@ -10,13 +10,13 @@ from hypothesis import strategies as st
 
 from raftline.base.errors import Refused
 from raftline.base.ids import Position
+from raftline.base.limits import ARCHIVE_PAGE_ROW_COUNT_MAX
 from raftline.machine.queries import ArchiveEnds, ArchivePage, ArchiveRow, Page, Query
 from raftline.xmpp.effects import Ask, Effect
 from raftline.xmpp.stanza import Stanza
 from raftline.xmpp.xeps.xep_0313_mam import (
     IDS_COUNT_MAX,
     PAGE_LIMIT_DEFAULT,
-    PAGE_LIMIT_MAX,
     handle_form,
     handle_metadata,
     handle_query,
@@ -47,7 +47,7 @@ class Archive:
 
     def page(self, query: ArchivePage) -> Page:
         assert query.owner == OWNER
-        assert 1 <= query.limit <= PAGE_LIMIT_MAX
+        assert 1 <= query.limit <= ARCHIVE_PAGE_ROW_COUNT_MAX
         matching = [
             row
             for row in self.rows

@@ -8,8 +8,10 @@ from raftline.xmpp import messages, presence, render, roster
 from raftline.xmpp.module import Modules
 from raftline.xmpp.xeps import (
     xep_0030_disco,
+    xep_0077_registration,
     xep_0092_version,
     xep_0160_offline,
+    xep_0198_stream_management,
     xep_0199_ping,
     xep_0202_time,
     xep_0203_delay,
@@ -32,8 +34,10 @@ def all_modules(*, wall_clock_ms: Callable[[], int] | None = None) -> Modules:
         roster,
         render,
         xep_0030_disco,
+        xep_0077_registration,
         xep_0092_version,
         xep_0160_offline,
+        xep_0198_stream_management,
         xep_0199_ping,
         xep_0203_delay,
         xep_0313_mam,

@@ -167,7 +167,7 @@ def handle_message(context: StreamContext, stanza: Stanza) -> Steps:
 
 
 def traits_of(message: Element) -> tuple[int, str]:
-    """Return the sum of what the message's children are, and its origin id, empty for none (XEP-0359 section 3.2)."""
+    """Return the sum of what the message's children are, and its origin id, empty for none (XEP-0359 section 2.2)."""
     traits = 0
     origin_id = ""
     for child in message.children:

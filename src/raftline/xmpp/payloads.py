@@ -109,7 +109,7 @@ def _to_attribute(to: str) -> bytes:
 
 def concerns_own_account(context: StreamContext, stanza: Stanza) -> bool:
     """Whether a stanza handled on behalf of an account is about the user's own (RFC 6120 section 10.3)."""
-    return stanza.to is None or str(stanza.to) == str(context.jid.bare)
+    return stanza.to is None or stanza.to == context.jid.bare
 
 
 # Outcomes

@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from raftline.base.errors import Refused
+from raftline.base.limits import ROSTER_GROUP_COUNT_MAX, ROSTER_GROUP_SIZE_MAX, ROSTER_NAME_SIZE_MAX
 from raftline.machine.commands import DeclareInterest, RemoveRosterItem, SetRosterItem
 from raftline.machine.outcomes import RosterItem
 from raftline.machine.queries import Roster, RosterOf
@@ -25,13 +26,6 @@ if TYPE_CHECKING:
     from raftline.xmpp.stanza import Stanza
 
 ROSTER_NAMESPACE: Final = "jabber:iq:roster"
-
-NAME_BYTES_MAX: Final = 1023
-"""Of an item's name and of a group's, in UTF-8: what a resource may have (RFC 7622 section 3.4), and more than fits a
-screen."""
-
-GROUP_COUNT_MAX: Final = 64
-"""Groups of one item; nobody sorts a contact into more."""
 
 
 def register(modules: Modules) -> None:
@@ -78,8 +72,8 @@ def handle_set(context: StreamContext, stanza: Stanza) -> Steps:
         raise Refused("not-allowed", "cancel", "An account is not its own contact.")
     # Any other value of subscription, and ask and approved, are the server's to say (section 2.1.2).
     name = item.get("name") or ""
-    if len(name.encode()) > NAME_BYTES_MAX:
-        raise Refused("not-acceptable", "modify", f"A name has at most {NAME_BYTES_MAX} bytes.")
+    if len(name.encode()) > ROSTER_NAME_SIZE_MAX:
+        raise Refused("not-acceptable", "modify", f"A name has at most {ROSTER_NAME_SIZE_MAX} bytes.")
     yield from propose_or_refuse(SetRosterItem(str(contact), name, _groups_of(item)))
 
 
@@ -120,9 +114,9 @@ def _groups_of(item: Element) -> tuple[str, ...]:
     )
     if len(set(groups)) != len(groups):
         raise Refused("bad-request", "modify", "A group comes twice.")
-    if len(groups) > GROUP_COUNT_MAX:
-        raise Refused("not-acceptable", "modify", f"An item is in at most {GROUP_COUNT_MAX} groups.")
+    if len(groups) > ROSTER_GROUP_COUNT_MAX:
+        raise Refused("not-acceptable", "modify", f"An item is in at most {ROSTER_GROUP_COUNT_MAX} groups.")
     for group in groups:
-        if not 0 < len(group.encode()) <= NAME_BYTES_MAX:
-            raise Refused("not-acceptable", "modify", f"A group's name has 1 to {NAME_BYTES_MAX} bytes.")
+        if not 0 < len(group.encode()) <= ROSTER_GROUP_SIZE_MAX:
+            raise Refused("not-acceptable", "modify", f"A group's name has 1 to {ROSTER_GROUP_SIZE_MAX} bytes.")
     return groups

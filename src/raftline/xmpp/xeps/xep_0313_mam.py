@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from raftline.base.errors import Refused
 from raftline.base.ids import Position, format_stanza_id, parse_stanza_id
+from raftline.base.limits import ARCHIVE_PAGE_ROW_COUNT_MAX
 from raftline.machine.queries import ArchiveEnds, ArchivePage, ArchiveRow, Page
 from raftline.xmpp.effects import Ask, ask
 from raftline.xmpp.element import Element, escape_attribute
@@ -39,10 +40,9 @@ MAM_NAMESPACE: Final = "urn:xmpp:mam:2"
 VALIDATE_NAMESPACE: Final = "http://jabber.org/protocol/xdata-validate"
 
 PAGE_LIMIT_DEFAULT: Final = 50
-PAGE_LIMIT_MAX: Final = 100
-"""Rows of one page; what the replica answers in one step (machine/queries.py)."""
+"""Rows of a page when the client names no maximum."""
 
-IDS_COUNT_MAX: Final = 100
+IDS_COUNT_MAX: Final = ARCHIVE_PAGE_ROW_COUNT_MAX
 """Ids that one query may name; more would not fit on a page."""
 
 _POSITION_MAX: Final = (1 << 63) - 1
@@ -93,7 +93,7 @@ def handle_query(context: StreamContext, stanza: Stanza) -> Steps:
     bounds = (filters.after, filters.before, after, before)
     named = {*filters.positions, *(bound for bound in bounds if bound is not None)}
     yield from _require_archived(owner, sorted(named))
-    limit = PAGE_LIMIT_DEFAULT if paging.limit is None else min(paging.limit, PAGE_LIMIT_MAX)
+    limit = PAGE_LIMIT_DEFAULT if paging.limit is None else min(paging.limit, ARCHIVE_PAGE_ROW_COUNT_MAX)
     question = ArchivePage(
         owner=owner,
         contact=filters.contact,
@@ -206,8 +206,8 @@ def _position_of(context: StreamContext, stanza_id: str) -> Position:
 
 def _require_archived(owner: str, positions: list[Position]) -> Steps:
     """Refuse unless all of these are in the archive."""
-    for begin in range(0, len(positions), PAGE_LIMIT_MAX):
-        some = tuple(positions[begin : begin + PAGE_LIMIT_MAX])
+    for begin in range(0, len(positions), ARCHIVE_PAGE_ROW_COUNT_MAX):
+        some = tuple(positions[begin : begin + ARCHIVE_PAGE_ROW_COUNT_MAX])
         page = yield from ask(ArchivePage(owner, positions=some, limit=len(some)), Page)
         if len(page.rows) < len(some):
             raise Refused("item-not-found", "cancel", "There is no message of this id in the archive.")

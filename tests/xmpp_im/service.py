@@ -1,0 +1,144 @@
+"""
+A service in one process, without logs, links or sockets: handlers over the real state machine.
+
+Each command becomes an entry of its own and is applied at once, and its events are rendered into what their sessions
+were sent. So what is tested here is that the protocol and the machine mean the same by the values between them.
+"""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+from raftline.base.errors import Refused
+from raftline.base.ids import LogIndex, NodeId, Term
+from raftline.machine.commands import (
+    Action,
+    BindSession,
+    Command,
+    CreateAccount,
+    EndSession,
+    KeyOrigin,
+    SessionOrigin,
+    StartNode,
+    encode_command,
+)
+from raftline.machine.database import open_database
+from raftline.machine.entry import encode_entry
+from raftline.machine.machine import Machine
+from raftline.machine.outcomes import Bound, Done, Outcome, SessionEnded
+from raftline.xmpp.catalog import all_modules
+from raftline.xmpp.dispatch import handle_stanza
+from raftline.xmpp.effects import Ask, Effect, Propose, Route, Steps, Submit
+from raftline.xmpp.element import Element
+from raftline.xmpp.payloads import require_effect
+from raftline.xmpp.stanza import error_reply, result_reply
+from xmpp_im.playbook import DOMAIN, FakeContext, stanza
+
+NODE = NodeId(1)
+
+
+class Client(FakeContext):
+    """A bound client; what it was sent is in `sent`, the error of its last stanza in `error`."""
+
+    def __init__(self, service: Service, localpart: str, resource: str) -> None:
+        super().__init__(f"{localpart}@{DOMAIN}/{resource}", service.modules)
+        self._service = service
+        self._number = 0
+        self._previous = 0
+        outcome = service.apply(BindSession(localpart, resource, NODE, 1), KeyOrigin(service.key()))
+        assert isinstance(outcome, Done)
+        assert isinstance(outcome.result, Bound)
+        self.bound = outcome.result
+        service.clients[self.bound.session_id] = self
+
+    def take(self) -> list[bytes]:
+        """Return what was sent since the last time."""
+        taken, self.sent[:] = list(self.sent), []
+        return taken
+
+    def write(self, xml: str) -> None:
+        """Send a stanza to the server, as the stream would handle it, replies included."""
+        received = stanza(xml)
+        self._number += 1
+        try:
+            steps = handle_stanza(self, received)
+            result = None if steps is None else self._service.drive(self, steps)
+        except Refused as refused:
+            to_jid = str(self.jid)
+            self.send(error_reply(received.element, refused.condition, refused.kind, to_jid=to_jid))
+            return
+        if received.kind == "iq":
+            assert result is None or isinstance(result, Element)
+            self.send(result_reply(received.element, result, to_jid=str(self.jid)))
+
+    def origin(self) -> SessionOrigin:
+        """Name the command that the stanza at work causes."""
+        origin = SessionOrigin(self.bound.session_id, self.bound.epoch, self._number, self._previous)
+        self._previous = self._number
+        return origin
+
+    def end(self) -> None:
+        """End the session, without a word."""
+        self._service.apply(EndSession(self.bound.session_id, self.bound.epoch), None)
+        del self._service.clients[self.bound.session_id]
+
+
+class Service:
+    """The machine, its clients, and a clock that moves a second with each command."""
+
+    def __init__(self, *accounts: str) -> None:
+        self.modules = all_modules()
+        self.clients: dict[int, Client] = {}
+        self.machine = Machine(open_database(":memory:"), domain=DOMAIN)
+        self._index = itertools.count(1)
+        self._keys = itertools.count(1)
+        self.apply(StartNode(NODE, 1), None)
+        for localpart in accounts:
+            self.apply(CreateAccount(localpart, ()), KeyOrigin(self.key()))
+
+    def key(self) -> bytes:
+        """Return a key that was never used."""
+        return next(self._keys).to_bytes(16, "big")
+
+    def bind(self, localpart: str, resource: str = "phone") -> Client:
+        """Bind a client and let it forget what it was sent meanwhile."""
+        return Client(self, localpart, resource)
+
+    def apply(self, action: Action, origin: SessionOrigin | KeyOrigin | None) -> Outcome:
+        """Apply one command and deliver its events."""
+        index = next(self._index)
+        command = Command(NODE, 1, index, index.to_bytes(16, "big"), origin, action)
+        [result] = self.machine.apply(LogIndex(index), Term(1), encode_entry(1000 * index, [encode_command(command)]))
+        for event in result.events:
+            client = self.clients.get(event.session_id)
+            if client is not None and not isinstance(event, SessionEnded):
+                rendered = self.modules.renderers[type(event)](client, event)
+                assert rendered is not None
+                client.send(rendered)
+        return result.outcome
+
+    def drive(self, client: Client, steps: Steps) -> Any:
+        """Carry out a handler's effects."""
+
+        def answer(effect: Effect) -> Any:
+            if isinstance(effect, Ask):
+                return self.machine.answer(effect.query)
+            if isinstance(effect, Route):
+                recipient = self.clients.get(effect.session_id)
+                if recipient is not None:
+                    recipient.send(effect.stanza)
+                return recipient is not None
+            assert isinstance(effect, Submit | Propose), effect
+            outcome = self.apply(effect.action, client.origin())
+            if isinstance(effect, Submit):
+                require_effect(outcome)
+                return None
+            return outcome
+
+        try:
+            effect = next(steps)
+            while True:
+                effect = steps.send(answer(effect))
+        except StopIteration as stop:
+            return stop.value
