@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import socket
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
 from raftline.base.errors import RemoteProtocolError
 from raftline.base.ids import NodeId
@@ -63,15 +63,15 @@ class InboundConnection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Check the certificate; TLS is done already."""
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        # uvloop's transports are none of asyncio's classes, though they do the same.
+        self._transport = stream = cast("asyncio.Transport", transport)
         self._links.accepted(self)
         _tune(transport)
         try:
             self._claimed = self._links.check_identity(transport)
         except RemoteProtocolError as error:
             self._links.note_refusal(error, transport)
-            transport.abort()
+            stream.abort()
 
     def data_received(self, data: bytes) -> None:
         """Hand over the frames that are complete."""
@@ -132,19 +132,19 @@ class OutboundConnection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Check the certificate, then say hello."""
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        # uvloop's transports are none of asyncio's classes, though they do the same.
+        self._transport = stream = cast("asyncio.Transport", transport)
         _tune(transport)
         try:
             node_id = self._links.check_identity(transport)
         except RemoteProtocolError as error:
-            self._refuse(error, transport)
+            self._refuse(error, stream)
             return
         if node_id != self._node_id:
             elsewhere = RemoteProtocolError(f"node {node_id} answers at the address of node {self._node_id}")
-            self._refuse(elsewhere, transport)
+            self._refuse(elsewhere, stream)
             return
-        transport.write(encode_frame(self._links.hello))
+        stream.write(encode_frame(self._links.hello))
 
     def data_received(self, data: bytes) -> None:
         """Take the other side's hello; it has nothing else to say here."""
