@@ -141,7 +141,7 @@ class TestRfc6121Section8:
 
 
 class TestWhatIsKept:
-    """Section 6.1 of XEP-0313, section 4 of XEP-0160, XEP-0334."""
+    """Section 6.1 of XEP-0313, section 3 of XEP-0160, XEP-0334."""
 
     @pytest.mark.parametrize(
         "inner",
@@ -185,7 +185,7 @@ class TestWhatIsKept:
         assert submitted(book, message(both)).storage == OFFLINE
 
     def test_headlines(self, book: Playbook) -> None:
-        """XEP-0160 section 4: a headline is of the moment, unless its sender wants it kept."""
+        """XEP-0160 section 3: a headline is of the moment, unless its sender wants it kept."""
         assert submitted(book, message(BODY, kind="headline")).storage == 0
         assert submitted(book, message(BODY + HINT.format("store"), kind="headline")).storage == BOTH
 

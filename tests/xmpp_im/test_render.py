@@ -48,7 +48,7 @@ def rendered(context: FakeContext, event: Event) -> bytes:
 
 
 class TestMessageArrived:
-    """XEP-0313 section 3.5, XEP-0160 section 3."""
+    """XEP-0313 section 3.5, XEP-0160 section 2."""
 
     def test_an_archived_message(self, context: FakeContext) -> None:
         """It bears its id in the archive of its recipient, behind everything else."""

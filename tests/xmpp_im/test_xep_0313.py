@@ -16,6 +16,7 @@ from raftline.xmpp.effects import Ask, Effect
 from raftline.xmpp.stanza import Stanza
 from raftline.xmpp.xeps.xep_0313_mam import (
     IDS_COUNT_MAX,
+    PAGE_BYTES_MAX,
     PAGE_LIMIT_DEFAULT,
     handle_form,
     handle_metadata,
@@ -317,6 +318,21 @@ class TestSection43:
     def test_pages_by_index(self) -> None:
         """XEP-0059 section 2.6: feature-not-implemented."""
         assert refusal(Archive(9), query(rsm("<max>2</max><index>3</index>"))) == ("feature-not-implemented", "cancel")
+
+    def test_pages_of_long_messages(self) -> None:
+        """4.3.1: a page has at most so many bytes, but at least a message; it is cut where it does not begin."""
+        archive = Archive(9)
+        half = b"<message>" + b"x" * (PAGE_BYTES_MAX // 2 - 19) + b"</message>"
+        assert len(half) == PAGE_BYTES_MAX // 2
+        archive.rows = [row._replace(stanza=half) for row in archive.rows]
+        forward = Asked(archive, query(rsm(f"<after>{uid(3)}</after>")))
+        assert (forward.ids, forward.index, forward.complete) == ([uid(4), uid(5)], "3", None)
+        backward = Asked(archive, query(rsm("<before/>")))
+        assert (backward.ids, backward.index, backward.complete) == ([uid(8), uid(9)], "7", None)
+        last = Asked(archive, query(rsm(f"<after>{uid(7)}</after>")))
+        assert (last.ids, last.complete) == ([uid(8), uid(9)], "true")
+        archive.rows = [row._replace(stanza=half * 3) for row in archive.rows[:2]]
+        assert (Asked(archive, query()).ids, Asked(archive, query(rsm("<before/>"))).ids) == ([uid(1)], [uid(2)])
 
     def test_flipped_pages(self) -> None:
         """4.3.4: the same page, sent the other way round; first and last stay those of the page."""

@@ -18,7 +18,7 @@ What a message carries decides whether it enters the log, and what is kept of it
 Why: XEP-0313 section 6.1 asks that text of type normal and chat be archived and leaves the rest to the server; the
 rest here is what a second device needs in order to show the conversation as the first one does. Receipts and markers
 say nothing in an archive that the next marker does not replace, so they are archived when their sender asks for it
-(XEP-0334 section 4.4), but reach a device that comes back (XEP-0160 section 4 keeps all of type normal and chat but
+(XEP-0334 section 4.4), but reach a device that comes back (XEP-0160 section 3 keeps all of type normal and chat but
 chat states). `no-permanent-store` takes the archive away, `no-store` all (XEP-0334 section 4). Hints of errors are
 those of the message that failed (XEP-0334 section 5). `no-copy` concerns carbons alone.
 

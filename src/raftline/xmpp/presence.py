@@ -86,10 +86,11 @@ def priority_of(presence: Element) -> int:
 
 def _handle_directed(context: StreamContext, stanza: Stanza, to: JID) -> Steps:
     """Send directed presence off the log (RFC 6121 sections 4.6, 8.5.2.1.2, 8.5.3.1)."""
-    available = stanza.type != "unavailable"
     if to.domain != context.domain:
         raise Refused("remote-server-not-found", "cancel")
-    if available:
+    if not to.local:
+        return  # the server itself takes no presence
+    if stanza.type != "unavailable":
         owed = context.directed_presence
         if len(owed) >= DIRECTED_PRESENCE_COUNT_MAX and str(to) not in owed:
             raise Refused("resource-constraint", "wait", "This stream sent directed presence to too many.")
@@ -123,8 +124,6 @@ def farewells(context: StreamContext, stanza: Stanza | None = None) -> Steps:
 
 
 def _route_presence(to: JID, presence: bytes) -> Steps:
-    if not to.local:
-        return  # the server itself takes no presence
     sessions: list[SessionRow] = yield from ask(SessionsOf(to.local), list)
     for session in sessions:
         if session.resource == to.resource if to.resource else session.priority is not None:

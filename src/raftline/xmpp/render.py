@@ -46,7 +46,7 @@ def register(modules: Modules) -> None:
 def render_message(context: StreamContext, event: MessageArrived) -> bytes:
     """
     Write a message with its id in the recipient's archive (XEP-0313 section 3.5) and, when it comes late, since when
-    it waited (XEP-0160 section 3, XEP-0203).
+    it waited (XEP-0160 section 2, XEP-0203).
     """
     added = b""
     if event.owner:

@@ -1,8 +1,8 @@
 """
 XEP-0160 Best Practices for Handling Offline Messages.
 
-What is kept is decided by messages.py (section 4), apply keeps and delivers it in order (machine/), and render.py
-marks it as delayed (section 3). An account whose store is full refuses with `service-unavailable`.
+What is kept is decided by messages.py (section 3), apply keeps and delivers it in order (machine/), and render.py
+marks it as delayed (section 2). An account whose store is full refuses with `service-unavailable`.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ OFFLINE_FEATURE: Final = "msgoffline"
 
 
 def register(modules: Modules) -> None:
-    """Announce offline storage (section 5)."""
+    """Announce offline storage (section 4)."""
     modules.declare(
         Declaration(
             number=160,

@@ -42,6 +42,12 @@ VALIDATE_NAMESPACE: Final = "http://jabber.org/protocol/xdata-validate"
 PAGE_LIMIT_DEFAULT: Final = 50
 """Rows of a page when the client names no maximum."""
 
+PAGE_BYTES_MAX: Final = 1 << 20
+"""
+Of the messages of one page, unless the first alone is longer. A page is written at once, so a hundred of the longest
+messages would fill the write buffer of a connection and end it.
+"""
+
 IDS_COUNT_MAX: Final = ARCHIVE_PAGE_ROW_COUNT_MAX
 """Ids that one query may name; more would not fit on a page."""
 
@@ -108,6 +114,7 @@ def handle_query(context: StreamContext, stanza: Stanza) -> Steps:
     page = yield from ask(question, Page)
     if limit == 0:  # only the count was asked for (XEP-0059 section 2.7)
         page = Page([], complete=not page.rows, count=page.count, offset=page.offset)
+    page = _bounded(page, backward=paging.backward)
     _send_results(context, query, page.rows)
     # The replica counts without regard to bounds by position, so beside before-id or after-id its counts would be
     # those of another result set; they are optional (section 4.3.2).
@@ -211,6 +218,23 @@ def _require_archived(owner: str, positions: list[Position]) -> Steps:
         page = yield from ask(ArchivePage(owner, positions=some, limit=len(some)), Page)
         if len(page.rows) < len(some):
             raise Refused("item-not-found", "cancel", "There is no message of this id in the archive.")
+
+
+def _bounded(page: Page, *, backward: bool) -> Page:
+    """Cut a page that is too long to be written at once, at the end it does not begin from (section 4.3.1)."""
+    budget = PAGE_BYTES_MAX
+    kept = 0
+    for row in reversed(page.rows) if backward else page.rows:
+        budget -= len(row.stanza)
+        if budget < 0 and kept:
+            break
+        kept += 1
+    cut = len(page.rows) - kept
+    if not cut:
+        return page
+    if backward:
+        return Page(page.rows[cut:], complete=False, count=page.count, offset=page.offset + cut)
+    return Page(page.rows[:kept], complete=False, count=page.count, offset=page.offset)
 
 
 def _send_results(context: StreamContext, query: Element, rows: list[ArchiveRow]) -> None:
