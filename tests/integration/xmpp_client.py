@@ -63,7 +63,7 @@ class Client(slixmpp.ClientXMPP):
         self.enable_starttls = ca_file is not None
         self.enable_plaintext = ca_file is None
         self.ca_certs = ca_file
-        self.username = username
+        self.account = username
         self.received: list[Received] = []
         self.on_received: Callable[[Received], None] = lambda _: None
         self.on_acked: Callable[[str], None] = lambda _: None
@@ -85,16 +85,16 @@ class Client(slixmpp.ClientXMPP):
                 await asyncio.shield(self._started)
         except TimeoutError as error:
             await self.log_out()
-            raise ConnectError(f"{self.username}: no session in time ({self.failure})") from error
+            raise ConnectError(f"{self.account}: no session in time ({self.failure})") from error
 
     async def register_account(self, port: int) -> None:
         """Create the account in band (XEP-0077) on a node, then log in there."""
-        self["xep_0077"].create_account = True
+        self.plugin["xep_0077"].create_account = True
 
         async def on_register(_: object) -> None:
             iq = self.Iq()
             iq["type"] = "set"
-            iq["register"]["username"] = self.username
+            iq["register"]["username"] = self.account
             iq["register"]["password"] = self.password
             try:
                 await iq.send()
@@ -112,6 +112,7 @@ class Client(slixmpp.ClientXMPP):
             await self.ended.wait()
         else:
             self.cancel_connection_attempt()
+            self._stop_filters()
 
     def say(self, to: str, body: str, origin_id: str) -> None:
         """Send a chat message."""
@@ -126,7 +127,7 @@ class Client(slixmpp.ClientXMPP):
         async def probe() -> Received | None:
             return next((message for message in self.received if message.body == body), None)
 
-        return await wait_until(f"{self.username} receives {body!r}", probe, timeout_s, interval_s=0.01)
+        return await wait_until(f"{self.account} receives {body!r}", probe, timeout_s, interval_s=0.01)
 
     async def add_contact(self, jid: str) -> None:
         """Ask to see a contact's presence and wait until both see each other (the other side accepts by itself)."""
@@ -135,12 +136,12 @@ class Client(slixmpp.ClientXMPP):
         async def probe() -> bool:
             return jid in self.client_roster and self.client_roster[jid]["subscription"] == "both"
 
-        await wait_until(f"{self.username} and {jid} subscribed", probe, CONNECT_TIMEOUT_S, interval_s=0.02)
+        await wait_until(f"{self.account} and {jid} subscribed", probe, CONNECT_TIMEOUT_S, interval_s=0.02)
 
     async def read_history(self, page_size: int = 10) -> list[tuple[str, str]]:
         """The whole archive through the library's own paging, as (sender, body), oldest first."""
         rows = []
-        async for stanza in self["xep_0313"].iterate(rsm={"max": page_size}):
+        async for stanza in self.plugin["xep_0313"].iterate(rsm={"max": page_size}):
             forwarded = stanza["mam_result"]["forwarded"]["stanza"]
             rows.append((forwarded["from"].bare, forwarded["body"]))
         return rows
@@ -174,13 +175,19 @@ class Client(slixmpp.ClientXMPP):
 
     def _on_disconnected(self, reason: object) -> None:
         self.ended.set()
+        self._stop_filters()
         self._fail(f"disconnected: {reason}")
+
+    def _stop_filters(self) -> None:
+        """The library leaves this task behind."""
+        if self._run_out_filters is not None:
+            self._run_out_filters.cancel()
 
     def _fail(self, text: str) -> None:
         self.failure = self.failure or text
         self.cancel_connection_attempt()
         if not self._started.done():
-            self._started.set_exception(ConnectError(f"{self.username}: {self.failure}"))
+            self._started.set_exception(ConnectError(f"{self.account}: {self.failure}"))
 
 
 class Chatter:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import ssl
 from collections.abc import Callable
 from pathlib import Path
@@ -163,6 +164,8 @@ class RawClient:
             await asyncio.gather(self._pump, return_exceptions=True)
         if hasattr(self, "_writer"):
             self._writer.transport.abort()
+            with contextlib.suppress(OSError):  # the other end may be gone already
+                await self._writer.wait_closed()
 
     # -- writing
 
