@@ -108,7 +108,7 @@ class Client(slixmpp.ClientXMPP):
         """End the stream in order."""
         self.end_session_on_disconnect = True
         if self.transport is not None and not self.ended.is_set():
-            self.disconnect(wait=2.0)
+            await self.disconnect(wait=2.0)
             await self.ended.wait()
         else:
             self.cancel_connection_attempt()
