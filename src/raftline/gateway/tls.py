@@ -1,0 +1,100 @@
+"""
+TLS between bytes and bytes: the handshake and the records, without a socket.
+
+asyncio's own TLS keeps a quarter of a mebibyte for each connection; memory BIOs keep what is under way and no more.
+The owner feeds what the socket gave, reads what was protected, and sends what `data_to_send` has after each call.
+"""
+
+from __future__ import annotations
+
+import ssl
+from typing import Final
+
+from raftline.base.errors import RemoteProtocolError
+
+RECORD_BYTES: Final = 16_384
+"""Greatest plaintext of a record (RFC 8446 section 5.1)."""
+
+
+class TLSFailed(RemoteProtocolError):
+    """The handshake or a record is broken; nothing can be said to the other side any more."""
+
+
+class TLSLayer:
+    """
+    The server's side of one TLS connection.
+
+    Attributes:
+        is_established: The handshake is done.
+        is_ended: The other side said that it sends no more.
+    """
+
+    __slots__ = ("_incoming", "_object", "_outgoing", "is_ended", "is_established")
+
+    def __init__(self, context: ssl.SSLContext) -> None:
+        self._incoming = ssl.MemoryBIO()
+        self._outgoing = ssl.MemoryBIO()
+        self._object = context.wrap_bio(self._incoming, self._outgoing, server_side=True)
+        self.is_established = False
+        self.is_ended = False
+
+    def receive(self, data: bytes) -> bytes:
+        """
+        Take bytes of the socket and return the plaintext they complete.
+
+        Raises:
+            TLSFailed: An alert that says why may be in `data_to_send`.
+        """
+        self._incoming.write(data)
+        try:
+            if not self.is_established:
+                self._object.do_handshake()
+                self.is_established = True
+            return self._read()
+        except ssl.SSLWantReadError:
+            return b""
+        except ssl.SSLError as error:
+            raise TLSFailed(error.reason or str(error)) from error
+
+    def _read(self) -> bytes:
+        parts = []
+        try:
+            while True:
+                part = self._object.read(RECORD_BYTES)
+                if not part:
+                    self.is_ended = True
+                    break
+                parts.append(part)
+        except ssl.SSLWantReadError:
+            pass  # the rest of a record is still to come
+        except ssl.SSLZeroReturnError:
+            self.is_ended = True
+        return parts[0] if len(parts) == 1 else b"".join(parts)
+
+    def write(self, data: bytes) -> None:
+        """
+        Protect bytes; `data_to_send` has them then.
+
+        Raises:
+            TLSFailed: The connection is broken.
+        """
+        assert self.is_established, "the handshake comes first"
+        try:
+            view = memoryview(data)
+            while view:
+                view = view[self._object.write(view) :]
+        except ssl.SSLError as error:
+            raise TLSFailed(error.reason or str(error)) from error
+
+    def close(self) -> None:
+        """Say that we send no more (RFC 8446 section 6.1)."""
+        try:
+            self._object.unwrap()
+        except ssl.SSLError:
+            # Our close_notify is written; that the other side's is still missing, or that the handshake was never
+            # done, changes nothing for a connection that is given up.
+            return
+
+    def data_to_send(self) -> bytes:
+        """Return the bytes for the socket and forget them."""
+        return self._outgoing.read()
