@@ -12,7 +12,7 @@ import pytest
 import structlog
 from prometheus_client.exposition import generate_latest
 
-from raftline.server.telemetry import make_registry, set_up_logging
+from raftline.server.telemetry import ByLabel, make_registry, set_up_logging
 
 
 @dataclass
@@ -20,7 +20,7 @@ class Figures:
     term: int = 3
     role: str = "leader"
     elections_total: int = 2
-    links: dict[int, bool] = field(default_factory=lambda: {2: True, 3: False})
+    links: ByLabel = field(default_factory=lambda: ByLabel("node", {"2": True, "3": False}))
     nothing: float | None = None
 
 
@@ -39,7 +39,7 @@ def restored_logging() -> Iterator[None]:
 
 
 def test_figures_become_metrics() -> None:
-    """Gauges, counters by their name, mappings by label; text and None are left out; values are read when asked."""
+    """Gauges, counters by their name, a sample for each label; text and None are left out; read when asked."""
     figures = Figures()
     registry = make_registry({"raft": lambda: figures, "gateway": lambda: Counts(5), "web": lambda: {"requests": 1}})
     figures.term = 4
@@ -47,8 +47,8 @@ def test_figures_become_metrics() -> None:
     assert "raftline_raft_term 4.0" in lines
     assert "raftline_raft_elections_total 2.0" in lines
     assert "# TYPE raftline_raft_elections_total counter" in lines
-    assert 'raftline_raft_links{key="2"} 1.0' in lines
-    assert 'raftline_raft_links{key="3"} 0.0' in lines
+    assert 'raftline_raft_links{node="2"} 1.0' in lines
+    assert 'raftline_raft_links{node="3"} 0.0' in lines
     assert "raftline_gateway_connections 5.0" in lines
     assert "raftline_web_requests 1.0" in lines
     assert not [line for line in lines if "role" in line or "nothing" in line]
@@ -71,12 +71,15 @@ def test_logs_are_one_json_object_a_line(capsys: pytest.CaptureFixture[str]) -> 
 
 @pytest.mark.usefixtures("restored_logging")
 def test_exceptions_are_logged_in_both_forms(capsys: pytest.CaptureFixture[str]) -> None:
-    """A stack trace comes out as text for people and as data for machines."""
+    """A stack trace comes out as text for people and as data for machines; what variables held does not."""
     for form in ("console", "json"):
         log = set_up_logging("error", form)
+        password = "secret " * 5
         try:
             dict[str, int]()["no such key"]
         except KeyError:
             log.exception("it failed")
-        assert "no such key" in capsys.readouterr().err
+        written = capsys.readouterr().err
+        assert "no such key" in written
+        assert password not in written
         structlog.reset_defaults()

@@ -120,13 +120,21 @@ def open_client(target: Target) -> AdminClient:
         content = read_cluster_file(target.data)
         scheme = "http" if serves_plain_http(target.data) else "https"
         urls = [f"{scheme}://{HOST}:{node.http}" for node in content.nodes]
-        return AdminClient(urls, content.admin_token, ssl.create_default_context(cafile=content.ca))
+        return AdminClient(urls, content.admin_token, _trust("ca", content.ca))
     if target.token_file is None:
         raise ConfigError("--server", "needs --token-file FILE with the administrator's token")
     if not target.server.startswith(("http://", "https://")):
         raise ConfigError("--server", f"{target.server!r} is no address; write https://HOST:PORT")
-    trust = ssl.create_default_context(cafile=target.ca_file)
+    trust = _trust("--ca-file", target.ca_file)
     return AdminClient([target.server.rstrip("/")], read_secret("--token-file", target.token_file), trust)
+
+
+def _trust(path: str, ca_file: Path | str | None) -> ssl.SSLContext:
+    """Return whom to trust: the authority in a file, or the public ones."""
+    try:
+        return ssl.create_default_context(cafile=ca_file)
+    except OSError as error:
+        raise ConfigError(path, f"{ca_file} cannot be used: {error.strerror or error}") from error
 
 
 def _first_line(error: Exception) -> str:

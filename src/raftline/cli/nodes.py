@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 from pathlib import Path
 from typing import Annotated
 
-import uvloop
 from cyclopts import App, Parameter
 
 from raftline.base.errors import ConfigError
 from raftline.cli.connection import DATA_DEFAULT
 from raftline.server.cluster_file import record_process
 from raftline.server.config_file import load_settings
-from raftline.server.development import DevelopmentCluster
-from raftline.server.development_layout import lay_out, settings_file, settle_parameters
+from raftline.server.development import run_cluster
+from raftline.server.development_layout import settings_file
 from raftline.server.failures import ExitCode
 from raftline.server.node_process import run_node
 
@@ -40,11 +38,15 @@ def up(
 
     Example: raftline up --open-registration --allow-plaintext
     """
-    directory = data.resolve()
-    parameters = settle_parameters(directory, nodes, base_port, domain)
-    layout = lay_out(directory, parameters, open_registration=open_registration, allow_plaintext=allow_plaintext)
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(DevelopmentCluster(layout, _say).run())
+    return run_cluster(
+        data.resolve(),
+        _say,
+        nodes=nodes,
+        base_port=base_port,
+        domain=domain,
+        open_registration=open_registration,
+        allow_plaintext=allow_plaintext,
+    )
 
 
 @app.command

@@ -19,9 +19,10 @@ from typing import Final
 
 import httpx2
 import msgspec
+import uvloop
 
 from raftline.server.cluster_file import write_cluster_file
-from raftline.server.development_layout import Layout, log_file, settings_file
+from raftline.server.development_layout import Layout, lay_out, log_file, settings_file, settle_parameters
 from raftline.server.failures import ExitCode, Failure
 from raftline.server.locks import DirectoryLock
 
@@ -32,6 +33,40 @@ LOCK_FILE: Final = "up.lock"
 
 Say = Callable[[str], None]
 """Tells the person at the terminal."""
+
+
+def run_cluster(
+    directory: Path,
+    say: Say,
+    *,
+    nodes: int | None,
+    base_port: int | None,
+    domain: str | None,
+    open_registration: bool,
+    allow_plaintext: bool,
+) -> ExitCode:
+    """
+    Make the cluster in `directory` or go on with it, and run it until SIGINT or SIGTERM.
+
+    Args:
+        say: Takes messages for people, one line or several.
+        nodes, base_port, domain: None for what the cluster was made with, or a default for a new one.
+
+    Raises:
+        ConfigError: A parameter is out of range, or another than the cluster was made with; nothing was written.
+        Failure: The directory is in use, a port is taken, or too few nodes came up.
+    """
+    settle_parameters(directory, nodes, base_port, domain)
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    lock = DirectoryLock(directory / LOCK_FILE)
+    try:
+        # Again: whoever had the lock before may have made the cluster meanwhile.
+        parameters = settle_parameters(directory, nodes, base_port, domain)
+        layout = lay_out(directory, parameters, open_registration=open_registration, allow_plaintext=allow_plaintext)
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            return runner.run(DevelopmentCluster(layout, say).run())
+    finally:
+        lock.close()
 
 
 class DevelopmentCluster:
@@ -56,9 +91,8 @@ class DevelopmentCluster:
         Start all nodes, say what to open once they are ready, run until SIGINT or SIGTERM, end all nodes.
 
         Raises:
-            Failure: A port is taken, the directory is in use, or too few nodes came up.
+            Failure: A port is taken, or too few nodes came up.
         """
-        lock = DirectoryLock(self._layout.directory / LOCK_FILE)
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             loop.add_signal_handler(number, self._stop.set)
@@ -71,7 +105,6 @@ class DevelopmentCluster:
             return ExitCode.DONE
         finally:
             await self._end_all()
-            lock.close()
 
     async def _spawn_all(self) -> None:
         directory = self._layout.directory
@@ -146,8 +179,8 @@ class DevelopmentCluster:
             for settings in self._layout.settings:
                 child = self._children[settings.cluster.node_id]
                 # Another process cannot wake us; asking is the only way to know.
-                while child.returncode is None and not await _is_ready(client, settings.own.http_url):
-                    await asyncio.sleep(PROBE_INTERVAL_S)  # noqa: ASYNC110
+                while child.returncode is None and not await _is_ready(client, settings.own.http_url):  # noqa: ASYNC110
+                    await asyncio.sleep(PROBE_INTERVAL_S)
 
     async def _end_all(self) -> None:
         """End every child: kindly first, after STOP_TIMEOUT_S by force."""

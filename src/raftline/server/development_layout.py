@@ -102,7 +102,7 @@ def serves_plain_http(directory: Path) -> bool:
 
 def settle_parameters(directory: Path, nodes: int | None, base_port: int | None, domain: str | None) -> Parameters:
     """
-    Return the parameters of the cluster in `directory`; a new one is made with those given, or defaults.
+    Return the parameters of the cluster in `directory`, or those that a new one is to be made with. Writes nothing.
 
     Raises:
         ConfigError: A parameter is out of range, or differs from what the cluster was made with.
@@ -134,8 +134,6 @@ def settle_parameters(directory: Path, nodes: int | None, base_port: int | None,
         domain=DOMAIN_DEFAULT if domain is None else domain,
     )
     _check_parameters(parameters)
-    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-    write_private(file, msgspec.json.encode(parameters) + b"\n")
     return parameters
 
 
@@ -152,12 +150,17 @@ def _check_parameters(parameters: Parameters) -> None:
 
 def lay_out(directory: Path, parameters: Parameters, *, open_registration: bool, allow_plaintext: bool) -> Layout:
     """
-    Write all files of the cluster that are missing or may change: certificates, token, settings.
+    Write all files of the cluster that are missing or may change: parameters, certificates, token, settings.
+
+    The caller has the directory for itself.
 
     Raises:
         ConfigError: A parameter makes no valid settings.
     """
     directory = directory.resolve()
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if not (directory / PARAMETERS_FILE).exists():
+        write_private(directory / PARAMETERS_FILE, msgspec.json.encode(parameters) + b"\n")
     node_ids = range(1, parameters.nodes + 1)
     certificates = ensure_certificates(directory / "certificates", node_ids, parameters.domain, dt.datetime.now(dt.UTC))
     token_file = directory / TOKEN_FILE

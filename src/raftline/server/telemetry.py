@@ -11,13 +11,17 @@ import dataclasses
 import logging
 import sys
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import structlog
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
 COUNTER_SUFFIX = "_total"
+
+_TRACEBACKS = structlog.processors.ExceptionRenderer(
+    structlog.tracebacks.ExceptionDictTransformer(show_locals=False)  # locals hold passwords, stanzas, keys
+)
 
 
 def set_up_logging(level: str, form: str) -> structlog.stdlib.BoundLogger:
@@ -34,9 +38,11 @@ def set_up_logging(level: str, form: str) -> structlog.stdlib.BoundLogger:
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
     renderer: list[structlog.types.Processor] = (
-        [structlog.processors.dict_tracebacks, structlog.processors.JSONRenderer()]
+        [_TRACEBACKS, structlog.processors.JSONRenderer()]
         if form == "json"
-        else [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
+        else [
+            structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback)
+        ]
     )
     formatter = structlog.stdlib.ProcessorFormatter(
         processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *renderer],
@@ -60,13 +66,19 @@ def set_up_logging(level: str, form: str) -> structlog.stdlib.BoundLogger:
     return logger
 
 
+class ByLabel(NamedTuple):
+    """One figure for each value of a label, such as for each node."""
+
+    label: str
+    values: Mapping[str, float]
+
+
 class ValuesCollector:
     """
     Shows plain figures as metrics `raftline_<group>_<name>`, read when someone asks.
 
-    A source returns a dataclass instance, a NamedTuple or a mapping. Numbers become metrics; a mapping of numbers one
-    metric with a label `key`; a name that ends in `_total` a counter, any other a gauge; what is no number is left
-    out.
+    A source returns a dataclass instance, a NamedTuple or a mapping. A number becomes a metric, `ByLabel` one with a
+    label; a name that ends in `_total` is a counter, any other a gauge; what is no number is left out.
     """
 
     def __init__(self, sources: Mapping[str, Callable[[], object]]) -> None:
@@ -107,13 +119,10 @@ def _fields(values: object) -> Iterable[tuple[str, Any]]:
 
 def _metric(name: str, value: object) -> Metric | None:
     """Make one metric; None for what is no number."""
-    if isinstance(value, Mapping):
-        samples = {str(key): float(item) for key, item in value.items() if isinstance(item, int | float)}
-        if not samples:
-            return None
-        labelled = _family(name, ["key"])
-        for key, item in samples.items():
-            labelled.add_metric([key], item)
+    if isinstance(value, ByLabel):
+        labelled = _family(name, [value.label])
+        for key, item in value.values.items():
+            labelled.add_metric([key], float(item))
         return labelled
     if not isinstance(value, int | float):
         return None

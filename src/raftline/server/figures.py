@@ -1,0 +1,51 @@
+"""What a node's metrics are called: figures of the floors below, in names that Prometheus' users expect."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from raftline.base.ids import NodeId
+from raftline.cluster.metrics import ClusterMetrics
+from raftline.server.telemetry import ByLabel
+
+ROLES = ("leader", "follower", "candidate", "pre-candidate")
+
+
+def cluster_figures(metrics: ClusterMetrics) -> dict[str, object]:
+    """
+    Name the figures of consensus, log and state machine.
+
+    Names that end in `_total` are counters since the start of the process.
+    """
+    return {
+        "role": ByLabel("role", {role: int(metrics.role == role) for role in ROLES}),
+        "term": metrics.term,
+        "leader_known": int(metrics.leader_id is not None),
+        "commit_index": metrics.commit_index,
+        "applied_index": metrics.applied_index,
+        "durable_index": metrics.durable_index,
+        "elections_total": metrics.election_count,
+        "pending_commands": metrics.pending_count,
+        "pending_bytes": metrics.pending_bytes,
+        "queued_commands": metrics.queue_count,
+        "entries_proposed_total": metrics.entry_count,
+        "commands_proposed_total": metrics.entry_command_count,
+        "commands_applied_total": metrics.applied_command_count,
+        "apply_seconds_total": metrics.apply_seconds,
+        "apply_queue_bytes": metrics.apply_queue_bytes,
+        "log_syncs_total": metrics.sync_count,
+        "log_sync_seconds_total": metrics.sync_seconds,
+        "log_sync_last_seconds": metrics.sync_last_seconds,
+        "log_out_of_space": int(metrics.is_out_of_space),
+        "links_refused_total": metrics.refused_link_count,
+        "off_log_waiting": metrics.off_log_waiting_count,
+        "off_log_dropped_total": metrics.off_log_dropped_count,
+        "link_up": _by_node({link.node_id: int(link.is_up) for link in metrics.links}),
+        "link_connects_total": _by_node({link.node_id: link.connect_count for link in metrics.links}),
+        "link_dropped_frames_total": _by_node({link.node_id: link.dropped_frame_count for link in metrics.links}),
+        "link_queued_bytes": _by_node({link.node_id: link.queued_bytes for link in metrics.links}),
+    }
+
+
+def _by_node(values: Mapping[NodeId, float]) -> ByLabel:
+    return ByLabel("node", {str(node_id): value for node_id, value in values.items()})

@@ -1,0 +1,324 @@
+"""
+One node, composed: the only place that knows every floor, the real clock and real chance.
+
+    data lock (node_process.py)
+      └─ database ─ log (told what the database has applied) ─ driver ─ node door
+           └─ HTTP listens: health and state can be seen, all else gets 503
+                └─ this node's start is applied on a majority
+                     └─ gateway listens ─ ready
+
+It stops in the reverse order: not ready, clients are told (`system-shutdown`), leadership is handed over, then links,
+log and database close. Stopping is allowed at any point of starting.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import os
+import random
+import socket
+import time
+from collections.abc import Awaitable, Callable
+from hashlib import blake2b
+from typing import Final
+
+import structlog
+
+from raftline.base.errors import ConfigError, NotLeader, Unavailable
+from raftline.base.ids import NodeId
+from raftline.cluster.config import MILLISECOND_NS, Clocks, ClusterConfig, ClusterTiming, Peer
+from raftline.cluster.driver import Driver
+from raftline.cluster.links import LinkContexts
+from raftline.gateway.server import Gateway, GatewaySettings
+from raftline.machine.commands import Credential
+from raftline.machine.database import open_database
+from raftline.machine.machine import Machine
+from raftline.node.node import LocalNode
+from raftline.raft.config import RaftConfig
+from raftline.server.certificates import client_facing_context, peer_contexts
+from raftline.server.config import NodeSettings
+from raftline.server.config_file import read_secret
+from raftline.server.failures import ExitCode, Failure
+from raftline.server.figures import cluster_figures
+from raftline.server.http_server import HttpServer
+from raftline.server.telemetry import make_registry
+from raftline.wal.log import WriteAheadLog
+from raftline.web.admin import Admin
+from raftline.web.app import make_app
+from raftline.web.health import Health
+from raftline.web.page import Page, websocket_url
+from raftline.web.rate_limit import RateLimit
+from raftline.xmpp.catalog import all_modules
+from raftline.xmpp.sasl import derive_credentials
+
+DATABASE_FILE: Final = "state.db"
+LOG_DIRECTORY: Final = "log"
+
+TRANSFER_TIMEOUT_S: Final = 0.5
+TRANSFER_LOOK_S: Final = 0.002
+
+WEBSOCKET_MARGIN_BYTES: Final = 4_096
+"""A stanza that is a little too large must reach the parser, which refuses it with the stream error of the RFC."""
+
+Logger = structlog.stdlib.BoundLogger
+Fatal = Callable[[BaseException], None]
+
+
+class RunningNode:
+    """
+    A node of a cluster in this process.
+
+    Args:
+        fatal: Called with the error after which the process must end at once.
+
+    Order: `start`, then `stop`, which is also right after a failed or cancelled start.
+    """
+
+    def __init__(self, settings: NodeSettings, log: Logger, fatal: Fatal) -> None:
+        self._settings = settings
+        self._log = log
+        self._fatal = fatal
+        self._driver: Driver | None = None
+        self._gateway: Gateway | None = None
+        self._http: HttpServer | None = None
+        self._health: Health | None = None
+
+    async def start(self) -> None:
+        """
+        Start everything; returns once clients are served, which may take until a majority of nodes is up.
+
+        Raises:
+            ConfigError: A file that the settings name is missing or wrong.
+            Failure: An address cannot be listened on.
+            StorageError: Log or database cannot be used.
+        """
+        settings = self._settings
+        token = read_secret("admin.token_file", settings.admin.token_file)
+        node = self._open_system()
+        driver = node.driver
+        gateway = self._gateway = self._make_gateway(node, token)
+        health = self._health = Health(node, lambda: driver.leader_id is not None, time.monotonic_ns)
+        await self._listen("peer.port", settings.peer.host, settings.peer.port, driver.start())
+        self._driver = driver
+        self._http = self._make_http_server(node, gateway, health, token)
+        await self._http.start()
+        self._log.info("waiting for a majority", node_id=settings.cluster.node_id, term=driver.metrics().term)
+        await self._wait_live(driver)
+        xmpp = settings.xmpp
+        await self._listen("xmpp.port", xmpp.host, xmpp.port, gateway.listen(xmpp.host, xmpp.port, direct_tls=False))
+        if xmpp.direct_tls_port:
+            listening = gateway.listen(xmpp.host, xmpp.direct_tls_port, direct_tls=True)
+            await self._listen("xmpp.direct_tls_port", xmpp.host, xmpp.direct_tls_port, listening)
+        health.started = True
+        self._log.info("ready", node_id=settings.cluster.node_id, http=settings.own.http_url, xmpp_port=xmpp.port)
+
+    async def stop(self) -> None:
+        """Stop everything that was started, in order. A log that never took part ends with the process."""
+        if self._health is not None:
+            self._health.stopping = True
+        if self._gateway is not None:
+            await self._gateway.close()
+        if self._http is not None:
+            await self._http.stop()
+        if self._driver is not None:
+            await self._hand_over(self._driver)
+            await self._driver.stop()
+
+    def _open_system(self) -> LocalNode:
+        """Open database and log, and join them with links and Raft under one door."""
+        settings = self._settings
+        config = cluster_config(settings)
+        database_path = settings.data_dir / DATABASE_FILE
+        machine = Machine(open_database(database_path), domain=settings.domain)
+        log = WriteAheadLog.open(
+            settings.data_dir / LOG_DIRECTORY,
+            cluster_id=settings.cluster.id,
+            node_id=config.node_id,
+            applied_index=machine.applied_index,
+            segment_bytes=settings.storage.segment_bytes,
+        )
+        try:
+            tls = settings.tls
+            accepting, dialling = peer_contexts(tls.peer_certificate_file, tls.peer_key_file, tls.peer_ca_file)
+        except OSError as error:
+            raise ConfigError(
+                "tls", f"the peer certificate, its key or its authority cannot be used: {error}"
+            ) from error
+        driver = Driver(
+            config,
+            raft_random=random.Random(os.urandom(16)),  # noqa: S311 - spreads timeouts, guards nothing
+            clocks=Clocks(time.monotonic_ns, lambda: time.time_ns() // MILLISECOND_NS),
+            log=log,
+            machine=machine,
+            contexts=LinkContexts(accepting, dialling),
+            entropy=os.urandom,
+            fatal=self._fatal,
+            database_path=database_path,
+        )
+        return LocalNode(
+            driver,
+            domain=settings.domain,
+            cluster_epoch=settings.cluster.epoch,
+            entropy=os.urandom,
+            monotonic_ns=time.monotonic_ns,
+        )
+
+    def _make_gateway(self, node: LocalNode, token: str) -> Gateway:
+        settings = self._settings
+        try:
+            tls_context = client_facing_context(settings.tls.certificate_file, settings.tls.key_file)
+        except OSError as error:
+            raise ConfigError("tls.certificate_file", f"it or its key cannot be used: {error}") from error
+        gateway_settings = GatewaySettings(
+            domain=settings.domain,
+            allow_plaintext=settings.plaintext.allow,
+            open_registration=settings.registration.open,
+            stanza_bytes_max=settings.limits.stanza_bytes_max,
+            decoy_key=decoy_key(settings.cluster.id, token),
+        )
+        return Gateway(
+            node,
+            gateway_settings,
+            all_modules(),
+            clock=time.monotonic_ns,
+            entropy=os.urandom,
+            tls_context=tls_context,
+        )
+
+    def _make_http_server(self, node: LocalNode, gateway: Gateway, health: Health, token: str) -> HttpServer:
+        settings = self._settings
+        driver = node.driver
+
+        async def status() -> object:
+            return (await driver.status()).as_json()
+
+        def derive(password: str) -> tuple[Credential, ...]:
+            return derive_credentials(password, os.urandom)
+
+        page = Page(
+            node=node,
+            websockets=websockets(settings),
+            registrations=RateLimit(settings.registration.per_minute) if settings.registration.open else None,
+            derive_credentials=derive,
+            entropy=os.urandom,
+            clock=time.monotonic_ns,
+        )
+        registry = make_registry({"cluster": lambda: cluster_figures(driver.metrics()), "gateway": gateway.figures})
+        app = make_app(
+            page=page,
+            admin=Admin(node, token, status, derive, os.urandom),
+            health=health,
+            registry=registry,
+            websocket=gateway.websocket_endpoint,
+        )
+        secure = not settings.plaintext.allow
+        return HttpServer(
+            app,
+            bind_listener("http.port", settings.http.host, settings.http.port),
+            certificate=settings.tls.certificate_file if secure else None,
+            key=settings.tls.key_file if secure else None,
+            websocket_bytes_max=settings.limits.stanza_bytes_max + WEBSOCKET_MARGIN_BYTES,
+        )
+
+    async def _listen(self, path: str, host: str, port: int, listening: Awaitable[object]) -> None:
+        """Await something that opens a listener, and name the setting when it cannot."""
+        try:
+            await listening
+        except OSError as error:
+            raise address_failure(path, host, port, error) from error
+
+    async def _wait_live(self, driver: Driver) -> None:
+        """Wait, however long it takes, until this node's start is applied; say now and then what is missing."""
+        while True:
+            try:
+                await driver.lives.wait_live()
+            except Unavailable:
+                self._log.warning("still waiting for a majority", links=_links_up(driver))
+            else:
+                return
+
+    async def _hand_over(self, driver: Driver) -> None:
+        """If this node leads, let another one lead before it goes, so that nobody waits for an election."""
+        targets = _links_up(driver)
+        own = driver.node_id
+        if driver.leader_id != own or not targets:
+            return
+        try:
+            driver.transfer_leadership(NodeId(targets[0]))
+        except NotLeader:
+            return
+        deadline_ns = time.monotonic_ns() + int(TRANSFER_TIMEOUT_S * 1e9)
+        # The core tells of a new leader by its state alone, and this is the last thing that looks at it.
+        while driver.leader_id == own and time.monotonic_ns() < deadline_ns:  # noqa: ASYNC110
+            await asyncio.sleep(TRANSFER_LOOK_S)
+
+
+def cluster_config(settings: NodeSettings) -> ClusterConfig:
+    """Translate settings into the cluster's own configuration."""
+    timing = settings.timing
+    election_min_ns = timing.election_timeout_min_ms * MILLISECOND_NS
+    raft = RaftConfig(
+        election_timeout_min_ns=election_min_ns,
+        election_timeout_max_ns=timing.election_timeout_max_ms * MILLISECOND_NS,
+        heartbeat_ns=timing.heartbeat_ms * MILLISECOND_NS,
+        connection_loss_jitter_ns_max=min(10 * MILLISECOND_NS, election_min_ns),
+    )
+    return ClusterConfig(
+        cluster_id=settings.cluster.id,
+        node_id=NodeId(settings.cluster.node_id),
+        peers={NodeId(peer.node_id): Peer(peer.host, peer.port, peer.fingerprint) for peer in settings.cluster.peers},
+        listen_host=settings.peer.host,
+        listen_port=settings.peer.port,
+        raft=raft,
+        timing=ClusterTiming(
+            bury_after_ns=timing.bury_after_ms * MILLISECOND_NS,
+            isolated_after_ns=timing.contact_loss_ms * MILLISECOND_NS,
+        ),
+    )
+
+
+def websockets(settings: NodeSettings) -> tuple[str, ...]:
+    """Return the WebSocket addresses of all nodes, this one's first, the others in the order that follows it."""
+    peers = settings.cluster.peers
+    place = peers.index(settings.own)
+    return tuple(websocket_url(peer.http_url) for peer in (*peers[place:], *peers[:place]))
+
+
+def decoy_key(cluster_id: str, token: str) -> bytes:
+    """Return the key of salts for accounts that do not exist: equal on all nodes, known to nobody outside."""
+    return blake2b(cluster_id.encode(), key=blake2b(token.encode()).digest()[:64], digest_size=32).digest()
+
+
+def bind_listener(path: str, host: str, port: int) -> socket.socket:
+    """
+    Bind a listener.
+
+    Raises:
+        Failure: ADDRESS, naming the setting.
+    """
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        listener = socket.socket(family, kind, protocol)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind(address)
+        except OSError:
+            listener.close()
+            raise
+    except OSError as error:
+        raise address_failure(path, host, port, error) from error
+    return listener
+
+
+def address_failure(path: str, host: str, port: int, error: OSError) -> Failure:
+    """Say why an address cannot be listened on."""
+    if error.errno == errno.EADDRINUSE:
+        return Failure(ExitCode.ADDRESS, f"{path}: {host}:{port} is in use by another process")
+    return Failure(ExitCode.ADDRESS, f"{path}: {host}:{port} cannot be listened on: {error.strerror or error}")
+
+
+def _links_up(driver: Driver) -> list[int]:
+    return [link.node_id for link in driver.metrics().links if link.is_up]
