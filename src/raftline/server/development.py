@@ -28,7 +28,8 @@ from raftline.server.locks import DirectoryLock
 
 READY_TIMEOUT_S: Final = 60.0
 PROBE_INTERVAL_S: Final = 0.05
-STOP_TIMEOUT_S: Final = 10.0
+STOP_TIMEOUT_S: Final = 13.0
+"""More than a node without a majority needs to tell its clients and to give up on the ends of their sessions."""
 LOCK_FILE: Final = "up.lock"
 
 Say = Callable[[str], None]

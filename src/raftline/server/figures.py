@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from raftline.base.ids import NodeId
 from raftline.cluster.metrics import ClusterMetrics
+from raftline.gateway.server import GatewayFigures
 from raftline.server.telemetry import ByLabel
 
 ROLES = ("leader", "follower", "candidate", "pre-candidate")
@@ -44,6 +45,19 @@ def cluster_figures(metrics: ClusterMetrics) -> dict[str, object]:
         "link_connects_total": _by_node({link.node_id: link.connect_count for link in metrics.links}),
         "link_dropped_frames_total": _by_node({link.node_id: link.dropped_frame_count for link in metrics.links}),
         "link_queued_bytes": _by_node({link.node_id: link.queued_bytes for link in metrics.links}),
+    }
+
+
+def gateway_figures(figures: GatewayFigures) -> dict[str, object]:
+    """Name the figures of client connections."""
+    return {
+        "connections": figures.connection_count,
+        "accepted_total": figures.accepted_total,
+        "bound_total": figures.bound_total,
+        "submitted_total": figures.submitted_total,
+        "received_bytes_total": figures.received_bytes_total,
+        "sent_bytes_total": figures.sent_bytes_total,
+        "streams_ended_total": ByLabel("condition", figures.stream_end_total),
     }
 
 

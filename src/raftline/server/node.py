@@ -40,7 +40,7 @@ from raftline.server.certificates import client_facing_context, peer_contexts
 from raftline.server.config import NodeSettings
 from raftline.server.config_file import read_secret
 from raftline.server.failures import ExitCode, Failure
-from raftline.server.figures import cluster_figures
+from raftline.server.figures import cluster_figures, gateway_figures
 from raftline.server.http_server import HttpServer
 from raftline.server.telemetry import make_registry
 from raftline.wal.log import WriteAheadLog
@@ -204,7 +204,12 @@ class RunningNode:
             entropy=os.urandom,
             clock=time.monotonic_ns,
         )
-        registry = make_registry({"cluster": lambda: cluster_figures(driver.metrics()), "gateway": gateway.figures})
+        registry = make_registry(
+            {
+                "cluster": lambda: cluster_figures(driver.metrics()),
+                "gateway": lambda: gateway_figures(gateway.figures()),
+            }
+        )
         app = make_app(
             page=page,
             admin=Admin(node, token, status, derive, os.urandom),
