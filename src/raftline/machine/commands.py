@@ -123,7 +123,9 @@ class SessionMark(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
     Attributes:
         inbound_count: Stanzas handled without a gap: each caused no command, or its command is applied.
-        acknowledged: The client has acknowledged every delivery up to here; 0 for none.
+        acknowledged: Position of the last message, in the order of delivery, that the client has acknowledged along
+            with all before it; 0 for none. A message that comes late lies before live ones delivered earlier, so
+            this may fall.
     """
 
     session_id: SessionId
@@ -133,7 +135,7 @@ class SessionMark(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class MarkSessions(msgspec.Struct, frozen=True, array_like=True, tag=33):
-    """Progress of all sessions of a node that moved since its last mark. Monotone, so idempotent."""
+    """Progress of all sessions of a node that moved since its last mark. Idempotent."""
 
     marks: tuple[SessionMark, ...]
 

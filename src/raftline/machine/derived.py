@@ -82,24 +82,20 @@ class SessionIndex:
 
 
 class Inboxes:
-    """What each session with stream management owes: storage by position, in log order."""
+    """What each session with stream management owes: rows by position, in the order of delivery."""
 
     def __init__(self, rows: RowStore, inbox: Table[Owed]) -> None:
         self._rows = rows
         self._inbox = inbox
-        self._owed: dict[SessionId, dict[Position, int]] = {}
-        self._unsorted: set[SessionId] = set()
+        self._owed: dict[SessionId, dict[Position, Owed]] = {}
 
-    def of(self, session_id: SessionId) -> dict[Position, int]:
+    def of(self, session_id: SessionId) -> dict[Position, Owed]:
         """What a session owes; the mapping is the cache's own, change it through the methods here."""
         owed = self._owed.get(session_id)
         if owed is None:
-            sql = "SELECT position, storage FROM inbox WHERE session_id = ? ORDER BY position"
-            owed = dict(self._rows.select((self._inbox,), sql, (session_id,)))
-            self._owed[session_id] = owed
-        elif session_id in self._unsorted:
-            self._unsorted.discard(session_id)
-            owed = dict(sorted(owed.items()))
+            sql = "SELECT * FROM inbox WHERE session_id = ? ORDER BY delivered, position"
+            found = self._rows.select((self._inbox,), sql, (session_id,))
+            owed = {row[1]: Owed._make(row) for row in found}
             self._owed[session_id] = owed
         return owed
 
@@ -107,34 +103,19 @@ class Inboxes:
         """A session begins, owing nothing."""
         self._owed[session_id] = {}
 
-    def count(self, session_id: SessionId) -> int:
-        """How many messages a session owes."""
-        owed = self._owed.get(session_id)
-        return len(self.of(session_id) if owed is None else owed)
-
     def closed(self, session_id: SessionId) -> None:
         """A session is over; its rows are gone."""
         self._owed.pop(session_id, None)
-        self._unsorted.discard(session_id)
 
-    def add(self, session_id: SessionId, position: Position, storage: int) -> None:
-        """
-        Write a row. A session owes each position once.
+    def add(self, row: Owed) -> None:
+        """Write a row, the latest delivery of its session, which owes each position once."""
+        self.of(row.session_id)[row.position] = row
+        self._inbox.insert((row.session_id, row.position), row)
 
-        Late messages come with positions below those owed already; the mapping is put in order when it is read.
-        """
-        owed = self._owed.get(session_id)
-        if owed is None:
-            owed = self.of(session_id)
-        if owed and position < next(reversed(owed)):
-            self._unsorted.add(session_id)
-        owed[position] = storage
-        self._inbox.insert((session_id, position), Owed(session_id, position, storage))
-
-    def change(self, session_id: SessionId, position: Position, storage: int) -> None:
+    def change(self, row: Owed) -> None:
         """Write another storage into a row that is there."""
-        self.of(session_id)[position] = storage
-        self._inbox.put((session_id, position), Owed(session_id, position, storage))
+        self.of(row.session_id)[row.position] = row
+        self._inbox.put((row.session_id, row.position), row)
 
     def remove(self, session_id: SessionId, position: Position) -> None:
         """Delete a row that is there."""
@@ -144,7 +125,6 @@ class Inboxes:
     def drop(self) -> None:
         """Forget everything."""
         self._owed.clear()
-        self._unsorted.clear()
 
     def trim(self) -> None:
         """Forget everything if it has grown too large."""

@@ -22,35 +22,46 @@ from raftline.base.limits import INBOX_MESSAGE_COUNT_MAX
 from raftline.machine.commands import Storage
 from raftline.machine.context import Context
 from raftline.machine.outcomes import MessageArrived
-from raftline.machine.records import Session, StoredMessage
+from raftline.machine.records import Owed, Session, StoredMessage
 
 _ARCHIVE = int(Storage.ARCHIVE)
 _OFFLINE = int(Storage.OFFLINE)
 
 
-def acknowledge(context: Context, session: Session, upto: Position) -> None:
-    """A session has acknowledged every delivery up to a position."""
+def acknowledge(context: Context, session: Session, last: Position) -> None:
+    """
+    A session has acknowledged the message at a position, and all that were delivered to it before that one.
+
+    The order is that of delivery: a message that came late has a lower position than live ones delivered before it. A
+    position that the session does not owe is that of a repeated mark, or of no message: what was delivered before it,
+    and lies before it, is acknowledged.
+    """
     owed = context.inboxes.of(session.session_id)
-    taken = []
-    for position in owed:
-        if position > upto:
+    bound = owed[last].delivered if last in owed else last
+    taken: list[Owed] = []
+    for row in owed.values():
+        if row.delivered > bound or (row.delivered == bound and row.position > last):
             break
-        taken.append(position)
+        if row.position <= last or last in owed:
+            taken.append(row)
     if not taken:
         return
-    others = [other for other in context.session_index.of(session.account_id) if other is not session and other.managed]
-    for position in taken:
-        storage = owed[position]
-        context.inboxes.remove(session.session_id, position)
+    others = [
+        other
+        for other in context.session_index.of(session.account_id)
+        if other.managed and other.session_id != session.session_id
+    ]
+    for row in taken:
+        context.inboxes.remove(session.session_id, row.position)
         for other in others:
-            held = context.inboxes.of(other.session_id).get(position, 0)
-            if held & _OFFLINE:
-                context.inboxes.change(other.session_id, position, held & ~_OFFLINE)
-        if not storage & _ARCHIVE:
-            release_message(context, position)
+            held = context.inboxes.of(other.session_id).get(row.position)
+            if held is not None and held.storage & _OFFLINE:
+                context.inboxes.change(Owed(held.session_id, held.position, held.storage & ~_OFFLINE, held.delivered))
+        if not row.storage & _ARCHIVE:
+            release_message(context, row.position)
 
 
-def release(context: Context, session: Session, owed: dict[Position, int], *, keep_messages: bool) -> None:
+def release(context: Context, session: Session, owed: list[Owed], *, keep_messages: bool) -> None:
     """
     A session has ended: find a new owner for what it owes.
 
@@ -58,14 +69,15 @@ def release(context: Context, session: Session, owed: dict[Position, int], *, ke
     """
     others = [other.session_id for other in context.session_index.of(session.account_id) if other.managed]
     kept = False
-    for position, storage in owed.items():
-        context.inboxes.remove(session.session_id, position)
-        on_others = any(context.inboxes.of(other).get(position, 0) & _OFFLINE for other in others)
-        if keep_messages and storage & _OFFLINE and not on_others:
-            context.offline_counts.add(session.account_id, position, storage)
+    for row in owed:
+        context.inboxes.remove(session.session_id, row.position)
+        held = (context.inboxes.of(other).get(row.position) for other in others)
+        on_others = any(other is not None and other.storage & _OFFLINE for other in held)
+        if keep_messages and row.storage & _OFFLINE and not on_others:
+            context.offline_counts.add(session.account_id, row.position, row.storage)
             kept = True
-        elif not storage & _ARCHIVE:
-            release_message(context, position)
+        elif not row.storage & _ARCHIVE:
+            release_message(context, row.position)
     context.inboxes.closed(session.session_id)
     if kept:
         receivers = context.session_index.receivers(session.account_id)
@@ -82,7 +94,7 @@ def deliver_offline(context: Context, session: Session) -> None:
     account_id = session.account_id
     if not context.offline_counts.of(account_id):
         return
-    room = INBOX_MESSAGE_COUNT_MAX - context.inboxes.count(session.session_id) if session.managed else -1
+    room = INBOX_MESSAGE_COUNT_MAX - len(context.inboxes.of(session.session_id)) if session.managed else -1
     if room == 0:
         return
     sql = (
@@ -98,7 +110,7 @@ def deliver_offline(context: Context, session: Session) -> None:
         )
         context.offline_counts.remove(account_id, position)
         if session.managed:
-            context.inboxes.add(session.session_id, position, storage)
+            context.inboxes.add(Owed(session.session_id, position, storage, context.position))
         elif not storage & _ARCHIVE:
             release_message(context, position)
 

@@ -25,7 +25,7 @@ from raftline.machine.commands import MessageKind, SendMessage, Storage
 from raftline.machine.context import Context
 from raftline.machine.outbox import MessageHandedOver, MessageReturned
 from raftline.machine.outcomes import Done, MessageArrived, MessageBounced, Outcome
-from raftline.machine.records import Account, Archived, OriginSeen, Session, StoredMessage
+from raftline.machine.records import Account, Archived, OriginSeen, Owed, Session, StoredMessage
 
 _ARCHIVE = int(Storage.ARCHIVE)
 _OFFLINE = int(Storage.OFFLINE)
@@ -145,7 +145,7 @@ def _deliver(context: Context, account: Account, handed: MessageHandedOver, targ
     delivered = False
     for session in targets:
         if session.managed:
-            if context.inboxes.count(session.session_id) >= INBOX_MESSAGE_COUNT_MAX:
+            if len(context.inboxes.of(session.session_id)) >= INBOX_MESSAGE_COUNT_MAX:
                 continue
             managed.append(session)
         delivered = True
@@ -155,7 +155,7 @@ def _deliver(context: Context, account: Account, handed: MessageHandedOver, targ
         alone = all(session.managed for session in targets)
         kept = storage if alone and handed.kind not in {_ERROR, _HEADLINE} else storage & ~_OFFLINE
         for session in managed:
-            context.inboxes.add(session.session_id, position, kept)
+            context.inboxes.add(Owed(session.session_id, position, kept, position))
         if not archived:
             context.message_holders += len(managed)
     return delivered

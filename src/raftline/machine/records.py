@@ -82,7 +82,7 @@ class Progress(NamedTuple):
     Attributes:
         number: Stanza number of its last command, 0 for none.
         inbound_count: Stanzas handled without a gap.
-        acknowledged: The client has acknowledged every delivery up to here.
+        acknowledged: Highest position the client has acknowledged; what it still owes is in its inbox.
     """
 
     session_id: SessionId
@@ -154,11 +154,18 @@ class Archived(NamedTuple):
 
 
 class Owed(NamedTuple):
-    """A message that a session with stream management has not acknowledged. `storage`: see inbox.py."""
+    """
+    A message that a session with stream management has not acknowledged.
+
+    Attributes:
+        storage: See inbox.py.
+        delivered: Position of the command that gave the message to the session: its own for a live one.
+    """
 
     session_id: SessionId
     position: Position
     storage: int
+    delivered: Position
 
 
 class Waiting(NamedTuple):

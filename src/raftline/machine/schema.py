@@ -77,7 +77,7 @@ MESSAGE: Final = TableDefinition(
     ("position", "time_ms", "sender_id", "from_resource", "to_resource", "holders", "stanza"),
 )
 ARCHIVE: Final = TableDefinition(12, "archive", ("owner_id", "position", "contact_id"), key_width=2)
-INBOX: Final = TableDefinition(13, "inbox", ("session_id", "position", "storage"), key_width=2)
+INBOX: Final = TableDefinition(13, "inbox", ("session_id", "position", "storage", "delivered"), key_width=2)
 OFFLINE: Final = TableDefinition(14, "offline", ("account_id", "position", "storage"), key_width=2)
 IDEMPOTENCY: Final = TableDefinition(15, "idempotency", ("key", "position", "time_ms", "outcome"))
 ORIGIN: Final = TableDefinition(16, "origin", ("digest", "verifier", "position", "time_ms"))
@@ -183,7 +183,11 @@ CREATE TABLE archive (
 CREATE INDEX archive_by_contact ON archive (owner_id, contact_id, position);
 
 CREATE TABLE inbox (
-    session_id INTEGER, position INTEGER, storage INTEGER NOT NULL, PRIMARY KEY (session_id, position)
+    session_id INTEGER,
+    position INTEGER,
+    storage INTEGER NOT NULL,
+    delivered INTEGER NOT NULL,
+    PRIMARY KEY (session_id, position)
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE offline (

@@ -8,7 +8,7 @@ effect. So a retry after an unknown outcome is harmless, whatever order retries 
 
 from __future__ import annotations
 
-from raftline.base.ids import SessionId
+from raftline.base.ids import Position, SessionId
 from raftline.base.limits import ACCOUNT_SESSION_COUNT_MAX, RESOURCE_SIZE_MAX
 from raftline.machine import inbox, presence
 from raftline.machine.commands import (
@@ -80,7 +80,7 @@ def bind_session(context: Context, action: BindSession) -> Outcome:
     context.sessions.insert(session.session_id, session)
     context.progress.insert(
         session.session_id,
-        Progress(session.session_id, FIRST_EPOCH, number=0, inbound_count=0, acknowledged=context.position),
+        Progress(session.session_id, FIRST_EPOCH, number=0, inbound_count=0, acknowledged=Position(0)),
     )
     return Done(Bound(session.session_id, FIRST_EPOCH))
 
@@ -122,14 +122,12 @@ def _mark_session(context: Context, mark: SessionMark) -> None:
     progress = context.progress.get(mark.session_id)
     if progress is None or progress.epoch != mark.epoch:
         return
-    # A session cannot have acknowledged what is not in the log yet.
-    acknowledged = min(mark.acknowledged, context.position)
-    if acknowledged > progress.acknowledged:
-        session = context.sessions.get(mark.session_id)
-        assert session is not None, mark.session_id
+    acknowledged = min(mark.acknowledged, context.position)  # what comes later in the log was not delivered before
+    session = context.sessions.get(mark.session_id)
+    assert session is not None, mark.session_id
+    if session.managed and acknowledged:
         inbox.acknowledge(context, session, acknowledged)
-    else:
-        acknowledged = progress.acknowledged
+    acknowledged = max(acknowledged, progress.acknowledged)
     inbound_count = max(mark.inbound_count, progress.inbound_count)
     context.progress.put(
         mark.session_id,
@@ -146,7 +144,7 @@ def end_session(context: Context, session: Session, reason: str, *, keep_message
         keep_messages: What it had not acknowledged becomes offline messages; not so when its account goes as well.
     """
     last_presence = context.presences.delete(session.session_id)
-    owed = dict(context.inboxes.of(session.session_id))
+    owed = list(context.inboxes.of(session.session_id).values())
     context.session_index.removed(session)
     context.sessions.delete(session.session_id)
     context.progress.delete(session.session_id)
