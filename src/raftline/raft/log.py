@@ -94,11 +94,19 @@ class RaftLog:
         """
         Return entries from `low`, at most up to `high`, cut after `bytes_max` payload bytes but never before the first.
 
-        The answer may also end at the border between durable part and tail. `low <= high <= last_index` is required.
+        `low <= high <= last_index` is required.
         """
         ensure(low <= high <= self.last_index, "entries outside the log", low, high, self.last_index)
-        if low < self._tail_first:
-            return self._reader.entries(low, LogIndex(min(high, self._tail_first - 1)), bytes_max)
+        if low >= self._tail_first:
+            return self._tail_entries(low, high, bytes_max)
+        border = LogIndex(self._tail_first - 1)
+        stored = self._reader.entries(low, min(high, border), bytes_max)
+        left = bytes_max - sum(len(entry.payload) for entry in stored)
+        if high <= border or stored[-1].index < border or len(self._tail[0].payload) > left:
+            return stored
+        return stored + self._tail_entries(LogIndex(self._tail_first), high, left)
+
+    def _tail_entries(self, low: LogIndex, high: LogIndex, bytes_max: int) -> list[Entry]:
         begin = low - self._tail_first
         end = high - self._tail_first + 1
         size = 0

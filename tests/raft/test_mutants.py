@@ -1,0 +1,127 @@
+"""
+Proof that the tests notice broken cores: each famous mistake, put into the core on purpose, must be caught.
+
+Many mistakes are caught by simulated clusters within a few seeds. Others need a situation that chance rarely brings;
+for these a scenario exists, and it is that scenario which must fail. A scenario that passes with its mutant tests
+nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from raft import test_commit_and_election, test_durability, test_reads, test_simulation, test_thesis
+from raft.simulation import mutants
+from raft.simulation.mutants import Mutant
+from raft.simulation.world import World
+from raftline.base.errors import RaftlineError
+
+SEED_COUNT_MAX = 150
+
+CAUGHT_BY_SIMULATION = (
+    mutants.promises_before_durable,
+    mutants.repeated_append_is_acknowledged_from_memory,
+    mutants.leader_counts_itself_before_durable,
+    mutants.vote_is_not_written,
+    mutants.term_is_not_written,
+    mutants.votes_twice_in_a_term,
+    mutants.votes_for_any_log,
+    mutants.compares_logs_by_length_first,
+    mutants.cuts_matching_entries,
+    mutants.acknowledges_its_last_index,
+    mutants.reads_before_own_term_commits,
+    mutants.believes_commits_beyond_the_match,
+    mutants.keeps_the_match_of_an_old_term,
+    mutants.half_is_a_majority,
+    mutants.stands_before_its_vote_is_durable,
+    mutants.skips_the_check_of_the_previous_entry,
+    mutants.never_sends_again,
+    mutants.accepts_votes_of_any_term,
+    mutants.keeps_silent_towards_old_terms,
+)
+
+DURABILITY = test_durability.TestDurability()
+ELECTION = test_commit_and_election.TestCommitAndElection()
+READS = test_reads.TestReads()
+STANDING = test_thesis.TestSection34Election()
+STEPPING_DOWN = test_thesis.TestSection62RoutingRequests()
+TRANSFER = test_thesis.TestSection310Transfer()
+
+
+def leader_that_hears_nobody() -> None:
+    test_simulation.TestPartialConnectivity().test_leader_is_heard_but_hears_nobody(0)
+
+
+CAUGHT_BY_SCENARIO: tuple[tuple[Mutant, Callable[[], None]], ...] = (
+    (mutants.promises_before_durable, DURABILITY.test_d3_vote_survives_a_crash),
+    (
+        mutants.repeated_append_is_acknowledged_from_memory,
+        DURABILITY.test_d2_repeated_append_waits_for_the_first_copy,
+    ),
+    (mutants.leader_counts_itself_before_durable, DURABILITY.test_d1_single_node_commits_after_its_own_sync),
+    (mutants.leader_counts_itself_before_durable, DURABILITY.test_d1_leader_does_not_count_itself_before_durable),
+    (mutants.vote_is_not_written, DURABILITY.test_d3_vote_survives_a_crash),
+    (mutants.term_is_not_written, DURABILITY.test_d4_term_is_written_before_or_with_its_entries),
+    (mutants.old_write_makes_new_entries_durable, DURABILITY.test_d5_same_index_and_length_twice),
+    (mutants.keeps_promises_of_older_terms, DURABILITY.test_promises_of_an_older_term_are_withdrawn),
+    (mutants.commits_old_terms_by_counting, ELECTION.test_e1_old_terms_are_not_committed_by_counting),
+    (mutants.acknowledges_its_last_index, ELECTION.test_e2_acknowledges_what_the_append_covered),
+    (mutants.believes_commits_beyond_the_match, ELECTION.test_e2_commit_is_believed_only_up_to_the_match),
+    (mutants.cuts_matching_entries, ELECTION.test_e3_matching_entries_are_never_cut),
+    (mutants.compares_logs_by_length_first, ELECTION.test_e4_logs_are_compared_by_term_then_length),
+    (mutants.searches_one_entry_at_a_time, ELECTION.test_e7_long_terms_are_skipped_whole),
+    (mutants.shields_no_leader, ELECTION.test_e8_returning_node_disturbs_nobody),
+    (mutants.shields_no_leader, ELECTION.test_e8_vote_request_of_a_higher_term_is_ignored_near_a_leader),
+    (mutants.leads_without_a_quorum, STEPPING_DOWN.test_leader_without_answers_steps_down),
+    (mutants.leads_without_a_quorum, leader_that_hears_nobody),
+    (mutants.keeps_silent_towards_old_terms, ELECTION.test_e10_node_with_a_higher_term_is_not_stuck),
+    (mutants.sends_the_transfer_too_early, TRANSFER.test_transfer_waits_until_the_target_has_caught_up),
+    (
+        mutants.stands_before_its_vote_is_durable,
+        STANDING.test_candidate_asks_when_its_own_vote_is_durable,
+    ),
+    (mutants.reads_before_own_term_commits, READS.test_s1_new_leader_answers_no_read_before_its_own_entry_commits),
+    (mutants.read_contexts_start_anew, READS.test_s2_late_answer_of_an_earlier_life_confirms_nothing),
+    (mutants.reads_without_a_round, READS.test_read_needs_a_round_begun_after_it),
+)
+
+
+@pytest.mark.parametrize("mutant", CAUGHT_BY_SIMULATION, ids=lambda mutant: mutant.__name__)
+def test_simulation_catches(mutant: Mutant, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A simulated cluster of cores with this mistake fails within a bounded number of seeds."""
+    mutant(monkeypatch)
+    for seed in range(SEED_COUNT_MAX):
+        world = World(seed, (3, 5)[seed % 2])
+        try:
+            world.run_safety(4000)
+            world.run_liveness()
+        except (AssertionError, RaftlineError) as error:
+            print(f"seed {seed}: {error}")
+            return
+    pytest.fail("no seed noticed")
+
+
+@pytest.mark.parametrize(
+    ("mutant", "scenario"), CAUGHT_BY_SCENARIO, ids=lambda value: value.__name__.removeprefix("test_")
+)
+def test_scenario_catches(mutant: Mutant, scenario: Callable[[], None], monkeypatch: pytest.MonkeyPatch) -> None:
+    """The scenario passes with the core as it is, and fails with this mistake in it."""
+    scenario()
+    mutant(monkeypatch)
+    with pytest.raises((AssertionError, ValueError, RaftlineError)):
+        scenario()
+
+
+def test_every_mutant_is_caught_somewhere() -> None:
+    """No mutant is defined and then forgotten."""
+    defined = {
+        name
+        for name, value in vars(mutants).items()
+        if callable(value) and getattr(value, "__module__", "") == mutants.__name__ and name != "Mutant"
+    }
+    caught = {mutant.__name__ for mutant in CAUGHT_BY_SIMULATION} | {
+        mutant.__name__ for mutant, _ in CAUGHT_BY_SCENARIO
+    }
+    assert defined == caught
