@@ -157,6 +157,10 @@ class Gateway:
         """Connections that are open now."""
         return len(self._sessions)
 
+    def sessions(self) -> list[ClientSession]:
+        """Return the connections that are open now."""
+        return list(self._sessions)
+
     def figures(self) -> GatewayFigures:
         """Return what happened so far."""
         return GatewayFigures(

@@ -164,10 +164,10 @@ class TCPConnection(asyncio.Protocol):
         if self._tls is not None and self._tls.is_established:
             self._tls.close()
             self._send_records()
-        if self._transport.can_write_eof():
+        try:
             self._transport.write_eof()
-        else:
-            self._transport.close()
+        except OSError:
+            self._transport.close()  # the client has reset the connection already
 
     def abort(self) -> None:
         """As session.Transport."""
