@@ -115,7 +115,7 @@ class TestReads:
         assert node.reads_failed == [4]
 
 
-@pytest.mark.parametrize("size", [3, 5])
+@pytest.mark.parametrize("size", [1, 3, 5])
 def test_reads_on_every_node_see_what_was_committed(size: int) -> None:
     """A read on any node gets an index at or above all that was committed before."""
     cluster = ScriptedCluster(size)

@@ -18,7 +18,7 @@ from raft.simulation.world import SECOND_NS, World
 from raftline.raft.node import Role
 
 EVENT_COUNT = 8000
-SEED_COUNT = int(os.environ.get("SEED_COUNT", "60"))
+SEED_COUNT = int(os.environ.get("SEED_COUNT", "40"))
 SEED = int(os.environ["SEED"]) if "SEED" in os.environ else random.SystemRandom().randrange(1 << 40)
 SEEDS_PER_TEST = 10
 

@@ -179,6 +179,15 @@ class TestSection35Replication:
         assert [reply.match_index for reply in node.take(AppendReply)] == [4]
         assert node.terms == [1, 1, 1, 1]
 
+    def test_entries_already_compacted_are_skipped(self) -> None:
+        """A repeated append whose first entries are no longer kept is taken from where the log goes on."""
+        node = Scripted(terms=(1, 1, 1), term=1, applied_index=3)
+        node.disk.first_kept = 3
+        node.step(append(1, 0, 0, (1, 1, 1, 1)))
+        assert node.raft.last_index == 4
+        node.sync()
+        assert [reply.match_index for reply in node.take(AppendReply)] == [4]
+
     def test_conflict_with_a_committed_entry_stops_the_node(self) -> None:
         """A leader that contradicts what is committed is not obeyed."""
         node = Scripted(terms=(1, 1, 1), term=2, applied_index=3)

@@ -93,7 +93,12 @@ class Follower:
             if entry.index > log.last_index:
                 log.append(entries[place:] if place else entries)
                 return
-            if entry.index > self.accepted_index and log.term_at(entry.index) != entry.term:
+            if entry.index <= self.accepted_index:
+                continue
+            known = log.term_at(entry.index)
+            if known is None:
+                ensure(entry.index <= log.commit_index, "the log has a hole", entry.index)
+            elif known != entry.term:
                 ensure(entry.index > log.commit_index, "a committed entry conflicts", entry.index, entry.term)
                 log.cut_from(entry.index)
                 log.append(entries[place:] if place else entries)

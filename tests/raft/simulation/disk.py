@@ -22,10 +22,12 @@ class SimulatedDisk:
         self.hard_state = HardState(Term(0), None)
         self.log: list[Entry] = []
         self.pending: deque[LogWrite] = deque()
+        self.first_kept = 1
+        """Entries before this one are as if trimmed."""
 
     @property
     def first_index(self) -> LogIndex:
-        return LogIndex(1)
+        return LogIndex(self.first_kept)
 
     @property
     def last_index(self) -> LogIndex:
@@ -34,10 +36,10 @@ class SimulatedDisk:
     def term_at(self, index: LogIndex) -> Term | None:
         if index == 0:
             return Term(0)
-        return self.log[index - 1].term if index <= len(self.log) else None
+        return self.log[index - 1].term if self.first_kept <= index <= len(self.log) else None
 
     def entries(self, low: LogIndex, high: LogIndex, bytes_max: int) -> list[Entry]:
-        assert 1 <= low <= high <= len(self.log), (low, high, len(self.log))
+        assert self.first_kept <= low <= high <= len(self.log), (low, high, len(self.log))
         size = 0
         for place in range(low - 1, high):
             size += len(self.log[place].payload)
