@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import hashlib
 import ssl
 from pathlib import Path
@@ -14,8 +14,8 @@ from cryptography.x509.oid import NameOID
 
 from raftline.cluster.links import LinkContexts
 
-_NOT_BEFORE = datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC)
-_NOT_AFTER = datetime.datetime(2120, 1, 1, tzinfo=datetime.UTC)
+_NOT_BEFORE = dt.datetime(2020, 1, 1, tzinfo=dt.UTC)
+_NOT_AFTER = dt.datetime(2120, 1, 1, tzinfo=dt.UTC)
 
 
 def _name(common_name: str) -> x509.Name:

@@ -12,7 +12,6 @@ from dataclasses import replace
 from pathlib import Path
 
 from cluster.certificates import Authority, Identity
-
 from raftline.base.ids import LogIndex, NodeId
 from raftline.cluster.config import Clocks, ClusterConfig, ClusterLimits, ClusterTiming, Peer
 from raftline.cluster.driver import Driver

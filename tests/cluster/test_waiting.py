@@ -93,7 +93,9 @@ class TestOffLogInbox:
         assert inbox.take_ready(LogIndex(9)) == [(1, b"0"), (1, b"1")]
 
 
-def reply(role: str, term: int, applied: int, *, match: dict[int, int] | None = None, digest: bytes | None = None) -> StatusReply:
+def reply(
+    role: str, term: int, applied: int, *, match: dict[int, int] | None = None, digest: bytes | None = None
+) -> StatusReply:
     return StatusReply(1, role, Term(term), NodeId(1), LogIndex(9), LogIndex(applied), match or {}, digest)
 
 

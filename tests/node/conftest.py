@@ -1,10 +1,24 @@
-"""Makes what the tests of cluster and node share importable as `cluster.<module>`."""
+"""
+Makes what the tests of cluster and node share importable as `cluster.<module>`, and names their event loops.
+
+Nodes run on uvloop.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import sys
+from collections.abc import Callable, Mapping
 from pathlib import Path
+
+import pytest
+import uvloop
 
 TESTS = str(Path(__file__).resolve().parents[1])
 if TESTS not in sys.path:
     sys.path.insert(0, TESTS)
+
+
+def pytest_asyncio_loop_factories(item: pytest.Item) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
+    """Whole nodes on uvloop."""
+    return {"uvloop": uvloop.new_event_loop}

@@ -51,7 +51,14 @@ def _tune(transport: asyncio.BaseTransport) -> None:
 
 
 class InboundConnection(asyncio.Protocol):
-    """A connection another node made: its frames come in here."""
+    """
+    A connection another node made: its frames come in here.
+
+    Attributes:
+        node_id: Who made it; None until its hello was checked.
+        last_heard_ns: When something last arrived.
+        ended: Done when the connection is over.
+    """
 
     def __init__(self, links: PeerLinks) -> None:
         self._links = links
@@ -60,6 +67,7 @@ class InboundConnection(asyncio.Protocol):
         self._claimed: NodeId | None = None
         self.node_id: NodeId | None = None
         self.last_heard_ns = 0
+        self.ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Check the certificate; TLS is done already."""
@@ -105,6 +113,8 @@ class InboundConnection(asyncio.Protocol):
         """The dialer is gone, or we dropped it."""
         self._transport = None
         self._links.ended(self)
+        if not self.ended.done():
+            self.ended.set_result(None)
 
     def close(self) -> None:
         """Drop the connection."""

@@ -140,10 +140,10 @@ class PeerLinks:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        for link in self._links.values():
-            link.close()
-        for connection in list(self._accepted):
+        accepted = list(self._accepted)
+        for connection in accepted:
             connection.close()
+        await asyncio.gather(*(connection.ended for connection in accepted))
 
     @property
     def port(self) -> int:
@@ -308,6 +308,7 @@ class PeerLink:
                 await connection.welcomed
             except BaseException:
                 transport.abort()
+                await connection.ended
                 raise
         return connection
 
@@ -318,12 +319,15 @@ class PeerLink:
         _LOG.info("link to node %d is up", self.node_id)
         self._links.observer.link_up(self.node_id)
         try:
+            await asyncio.shield(connection.ended)
+        except asyncio.CancelledError:
+            connection.close()
             await connection.ended
+            raise
         finally:
             self._connection = None
             self._frames.clear()
             self._frame_bytes = 0
-            connection.close()
             if not self._links.is_stopping:
                 _LOG.info("link to node %d is down", self.node_id)
                 self._links.observer.link_down(self.node_id)
@@ -357,8 +361,3 @@ class PeerLink:
         """Bytes that wait to be sent."""
         connection = self._connection
         return 0 if connection is None else self._frame_bytes + connection.buffered_bytes
-
-    def close(self) -> None:
-        """Drop the connection."""
-        if self._connection is not None:
-            self._connection.close()
