@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from machine.world import DOMAIN, START_MS, World, credential
 from raftline.base.limits import ACCOUNT_CREDENTIAL_COUNT_MAX
 from raftline.machine.commands import CreateAccount, DeleteAccount, SetCredentials, SubscriptionKind
@@ -92,7 +93,9 @@ def test_a_deleted_account_leaves_every_roster(world: World):
         RosterPushed,
     ]
     assert [event.kind for event in to_bob if isinstance(event, SubscriptionChanged)] == ["unsubscribe", "unsubscribed"]
-    assert any(isinstance(event, SubscriptionChanged) and event.session_id == carol.session_id for event in result.events)
+    assert any(
+        isinstance(event, SubscriptionChanged) and event.session_id == carol.session_id for event in result.events
+    )
     for localpart in ("bob", "carol"):
         assert [item.subscription for item in world.machine.answer(RosterOf(localpart)).items] == ["none"]
         assert not world.machine.answer(RosterOf(localpart)).items[0].ask

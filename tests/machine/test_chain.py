@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from raftline.base.ids import LogIndex, Term
 from raftline.machine.chain import CHAIN_START, DIGEST_SIZE, command_digest, extend_entry_chain, extend_state_hash
 

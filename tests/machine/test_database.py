@@ -6,6 +6,7 @@ from pathlib import Path
 
 import apsw
 import pytest
+
 from raftline.base.errors import StorageCorrupt, StorageError, StorageFull
 from raftline.machine.database import checkpoint, open_database, storage_error
 from raftline.machine.schema import SCHEMA_VERSION, TABLES
@@ -39,7 +40,8 @@ def test_wal_mode_without_automatic_checkpoints(tmp_path: Path):
 
 
 @pytest.mark.parametrize(
-    "expression", ["random()", "randomblob(4)", "datetime('now')", "CURRENT_TIMESTAMP", "unixepoch()", "last_insert_rowid()"]
+    "expression",
+    ["random()", "randomblob(4)", "datetime('now')", "CURRENT_TIMESTAMP", "unixepoch()", "last_insert_rowid()"],
 )
 def test_impure_functions_are_refused(expression: str):
     """What the log does not decide cannot get into a statement."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from machine.world import START_MS, Client, World, arrivals
 from raftline.machine import inbox
 from raftline.machine.commands import EnableManagement, MessageKind, Storage

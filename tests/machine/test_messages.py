@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from machine.world import DOMAIN, START_MS, World, arrivals
 from raftline.base.limits import INBOX_MESSAGE_COUNT_MAX, OFFLINE_MESSAGE_COUNT_MAX, ORIGIN_ID_AGE_MAX_MS
 from raftline.machine import messages

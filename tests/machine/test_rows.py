@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from raftline.machine.database import open_database
 from raftline.machine.records import Archived, Presence
 from raftline.machine.rows import RowStore, Table

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from machine.world import World, arrivals
 from raftline.base.ids import NodeId, SessionId
 from raftline.base.limits import ACCOUNT_SESSION_COUNT_MAX

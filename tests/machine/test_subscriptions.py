@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from machine.world import DOMAIN, Client, World
 from raftline.machine.commands import SubscriptionKind
 from raftline.machine.outcomes import (

@@ -104,9 +104,7 @@ class World:
         self.time_ms = START_MS
         self.ticket = 0
 
-    def command(
-        self, action: Action, origin: SessionOrigin | KeyOrigin | None = None, *, node_id: int = 1
-    ) -> bytes:
+    def command(self, action: Action, origin: SessionOrigin | KeyOrigin | None = None, *, node_id: int = 1) -> bytes:
         self.ticket += 1
         salt = self.ticket.to_bytes(16, "big")
         return encode_command(Command(NodeId(node_id), 1, self.ticket, salt, origin, action))
@@ -120,9 +118,7 @@ class World:
         self.log.append(None)
         self.machine.apply_empty(LogIndex(len(self.log)), Term(1))
 
-    def do(
-        self, action: Action, origin: SessionOrigin | KeyOrigin | None = None, *, node_id: int = 1
-    ) -> CommandResult:
+    def do(self, action: Action, origin: SessionOrigin | KeyOrigin | None = None, *, node_id: int = 1) -> CommandResult:
         (result,) = self.apply(self.command(action, origin, node_id=node_id))
         return result
 
@@ -130,9 +126,7 @@ class World:
         assert self.do(CreateAccount(localpart, (credential(localpart),))).outcome == Done()
 
     def bind(self, localpart: str, resource: str = "r", *, node_id: int = 1, incarnation: int = 1) -> Client:
-        outcome = self.do(
-            BindSession(localpart, resource, NodeId(node_id), incarnation), node_id=node_id
-        ).outcome
+        outcome = self.do(BindSession(localpart, resource, NodeId(node_id), incarnation), node_id=node_id).outcome
         assert isinstance(outcome, Done)
         assert outcome.result is not None
         return Client(self, localpart, resource, outcome.result, node_id)

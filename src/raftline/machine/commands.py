@@ -13,10 +13,14 @@ outcome is kept for a day. Commands that are idempotent by nature carry neither.
 from __future__ import annotations
 
 import enum
+from typing import Annotated, Final
 
 import msgspec
 
 from raftline.base.ids import NodeId, Position, SessionId
+
+_NATURAL: Final = msgspec.Meta(ge=0, le=(1 << 63) - 1)
+"""What SQLite can store: checked when a command is decoded, so that no row fails to be written later."""
 
 
 class SessionOrigin(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=1):
@@ -28,10 +32,10 @@ class SessionOrigin(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=
         previous: `number` of the session's command before this one; 0 for its first.
     """
 
-    session_id: SessionId
-    epoch: int
-    number: int
-    previous: int
+    session_id: Annotated[SessionId, _NATURAL]
+    epoch: Annotated[int, _NATURAL]
+    number: Annotated[int, _NATURAL]
+    previous: Annotated[int, _NATURAL]
 
 
 class KeyOrigin(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=2):
@@ -46,7 +50,7 @@ class Credential(msgspec.Struct, frozen=True, array_like=True, gc=False):
     mechanism: str
     """`SCRAM-SHA-1` or `SCRAM-SHA-256`."""
     salt: bytes
-    iterations: int
+    iterations: Annotated[int, _NATURAL]
     stored_key: bytes
     server_key: bytes
 
@@ -74,15 +78,15 @@ class DeleteAccount(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=
 class StartNode(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=20):
     """A node begins a new life: sessions of its earlier incarnations end."""
 
-    node_id: NodeId
-    incarnation: int
+    node_id: Annotated[NodeId, _NATURAL]
+    incarnation: Annotated[int, _NATURAL]
 
 
 class BuryNode(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=21):
     """The node is gone: sessions of this incarnation, or earlier ones, end."""
 
-    node_id: NodeId
-    incarnation: int
+    node_id: Annotated[NodeId, _NATURAL]
+    incarnation: Annotated[int, _NATURAL]
 
 
 class BindSession(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=30):
@@ -95,8 +99,8 @@ class BindSession(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=30
 
     localpart: str
     resource: str
-    node_id: NodeId
-    incarnation: int
+    node_id: Annotated[NodeId, _NATURAL]
+    incarnation: Annotated[int, _NATURAL]
 
 
 class EndSession(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=31):
@@ -106,15 +110,15 @@ class EndSession(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=31)
     Idempotent. `epoch` fences it: a session that was taken over since is left alone.
     """
 
-    session_id: SessionId
-    epoch: int
+    session_id: Annotated[SessionId, _NATURAL]
+    epoch: Annotated[int, _NATURAL]
 
 
 class EnableManagement(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=32):
     """Turn stream management on (XEP-0198 section 3): from here on unacknowledged messages are kept. Idempotent."""
 
-    session_id: SessionId
-    epoch: int
+    session_id: Annotated[SessionId, _NATURAL]
+    epoch: Annotated[int, _NATURAL]
 
 
 class SessionMark(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -128,10 +132,10 @@ class SessionMark(msgspec.Struct, frozen=True, array_like=True, gc=False):
             this may fall.
     """
 
-    session_id: SessionId
-    epoch: int
-    inbound_count: int
-    acknowledged: Position
+    session_id: Annotated[SessionId, _NATURAL]
+    epoch: Annotated[int, _NATURAL]
+    inbound_count: Annotated[int, _NATURAL]
+    acknowledged: Annotated[Position, _NATURAL]
 
 
 class MarkSessions(msgspec.Struct, frozen=True, array_like=True, tag=33):
@@ -231,7 +235,7 @@ class SendMessage(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=50
     to_localpart: str
     to_resource: str | None
     kind: MessageKind
-    storage: int
+    storage: Annotated[int, _NATURAL]
     stanza: bytes
     origin_id: str
     fingerprint: bytes
@@ -270,9 +274,9 @@ class Command(msgspec.Struct, frozen=True, array_like=True):
         origin: None for what is idempotent by nature.
     """
 
-    node_id: NodeId
-    incarnation: int
-    ticket: int
+    node_id: Annotated[NodeId, _NATURAL]
+    incarnation: Annotated[int, _NATURAL]
+    ticket: Annotated[int, _NATURAL]
     salt: bytes
     origin: SessionOrigin | KeyOrigin | None
     action: Action

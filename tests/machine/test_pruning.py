@@ -1,0 +1,79 @@
+"""Deleting what is over, a few rows with each entry."""
+
+from __future__ import annotations
+
+from machine.world import START_MS, World
+from raftline.base.limits import IDEMPOTENCY_AGE_MAX_MS, ORIGIN_ID_AGE_MAX_MS
+from raftline.machine.commands import DeleteAccount, KeyOrigin, StartNode
+from raftline.machine.pruning import ROWS_PER_COMMAND, ROWS_PER_ENTRY
+
+STEP = ROWS_PER_ENTRY + ROWS_PER_COMMAND
+
+
+def touch(world: World) -> None:
+    """An entry that does nothing of note."""
+    world.do(StartNode(9, 1))
+
+
+def test_keys_and_origin_ids_go_when_they_are_due(world: World):
+    """Not a millisecond earlier, and each by its own age."""
+    alice = world.online("alice")
+    alice.send("bob", origin_id="id")
+    world.do(StartNode(9, 1), KeyOrigin(b"k" * 16))
+    for now_ms, kept in (
+        (START_MS + IDEMPOTENCY_AGE_MAX_MS, (1, 1)),
+        (START_MS + IDEMPOTENCY_AGE_MAX_MS + 1, (0, 1)),
+        (START_MS + ORIGIN_ID_AGE_MAX_MS, (0, 1)),
+        (START_MS + ORIGIN_ID_AGE_MAX_MS + 1, (0, 0)),
+    ):
+        world.time_ms = now_ms
+        touch(world)
+        assert (world.count("idempotency"), world.count("origin")) == kept
+
+
+def test_an_entry_deletes_a_few_rows_and_the_next_the_rest(world: World):
+    """The oldest first, within the budget of the entry."""
+    count = STEP + 10
+    commands = [world.command(StartNode(9, 1), KeyOrigin(n.to_bytes(16, "big"))) for n in range(count)]
+    world.apply(*commands)
+    world.time_ms += IDEMPOTENCY_AGE_MAX_MS + 1
+    touch(world)
+    assert world.count("idempotency") == 10
+    touch(world)
+    assert world.count("idempotency") == 0
+
+
+def test_a_key_used_again_is_kept_from_then_on(world: World):
+    """Rows are pruned by the time of their last use."""
+    origin = KeyOrigin(b"k" * 16)
+    world.do(StartNode(9, 1), origin)
+    world.time_ms += IDEMPOTENCY_AGE_MAX_MS + 1
+    world.do(StartNode(9, 1), origin)
+    world.time_ms += IDEMPOTENCY_AGE_MAX_MS
+    touch(world)
+    assert world.count("idempotency") == 1
+    world.time_ms += 1
+    touch(world)
+    assert world.count("idempotency") == 0
+
+
+def test_messages_of_a_deleted_account_go_in_steps(world: World):
+    """Archive and offline rows alike; an entry never takes more than its budget."""
+    alice = world.online("alice")
+    for _ in range(STEP):
+        alice.send("bob")
+    assert (world.count("archive"), world.count("offline")) == (2 * STEP, STEP)
+    world.do(DeleteAccount("bob"))
+    assert (world.count("archive"), world.count("offline"), world.count("doomed")) == (2 * STEP, 0, 1)
+    touch(world)
+    assert (world.count("archive"), world.count("doomed")) == (STEP, 1)
+    touch(world)
+    assert (world.count("archive"), world.count("doomed"), world.count("message")) == (STEP, 0, STEP)
+
+
+def test_forgetting_when_rows_are_due_changes_nothing(world: World):
+    """What the pruner remembers only spares it looking."""
+    world.do(StartNode(9, 1), KeyOrigin(b"k" * 16))
+    world.machine._pruner.forget()
+    touch(world)
+    assert world.count("idempotency") == 1
