@@ -3,16 +3,18 @@ Twenty SIGKILLs of the leader under load: the promises P1, P2, P3 and P5 on ever
 
 Six slixmpp users on all nodes write to each other without pause; one whose node died goes to another and resends, under
 the same origin-id, what was not acknowledged. Around each kill two probes on the surviving nodes send small messages
-every two milliseconds; the time to the next commit is from the SIGKILL to the first acknowledgement of a probe message
+every few milliseconds; the time to the next commit is from the SIGKILL to the first acknowledgement of a probe message
 that was sent after it. Each killed node is restarted and the cluster is whole again before the next kill.
 """
 
 from __future__ import annotations
 
 import asyncio
+import os
 import statistics
-import time
-from dataclasses import dataclass, field
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -23,47 +25,58 @@ from integration.xmpp_raw import RawClient, register
 
 KILL_COUNT = 20
 WRITE_INTERVAL_S = 0.1  # per user
-PROBE_INTERVAL_S = 0.002
-PROBE_WARM_COUNT = 5
+PROBE_LINE_BYTES_MAX = 16 << 20
 COMMIT_GAP_MAX_S = 5.0
 SETTLE_TIMEOUT_S = 40.0
 PASSWORD = "through-the-fire"
 PAIRS = (("anna", "bert"), ("carla", "dirk"), ("emma", "finn"))
 
 
-@dataclass
 class Probe:
-    """A stream of small messages through one node, each with its own acknowledgement."""
+    """One `commit_probe` process."""
 
-    username: str
-    node_id: int
-    client: RawClient = field(default_factory=RawClient)
-    sent_at: dict[int, float] = field(default_factory=dict)
-    origin_ids: dict[int, str] = field(default_factory=dict)
-    acked_at: list[tuple[int, float]] = field(default_factory=list)
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self._process = process
 
-    async def run(self, port: int, run_id: int) -> None:
-        """Send until cancelled."""
-        self.client.on_ack = lambda count: self.acked_at.append((count, time.monotonic()))
-        await self.client.log_in(port, self.username, PASSWORD)
-        while not self.client.is_over:
-            origin_id = f"{self.username}-{run_id}-{len(self.sent_at)}"
-            count = self.client.send_chat("sink@localhost", origin_id, origin_id)
-            self.sent_at[count] = time.monotonic()
-            self.origin_ids[count] = origin_id
-            await asyncio.sleep(PROBE_INTERVAL_S)
+    @classmethod
+    async def start(cls, port: int, username: str, run_name: str) -> Probe:
+        """Start a probe and wait until acknowledgements flow."""
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "integration.commit_probe", str(port), username, PASSWORD, run_name),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            limit=PROBE_LINE_BYTES_MAX,
+            env={**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[1])},
+        )
+        probe = cls(process)
+        assert await probe._read("warm") == ""
+        return probe
 
-    def first_commit_after(self, moment: float) -> float | None:
-        """When a message sent after `moment` was first acknowledged."""
-        first_count = next((count for count, sent_at in self.sent_at.items() if sent_at > moment), None)
-        if first_count is None:
-            return None
-        return next((acked_at for count, acked_at in self.acked_at if count >= first_count), None)
+    async def commit_after(self, killed_at: float) -> float:
+        """When a message that was sent after the kill was acknowledged (monotonic seconds)."""
+        assert self._process.stdin is not None
+        self._process.stdin.write(f"killed {killed_at!r}\n".encode())
+        return float(await self._read("commit"))
 
-    @property
-    def acknowledged(self) -> list[str]:
-        """Origin-ids covered by the newest acknowledgement."""
-        return [origin_id for count, origin_id in self.origin_ids.items() if count <= self.client.acked_count]
+    async def finish(self) -> list[str]:
+        """End the probe; returns the origin-ids of its acknowledged messages."""
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        acknowledged = (await self._read("acknowledged")).split()
+        assert await self._process.wait() == 0
+        return acknowledged
+
+    async def end(self) -> None:
+        """End the process if it still runs."""
+        if self._process.returncode is None:
+            self._process.kill()
+            await self._process.wait()
+
+    async def _read(self, word: str) -> str:
+        assert self._process.stdout is not None
+        line = (await asyncio.wait_for(self._process.stdout.readline(), SETTLE_TIMEOUT_S)).decode()
+        assert line.startswith(word), f"the probe said {line!r} and not {word!r}"
+        return line.removeprefix(word).strip()
 
 
 @pytest.mark.timeout(540)
@@ -116,33 +129,19 @@ async def kill_leader_and_measure(cluster: Cluster, kill_number: int) -> tuple[f
     """
     leader = await cluster.leader()
     survivors = [node_id for node_id in cluster.node_ids if node_id != leader]
-    probes = [Probe(f"probe-{place}", node_id) for place, node_id in enumerate(survivors, start=1)]
+    probes: list[Probe] = []
     try:
-        async with asyncio.TaskGroup() as tasks:
-            runs = [tasks.create_task(probe.run(cluster.node(probe.node_id).xmpp, kill_number)) for probe in probes]
-
-            async def are_warm() -> bool:
-                return all(probe.client.acked_count >= PROBE_WARM_COUNT for probe in probes)
-
-            await wait_until("probes acknowledged", are_warm, SETTLE_TIMEOUT_S, interval_s=0.005)
-            killed_at = await cluster.kill(leader)
-
-            async def first_commit() -> float | None:
-                moments = [probe.first_commit_after(killed_at) for probe in probes]
-                return min((moment for moment in moments if moment is not None), default=None)
-
-            committed_at = await wait_until("a commit after the kill", first_commit, SETTLE_TIMEOUT_S, interval_s=0.005)
-            for run in runs:
-                run.cancel()
-        for probe in probes:
-            if not probe.client.is_over:
-                await probe.client.wait_acked(probe.client.sent_count)
+        for place, node_id in enumerate(survivors, start=1):
+            probes.append(await Probe.start(cluster.node(node_id).xmpp, f"probe-{place}", str(kill_number)))
+        killed_at = await cluster.kill(leader)
+        committed_at = min(await asyncio.gather(*(probe.commit_after(killed_at) for probe in probes)))
+        acknowledged = [origin_id for probe in probes for origin_id in await probe.finish()]
     finally:
         for probe in probes:
-            await probe.client.close()
+            await probe.end()
     await cluster.start_node(leader)
     await cluster.wait_healthy()
-    return committed_at - killed_at, [origin_id for probe in probes for origin_id in probe.acknowledged]
+    return committed_at - killed_at, acknowledged
 
 
 def all_acknowledged(chatters: list[Chatter]):

@@ -17,8 +17,10 @@ import slixmpp
 from slixmpp.exceptions import IqError
 
 from integration.cluster_process import Cluster, wait_until
+from integration.xmpp_raw import NS_SM
 
 CONNECT_TIMEOUT_S = 15.0
+ACK_WINDOW = 1_000_000  # stanzas until the library asks for an acknowledgement by itself: `say` does
 PLUGINS = ("xep_0030", "xep_0059", "xep_0077", "xep_0198", "xep_0199", "xep_0203", "xep_0313", "xep_0359")
 
 
@@ -54,7 +56,7 @@ class Client(slixmpp.ClientXMPP):
             plugin_config={
                 "feature_mechanisms": {"unencrypted_scram": True},
                 "xep_0077": {"create_account": False},
-                "xep_0198": {"window": 1, "allow_resume": False},
+                "xep_0198": {"window": ACK_WINDOW, "allow_resume": False},
             },
         )
         for name in PLUGINS:
@@ -115,11 +117,12 @@ class Client(slixmpp.ClientXMPP):
             self._stop_filters()
 
     def say(self, to: str, body: str, origin_id: str) -> None:
-        """Send a chat message."""
+        """Send a chat message and ask for an acknowledgement behind it (the library asks in front of stanzas)."""
         message = self.make_message(mto=to, mbody=body, mtype="chat")
         message["id"] = origin_id
         message["origin_id"]["id"] = origin_id
         message.send()
+        self.send(f"<r xmlns='{NS_SM}'/>")
 
     async def wait_received(self, body: str, timeout_s: float = CONNECT_TIMEOUT_S) -> Received:
         """Wait for a message with this body."""
