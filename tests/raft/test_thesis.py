@@ -302,6 +302,19 @@ class TestSection38Persistence:
         assert len(sizes) > 1
         assert node.raft.deadline_ns() > node.now_ns
 
+    def test_delivery_held_back_leaves_the_timer_alone(self) -> None:
+        """A driver with enough to apply gets nothing more, is not asked to hurry, and misses no timer."""
+        node = Scripted(1, 1)
+        node.sync()
+        node.raft.propose([b"a"], 0)
+        (write,) = node.raft.ready().io
+        node.disk.pending.append(write)
+        node.disk.sync(1)
+        node.raft.io_completed(write.sequence, 0)
+        assert node.raft.ready(deliver=False).committed == []
+        assert 0 < node.raft.deadline_ns() <= node.config.heartbeat_ns
+        assert [e.payload for e in node.raft.ready().committed] == [b"a"]
+
     def test_contradictions_on_disk_are_refused(self) -> None:
         """A log of a higher term than the written one is damage."""
         with pytest.raises(StorageCorrupt):

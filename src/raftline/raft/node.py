@@ -119,6 +119,7 @@ class Raft:
         self._reads: list[tuple[int, LogIndex]] = []
         self._reads_failed: list[int] = []
         self._now_ns = now_ns
+        self._delivery_is_held = False
         self._election = Election(
             node_id=node_id,
             quorum=self._quorum,
@@ -257,8 +258,13 @@ class Raft:
             self._election.timeout(now_ns)
 
     def deadline_ns(self) -> int:
-        """Return when `tick` and `ready` are due next; in the past if committed entries still wait for a `ready`."""
-        if self._log.has_undelivered:
+        """
+        Return when `tick` and `ready` are due next.
+
+        That is now if committed entries wait for a `ready`, unless the last one left them on purpose: then it is the
+        timer alone, and whoever holds delivery back calls `ready` when it wants more.
+        """
+        if self._log.has_undelivered and not self._delivery_is_held:
             return self._now_ns
         return self._leader.deadline_ns if self._leader else self._election.deadline_ns
 
@@ -326,8 +332,14 @@ class Raft:
         elif self._outbox.term_is_durable:
             self._election.hard_state_durable(now_ns)
 
-    def ready(self) -> Ready:
-        """Return all output since the last call; see the head of this module for what to do with it."""
+    def ready(self, *, deliver: bool = True) -> Ready:
+        """
+        Return all output since the last call; see the head of this module for what to do with it.
+
+        Args:
+            deliver: False leaves committed entries for a later call, for a driver that has enough to apply already.
+        """
+        self._delivery_is_held = not deliver
         if self._leader:
             self._leader.flush()
             self._finish_reads(self._leader)
@@ -344,7 +356,7 @@ class Raft:
         return Ready(
             messages=self._outbox.take_messages(),
             io=[] if write is None else [write],
-            committed=self._log.take_committed(COMMITTED_BYTES_MAX),
+            committed=self._log.take_committed(COMMITTED_BYTES_MAX) if deliver else [],
             reads=reads,
             reads_failed=reads_failed,
             role_changed=role_changed,
