@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -178,18 +179,52 @@ class TestSecurity:
             assert messages[2] == f"<close xmlns='{FRAMING}'/>"
 
     async def test_slow_page_is_let_go(self, start: Start) -> None:
-        """A page that does not read is cut off; its session ends."""
+        """A page that takes nothing is cut off, so that what waits for it stays bounded; its session ends."""
         service = await start(write_buffer_bytes_max=500_000, close_timeout_ms=200)
-        async for dial in serve(service):
-            bob = await (await dial()).log_in("bob")
-            bob.connection.transport.pause_reading()
-            alice = await service.log_in()
-            for number in range(400):
-                body = b"<body>" + b"x" * 200_000 + b"</body></message>"
-                alice.send(f"<message to='bob@localhost' id='{number}' type='chat'>".encode() + body)
-                await alice.writer.drain()
-                if len(service.node.sessions) == 1:
-                    break
-            await until(lambda: service.gateway.connection_count == 1)
-            assert [session.localpart for session in service.node.sessions.values()] == ["alice"]
-            bob.connection.transport.resume_reading()
+        page = StalledPage()
+        serving = asyncio.ensure_future(service.gateway.websocket_endpoint(page.scope, page.receive, page.send))
+        await page.log_in()
+        alice = await service.log_in()
+        page.takes.clear()
+        for number in range(5):
+            body = b"<body>" + b"x" * 200_000 + b"</body></message>"
+            alice.send(f"<message to='bob@localhost' id='{number}' type='chat'>".encode() + body)
+        await asyncio.wait_for(serving, DEADLINE_S)
+        await until(lambda: service.gateway.connection_count == 1)
+        assert [session.localpart for session in service.node.sessions.values()] == ["alice"]
+
+
+class StalledPage:
+    """The HTTP server's side of a WebSocket whose client stops to take what it is sent, once `takes` is cleared."""
+
+    scope = MappingProxyType({"type": "websocket", "subprotocols": ["xmpp"], "scheme": "ws"})
+
+    def __init__(self) -> None:
+        self.incoming: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+        self.outgoing: asyncio.Queue[bytes] = asyncio.Queue()
+        self.takes = asyncio.Event()
+        self.takes.set()
+        self.incoming.put_nowait({"type": "websocket.connect"})
+
+    async def receive(self) -> dict[str, Any]:
+        return await self.incoming.get()
+
+    async def send(self, message: Any) -> None:
+        await self.takes.wait()
+        if message["type"] == "websocket.send":
+            self.outgoing.put_nowait(message["text"].encode())
+
+    async def exchange(self, data: bytes, count: int = 1) -> bytes:
+        self.incoming.put_nowait({"type": "websocket.receive", "text": data.decode()})
+        async with asyncio.timeout(DEADLINE_S):
+            return [await self.outgoing.get() for _ in range(count)][-1]
+
+    async def log_in(self) -> None:
+        await self.exchange(OPEN, 2)
+        client = scramp.ScramClient(["SCRAM-SHA-256"], "bob", PASSWORD)
+        client.set_server_first(
+            payload(await self.exchange(auth("SCRAM-SHA-256", client.get_client_first().encode()))).decode()
+        )
+        await self.exchange(response(client.get_client_final().encode()))
+        await self.exchange(OPEN, 2)
+        assert b"<jid>" in await self.exchange(bind_request("web"))

@@ -8,7 +8,7 @@ reads, and stops while the session is backlogged; one writes what the session pu
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import TYPE_CHECKING, Any, Final
 
 from raftline.gateway.session import ClientSession
@@ -22,7 +22,7 @@ SUBPROTOCOL: Final = "xmpp"
 CLOSE_NORMAL: Final = 1000
 CLOSE_UNSUPPORTED_DATA: Final = 1003
 
-Scope = MutableMapping[str, Any]
+Scope = Mapping[str, Any]
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
