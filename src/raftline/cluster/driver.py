@@ -26,7 +26,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from raftline.base.errors import Busy, RemoteProtocolError, Stopping, Unavailable
+from raftline.base.errors import Busy, LocalProtocolError, RemoteProtocolError, Stopping, Unavailable
 from raftline.base.ids import NodeId, SessionId
 from raftline.cluster.apply_loop import ApplyLoop
 from raftline.cluster.checkpoints import CheckpointThread
@@ -53,11 +53,17 @@ from raftline.wal.writer import LogWriter
 
 _LOG: Final = logging.getLogger(__name__)
 
+COMMAND_BYTES_MAX: Final = 4 << 20
+"""Largest command; it must fit a peer frame alone, and edges bound what they take far below."""
+
 HOUSEKEEPING_NS: Final = 50 * MILLISECOND_NS
 """How often things are looked at that no event announces."""
 
 _READ_ANSWER_NS: Final = 500 * MILLISECOND_NS
 """A read index that is not answered by then was lost on the way."""
+
+_APPLY_QUEUE_BYTES: Final = 8 << 20
+"""With so much to apply, a node that catches up leaves the rest in its log."""
 
 _SALT_SIZE: Final = 16
 _SALT_POOL_SIZE: Final = 256 * _SALT_SIZE
@@ -269,6 +275,7 @@ class Driver:
         Raises:
             Busy: Too much is under way, or the leader here has no space; the command certainly entered no log.
             Stopping: The node is shutting down.
+            LocalProtocolError: The command is larger than `COMMAND_BYTES_MAX`, which no edge should let through.
         """
         if not self._is_running:
             raise Stopping("this node is shutting down")
@@ -278,8 +285,12 @@ class Driver:
             if self._raft.role is Role.LEADER and not self._has_space:
                 raise Busy("the log has no space left")
         ticket = pending.next_ticket()
-        command = Command(self._config.node_id, self._lives.incarnation, ticket, self._next_salt(), origin, action)
-        pending.add(Proposal(ticket, encode_command(command), self._now_ns(), on_result))
+        command = encode_command(
+            Command(self._config.node_id, self._lives.incarnation, ticket, self._next_salt(), origin, action)
+        )
+        if len(command) > COMMAND_BYTES_MAX:
+            raise LocalProtocolError(f"{type(action).__name__} of {len(command)} bytes")
+        pending.add(Proposal(ticket, command, self._now_ns(), on_result))
         if not self._turn_is_scheduled:
             self._request_turn()
         return ticket
@@ -317,7 +328,8 @@ class Driver:
 
         Returns: False when the link is down or overloaded: it was not sent.
         """
-        is_sent = self._links.send(node_id, OffLogStanza(self._machine.applied_index, session_id, stanza))
+        frame = OffLogStanza(self._machine.applied_index, session_id, stanza)
+        is_sent = self._links.send(node_id, frame, yields=True)
         if is_sent:
             self._request_turn()
         return is_sent
@@ -351,7 +363,7 @@ class Driver:
             self._forwarding.make_entries(now_ns, has_space=self._has_space)
             if not self._reads_held and (request_id := self._reads.next_request(now_ns)) is not None:
                 self._raft.read_index(request_id, now_ns)
-            self._carry_out(self._raft.ready())
+            self._carry_out(self._raft.ready(deliver=self._apply.queue_bytes < _APPLY_QUEUE_BYTES))
             self._arm_deadline()
         except BaseException as error:  # noqa: BLE001  a node in an unknown state must stop, whatever the reason
             self._fail(error)
@@ -389,7 +401,9 @@ class Driver:
         deadline_ns = self._raft.deadline_ns()
         now_ns = self._now_ns()
         if deadline_ns <= now_ns:
-            self._request_turn()
+            # Entries wait to be taken. With enough to apply already, the next slice asks for the turn that takes them.
+            if self._apply.queue_bytes < _APPLY_QUEUE_BYTES:
+                self._request_turn()
             return
         if self._deadline_timer is not None:
             if self._deadline_ns <= deadline_ns:
@@ -469,6 +483,7 @@ class Driver:
                 for session_id, stanza in self._off_log.take_ready(applied_index):
                     subscriber.receive_off_log(session_id, stanza)
         self._release_reads()
+        self._request_turn()
 
     def _release_reads(self) -> None:
         for waiter in self._reads.applied(self._machine.applied_index):

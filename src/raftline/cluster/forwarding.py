@@ -51,6 +51,7 @@ class Forwarding:
         self._target: tuple[NodeId | None, Term] = (None, Term(0))
         self._refused_rounds: dict[NodeId, int] = {}
         self._restart_ns: int | None = None
+        self._restart_ticket = 0
         self._progress_ns = 0
         self._progress_resolved = 0
         self.entry_count = 0
@@ -80,7 +81,8 @@ class Forwarding:
         pending = self.pending
         while taken := pending.take_unsent(_FRAME_COMMANDS_MAX, _FRAME_COMMAND_BYTES_MAX):
             commands = [proposal.command for proposal in taken]
-            if not self._links.send(leader_id, Proposals(term, pending.round, taken[0].ticket, commands)):
+            frame = Proposals(term, pending.round, taken[0].ticket, commands)
+            if not self._links.send(leader_id, frame, yields=True):
                 pending.untake(taken)
                 return
             pending.mark_sent(taken)
@@ -111,13 +113,13 @@ class Forwarding:
             self.entry_count += 1
             self.entry_command_count += len(items)
 
-    def restart(self) -> None:
-        """Send everything unresolved once more, in order: something on the way may have been lost."""
+    def restart(self, first_ticket: int = 0) -> None:
+        """Send everything unresolved, from this ticket on, once more and in order: some of it may have been lost."""
         self._restart_ns = None
         if self._target[0] == self._node_id and self.queue:
             # Nothing is lost between this node and its own queue; a second copy would only grow it.
             return
-        self.pending.restart()
+        self.pending.restart(first_ticket)
 
     def _drop_queue(self) -> None:
         """Tell the followers what a leadership that is over did not put into its log."""
@@ -141,6 +143,8 @@ class Forwarding:
         self.pending.refused(frame.round, frame.first_ticket)
         if frame.round == self.pending.round:
             self._restart_ns = now_ns + self._timing.refused_pause_ns
+            # A busy leader has all that came before; to send that again would keep it busy.
+            self._restart_ticket = frame.first_ticket if frame.busy and frame.term == self._target[1] else 0
 
     def peer_arrived(self, node_id: NodeId) -> None:
         """Forget which round was refused: a new connection begins a new one, and a new process counts anew."""
@@ -149,7 +153,7 @@ class Forwarding:
     def keep_house(self, now_ns: int) -> None:
         """Start over when a pause is over, or when nothing has moved for suspiciously long."""
         if self._restart_ns is not None and now_ns >= self._restart_ns:
-            self.restart()
+            self.restart(self._restart_ticket)
         if self.pending.resolved_count != self._progress_resolved or self._target[0] is None:
             self._progress_resolved = self.pending.resolved_count
             self._progress_ns = now_ns

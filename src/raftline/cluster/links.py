@@ -162,14 +162,17 @@ class PeerLinks:
         connection = self.inbound.get(node_id)
         return None if connection is None else connection.last_heard_ns
 
-    def send(self, node_id: NodeId, frame: Frame) -> bool:
+    def send(self, node_id: NodeId, frame: Frame, *, yields: bool = False) -> bool:
         """
         Queue a frame; it leaves with the next `flush`.
+
+        Args:
+            yields: Take only half of the queue, so that heartbeats and appends still find room.
 
         Returns: False when the link is down, or its queue full: the frame is dropped.
         """
         link = self._links.get(node_id)
-        return link is not None and link.send(frame)
+        return link is not None and link.send(frame, yields=yields)
 
     def flush(self) -> None:
         """Write what is queued, once per link."""
@@ -336,12 +339,13 @@ class PeerLink:
         """Dial without a pause: the other side lives."""
         self._dial_now.set()
 
-    def send(self, frame: Frame) -> bool:
+    def send(self, frame: Frame, *, yields: bool = False) -> bool:
         """As `PeerLinks.send`."""
         connection = self._connection
         if connection is None:
             return False
-        if self._frame_bytes + connection.buffered_bytes >= self._bytes_max:
+        bytes_max = self._bytes_max // 2 if yields else self._bytes_max
+        if self._frame_bytes + connection.buffered_bytes >= bytes_max:
             self.dropped_count += 1
             return False
         data = encode_frame(frame)

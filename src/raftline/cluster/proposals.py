@@ -3,9 +3,10 @@ Commands of this node that have no outcome yet: what is sent, what is sent again
 
 A *round* is one pass over all unresolved commands, in order, towards one leader of one term. It starts over from the
 oldest unresolved command whenever something on the way may have been lost: another leader, another term, the link to
-the leader came up, the leader refused. Within a round nothing is left out; a leader that refuses one frame refuses the
-rest of its round. So in every log, a command follows its predecessors of the same node, and apply, which knows repeats
-by session and number or by key, takes each once and in order. A repeat of what is resolved here is ignored.
+the leader came up. Within a round nothing is left out. A leader that refuses one frame refuses the rest of its round;
+what it took before it has, so after a busy leader's refusal the next round begins with what was refused. So in every
+log, a command follows its predecessors of the same node, and apply, which knows repeats by session and number or by
+key, takes each once and in order. A repeat of what is resolved here is ignored.
 
 Decided against: acknowledgement of frames by the leader. The outcome is the acknowledgement; a lost frame means a lost
 connection, which both sides notice.
@@ -109,10 +110,15 @@ class PendingProposals:
         proposal = self.resolve(ticket)
         return proposal is not None and proposal.first_round == NOT_SENT
 
-    def restart(self) -> None:
-        """Begin a new round: everything unresolved is to be sent again, in order."""
+    def restart(self, first_ticket: int = 0) -> None:
+        """
+        Begin a new round: everything unresolved is to be sent again, in order.
+
+        Args:
+            first_ticket: Leave out what comes before; only where the leader is known to have that.
+        """
         self.round += 1
-        self._unsent = list(self._pending.values())
+        self._unsent = [proposal for proposal in self._pending.values() if proposal.ticket >= first_ticket]
 
     @property
     def has_unsent(self) -> bool:

@@ -17,6 +17,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
+from itertools import islice
 from typing import Final, TypeVar
 
 from raftline.base.errors import OutcomeUnknown, Refused, Unavailable
@@ -34,6 +35,9 @@ _LOG: Final = logging.getLogger(__name__)
 
 MARK_NS: Final = 50 * MILLISECOND_NS
 """Shortest time between two session marks of a node."""
+
+MARK_COUNT_MAX: Final = 8_192
+"""Sessions in one mark; the others are in the next."""
 
 LOCATION_COUNT_MAX: Final = 65_536
 """Sessions of other nodes whose place is remembered."""
@@ -142,6 +146,8 @@ class LocalNode:
             async with asyncio.timeout(seconds):
                 return await done
         except TimeoutError:
+            if done.done() and not done.cancelled():
+                return done.result()  # it came in the same turn of the loop
             if self.driver.forget(ticket):
                 raise Unavailable("no quorum took the command in time") from None
             raise OutcomeUnknown("no outcome in time") from None
@@ -252,6 +258,11 @@ class LocalNode:
     def note_mark(self, session: LocalSession) -> None:
         """Remember to tell the cluster how far the session has come."""
         self._to_mark[session.session_id] = session
+        self._arm_marks()
+
+    def _arm_marks(self) -> None:
+        if not self._to_mark:
+            return
         if self._mark_timer is None and not self._mark_is_under_way:
             self._mark_timer = asyncio.get_running_loop().call_later(MARK_NS / 1e9, self._propose_marks)
 
@@ -259,11 +270,11 @@ class LocalNode:
         """Join the progress of all sessions that moved into one command; one at a time is under way."""
         self._mark_timer = None
         marked: list[tuple[LocalSession, SessionMark]] = []
-        for session in self._to_mark.values():
+        for session in list(islice(self._to_mark.values(), MARK_COUNT_MAX)):
+            del self._to_mark[session.session_id]
             mark = session.next_mark()
             if mark is not None:
                 marked.append((session, mark))
-        self._to_mark.clear()
         if not marked:
             return
 
@@ -272,7 +283,8 @@ class LocalNode:
             for session, mark in marked:
                 session.advanced(mark.inbound_count, mark.acknowledged)
                 if session.next_mark() is not None:
-                    self.note_mark(session)
+                    self._to_mark[session.session_id] = session
+            self._arm_marks()
 
         self._mark_is_under_way = True
         action = MarkSessions(tuple(mark for _, mark in marked))
