@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+import ssl
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -50,10 +51,10 @@ def bind() -> socket.socket:
 
 
 @contextlib.asynccontextmanager
-async def serve(app: ASGIApp, *, certificate: Path | None = None, key: Path | None = None) -> AsyncIterator[int]:
+async def serve(app: ASGIApp, tls_context: ssl.SSLContext | None = None) -> AsyncIterator[int]:
     """Serve an application on a free port of loopback; yields the port."""
     listener = bind()
-    server = HttpServer(app, listener, certificate=certificate, key=key, websocket_bytes_max=1_000_000)
+    server = HttpServer(app, listener, tls_context=tls_context, websocket_bytes_max=1_000_000)
     await server.start()
     try:
         yield listener.getsockname()[1]

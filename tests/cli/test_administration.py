@@ -12,7 +12,7 @@ import pytest_asyncio
 
 from cli.serving import bind, raftline, serve
 from raftline.base.errors import Busy, OutcomeUnknown
-from raftline.server.certificates import ensure_certificates
+from raftline.server.certificates import client_facing_context, ensure_certificates
 from raftline.server.cluster_file import ClusterFile, ClusterFileNode, write_cluster_file
 from raftline.server.development_layout import lay_out, settle_parameters
 from web.application import TOKEN, Application
@@ -157,7 +157,7 @@ async def test_a_cluster_with_tls_is_reached_through_its_authority(application: 
     data = tmp_path / "cluster"
     layout = lay_out(data, settle_parameters(data, 1, None, None), open_registration=False, allow_plaintext=False)
     tls = layout.settings[0].tls
-    async with serve(application.app, certificate=tls.certificate_file, key=tls.key_file) as port:
+    async with serve(application.app, client_facing_context(tls.certificate_file, tls.key_file)) as port:
         _write(data, layout.content, [port])
         assert (await raftline("cluster", "status", "--data", str(data))).code == 0
         stranger = ensure_certificates(tmp_path / "stranger", [], "localhost", dt.datetime.now(dt.UTC))

@@ -20,7 +20,7 @@ TOKEN = "a-token-for-tests"
 WEBSOCKETS = ("ws://127.0.0.1:15002/xmpp-websocket", "ws://127.0.0.1:15012/xmpp-websocket")
 
 
-def derive(password: str) -> tuple[Credential, ...]:
+async def derive(password: str) -> tuple[Credential, ...]:
     """Stand in for SCRAM: fast, and it refuses what the real one refuses."""
     if "\x00" in password:
         raise ValueError("a forbidden character")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import httpx2
+import pytest
 
 from raftline.base.errors import Busy
 from web.application import Application
@@ -72,11 +73,13 @@ async def test_metrics_are_prometheus_text(client: httpx2.AsyncClient) -> None:
     assert "raftline_raft_term 7.0" in reply.text
 
 
-async def test_before_the_start_is_applied_only_its_story_is_told(
-    application: Application, client: httpx2.AsyncClient
+@pytest.mark.parametrize(("started", "stopping"), [(False, False), (True, True)])
+async def test_a_node_that_starts_or_stops_only_tells_its_story(
+    application: Application, client: httpx2.AsyncClient, started: bool, stopping: bool
 ) -> None:
-    """A node that waits for a majority takes no accounts and no clients, but tells its health and status."""
-    application.health.started = False
+    """It takes no accounts and no clients, but tells its health and status."""
+    application.health.started = started
+    application.health.stopping = stopping
     body = {"username": "anna", "password": "x"}
     assert (await client.post("/client/register", json=body)).status_code == 503
     assert (await client.post("/admin/v1/users", json=body)).status_code == 503

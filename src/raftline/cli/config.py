@@ -9,6 +9,7 @@ from typing import Annotated
 
 from cyclopts import App, Parameter
 
+from raftline.server.certificates import check_identity
 from raftline.server.config_file import check_files, load_settings
 from raftline.server.toml_text import format_settings
 
@@ -26,6 +27,7 @@ def check(config: ConfigFile) -> None:
     """
     settings = load_settings(config, os.environ)
     check_files(settings)
+    check_identity(settings)
     print(f"{config}: correct.")
 
 

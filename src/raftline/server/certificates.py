@@ -25,6 +25,9 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from raftline.base.errors import ConfigError
+from raftline.server.config import NodeSettings
+
 AUTHORITY_LIFETIME = dt.timedelta(days=3650)
 LIFETIME = dt.timedelta(days=820)
 """What browsers and Apple's clients accept at most is 825 days for an authority that a person installed."""
@@ -80,6 +83,31 @@ def fingerprint_of(certificate_file: Path) -> str:
     """Return the SHA-256 of a certificate's DER form: 64 lowercase hexadecimal digits."""
     certificate = x509.load_pem_x509_certificate(certificate_file.read_bytes())
     return certificate.fingerprint(hashes.SHA256()).hex()
+
+
+def check_identity(settings: NodeSettings) -> None:
+    """
+    Check that the peer certificate is the one the other nodes know this node by.
+
+    Raises:
+        ConfigError: It cannot be read, its common name is not the node id, or its fingerprint is not the pinned one.
+    """
+    file = settings.tls.peer_certificate_file
+    try:
+        certificate = x509.load_pem_x509_certificate(file.read_bytes())
+    except (OSError, ValueError) as error:
+        raise ConfigError("tls.peer_certificate_file", f"{file} cannot be used: {error}") from error
+    names = [name.value for name in certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)]
+    node_id = settings.cluster.node_id
+    if names != [str(node_id)]:
+        raise ConfigError("tls.peer_certificate_file", f"{file} is for {names}, not for node {node_id}")
+    fingerprint = certificate.fingerprint(hashes.SHA256()).hex()
+    if fingerprint != settings.own.fingerprint:
+        place = settings.cluster.peers.index(settings.own)
+        raise ConfigError(
+            f"cluster.peers[{place}].fingerprint",
+            f"is not that of {file}, which is {fingerprint}: the other nodes would refuse this one",
+        )
 
 
 def client_facing_context(certificate: Path, key: Path) -> ssl.SSLContext:

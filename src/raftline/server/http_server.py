@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+import ssl
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Final
 
 import uvicorn
@@ -44,7 +44,7 @@ class HttpServer:
 
     Args:
         listener: Bound, not yet listening.
-        certificate, key: PEM files; None serves plain HTTP.
+        tls_context: Of the client-facing certificate; None serves plain HTTP.
         websocket_bytes_max: Greatest WebSocket message.
     """
 
@@ -53,8 +53,7 @@ class HttpServer:
         app: ASGIApp,
         listener: socket.socket,
         *,
-        certificate: Path | None,
-        key: Path | None,
+        tls_context: ssl.SSLContext | None,
         websocket_bytes_max: int,
     ) -> None:
         self._listener = listener
@@ -74,8 +73,7 @@ class HttpServer:
                 server_header=False,
                 proxy_headers=False,
                 timeout_graceful_shutdown=STOP_TIMEOUT_S,
-                ssl_certfile=certificate,
-                ssl_keyfile=key,
+                ssl_context_factory=None if tls_context is None else lambda _config, _default: tls_context,
             )
         )
         self._task: asyncio.Task[None] | None = None

@@ -14,10 +14,12 @@ log and database close. Stopping is allowed at any point of starting.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
 import os
 import random
 import socket
+import ssl
 import time
 from collections.abc import Awaitable, Callable
 from hashlib import blake2b
@@ -36,7 +38,7 @@ from raftline.machine.database import open_database
 from raftline.machine.machine import Machine
 from raftline.node.node import LocalNode
 from raftline.raft.config import RaftConfig
-from raftline.server.certificates import client_facing_context, peer_contexts
+from raftline.server.certificates import check_identity, client_facing_context, peer_contexts
 from raftline.server.config import NodeSettings
 from raftline.server.config_file import read_secret
 from raftline.server.failures import ExitCode, Failure
@@ -79,10 +81,7 @@ class RunningNode:
         self._settings = settings
         self._log = log
         self._fatal = fatal
-        self._driver: Driver | None = None
-        self._gateway: Gateway | None = None
-        self._http: HttpServer | None = None
-        self._health: Health | None = None
+        self._started = contextlib.AsyncExitStack()
 
     async def start(self) -> None:
         """
@@ -94,15 +93,20 @@ class RunningNode:
             StorageError: Log or database cannot be used.
         """
         settings = self._settings
+        check_identity(settings)
         token = read_secret("admin.token_file", settings.admin.token_file)
         node = self._open_system()
         driver = node.driver
-        gateway = self._gateway = self._make_gateway(node, token)
-        health = self._health = Health(node, lambda: driver.leader_id is not None, time.monotonic_ns)
+        gateway = self._make_gateway(node, token)
+        health = Health(node, lambda: driver.leader_id is not None, time.monotonic_ns)
         await self._listen("peer.port", settings.peer.host, settings.peer.port, driver.start())
-        self._driver = driver
-        self._http = self._make_http_server(node, gateway, health, token)
-        await self._http.start()
+        self._started.push_async_callback(driver.stop)
+        self._started.push_async_callback(hand_over, driver)
+        http = self._make_http_server(node, gateway, health, token)
+        self._started.push_async_callback(http.stop)
+        await http.start()
+        self._started.push_async_callback(gateway.close)
+        self._started.callback(setattr, health, "stopping", True)
         self._log.info("waiting for a majority", node_id=settings.cluster.node_id, term=driver.metrics().term)
         await self._wait_live(driver)
         xmpp = settings.xmpp
@@ -115,15 +119,7 @@ class RunningNode:
 
     async def stop(self) -> None:
         """Stop everything that was started, in order. A log that never took part ends with the process."""
-        if self._health is not None:
-            self._health.stopping = True
-        if self._gateway is not None:
-            await self._gateway.close()
-        if self._http is not None:
-            await self._http.stop()
-        if self._driver is not None:
-            await self._hand_over(self._driver)
-            await self._driver.stop()
+        await self._started.aclose()
 
     def _open_system(self) -> LocalNode:
         """Open database and log, and join them with links and Raft under one door."""
@@ -166,10 +162,6 @@ class RunningNode:
 
     def _make_gateway(self, node: LocalNode, token: str) -> Gateway:
         settings = self._settings
-        try:
-            tls_context = client_facing_context(settings.tls.certificate_file, settings.tls.key_file)
-        except OSError as error:
-            raise ConfigError("tls.certificate_file", f"it or its key cannot be used: {error}") from error
         gateway_settings = GatewaySettings(
             domain=settings.domain,
             allow_plaintext=settings.plaintext.allow,
@@ -183,8 +175,16 @@ class RunningNode:
             all_modules(),
             clock=time.monotonic_ns,
             entropy=os.urandom,
-            tls_context=tls_context,
+            tls_context=self._client_tls(),
         )
+
+    def _client_tls(self) -> ssl.SSLContext:
+        """Make a context of the client-facing certificate; each listener sets its own up further."""
+        tls = self._settings.tls
+        try:
+            return client_facing_context(tls.certificate_file, tls.key_file)
+        except OSError as error:
+            raise ConfigError("tls.certificate_file", f"it or its key cannot be used: {error}") from error
 
     def _make_http_server(self, node: LocalNode, gateway: Gateway, health: Health, token: str) -> HttpServer:
         settings = self._settings
@@ -193,8 +193,9 @@ class RunningNode:
         async def status() -> object:
             return (await driver.status()).as_json()
 
-        def derive(password: str) -> tuple[Credential, ...]:
-            return derive_credentials(password, os.urandom)
+        async def derive(password: str) -> tuple[Credential, ...]:
+            # The same thread as for clients that register in-band: passwords take one core at most.
+            return await gateway.run_aside(derive_credentials, password, os.urandom)
 
         page = Page(
             node=node,
@@ -217,12 +218,10 @@ class RunningNode:
             registry=registry,
             websocket=gateway.websocket_endpoint,
         )
-        secure = not settings.plaintext.allow
         return HttpServer(
             app,
             bind_listener("http.port", settings.http.host, settings.http.port),
-            certificate=settings.tls.certificate_file if secure else None,
-            key=settings.tls.key_file if secure else None,
+            tls_context=None if settings.plaintext.allow else self._client_tls(),
             websocket_bytes_max=settings.limits.stanza_bytes_max + WEBSOCKET_MARGIN_BYTES,
         )
 
@@ -242,21 +241,6 @@ class RunningNode:
                 self._log.warning("still waiting for a majority", links=_links_up(driver))
             else:
                 return
-
-    async def _hand_over(self, driver: Driver) -> None:
-        """If this node leads, let another one lead before it goes, so that nobody waits for an election."""
-        targets = _links_up(driver)
-        own = driver.node_id
-        if driver.leader_id != own or not targets:
-            return
-        try:
-            driver.transfer_leadership(NodeId(targets[0]))
-        except NotLeader:
-            return
-        deadline_ns = time.monotonic_ns() + int(TRANSFER_TIMEOUT_S * 1e9)
-        # The core tells of a new leader by its state alone, and this is the last thing that looks at it.
-        while driver.leader_id == own and time.monotonic_ns() < deadline_ns:  # noqa: ASYNC110
-            await asyncio.sleep(TRANSFER_LOOK_S)
 
 
 def cluster_config(settings: NodeSettings) -> ClusterConfig:
@@ -293,6 +277,22 @@ def websockets(settings: NodeSettings) -> tuple[str, ...]:
 def decoy_key(cluster_id: str, token: str) -> bytes:
     """Return the key of salts for accounts that do not exist: equal on all nodes, known to nobody outside."""
     return blake2b(cluster_id.encode(), key=blake2b(token.encode()).digest()[:64], digest_size=32).digest()
+
+
+async def hand_over(driver: Driver) -> None:
+    """If this node leads, let another one lead before it goes, so that nobody waits for an election."""
+    targets = _links_up(driver)
+    own = driver.node_id
+    if driver.leader_id != own or not targets:
+        return
+    try:
+        driver.transfer_leadership(NodeId(targets[0]))
+    except NotLeader:
+        return
+    deadline_ns = time.monotonic_ns() + int(TRANSFER_TIMEOUT_S * 1e9)
+    # The core tells of a new leader by its state alone, and this is the last thing that looks at it.
+    while driver.leader_id == own and time.monotonic_ns() < deadline_ns:  # noqa: ASYNC110
+        await asyncio.sleep(TRANSFER_LOOK_S)
 
 
 def bind_listener(path: str, host: str, port: int) -> socket.socket:

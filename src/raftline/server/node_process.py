@@ -9,7 +9,6 @@ more, so there is no order to keep.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import gc
 import os
 import signal
@@ -73,6 +72,7 @@ async def _serve(settings: NodeSettings, log: Logger, stop_on_stdin_end: bool) -
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
     if stop_on_stdin_end:
+        loop.add_signal_handler(signal.SIGHUP, stop.set)  # the terminal of whoever started us is closed
         _watch_stdin(loop, stop)
 
     def fatal(error: BaseException) -> NoReturn:
@@ -90,11 +90,10 @@ async def _serve(settings: NodeSettings, log: Logger, stop_on_stdin_end: bool) -
             gc.set_threshold(*COLLECTOR_THRESHOLDS)
             await stopped
         log.info("stopping")
+        if starting.cancel():
+            await asyncio.wait((starting,))
     finally:
-        for task in (starting, stopped):
-            task.cancel()
-            with contextlib.suppress(asyncio.CancelledError, Exception):
-                await task
+        stopped.cancel()
         await node.stop()
     log.info("stopped")
 

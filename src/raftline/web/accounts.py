@@ -1,22 +1,21 @@
 """
 Accounts over HTTP: names and passwords are prepared and checked here, credentials derived off the loop.
 
-A password becomes SCRAM keys before it enters the log (RFC 5802 section 3). Deriving them takes tens of milliseconds
-by design, so it runs in a thread; hashing gives the interpreter lock back meanwhile.
+A password becomes SCRAM keys before it enters the log (RFC 5802 section 3). Deriving them takes milliseconds by design,
+so the composition root hands in how it is done off the loop, with a bound on how many wait.
 """
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from hashlib import blake2b
 
 from raftline.base.errors import Refused
 from raftline.machine.commands import Credential
 from raftline.xmpp.jid import parse_jid
 
-Derive = Callable[[str], tuple[Credential, ...]]
-"""Derives the credentials of a password; raises ValueError when the password cannot be prepared."""
+Derive = Callable[[str], Awaitable[tuple[Credential, ...]]]
+"""Derives credentials off the loop; raises ValueError when the password cannot be prepared, Busy when too many wait."""
 
 KEY_BYTES = 16
 
@@ -39,15 +38,16 @@ def prepare_username(username: str, domain: str) -> str:
 
 async def derive(password: str, derive_credentials: Derive) -> tuple[Credential, ...]:
     """
-    Derive credentials off the loop.
+    Derive credentials.
 
     Raises:
+        Busy: Too many passwords wait already.
         Refused: The password is empty or has forbidden characters (RFC 8265 section 4.2).
     """
     if not password:
         raise Refused("not-acceptable", "modify", "The password is empty.")
     try:
-        return await asyncio.to_thread(derive_credentials, password)
+        return await derive_credentials(password)
     except ValueError as error:
         raise Refused("not-acceptable", "modify", f"This password cannot be used: {error}") from error
 

@@ -18,7 +18,7 @@ from starlette.types import ASGIApp
 
 from raftline.base.errors import RaftlineError
 from raftline.web.admin import Admin
-from raftline.web.health import Health, StartGate
+from raftline.web.health import Health, ReadyGate
 from raftline.web.page import WEBSOCKET_PATH, Page, SecurityHeaders, security_policy
 from raftline.web.replies import BadRequest, error_reply
 
@@ -60,7 +60,7 @@ def make_app(*, page: Page, admin: Admin, health: Health, registry: CollectorReg
         ],
         middleware=[
             Middleware(SecurityHeaders, policy=security_policy(page.websockets)),
-            Middleware(StartGate, health=health),
+            Middleware(ReadyGate, health=health),
         ],
         exception_handlers={
             RaftlineError: refuse,

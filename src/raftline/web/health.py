@@ -85,11 +85,12 @@ class Health:
         self._barrier_ns = asked_ns
 
 
-class StartGate:
+class ReadyGate:
     """
-    ASGI middleware: until the node has started, only what tells about it is answered; the rest gets 503.
+    ASGI middleware: while the node starts or stops, only what tells about it is answered; the rest gets 503.
 
-    The listener opens early, so that health and the state of the cluster can be seen while a majority is missing.
+    The listener opens early and closes late, so that health and the state of the cluster can be seen while a majority
+    is missing.
     """
 
     OPEN: Final = ("/healthz", "/readyz", "/metrics", "/admin/v1/cluster", "/static/")
@@ -100,11 +101,13 @@ class StartGate:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request or WebSocket."""
-        if self._health.started or scope["path"].startswith(self.OPEN):
+        health = self._health
+        if (health.started and not health.stopping) or scope["path"].startswith(self.OPEN):
             await self._app(scope, receive, send)
         elif scope["type"] == "websocket":
-            await send({"type": "websocket.close", "code": 1013, "reason": "starting"})  # HTTP 403 before the accept
+            await send({"type": "websocket.close", "code": 1013, "reason": "not ready"})  # HTTP 403 before the accept
         else:
-            text = "This node is starting: a majority has not taken note of it yet. Try another, or again."
+            state = "stopping" if health.stopping else "starting: a majority has not taken note of it yet"
+            text = f"This node is {state}. Try another, or again."
             reply = error_reply(BadRequest(503, "service-unavailable", text, {"Retry-After": "1"}))
             await reply(scope, receive, send)
