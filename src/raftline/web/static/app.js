@@ -6,6 +6,7 @@
  */
 
 import converse from "./converse/converse.min.js";
+import { provideBlocklist } from "./absent.js";
 import { ConnectTimer, repairConnection } from "./link.js";
 import { NodeRing } from "./nodes.js";
 import { Outbox } from "./outbox.js";
@@ -154,6 +155,7 @@ function addPlugin(ring, outbox) {
         const isBusy = api.connection.get()?.status !== undefined;
         setState(isBusy ? "connecting" : "signed-out");
       });
+      provideBlocklist(_converse);
       addFormHandler(api);
     },
   });
@@ -215,7 +217,6 @@ async function start() {
     locked_domain: config.domain,
     ping_interval: 25, // seconds
     mam_request_all_pages: true,
-    message_archiving: "always",
     notification_icon: "/static/icon.svg",
     smacks_max_unacked_stanzas: 1, // ask after each stanza: an acknowledgement means that it is safe
     use_system_emojis: true,
