@@ -27,6 +27,7 @@ STANZA_KINDS: Final = frozenset({"message", "presence", "iq"})
 LANG: Final = f"{{{XML_NAMESPACE}}}lang"
 
 _START_TAG: Final = re.compile(rb"<([^\s/>]+)[^>\"']*(?:(?:\"[^\"]*\"|'[^']*')[^>\"']*)*>")
+_DEFAULT_NAMESPACE: Final = re.compile(rb"<[^\s/>]+(?:\s+[^\s=]+\s*=\s*(?:\"[^\"]*\"|'[^']*'))*?\s+xmlns\s*=")
 _TO_BE_ESCAPED: Final = re.compile("[&<>'\"\n\t\r]").search
 
 
@@ -149,7 +150,7 @@ def with_namespace(stanza: bytes) -> bytes:
     Source: RFC 7395 section 3.3.3, XEP-0297 section 3.
     """
     match = _START_TAG.match(stanza)
-    if match is None or b":" in match[1] or b" xmlns=" in match[0]:
+    if match is None or b":" in match[1] or (b"xmlns" in match[0] and _DEFAULT_NAMESPACE.match(stanza)):
         return stanza
     end = match.end(1)
     return b"%b xmlns='jabber:client'%b" % (stanza[:end], stanza[end:])
