@@ -36,9 +36,7 @@ async def test_what_is_wrong_is_named_with_its_path(node_file: Path) -> None:
     assert "limits.stanza_bytes_max" in ended.err
     ended = await raftline("config", "check", str(node_file), environment={"RAFTLINE_XMPP__HOST": "0.0.0.0"})
     assert "plaintext.allow" in ended.err
-    node_file.write_text(
-        text.replace('fingerprint = "', 'fingerprint = "ab', 1).replace("node1.pem", "ca.pem"), "utf-8"
-    )
+    node_file.write_text(text.replace('fingerprint = "', 'fingerprint = "ab', 1), encoding="utf-8")
     assert "cluster.peers[0].fingerprint" in (await raftline("config", "check", str(node_file))).err
     node_file.write_text(text.replace("node1.pem", "ca.pem"), encoding="utf-8")
     assert "not for node 1" in (await raftline("config", "check", str(node_file))).err

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import itertools
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -9,6 +11,7 @@ from typing import Any
 import pytest
 
 from raftline.base.errors import ConfigError
+from raftline.server import config
 from raftline.server.config import NodeSettings
 from raftline.server.config_file import build_settings, check_files, load_settings, read_secret
 from raftline.server.toml_text import format_settings
@@ -251,3 +254,20 @@ class TestFiles:
             with pytest.raises(ConfigError) as caught:
                 read_secret("admin.token_file", file)
             assert caught.value.path == "admin.token_file"
+
+
+class TestDocumentation:
+    """Every setting is explained where it is declared."""
+
+    def test_each_setting_has_a_sentence(self) -> None:
+        """A field of a settings Struct is followed by a string that says what it is; nested tables have a docstring."""
+        tree = ast.parse(Path(config.__file__).read_text(encoding="utf-8"))
+        missing = []
+        for node in (node for node in tree.body if isinstance(node, ast.ClassDef)):
+            assert ast.get_docstring(node), node.name
+            for field, following in itertools.pairwise([*node.body, ast.Pass()]):
+                if not isinstance(field, ast.AnnAssign) or ast.unparse(field.annotation).endswith("Settings"):
+                    continue
+                if not (isinstance(following, ast.Expr) and isinstance(following.value, ast.Constant)):
+                    missing.append(f"{node.name}.{ast.unparse(field.target)}")
+        assert missing == []

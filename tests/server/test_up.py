@@ -6,10 +6,12 @@ import json
 import os
 import signal
 import socket
+import ssl
 from pathlib import Path
 
 import httpx2
 import pytest
+import websockets
 
 from server.node_commands import (
     Commands,
@@ -191,8 +193,8 @@ async def test_a_node_that_cannot_start_says_why_in_a_sentence(tmp_path: Path) -
         assert "Traceback" not in said
 
 
-async def test_a_cluster_with_tls_serves_https_alone(tmp_path: Path) -> None:
-    """Without --allow-plaintext the commands go over https, and plain HTTP gets no answer."""
+async def test_a_cluster_with_tls_serves_no_plain_text(tmp_path: Path) -> None:
+    """Without --allow-plaintext commands and WebSockets go over TLS, plain HTTP gets no answer; an end is announced."""
     data = tmp_path / "data"
     async with commands(tmp_path) as started:
         base_port = free_base_port(1)
@@ -201,4 +203,27 @@ async def test_a_cluster_with_tls_serves_https_alone(tmp_path: Path) -> None:
         assert f"https://127.0.0.1:{base_port + 2}" in up.said
         assert await status(started, data) == {1: True}
         assert await get(base_port + 2, "/healthz") is None
+
+        trust = ssl.create_default_context(cafile=description(data)["ca"])
+        url = f"wss://127.0.0.1:{base_port + 2}/xmpp-websocket"
+        async with websockets.connect(url, subprotocols=[websockets.Subprotocol("xmpp")], ssl=trust) as socket:
+            assert socket.subprotocol == "xmpp"
+            await socket.send("<open xmlns='urn:ietf:params:xml:ns:xmpp-framing' to='localhost' version='1.0'/>")
+            assert "<open" in str(await socket.recv())
+            assert "<mechanism>PLAIN</mechanism>" in str(await socket.recv())
+            up.process.send_signal(signal.SIGTERM)
+            farewell = "".join([str(message) async for message in socket])
+        assert "system-shutdown" in farewell
+        assert "<close" in farewell
+        assert await up.ends() == 0
+
+
+async def test_a_websocket_without_the_subprotocol_is_refused(tmp_path: Path) -> None:
+    """RFC 7395 section 3.1: the handshake itself fails."""
+    data = tmp_path / "data"
+    async with commands(tmp_path) as started:
+        up = await start_cluster(started, data, 1)
+        url = f"ws://127.0.0.1:{description(data)['nodes'][0]['http']}/xmpp-websocket"
+        with pytest.raises(websockets.InvalidStatus):
+            await websockets.connect(url)
         assert await up.ends(signal.SIGINT) == 0
