@@ -6,9 +6,25 @@ import importlib.metadata
 
 from cyclopts import App
 
-from raftline.cli import cluster, config, nodes, users
 from raftline.cli.report import run_reporting
 from raftline.server.failures import ExitCode
+
+UP_HELP = """
+Run a whole cluster on this machine, in the foreground; Ctrl-C ends it.
+
+Called again on the same directory it continues the same cluster.
+
+Example: raftline up --open-registration --allow-plaintext
+"""
+
+COMMANDS = (
+    ("up", "nodes:up", UP_HELP),
+    ("node", "nodes:app", "Run one node."),
+    ("user", "users:app", "Add, list, change and delete accounts."),
+    ("cluster", "cluster:app", "Look at the nodes of a cluster."),
+    ("config", "config:app", "Check and show a node's settings."),
+)
+"""Name, where it is found below this package, and its help; of a group the line in the list of commands."""
 
 
 def version() -> str:
@@ -24,11 +40,9 @@ def make_app() -> App:
         version=version,
         result_action="return_value",
     )
-    app.command(nodes.up)
-    app.command(nodes.app)
-    app.command(users.app)
-    app.command(cluster.app)
-    app.command(config.app)
+    # By name: what runs nodes takes long to import, and only the commands that run nodes need it.
+    for name, place, summary in COMMANDS:
+        app.command(f"raftline.cli.{place}", name=name, help=summary)
 
     @app.command(name="version")
     def show_version() -> None:

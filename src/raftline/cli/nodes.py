@@ -31,13 +31,7 @@ def up(
     open_registration: Annotated[bool, Flag, Parameter(help="Let anyone create an account.")] = False,
     allow_plaintext: Annotated[bool, Flag, Parameter(help="Serve plain HTTP and XMPP, on loopback alone.")] = False,
 ) -> ExitCode:
-    """
-    Run a whole cluster on this machine, in the foreground; Ctrl-C ends it.
-
-    Called again on the same directory it continues the same cluster.
-
-    Example: raftline up --open-registration --allow-plaintext
-    """
+    """Run a whole cluster; its help stands in main.py, where the list of commands needs it."""
     return run_cluster(
         data.resolve(),
         _say,
