@@ -1,0 +1,1 @@
+"""The replicated log without a messenger on it, beside other replicated logs."""

@@ -1,0 +1,53 @@
+"""What the bench knows of a server: how to start it, where it listens, what its acknowledgement means."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Protocol
+
+import msgspec
+
+from bench.task import Endpoint
+
+DOMAIN = "localhost"
+
+
+class Running(msgspec.Struct, frozen=True, kw_only=True):
+    """
+    A server that runs.
+
+    Attributes:
+        pids: Its processes; with all below them, they are what its CPU time and memory are summed up over.
+        profiled_pid: The process to look into with a profiler; None where it is no Python.
+    """
+
+    endpoints: tuple[Endpoint, ...]
+    pids: tuple[int, ...]
+    profiled_pid: int | None = None
+
+
+class Server(Protocol):
+    """
+    One configuration of a server.
+
+    Attributes:
+        name: In tables and on the command line.
+        archives: It keeps history.
+        durability: What a message has reached when the server acknowledges or delivers it, in one phrase.
+    """
+
+    name: str
+    archives: bool
+    durability: str
+
+    def version(self) -> str:
+        """
+        Return program and version.
+
+        Raises:
+            MissingError: A program is not installed.
+        """
+
+    def running(self, folder: Path) -> AbstractContextManager[Running]:
+        """Run it on loopback with all its data below an empty folder, ready for clients; it has no accounts yet."""

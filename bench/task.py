@@ -1,0 +1,103 @@
+"""What the bench asks of its generator process, and what comes back: one JSON document each way."""
+
+from __future__ import annotations
+
+import enum
+from typing import Literal
+
+import msgspec
+
+from bench.latency import Latency
+
+
+class Kind(enum.StrEnum):
+    """What the generator does."""
+
+    REGISTER = "register"
+    CHAT = "chat"
+    OPEN_LOOP = "open-loop"
+    ACKNOWLEDGEMENTS = "acknowledgements"
+    LOGINS = "logins"
+    IDLE = "idle"
+    HISTORY = "history"
+
+
+class Endpoint(msgspec.Struct, frozen=True):
+    """Where a server listens for clients (STARTTLS)."""
+
+    host: str
+    port: int
+
+
+Mechanism = Literal["SCRAM-SHA-1", "SCRAM-SHA-256", "PLAIN"]
+
+
+class Task(msgspec.Struct, frozen=True, kw_only=True):
+    """
+    One piece of work for the generator.
+
+    Attributes:
+        endpoints: Connections are spread over them in turn; the two of a pair are on different ones if there are two.
+        server_pids: Processes whose CPU time and memory, with all below them, are the server's.
+        mechanism: For logging in. PLAIN is used over TLS only.
+        window: Messages (or page requests, logins) one pair (or client) has under way.
+        rate_per_s: Of an open loop, over all pairs.
+        connection_count: Idle connections.
+        connections_per_user: Of idle connections.
+        page_size: Archived messages per page of history; `fill_count` are put into each archive before.
+    """
+
+    kind: Kind
+    endpoints: tuple[Endpoint, ...]
+    domain: str
+    server_pids: tuple[int, ...]
+    user_count: int
+    tls: bool = False
+    mechanism: Mechanism = "SCRAM-SHA-1"
+    window: int = 1
+    rate_per_s: float = 0.0
+    warm_up_s: float = 1.0
+    duration_s: float = 8.0
+    body_size: int = 200
+    connection_count: int = 0
+    connections_per_user: int = 10
+    page_size: int = 50
+    fill_count: int = 60
+
+
+class Measured(msgspec.Struct, frozen=True, kw_only=True):
+    """
+    What a piece of work showed.
+
+    Attributes:
+        count: Messages delivered (pages, logins, connections) in the time measured.
+        duration_s: The time measured.
+        latency: Of a message from writing (or due time) to arrival; of an acknowledgement, a page, a login.
+        server_cpu_s: CPU seconds of the server in that time.
+        server_memory_bytes: The server's memory afterwards; of idle connections, what they added.
+        generator_cpu_share: CPU of the generator, in cores.
+        undelivered: Messages sent that had not arrived 20 s after the last was sent.
+        doubled, reordered: Messages that arrived again, or after a later one of the same conversation.
+        lag_p99_ms: How late an open loop wrote its messages.
+    """
+
+    count: int
+    duration_s: float
+    server_cpu_s: float
+    generator_cpu_share: float
+    latency: Latency | None = None
+    server_memory_bytes: int = 0
+    undelivered: int = 0
+    doubled: int = 0
+    reordered: int = 0
+    lag_p99_ms: float | None = None
+
+    @property
+    def rate_per_s(self) -> float:
+        """Count by time."""
+        return self.count / self.duration_s
+
+    @property
+    def cpu_s_per_1000(self) -> float | None:
+        """Server CPU seconds per thousand; None if nothing was counted."""
+        return self.server_cpu_s / self.count * 1000 if self.count else None
