@@ -66,10 +66,11 @@ class Cluster:
     Args:
         folder: Data and logs go below it.
         node_count: How many nodes.
+        data: Where the data goes instead.
     """
 
-    def __init__(self, folder: Path, node_count: int = 3) -> None:
-        self.data = folder / "data"
+    def __init__(self, folder: Path, node_count: int = 3, data: Path | None = None) -> None:
+        self.data = data or folder / "data"
         self.log_folder = folder / "logs"
         self.log_folder.mkdir(parents=True, exist_ok=True)
         self.node_count = node_count
@@ -260,9 +261,9 @@ class Cluster:
     def log_tail(self, line_count: int = 30) -> str:
         """The last lines of every log, for messages of failures."""
         parts = []
-        for path in sorted(self.log_folder.glob("*.log")):
+        for path in sorted([*self.log_folder.glob("*.log"), *self.data.rglob("*.log")]):
             lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
-            parts.append("\n".join([f"--- {path.name}", *lines[-line_count:]]))
+            parts.append("\n".join([f"--- {path.parent.name}/{path.name}", *lines[-line_count:]]))
         return "\n".join(parts)
 
     # -- processes

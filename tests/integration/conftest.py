@@ -39,8 +39,10 @@ def cluster_folder(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[P
     if any(report.failed for report in phases.values()):
         target = RESULTS / request.node.name
         shutil.rmtree(target, ignore_errors=True)
-        for log_folder in tmp_path.rglob("logs"):
-            shutil.copytree(log_folder, target / log_folder.relative_to(tmp_path))
+        for log in tmp_path.rglob("*.log"):
+            kept = target / log.relative_to(tmp_path)
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(log, kept)
     if "RAFTLINE_KEEP_TEST_DATA" not in os.environ:
         shutil.rmtree(tmp_path, ignore_errors=True)
 
