@@ -14,7 +14,7 @@ from raftline.machine.queries import ArchivePage, RosterOf
 ARCHIVE, OFFLINE = int(Storage.ARCHIVE), int(Storage.OFFLINE)
 KINDS = [MessageKind.NORMAL, MessageKind.CHAT, MessageKind.GROUPCHAT, MessageKind.HEADLINE, MessageKind.ERROR]
 
-# RFC 6121 section 8.5.4, columns as in KINDS. S: silently ignored, E: an error comes back, O: kept offline, D: delivered.
+# RFC 6121 section 8.5.4, columns as in KINDS. S: silently ignored, E: an error comes back, O: kept, D: delivered.
 # Where the table allows S or E for what carries content, this server answers with E; where it allows S for a normal
 # message to a resource that is gone, this server treats it as a chat message.
 TABLE = [
@@ -91,6 +91,7 @@ class TestArchive:
         assert [event.session_id for event in arrivals(result)] == [alice.session_id, desk.session_id]
         assert world.machine.answer(ArchivePage("alice")).count == 1
         assert world.count("archive") == 1
+        assert world.machine._context.messages.get(result.position).holders == 1
 
     def test_what_comes_back_is_in_the_senders_archive_alone(self, world: World):
         """An unknown recipient: the sender's copy stays, the address gets a number but no row."""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from machine.world import START_MS, World
+import pytest
+
+from machine.world import START_MS, World, outcomes
 from raftline.base.limits import IDEMPOTENCY_AGE_MAX_MS, ORIGIN_ID_AGE_MAX_MS
 from raftline.machine.commands import DeleteAccount, KeyOrigin, StartNode
-from raftline.machine.pruning import ROWS_PER_COMMAND, ROWS_PER_ENTRY
+from raftline.machine.pruning import ROWS_PER_COMMAND, ROWS_PER_ENTRY, Pruner
 
 STEP = ROWS_PER_ENTRY + ROWS_PER_COMMAND
 
@@ -15,8 +17,9 @@ def touch(world: World) -> None:
     world.do(StartNode(9, 1))
 
 
-def test_keys_and_origin_ids_go_when_they_are_due(world: World):
-    """Not a millisecond earlier, and each by its own age."""
+@pytest.mark.parametrize("forgetful", [False, True])
+def test_keys_and_origin_ids_go_when_they_are_due(world: World, forgetful: bool):
+    """Not a millisecond earlier, each by its own age, whether or not the pruner remembers when that is."""
     alice = world.online("alice")
     alice.send("bob", origin_id="id")
     world.do(StartNode(9, 1), KeyOrigin(b"k" * 16))
@@ -27,6 +30,8 @@ def test_keys_and_origin_ids_go_when_they_are_due(world: World):
         (START_MS + ORIGIN_ID_AGE_MAX_MS + 1, (0, 0)),
     ):
         world.time_ms = now_ms
+        if forgetful:
+            world.machine._pruner.forget()
         touch(world)
         assert (world.count("idempotency"), world.count("origin")) == kept
 
@@ -71,9 +76,18 @@ def test_messages_of_a_deleted_account_go_in_steps(world: World):
     assert (world.count("archive"), world.count("doomed"), world.count("message")) == (STEP, 0, STEP)
 
 
-def test_forgetting_when_rows_are_due_changes_nothing(world: World):
-    """What the pruner remembers only spares it looking."""
+def test_a_step_that_fails_is_undone_and_taken_again(world: World, monkeypatch: pytest.MonkeyPatch):
+    """Commands of the entry take effect; the rows are deleted by the next entry."""
     world.do(StartNode(9, 1), KeyOrigin(b"k" * 16))
-    world.machine._pruner.forget()
-    touch(world)
+    world.time_ms += IDEMPOTENCY_AGE_MAX_MS + 1
+
+    def broken(_pruner: Pruner, _budget: int) -> None:
+        raise ValueError("poison")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Pruner, "_bury_doomed", broken)
+        assert outcomes(world.do(StartNode(9, 2))) == ["Done"]
     assert world.count("idempotency") == 1
+    assert len(world.machine.take_faults()) == 1
+    touch(world)
+    assert world.count("idempotency") == 0

@@ -126,10 +126,16 @@ class World:
         assert self.do(CreateAccount(localpart, (credential(localpart),))).outcome == Done()
 
     def bind(self, localpart: str, resource: str = "r", *, node_id: int = 1, incarnation: int = 1) -> Client:
-        outcome = self.do(BindSession(localpart, resource, NodeId(node_id), incarnation), node_id=node_id).outcome
-        assert isinstance(outcome, Done)
-        assert outcome.result is not None
-        return Client(self, localpart, resource, outcome.result, node_id)
+        return self.bind_observed(localpart, resource, node_id=node_id, incarnation=incarnation)[0]
+
+    def bind_observed(
+        self, localpart: str, resource: str, *, node_id: int = 1, incarnation: int = 1
+    ) -> tuple[Client, CommandResult]:
+        """Bind, and return what the command yielded as well."""
+        result = self.do(BindSession(localpart, resource, NodeId(node_id), incarnation), node_id=node_id)
+        assert isinstance(result.outcome, Done)
+        assert result.outcome.result is not None
+        return Client(self, localpart, resource, result.outcome.result, node_id), result
 
     def online(
         self,
@@ -179,6 +185,11 @@ class World:
             else:
                 self.machine.apply(LogIndex(index), Term(1), payload)
         return len(self.log) - start
+
+
+def outcomes(*results: CommandResult) -> list[str]:
+    """Names of outcomes; as tuples, `Repeated()` and `Stale()` are equal."""
+    return [type(result.outcome).__name__ for result in results]
 
 
 def arrivals(result: CommandResult, client: Client | None = None) -> list[MessageArrived]:

@@ -53,11 +53,10 @@ class SessionIndex:
         return next((session for session in self.of(account_id) if session.resource == resource), None)
 
     def added(self, session: Session) -> None:
-        """A session was bound."""
+        """A session was bound; it is not available yet."""
         ids = self.ids(session.account_id)
         if session.session_id not in ids:  # else the list was read from the tables just now
             ids.append(session.session_id)
-        self._receivers.pop(session.account_id, None)
 
     def removed(self, session: Session) -> None:
         """A session ended."""

@@ -34,9 +34,13 @@ class Pruner:
         """Take the step that belongs to an entry with so many commands."""
         context = self._context
         budget = ROWS_PER_ENTRY + ROWS_PER_COMMAND * command_count
-        self._expire(context.idempotency, IDEMPOTENCY_AGE_MAX_MS, budget)
-        self._expire(context.origins, ORIGIN_ID_AGE_MAX_MS, budget)
-        self._bury_doomed(budget)
+        try:
+            self._expire(context.idempotency, IDEMPOTENCY_AGE_MAX_MS, budget)
+            self._expire(context.origins, ORIGIN_ID_AGE_MAX_MS, budget)
+            self._bury_doomed(budget)
+        except BaseException:
+            self.forget()  # the step is undone, so what it learned is no longer so
+            raise
 
     def forget(self) -> None:
         """Look again, whatever was known of when rows are due."""

@@ -1,0 +1,161 @@
+"""
+Whatever sessions do, no message is lost, doubled or reordered.
+
+The model keeps, for each message to bob, who was given it and who acknowledged. Its rules are those a person would
+state: a message is taken when a session without stream management was given it, or a session with it acknowledged;
+while it is not taken, either a living session owes it or it waits offline, never neither, never both.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from machine.world import Client, World, arrivals
+from raftline.machine.commands import EnableManagement, Storage
+from raftline.machine.outcomes import CommandResult
+from raftline.machine.queries import ArchivePage
+
+OFFLINE = int(Storage.OFFLINE)
+BOTH = int(Storage.OFFLINE | Storage.ARCHIVE)
+
+
+@dataclass
+class Device:
+    """One of bob's sessions, and what it was given, in order, and has not acknowledged."""
+
+    client: Client
+    managed: bool
+    unacknowledged: list[int] = field(default_factory=list)
+    given: list[int] = field(default_factory=list)
+
+
+class Delivery(RuleBasedStateMachine):
+    """Alice writes; bob's devices come, acknowledge and go."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.world = World()
+        for localpart in ("alice", "bob"):
+            self.world.account(localpart)
+        self.alice = self.world.online("alice")
+        self.devices: dict[str, Device] = {}
+        self.sent: dict[int, int] = {}
+        self.taken: set[int] = set()
+        self.count = 0
+
+    def observe(self, result: CommandResult) -> None:
+        """Note what was given to whom; nobody is given a message twice, or one that another has taken."""
+        for event in arrivals(result):
+            device = next(d for d in self.devices.values() if d.client.session_id == event.session_id)
+            assert event.position not in device.given
+            device.given.append(event.position)
+            if event.delayed_ms is not None:
+                assert event.position not in self.taken
+            if device.managed:
+                device.unacknowledged.append(event.position)
+            else:
+                self.taken.add(event.position)
+
+    @rule(storage=st.sampled_from([OFFLINE, BOTH]), count=st.integers(1, 3))
+    def send(self, storage: int, count: int) -> None:
+        for _ in range(count):
+            self.count += 1
+            result = self.alice.send("bob", str(self.count), storage=storage)
+            self.sent[result.position] = storage
+            self.observe(result)
+
+    @rule(name=st.sampled_from(["one", "two", "three"]), managed=st.booleans(), priority=st.integers(-1, 1))
+    def come(self, name: str, managed: bool, priority: int) -> None:
+        self.devices.pop(name, None)
+        client, result = self.world.bind_observed("bob", name)  # takes the resource over where it is bound
+        self.observe(result)
+        self.devices[name] = Device(client, managed)
+        self.world.machine._context.drop_derived()
+        if managed:
+            self.world.do(EnableManagement(client.session_id, client.epoch))
+        self.observe(client.present(priority))
+
+    @precondition(lambda self: self.devices)
+    @rule(data=st.data(), priority=st.sampled_from([-1, 0, None]))
+    def change_presence(self, data: st.DataObject, priority: int | None) -> None:
+        self.observe(self.some_device(data).client.present(priority))
+
+    @precondition(lambda self: self.devices)
+    @rule(data=st.data())
+    def acknowledge(self, data: st.DataObject) -> None:
+        device = self.some_device(data)
+        if device.unacknowledged:
+            count = data.draw(st.integers(1, len(device.unacknowledged)))
+            done, device.unacknowledged = device.unacknowledged[:count], device.unacknowledged[count:]
+            self.taken.update(done)
+            for _ in range(data.draw(st.integers(1, 2))):  # marks may be repeated
+                device.client.acknowledge(done[-1])
+
+    @precondition(lambda self: self.devices)
+    @rule(data=st.data())
+    def leave(self, data: st.DataObject) -> None:
+        device = self.some_device(data)
+        name = device.client.resource
+        del self.devices[name]
+        self.observe(device.client.end())
+
+    @rule()
+    def commit(self) -> None:
+        self.world.machine.commit()
+
+    @rule()
+    def forget_what_is_derived(self) -> None:
+        self.world.machine._context.drop_derived()
+
+    def some_device(self, data: st.DataObject) -> Device:
+        return self.devices[data.draw(st.sampled_from(sorted(self.devices)))]
+
+    def rows(self, sql: str) -> list[tuple[int, ...]]:
+        self.world.machine._context.rows.flush()
+        return self.world.machine._database.execute(sql).fetchall()
+
+    @invariant()
+    def nothing_is_lost_or_kept_too_long(self) -> None:
+        waiting = [position for (position,) in self.rows("SELECT position FROM offline ORDER BY position")]
+        owed: dict[int, list[int]] = {}
+        for session_id, position in self.rows("SELECT session_id, position FROM inbox ORDER BY delivered, position"):
+            owed.setdefault(session_id, []).append(position)
+        for device in self.devices.values():
+            assert owed.pop(device.client.session_id, []) == (device.unacknowledged if device.managed else [])
+        assert owed == {}
+        in_hand = {position for device in self.devices.values() for position in device.unacknowledged}
+        assert set(waiting) == set(self.sent) - self.taken - in_hand
+        archived = [row.position for row in self.archive()]
+        assert archived == [position for position, storage in self.sent.items() if storage == BOTH]
+        kept = {position for (position,) in self.rows("SELECT position FROM message")}
+        assert kept == set(archived) | set(waiting) | in_hand
+
+    def archive(self):
+        rows, last = [], None
+        while True:
+            page = self.world.machine.answer(ArchivePage("bob", after=last, limit=100))
+            rows += page.rows
+            if page.complete:
+                return rows
+            last = rows[-1].position
+
+    def teardown(self) -> None:
+        """At the end one device gets all that was not taken, in the order sent."""
+        for name in sorted(self.devices):
+            self.observe(self.devices.pop(name).client.end())
+        last = self.world.bind("bob", "last")
+        self.devices["last"] = Device(last, managed=False)
+        left = sorted(set(self.sent) - self.taken)
+        result = last.present()
+        assert [event.position for event in arrivals(result)] == left
+        assert self.world.machine.take_faults() == []
+        self.world.machine.close()
+
+
+Delivery.TestCase.settings = settings(max_examples=60, stateful_step_count=25, deadline=None)
+TestDelivery = Delivery.TestCase
+TestDelivery.__doc__ = "Nothing lost, nothing doubled, order kept."
