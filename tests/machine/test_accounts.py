@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from machine.world import DOMAIN, START_MS, World, credential
+from machine.world import DOMAIN, START_MS, World, credential, outcomes
 from raftline.base.limits import ACCOUNT_CREDENTIAL_COUNT_MAX
 from raftline.machine.commands import CreateAccount, DeleteAccount, SetCredentials, SubscriptionKind
 from raftline.machine.outcomes import (
@@ -130,3 +130,13 @@ def test_what_a_deleted_account_sent_goes_with_the_last_archive(world: World):
     world.do(DeleteAccount("bob"))
     world.do(DeleteAccount("nobody"))
     assert (world.count("message"), world.count("archive"), world.count("doomed")) == (0, 0, 0)
+
+
+def test_a_session_may_delete_its_own_account(world: World):
+    """XEP-0077 section 3.2: the command is its session's last; a repeat finds the session gone."""
+    alice = world.online("alice")
+    command = world.command(DeleteAccount("alice"), alice.origin())
+    first, second = world.apply(command, command)
+    assert (first.outcome, outcomes(second)) == (Done(), ["Stale"])
+    assert first.events == [SessionEnded(1, alice.session_id, "not-authorized")]
+    assert world.machine.take_faults() == []

@@ -281,3 +281,23 @@ def test_many_rows_are_flushed_within_a_transaction(world: World, monkeypatch: p
     for _ in range(40):
         alice.send("bob")
         assert not world.machine._context.rows.flush_due
+
+
+def test_nothing_is_applied_after_a_failure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """What memory holds and what the disk holds may differ: every call fails until the database is opened again."""
+    world = World(tmp_path / "state")
+    world.account("alice")
+    world.machine.commit()
+    rows = world.machine._context.rows
+    monkeypatch.setattr(rows, "flush", lambda: rows.database.execute("SELECT * FROM nowhere"))
+    world.account("bob")
+    with pytest.raises(StorageError, match="nowhere"):
+        world.machine.commit()
+    for call in (world.machine.commit, world.apply_empty, lambda: world.machine.answer(RosterOf("alice"))):
+        with pytest.raises(StorageError, match="before"):
+            call()
+    assert world.machine.applied_index == 2
+    world.machine.close()
+    machine = Machine(open_database(tmp_path / "state"), domain=DOMAIN)
+    assert machine.applied_index == 1
+    machine.close()

@@ -99,7 +99,7 @@ def _filter(context: Context, query: ArchivePage) -> _Filter | None:
             )
             bindings += (resource, account.address_id, resource)
     if query.positions:
-        positions = sorted(set(query.positions))[: ARCHIVE_PAGE_ROW_COUNT_MAX * 10]
+        positions = sorted(set(query.positions))
         conditions += f" AND archive.position IN ({','.join('?' * len(positions))})"
         bindings += tuple(positions)
     start = 0 if query.start_ms is None else _position_at(context, query.start_ms)

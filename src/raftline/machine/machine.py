@@ -17,7 +17,7 @@ from typing import Any, Final, NamedTuple
 
 import apsw
 
-from raftline.base.errors import RemoteProtocolError
+from raftline.base.errors import RemoteProtocolError, StorageError
 from raftline.base.ids import LogIndex, NodeId, Position, Term, position_of
 from raftline.machine import answers, chain
 from raftline.machine.apply import CommandRunner, Fault
@@ -53,7 +53,7 @@ class Machine:
     """
     Replicated state over one database connection, which it owns from here on.
 
-    Any `StorageError` raised by a method means that this node cannot go on: nothing may be applied after it.
+    An error raised by a method means that this node cannot go on: every later call but `close` fails.
     """
 
     def __init__(self, database: apsw.Connection, *, domain: str) -> None:
@@ -62,7 +62,8 @@ class Machine:
         self._runner = CommandRunner(self._context)
         self._pruner = Pruner(self._context)
         self._digests: OrderedDict[LogIndex, bytes] = OrderedDict()
-        with _storage_errors():
+        self._failed = False
+        with self._storage():
             self._head = _read_head(database)
         if self._head.applied_index:
             self._digests[self._head.applied_index] = self._head.state_hash
@@ -115,8 +116,9 @@ class Machine:
         Raises:
             StorageError: The disk failed.
         """
-        with _storage_errors():
-            self._begin(index)
+        self._check_next(index)
+        with self._storage():
+            self._begin()
             batch = _read_entry(payload)
             if batch is None:
                 self._advance(index, term, 0, [chain.command_digest(payload, b"")], [b"unreadable"])
@@ -147,8 +149,9 @@ class Machine:
         Raises:
             StorageError: The disk failed.
         """
-        with _storage_errors():
-            self._begin(index)
+        self._check_next(index)
+        with self._storage():
+            self._begin()
             self._advance(index, term, 0, [], [])
 
     def commit(self) -> None:
@@ -160,7 +163,7 @@ class Machine:
         """
         if not self._database.in_transaction:
             return
-        with _storage_errors():
+        with self._storage():
             self._context.rows.flush()
             self._database.execute(
                 "UPDATE machine SET applied_index = ?, applied_term = ?, cluster_time_ms = ?, machine_version = ?,"
@@ -177,7 +180,7 @@ class Machine:
         Raises:
             StorageError: The disk failed.
         """
-        with _storage_errors():
+        with self._storage():
             return answers.answer(self._context, query)
 
     def scrub_digest(self, table: str) -> bytes:
@@ -189,7 +192,7 @@ class Machine:
         Raises:
             StorageError: The disk failed.
         """
-        with _storage_errors():
+        with self._storage():
             return self._context.rows.scrub_digest(table)
 
     @property
@@ -203,14 +206,39 @@ class Machine:
         return faults
 
     def close(self) -> None:
-        """Close the database; entries that were not committed are applied again after the next start."""
-        with _storage_errors():
+        """
+        Close the database; entries that were not committed are applied again after the next start.
+
+        Raises:
+            StorageError: The disk failed.
+        """
+        self._failed = True
+        try:
             if self._database.in_transaction:
                 self._database.execute("ROLLBACK")
+        except apsw.Error as error:
+            raise storage_error(error) from error
+        finally:
             self._database.close()
 
-    def _begin(self, index: LogIndex) -> None:
+    @contextmanager
+    def _storage(self) -> Iterator[None]:
+        """Say in this package's words what SQLite met, and do nothing more after it: memory and disk may differ."""
+        if self._failed:
+            raise StorageError("the database has failed before")
+        try:
+            yield
+        except apsw.Error as error:
+            self._failed = True
+            raise storage_error(error) from error
+        except BaseException:
+            self._failed = True
+            raise
+
+    def _check_next(self, index: LogIndex) -> None:
         assert index == self._head.applied_index + 1, (index, self._head.applied_index)
+
+    def _begin(self) -> None:
         if not self._database.in_transaction:
             self._database.execute("BEGIN IMMEDIATE")
 
@@ -255,12 +283,3 @@ def _read_entry(payload: bytes) -> EntryBatch | None:
     if len(batch.commands) > ENTRY_COMMAND_COUNT_MAX or batch.time_ms >= _TIME_MS_END:
         return None
     return batch
-
-
-@contextmanager
-def _storage_errors() -> Iterator[None]:
-    """Say in this package's words what SQLite met, since no other package knows SQLite."""
-    try:
-        yield
-    except apsw.Error as error:
-        raise storage_error(error) from error

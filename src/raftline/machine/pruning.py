@@ -29,6 +29,7 @@ class Pruner:
     def __init__(self, context: Context) -> None:
         self._context = context
         self._due_ms: dict[str, int] = {}
+        self._nobody_doomed = False
 
     def prune(self, command_count: int) -> None:
         """Take the step that belongs to an entry with so many commands."""
@@ -45,6 +46,7 @@ class Pruner:
     def forget(self) -> None:
         """Look again, whatever was known of when rows are due."""
         self._due_ms.clear()
+        self._nobody_doomed = False
 
     def _expire(self, table: Table[Any], age_max_ms: int, budget: int) -> None:
         """Delete rows older than `age_max_ms`, the oldest first."""
@@ -65,7 +67,10 @@ class Pruner:
     def _bury_doomed(self, budget: int) -> None:
         """Delete messages of an account that was deleted."""
         context = self._context
+        if self._nobody_doomed and not context.doomed.pending_count:
+            return
         doomed = context.rows.select((context.doomed,), "SELECT account_id FROM doomed ORDER BY account_id LIMIT 1")
+        self._nobody_doomed = not doomed
         if not doomed:
             return
         account_id = doomed[0][0]
