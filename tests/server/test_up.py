@@ -173,7 +173,7 @@ async def test_a_node_without_a_majority_waits_and_says_so(tmp_path: Path) -> No
 
 
 async def test_a_node_that_cannot_start_says_why_in_a_sentence(tmp_path: Path) -> None:
-    """Missing files are exit code 2 with the setting, another cluster's log is exit code 3; no stack trace."""
+    """Missing files are exit code 2 with the setting, foreign or damaged data exit code 3; no stack trace."""
     data = tmp_path / "data"
     async with commands(tmp_path) as started:
         up = await start_cluster(started, data, 1)
@@ -190,6 +190,13 @@ async def test_a_node_that_cannot_start_says_why_in_a_sentence(tmp_path: Path) -
         file.write_text(text.replace(cluster_id, "another"), encoding="utf-8")
         code, said = await started.run("node", "run", "--config", str(file))
         assert code == 3, said
+        assert "Traceback" not in said
+        file.write_text(text, encoding="utf-8")
+        database = data / "node1" / "data" / "state.db"
+        database.write_bytes(b"no database" * 1_000)
+        code, said = await started.run("node", "run", "--config", str(file))
+        assert code == 3, said
+        assert str(database) in said
         assert "Traceback" not in said
 
 

@@ -27,7 +27,7 @@ from typing import Final
 
 import structlog
 
-from raftline.base.errors import ConfigError, NotLeader, Unavailable
+from raftline.base.errors import ConfigError, NotLeader, StorageCorrupt, Unavailable
 from raftline.base.ids import NodeId
 from raftline.cluster.config import MILLISECOND_NS, Clocks, ClusterConfig, ClusterTiming, Peer
 from raftline.cluster.driver import Driver
@@ -126,7 +126,12 @@ class RunningNode:
         settings = self._settings
         config = cluster_config(settings)
         database_path = settings.data_dir / DATABASE_FILE
-        machine = Machine(open_database(database_path), domain=settings.domain)
+        try:
+            machine = Machine(open_database(database_path), domain=settings.domain)
+        except StorageCorrupt as error:
+            raise StorageCorrupt(
+                f"{database_path}: {error}. This node must not serve it; the other nodes go on without this one"
+            ) from error
         log = WriteAheadLog.open(
             settings.data_dir / LOG_DIRECTORY,
             cluster_id=settings.cluster.id,
