@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import os
 import random
 import signal
 import socket
@@ -19,6 +20,10 @@ import httpx2
 RAFTLINE = str(Path(sys.executable).with_name("raftline"))
 DEADLINE_S = 30.0
 POLL_S = 0.05
+
+PORT_FIRST = 20_000
+PORTS_PER_WORKER = 2_000
+WORKER_COUNT_MAX = 5
 
 
 async def until(what: str, condition: Callable[[], bool]) -> None:
@@ -103,10 +108,12 @@ async def commands(folder: Path) -> AsyncIterator[Commands]:
 
 
 def free_base_port(node_count: int) -> int:
-    """Pick a base port, below the ephemeral ones, whose range is free now."""
+    """Pick a base port, below the ephemeral ones, whose range is free now; each worker of a run has its own share."""
     chooser = random.SystemRandom()
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % WORKER_COUNT_MAX
+    first = PORT_FIRST + worker * PORTS_PER_WORKER
     for _ in range(200):
-        base = chooser.randrange(20_000, 31_000, 10)
+        base = chooser.randrange(first, first + PORTS_PER_WORKER - 10 * node_count, 10)
         with contextlib.ExitStack() as stack:
             try:
                 for offset in range(10 * node_count):
