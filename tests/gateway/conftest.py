@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
+import uvloop
 
 from fakes.fake_node import FakeNode
 from gateway.certificates import make_contexts
@@ -42,6 +43,11 @@ class Service:
         client = await self.connect()
         await client.open()
         return await client.log_in(name, resource)
+
+
+def pytest_asyncio_loop_factories(config: pytest.Config, item: pytest.Item) -> dict[str, Any]:
+    """Run on the loop that nodes run on."""
+    return {"uvloop": uvloop.new_event_loop}
 
 
 @pytest.fixture(scope="session")
