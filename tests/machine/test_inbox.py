@@ -113,6 +113,30 @@ class TestWithManagement:
         bob.acknowledge(late.position)
         assert counts(world) == (0, 0, 2)
 
+    def test_a_flood_is_acknowledged_in_parts(self, world: World):
+        """Any position acknowledges what lies before it, where nothing was delivered earlier."""
+        alice = world.online("alice")
+        sent = [alice.send("bob", str(number)) for number in range(4)]
+        bob = world.online("bob", priority=None, managed=True)
+        bob.present()
+        bob.acknowledge(sent[2].position - 1)
+        assert world.count("inbox") == 2
+        bob.end()
+        assert bodies(world.bind("bob").present()) == ["2", "3"]
+
+    def test_a_mark_under_way_takes_nothing_that_came_late_meanwhile(self, world: World):
+        """It was written before the late messages were given, and lies after them."""
+        alice = world.online("alice")
+        alice.send("bob", "late")
+        bob = world.online("bob", priority=-1, managed=True)
+        alice.send("bob/r", "live")
+        live = alice.send("bob/r", "live").position
+        bob.acknowledge(live - 1)
+        bob.present(1)
+        bob.acknowledge(live - 1)
+        bob.end()
+        assert bodies(world.bind("bob").present()) == ["late", "live"]
+
     def test_part_of_what_came_late_is_acknowledged(self, world: World):
         """Messages delivered by one command are acknowledged one by one, after a reopening too."""
         alice = world.online("alice")

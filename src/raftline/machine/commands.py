@@ -127,9 +127,8 @@ class SessionMark(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
     Attributes:
         inbound_count: Stanzas handled without a gap: each caused no command, or its command is applied.
-        acknowledged: Position of the last message, in the order of delivery, that the client has acknowledged along
-            with all before it; 0 for none. A message that comes late lies before live ones delivered earlier, so
-            this may fall.
+        acknowledged: The client has acknowledged every delivery at or before this position; 0 for none. A message
+            that comes late lies before live ones delivered earlier, so this may fall.
     """
 
     session_id: Annotated[SessionId, _NATURAL]

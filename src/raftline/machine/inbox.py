@@ -30,11 +30,12 @@ _OFFLINE = int(Storage.OFFLINE)
 
 def acknowledge(context: Context, session: Session, last: Position) -> None:
     """
-    A session has acknowledged the message at a position, and all that were delivered to it before that one.
+    A session has acknowledged every delivery at or before a position.
 
-    The order is that of delivery: a message that came late has a lower position than live ones delivered before it. A
-    position that the session does not owe is that of a repeated mark, or of no message: what was delivered before it,
-    and lies before it, is acknowledged.
+    A mark may have been written before messages were given to the session late, and be applied after: these lie
+    before the position, and are not acknowledged. So only rows count that were delivered at or before the position.
+    If the session owes the very message at the position, that one is acknowledged, and with it all that were delivered
+    before it, late ones included.
     """
     owed = context.inboxes.of(session.session_id)
     bound = owed[last].delivered if last in owed else last
@@ -102,6 +103,10 @@ def deliver_offline(context: Context, session: Session) -> None:
         " WHERE account_id = ? ORDER BY offline.position LIMIT ?"
     )
     bare_jid = context.bare_jid(session.localpart)
+    progress = context.progress.get(session.session_id)
+    assert progress is not None, session.session_id
+    # If these are its first deliveries no mark can be under way, and they are acknowledged one by one as if live.
+    is_first = not progress.acknowledged and not context.inboxes.of(session.session_id)
     found = context.rows.select((context.offline, context.messages), sql, (account_id, room))
     for position, storage, time_ms, stanza in found:
         owner = bare_jid if storage & _ARCHIVE else ""
@@ -110,7 +115,8 @@ def deliver_offline(context: Context, session: Session) -> None:
         )
         context.offline_counts.remove(account_id, position)
         if session.managed:
-            context.inboxes.add(Owed(session.session_id, position, storage, context.position))
+            delivered = position if is_first else context.position
+            context.inboxes.add(Owed(session.session_id, position, storage, delivered))
         elif not storage & _ARCHIVE:
             release_message(context, position)
 

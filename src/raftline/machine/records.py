@@ -159,7 +159,8 @@ class Owed(NamedTuple):
 
     Attributes:
         storage: See inbox.py.
-        delivered: Position of the command that gave the message to the session: its own for a live one.
+        delivered: Position of the command that gave the message to the session; its own for a live one, and for late
+            ones that are the first the session gets.
     """
 
     session_id: SessionId
