@@ -166,3 +166,26 @@ async def test_refusals_are_said_on_the_card(cluster: Cluster, browser: Browser)
     await other.page.locator("#password").fill(other.password)
     await other.page.locator("#sign-in").click()
     await other.wait_online()
+
+
+async def test_a_reload_signs_in_again_and_logging_out_ends_it(cluster: Cluster, browser: Browser) -> None:
+    """A reloaded page is online without a password and shows the chat; after logging out the card is back for good."""
+    anna = await Person.sit_down(browser, "anna")
+    await anna.enter(cluster.node(1).http, "#create-account")
+    await anna.open_chat("bert@localhost")
+    await anna.say("note to bert, who is not here yet")
+    await anna.expect_to_see("note to bert")
+
+    await anna.page.reload()
+    await anna.wait_online()
+    await anna.open_chat("bert@localhost")
+    await anna.expect_to_see("note to bert")
+    assert await anna.messages() == ["note to bert, who is not here yet"]
+
+    await anna.page.locator("converse-user-profile a.show-profile, .show-profile").first.click()
+    await anna.page.locator("converse-profile-modal button.btn-danger", has_text="Log out").click()
+    await anna.page.locator("converse-confirm-modal button[type='submit']").click()
+    await anna.page.locator("body[data-state='signed-out']").wait_for(state="attached")
+    await anna.page.reload()
+    await anna.page.locator("body[data-state='signed-out']").wait_for(state="attached")
+    await expect(anna.page.locator("#sign-in")).to_be_enabled()

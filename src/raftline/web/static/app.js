@@ -205,7 +205,6 @@ async function start() {
     auto_login: false,
     auto_reconnect: true,
     blacklisted_plugins: [
-      "converse-bosh", // one transport is enough
       "converse-omemo", // needs PEP, which the server does not have yet
       "converse-omemo-views",
       "converse-register", // looks up providers on the net
