@@ -199,6 +199,10 @@ class ClientSession:
         messages = stream.data_to_send()
         if messages and not self._is_lost:
             self._transport.write(messages)
+        if self._session is not None:
+            progress = stream.progress_to_report()
+            if progress is not None:
+                self._session.progress(*progress)
         if stream.is_closing:
             self._wind_up()
             return
@@ -206,10 +210,6 @@ class ClientSession:
         if waiting > self._gateway.settings.write_buffer_bytes_max:
             self.close("resource-constraint", "You do not read what you are sent.")
             return
-        if self._session is not None:
-            progress = stream.progress_to_report()
-            if progress is not None:
-                self._session.progress(*progress)
         if stream.is_backlogged or waiting > WRITE_BUFFER_BYTES_HIGH:
             self._transport.pause_reading()
         else:

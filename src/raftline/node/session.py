@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from raftline.base.errors import LocalProtocolError, OutcomeUnknown
 from raftline.base.ids import Position, SessionId
-from raftline.machine.commands import Action, EnableManagement, EndSession, SessionMark, SessionOrigin
+from raftline.machine.commands import (
+    Action,
+    EnableManagement,
+    EndSession,
+    MarkSessions,
+    SessionMark,
+    SessionOrigin,
+)
 from raftline.machine.outcomes import Bound, CommandResult, Event, Outcome, Stale
 
 if TYPE_CHECKING:
@@ -136,6 +143,10 @@ class LocalSession:
         if self._is_over:
             return
         if self._ending is None:
+            mark = self.next_mark()
+            if mark is not None:
+                # What the client acknowledged last must not come back to it as an offline message.
+                self._propose(MarkSessions((mark,)), essential=True)
             self._ending = self._propose(EndSession(self.session_id, self.epoch), essential=True)
         await self._wait(self._ending)
 

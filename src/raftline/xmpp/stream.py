@@ -327,6 +327,8 @@ class ClientStream:
         self._held_events = None
         self._effect = None
         self._is_running = False
+        if self._stanza is not None:
+            self.number -= 1  # the stanza at work is not handled
         self._stanza = None
         self._steps = None
         if self.session_id is not None and self._directed_presence:
