@@ -293,7 +293,8 @@ class PeerLink:
             # The full pause plus up to half: nodes that lost one another at once do not dial in step.
             seconds = pause_ns * self._links.random.uniform(1.0, 1.5) / 1e9
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._dial_now.wait(), seconds)
+                async with asyncio.timeout(seconds):
+                    await self._dial_now.wait()
                 pause_ns = timing.dial_retry_min_ns
             pause_ns = min(2 * pause_ns, timing.dial_retry_max_ns)
 
