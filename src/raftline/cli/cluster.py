@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from raftline.cli.connection import HERE, Target, open_client
+from raftline.server.cluster_file import read_cluster_file
 
 app = App(name="cluster", help="Look at the nodes of a cluster.")
 
@@ -32,7 +33,7 @@ def status(
         return
     console = Console(soft_wrap=True)
     console.print(describe(content))
-    console.print(make_table(content))
+    console.print(make_table(content, _processes(target)))
 
 
 def describe(content: dict[str, Any]) -> str:
@@ -42,11 +43,19 @@ def describe(content: dict[str, Any]) -> str:
     return f"Node {content['leader']} leads in term {content['term']}; committed up to {content['commit_index']}."
 
 
-def make_table(content: dict[str, Any]) -> Table:
-    """Return a row for each node; a dash stands for what a node did not tell."""
+def make_table(content: dict[str, Any], processes: dict[int, int]) -> Table:
+    """
+    Return a row for each node; a dash stands for what a node did not tell.
+
+    Args:
+        content: As `/admin/v1/cluster` tells it.
+        processes: Process of each node, where it is one of this machine; empty for none.
+    """
     table = Table("Node", "Role", "Reachable", "Applied", "Stored", "State hash", "at")
+    if processes:
+        table.add_column("Process")
     for node in content["nodes"]:
-        table.add_row(
+        cells = [
             str(node["id"]),
             _text(node["role"]),
             "yes" if node["reachable"] else "no",
@@ -54,8 +63,18 @@ def make_table(content: dict[str, Any]) -> Table:
             _text(node["match_index"]),
             _text(node["state_hash"])[:16],
             _text(node["state_hash_index"]),
-        )
+        ]
+        if processes:
+            cells.append(_text(processes.get(node["id"]) if node["reachable"] else None))
+        table.add_row(*cells)
     return table
+
+
+def _processes(target: Target) -> dict[int, int]:
+    """Return the processes of a development cluster, so that one can be found and killed; empty for any other."""
+    if target.server is not None:
+        return {}
+    return {node.id: node.pid for node in read_cluster_file(target.data).nodes}
 
 
 def _text(value: object) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import shutil
 import signal
 import socket
 import ssl
@@ -101,7 +102,7 @@ class DevelopmentCluster:
             check_ports(self._layout)
             await self._spawn_all()
             if await self._wait_until_ready():
-                self._say(describe(self._layout, [child.pid for child in self._children.values()]))
+                self._say(describe(self._layout))
                 await self._stop.wait()
             return ExitCode.DONE
         finally:
@@ -260,7 +261,7 @@ def last_lines(file: Path, count: int) -> list[str]:
         return [line for line in stream.read().decode("utf-8", "replace").splitlines() if line.strip()][-count:]
 
 
-def describe(layout: Layout, pids: list[int]) -> str:
+def describe(layout: Layout) -> str:
     """Say what to open and what to type."""
     nodes = layout.content.nodes
     data = layout.directory
@@ -270,7 +271,7 @@ def describe(layout: Layout, pids: list[int]) -> str:
     encryption = "STARTTLS or plain" if first.plaintext.allow else "STARTTLS"
     register = (
         "on the page or in your client, or: " if first.registration.open else ""
-    ) + f"raftline user add NAME --data {data}"
+    ) + f"{_command()} user add NAME --data {data}"
     starttls_ports = ", ".join(str(node.xmpp) for node in nodes)
     direct_ports = ", ".join(str(node.xmpps) for node in nodes)
     plural = "node" if len(nodes) == 1 else "nodes"
@@ -282,9 +283,17 @@ def describe(layout: Layout, pids: list[int]) -> str:
             f"  XMPP        127.0.0.1 port {starttls_ports} ({encryption}), {direct_ports} (direct TLS)",
             f"  Trust       {layout.content.ca}   (authority of this cluster's certificates)",
             f"  Register    {register}",
-            f"  Status      raftline cluster status --data {data}",
-            f"  Try         kill -9 {pids[0]}, go on chatting, then: raftline node start 1 --data {data}",
+            f"  Status      {_command()} cluster status --data {data}",
+            f"  Try         kill -9 the leader, go on chatting, then: {_command()} node start K --data {data}",
             "",
             "Ctrl-C stops all nodes.",
         )
     )
+
+
+def _command() -> str:
+    """Return what to type for this program, as whoever started it did."""
+    typed = sys.argv[0]
+    if Path(typed).name != "raftline" or shutil.which("raftline") == typed:
+        return "raftline"
+    return typed
