@@ -9,8 +9,9 @@ from pathlib import Path
 import msgspec
 
 from bench.generator.__main__ import NOT_OFFERED_EXIT
+from bench.log_alone.task import LogTask
 from bench.processes import BenchError
-from bench.task import Measured, Task
+from bench.task import Measured, Task, Timed
 
 ROOT = Path(__file__).resolve().parent.parent
 MARGIN_S = 300.0
@@ -29,9 +30,23 @@ def generate(task: Task) -> Measured:
         NotOffered: The server lacks a mechanism.
         BenchError: The generator failed; with what it wrote.
     """
-    done = subprocess.run(
-        [sys.executable, "-m", "bench.generator"],
-        input=msgspec.json.encode(task),
+    return msgspec.json.decode(_run("bench.generator", msgspec.json.encode(task), task), type=Measured)
+
+
+def load_log(task: LogTask) -> Measured:
+    """
+    Have a process append to a log.
+
+    Raises:
+        BenchError: It failed; with what it wrote.
+    """
+    return msgspec.json.decode(_run("bench.log_alone", msgspec.json.encode(task), task), type=Measured)
+
+
+def _run(module: str, request: bytes, task: Timed) -> bytes:
+    done = subprocess.run(  # noqa: S603  our own module
+        [sys.executable, "-m", module],
+        input=request,
         capture_output=True,
         cwd=ROOT,
         check=False,
@@ -41,5 +56,5 @@ def generate(task: Task) -> Measured:
     if done.returncode == NOT_OFFERED_EXIT:
         raise NotOffered(said)
     if done.returncode != 0:
-        raise BenchError(f"the generator failed at {task.kind}:\n{said[-3000:]}")
-    return msgspec.json.decode(done.stdout, type=Measured)
+        raise BenchError(f"{module} failed:\n{said[-3000:]}")
+    return done.stdout

@@ -32,13 +32,26 @@ class Endpoint(msgspec.Struct, frozen=True):
 Mechanism = Literal["SCRAM-SHA-1", "SCRAM-SHA-256", "PLAIN"]
 
 
-class Task(msgspec.Struct, frozen=True, kw_only=True):
+class Timed(msgspec.Struct, frozen=True, kw_only=True):
+    """
+    What every piece of work has.
+
+    Attributes:
+        server_pids: Processes whose CPU time and memory, with all below them, are the server's.
+        warm_up_s, duration_s: Time that is not measured, then time that is.
+    """
+
+    server_pids: tuple[int, ...]
+    warm_up_s: float = 1.0
+    duration_s: float = 8.0
+
+
+class Task(Timed, frozen=True, kw_only=True):
     """
     One piece of work for the generator.
 
     Attributes:
         endpoints: Connections are spread over them in turn; the two of a pair are on different ones if there are two.
-        server_pids: Processes whose CPU time and memory, with all below them, are the server's.
         mechanism: For logging in. PLAIN is used over TLS only.
         window: Messages (or page requests, logins) one pair (or client) has under way.
         rate_per_s: Of an open loop, over all pairs.
@@ -50,14 +63,11 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
     kind: Kind
     endpoints: tuple[Endpoint, ...]
     domain: str
-    server_pids: tuple[int, ...]
     user_count: int
     tls: bool = False
     mechanism: Mechanism = "SCRAM-SHA-1"
     window: int = 1
     rate_per_s: float = 0.0
-    warm_up_s: float = 1.0
-    duration_s: float = 8.0
     body_size: int = 200
     connection_count: int = 0
     connections_per_user: int = 10

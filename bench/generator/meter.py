@@ -7,7 +7,7 @@ import time
 
 from bench import process_tree
 from bench.latency import NS_PER_S, summarize
-from bench.task import Measured, Task
+from bench.task import Measured, Timed
 
 
 class Meter:
@@ -21,7 +21,7 @@ class Meter:
         is_on: The time measured has begun and is not over.
     """
 
-    def __init__(self, task: Task) -> None:
+    def __init__(self, task: Timed) -> None:
         self._task = task
         self._durations_ns: list[int] = []
         self.note = self._durations_ns.append
