@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+import time
 
 import pytest
 
@@ -238,6 +239,50 @@ class TestBounds:
             await until(lambda: all(session.stream.release() for session in service.gateway.sessions()))
             alice.send(message("bob@localhost", f"number {number}"))
             assert f"number {number}".encode() in await bob.read_until(b"</message>")
+
+
+class TestStreamManagement:
+    """Acknowledgements between a client and the system (promises P1, P6)."""
+
+    async def test_acknowledgements_follow_outcomes_and_marks(self, service: Service) -> None:
+        """A command counts with its outcome, another stanza with a mark; the client asks once and is told all."""
+        alice = await service.log_in()
+        await alice.enable_management()
+        service.node.hold_outcomes = True
+        ping = b"<iq type='get' id='p'><ping xmlns='urn:xmpp:ping'/></iq>"
+        alice.send(message("bob@localhost", "one") + b"<r xmlns='urn:xmpp:sm:3'/>")
+        await alice.read_until(b"<a xmlns='urn:xmpp:sm:3' h='0'/>")
+        service.node.hold_outcomes = False
+        service.node.release()
+        await alice.read_until(b"<a xmlns='urn:xmpp:sm:3' h='1'/>")
+        alice.send(ping + b"<r xmlns='urn:xmpp:sm:3'/>")
+        await alice.read_until(b"<a xmlns='urn:xmpp:sm:3' h='2'/>")
+        (session,) = service.node.sessions.values()
+        assert session.is_managed
+        assert session.progress_reports[-1] == (2, 0)
+
+    async def test_deliveries_are_acknowledged_by_position(self, service: Service) -> None:
+        """The client's count reaches the system as the position of the delivery it covers."""
+        alice, bob = await service.log_in(), await service.log_in("bob", "phone")
+        await bob.enable_management()
+        alice.send(message("bob@localhost", "one") + message("bob@localhost", "two"))
+        await bob.read_until(b"<r xmlns='urn:xmpp:sm:3'/>")
+        bob.send(b"<a xmlns='urn:xmpp:sm:3' h='2'/>")
+        (session,) = (session for session in service.node.sessions.values() if session.localpart == "bob")
+        await until(lambda: session.progress_reports and session.progress_reports[-1][1] == service.node.position)
+
+    async def test_without_quorum_nothing_is_answered_or_counted(self, start: Start) -> None:
+        """Messages without outcome are neither refused nor acknowledged; the stream ends and says why."""
+        service = await start(settle_timeout_ms=300)
+        alice = await service.log_in()
+        await alice.enable_management()
+        (session,) = service.node.sessions.values()
+        service.node.hold_outcomes = True
+        session.pending_since_ns = time.monotonic_ns()
+        alice.send(message("bob@localhost", "one") + b"<r xmlns='urn:xmpp:sm:3'/>")
+        ended = await alice.read_to_end()
+        assert ended.startswith(b"<a xmlns='urn:xmpp:sm:3' h='0'/><stream:error><resource-constraint")
+        assert b"<message" not in ended
 
 
 class TestFaults:

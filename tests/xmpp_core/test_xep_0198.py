@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from raftline.base.errors import Unavailable
 from raftline.base.ids import NodeId, Position, SessionId
 from raftline.machine.outcomes import Done, MessageArrived
 from raftline.xmpp.effects import EnableManagement, Submit
@@ -62,6 +63,15 @@ class TestSection3Enabling:
     def test_twice(self, managed: Playbook) -> None:
         """A second <enable/> ends the stream."""
         assert b"<policy-violation" in managed.exchange(ENABLE)
+
+    def test_no_quorum(self) -> None:
+        """When the servers cannot agree it fails, and can be tried again."""
+        stream = Playbook().log_in()
+        stream.feed(ENABLE)
+        stream.expect(EnableManagement)
+        stream.stream.throw(Unavailable("no quorum"))
+        assert b"<failed xmlns='urn:xmpp:sm:3'><resource-constraint" in stream.take()
+        assert b"<enabled" in stream.exchange(ENABLE)
 
     @pytest.mark.parametrize("element", [ENABLE, REQUEST, answer(0)])
     def test_before_the_bind(self, element: bytes) -> None:

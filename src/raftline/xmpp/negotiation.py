@@ -52,7 +52,6 @@ class Step(enum.Enum):
     REGISTER = "register"
     BIND = "bind"
     MANAGE = "manage the stream"
-    STANZA = "stanza"
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,16 +94,19 @@ _STEPS: Final[dict[tuple[StreamState, str, str], Step]] = {
         for state in (StreamState.AUTHENTICATED, StreamState.BOUND)
         for name in ("enable", "resume", "r", "a")
     },
-    **{(StreamState.BOUND, CLIENT_NAMESPACE, kind): Step.STANZA for kind in STANZA_KINDS},
 }
 
 
 def find_step(state: StreamState, element: Element) -> Step | StreamFailed:
-    """Return what a top-level element asks for, or the stream error it earns."""
+    """
+    Return what a top-level element asks for, or the stream error it earns.
+
+    Stanzas of a bound stream are not asked about: they are what it is for.
+    """
     step = _STEPS.get((state, element.namespace, element.name))
     if step is not None:
         return step
-    if state is not StreamState.BOUND and element.name in STANZA_KINDS and element.namespace == CLIENT_NAMESPACE:
+    if element.name in STANZA_KINDS and element.namespace == CLIENT_NAMESPACE:
         return StreamFailed("not-authorized", "authenticate and bind a resource first")
     return StreamFailed("unsupported-stanza-type")
 

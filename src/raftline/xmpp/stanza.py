@@ -74,36 +74,34 @@ class Stanza:
 
         Attributes that RFC 6120 section 8.1 does not define are left out of the start tag.
         """
-        head = self._start_tag(from_jid, to_jid)
         if drop is not None and any(map(drop, self.element.elements())):
             return self._rebuilt(from_jid, to_jid, drop)
         inner = self._inner_bytes()
         if inner is None:
             return self._rebuilt(from_jid, to_jid, drop)
+        head = self._start_tag(from_jid, to_jid)
         if not inner:
             return f"{head}/>".encode()
-        return f"{head}>".encode() + inner + f"</{self.kind}>".encode()
+        return b"%b>%b</%b>" % (head.encode(), inner, self.kind.encode())
 
     def _start_tag(self, from_jid: JID, to_jid: JID | None) -> str:
         """`<message from='…' …` up to the bracket."""
-        head = f"<{self.kind} from='{_escaped_jid(from_jid)}'"
-        if to_jid is not None:
-            head += f" to='{_escaped_jid(to_jid)}'"
-        if self.type:
-            head += f" type='{_escaped(self.type)}'"
-        if self.id:
-            head += f" id='{_escaped(self.id)}'"
-        if self.lang:
-            head += f" xml:lang='{_escaped(self.lang)}'"
-        return head
+        to = "" if to_jid is None else f" to='{_escaped_jid(to_jid)}'"
+        of_type = f" type='{_escaped(self.type)}'" if self.type else ""
+        stanza_id = f" id='{_escaped(self.id)}'" if self.id else ""
+        lang = f" xml:lang='{_escaped(self.lang)}'" if self.lang else ""
+        return f"<{self.kind} from='{_escaped_jid(from_jid)}'{to}{of_type}{stanza_id}{lang}"
 
     def _inner_bytes(self) -> bytes | None:
         """What stands between the tags; None if it depends on declarations outside."""
-        match = _START_TAG.match(self.raw)
-        if match is None or b":" in match[1] or b"xmlns:" in match[0]:
+        raw = self.raw
+        match = _START_TAG.match(raw)
+        if match is None:
             return None
         end = match.end()
-        inner = self.raw[end : self.raw.rindex(b"</")] if end < len(self.raw) else b""
+        if b":" in match[1] or raw.find(b"xmlns:", 0, end) >= 0:
+            return None
+        inner = raw[end : raw.rindex(b"</")] if end < len(raw) else b""
         for prefix in self._prefixes:
             if prefix in inner:
                 return None

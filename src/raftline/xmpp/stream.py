@@ -62,7 +62,7 @@ from raftline.xmpp.negotiation import (
 )
 from raftline.xmpp.outbound import Outbound
 from raftline.xmpp.presence import farewells
-from raftline.xmpp.stanza import LANG, Stanza
+from raftline.xmpp.stanza import CLIENT_NAMESPACE, LANG, STANZA_KINDS, Stanza
 from raftline.xmpp.xeps.xep_0198_stream_management import CountTooHigh, StreamManagement
 from raftline.xmpp.xmlstream import ElementReceived, StreamClosed, StreamFailed, StreamOpened, XMLEvent
 
@@ -286,12 +286,13 @@ class ClientStream:
         effect = self._finish_effect()
         if effect is None:
             return
-        if isinstance(answer, Stale):
-            self.close("reset", "This session is over.")
-            return
-        if isinstance(effect, Propose):
+        kind = type(effect)
+        if kind is Propose:
+            if isinstance(answer, Stale):
+                self.close("reset", "This session is over.")
+                return
             self._management.count_replicated(self.number)
-        self._advance(lambda steps: steps.send(answer))
+        self._advance(answer)
 
     def throw(self, error: Exception) -> None:
         """Answer the effect that was taken last by an error."""
@@ -300,7 +301,7 @@ class ClientStream:
             return
         if isinstance(effect, Submit):
             self._pending.pop()
-        self._advance(lambda steps: steps.throw(error))
+        self._advance(None, error)
 
     def close(self, condition: str = "", text: str = "", detail: Element | None = None) -> None:
         """End the stream from our side, with a stream error or in peace; only the first time counts."""
@@ -392,10 +393,12 @@ class ClientStream:
         if not self._outbound.has_header:
             self.close("bad-format", "A stream begins with its header.")
             return
-        step = find_step(self.state, element)
-        if step is Step.STANZA:
+        state = self._login.state
+        if state is StreamState.BOUND and element.namespace == CLIENT_NAMESPACE and element.name in STANZA_KINDS:
             self._begin_stanza(event)
-        elif isinstance(step, StreamFailed):
+            return
+        step = find_step(state, element)
+        if isinstance(step, StreamFailed):
             self.close(step.condition, step.text)
         elif step is Step.START_TLS:
             self._run(self._login.start_tls(has_more=bool(self._queue) or self._framing.has_rest))
@@ -436,14 +439,14 @@ class ClientStream:
 
     def _run(self, steps: Steps) -> None:
         self._steps = steps
-        self._advance(next)
+        self._advance(None)
 
-    def _advance(self, step: Callable[[Steps], Effect]) -> None:
+    def _advance(self, answer: object, error: Exception | None = None) -> None:
         """Run the handler up to its next effect, or to its end."""
         steps = self._steps
         assert steps is not None
         try:
-            effect = step(steps)
+            effect = steps.send(answer) if error is None else steps.throw(error)
         except StopIteration as stop:
             self._finish(steps, stop.value)
         except Refused as refused:
@@ -496,7 +499,8 @@ class ClientStream:
             self._restart()
         elif stanza is not None and stanza.name == "iq" and result is not ROUTED and _is_request(stanza):
             self._outbound.reply(stanza, result)
-        self._release_events()
+        if self._held_events is not None or self._postponed_end is not None:
+            self._release_events()
 
     def _fail(self, steps: Steps, condition: str, kind: str, text: str) -> None:
         if self._steps is not steps:
@@ -549,8 +553,12 @@ class ClientStream:
             self.close("bad-format", str(fault))
 
     def _enable_management(self) -> Steps:
-        yield EnableManagement()
-        self._outbound.write(self._management.enable(self.number))
+        try:
+            yield EnableManagement()
+        except Unavailable:
+            self._outbound.write(self._management.failure("resource-constraint"))
+        else:
+            self._outbound.write(self._management.enable(self.number))
 
 
 def _is_request(iq: Element) -> bool:

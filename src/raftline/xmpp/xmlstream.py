@@ -253,24 +253,27 @@ class XMLStreamParser:
 
     def _start_element(self, name: str, attributes: dict[str, str]) -> None:
         depth = self._depth
+        self._depth = depth + 1
+        if attributes:
+            attributes = _checked_attributes(attributes)
+        namespace, _, local = name.rpartition(_SEPARATOR)
+        element = Element(local, namespace, attributes, [])
+        stack = self._stack
         if depth > 1:
-            element = _new_element(name, attributes)
-            self._stack[-1].children.append(element)
-            self._stack.append(element)
-            self._depth = depth + 1
-            self._count += 1
-            if depth > ELEMENT_DEPTH_MAX or self._count > ELEMENT_COUNT_MAX:
+            stack[-1].children.append(element)
+            stack.append(element)
+            self._count = count = self._count + 1
+            if depth > ELEMENT_DEPTH_MAX or count > ELEMENT_COUNT_MAX:
                 raise _Rejected("policy-violation", "too many elements, or too deep")
             return
         parser = self._expat
         assert parser is not None
         self._start = parser.CurrentByteIndex
-        self._depth = depth + 1
         if depth == 1:
             self._count = 1
-            self._stack.append(_new_element(name, attributes))
+            stack.append(element)
         else:
-            self._open(parser, _new_element(name, attributes))
+            self._open(parser, element)
 
     def _open(self, parser: expat.XMLParserType, root: Element) -> None:
         parser.StartNamespaceDeclHandler = None
@@ -335,16 +338,14 @@ def parse_element(data: bytes, *, bytes_max: int = STANZA_BYTES_MAX) -> ElementR
             return StreamFailed("not-well-formed", "a message is exactly one element")
 
 
-def _new_element(name: str, attributes: dict[str, str]) -> Element:
-    if attributes:
-        if len(attributes) > ELEMENT_ATTRIBUTE_COUNT_MAX:
-            raise _Rejected("policy-violation", f"an element may have {ELEMENT_ATTRIBUTE_COUNT_MAX} attributes")
-        for key in attributes:
-            if _SEPARATOR in key:
-                attributes = {f"{{{key}" if _SEPARATOR in key else key: value for key, value in attributes.items()}
-                break
-    namespace, _, local = name.rpartition(_SEPARATOR)
-    return Element(local, namespace, attributes)
+def _checked_attributes(attributes: dict[str, str]) -> dict[str, str]:
+    """Bound their number, and write the names of namespaced ones as `{uri}name`."""
+    if len(attributes) > ELEMENT_ATTRIBUTE_COUNT_MAX:
+        raise _Rejected("policy-violation", f"an element may have {ELEMENT_ATTRIBUTE_COUNT_MAX} attributes")
+    for key in attributes:
+        if _SEPARATOR in key:
+            return {f"{{{key}" if _SEPARATOR in key else key: value for key, value in attributes.items()}
+    return attributes
 
 
 def _restricted(*_: object) -> None:
