@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from machine.world import DOMAIN, START_MS, World, credential, outcomes
+from machine.world import DOMAIN, START_MS, World, arrivals, credential, outcomes
 from raftline.base.limits import ACCOUNT_CREDENTIAL_COUNT_MAX
 from raftline.machine.commands import CreateAccount, DeleteAccount, SetCredentials, SubscriptionKind
 from raftline.machine.outcomes import (
@@ -140,3 +140,13 @@ def test_a_session_may_delete_its_own_account(world: World):
     assert (first.outcome, outcomes(second)) == (Done(), ["Stale"])
     assert first.events == [SessionEnded(1, alice.session_id, "not-authorized")]
     assert world.machine.take_faults() == []
+
+
+def test_what_a_deleted_account_was_owed_goes_to_nobody(world: World):
+    """Not to another of its sessions, which ends as well."""
+    bob = world.online("bob")
+    world.online("alice", "one", managed=True)
+    bob.send("alice")
+    world.online("alice", "two", managed=True)
+    assert arrivals(world.do(DeleteAccount("alice"))) == []
+    assert world.count("inbox") == 0

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
+import struct
 from types import MappingProxyType
 
 import apsw
 import msgspec
 import pytest
 
-from machine.world import World, credential, outcomes
+from machine.world import START_MS, World, credential, outcomes
 from raftline.base.errors import StorageError, StorageFull
 from raftline.base.ids import LogIndex, NodeId, Term, position_of
 from raftline.machine import apply, messages
 from raftline.machine.apply import INTERNAL_ERROR
-from raftline.machine.commands import Action, Command, CreateAccount, KeyOrigin, StartNode, encode_command
+from raftline.machine.commands import Action, Command, CreateAccount, KeyOrigin, MarkSessions, StartNode, encode_command
 from raftline.machine.context import Context
 from raftline.machine.outbox import MessageHandedOver
-from raftline.machine.outcomes import Done, Rejected
+from raftline.machine.outcomes import Done, Rejected, Repeated, Stale
 from raftline.machine.queries import AccountExists
 
 
@@ -63,6 +64,19 @@ def test_a_refusal_is_part_of_the_hash(new_world, monkeypatch: pytest.MonkeyPatc
     assert one.scrub() == other.scrub()
     create(sound)
     assert sound.machine.state_hash != one.machine.state_hash
+
+
+def test_an_outcome_without_rows_is_part_of_the_hash(new_world, monkeypatch: pytest.MonkeyPatch):
+    """Two nodes that answered differently are told apart."""
+    hashes = set()
+    for outcome in (Done(), Rejected("conflict", "cancel"), Rejected("conflict", "modify"), Stale(), Repeated()):
+        handlers = {**apply._HANDLERS, MarkSessions: lambda _context, _action, outcome=outcome: outcome}
+        with monkeypatch.context() as patch:
+            patch.setattr(apply, "_HANDLERS", MappingProxyType(handlers))
+            world = new_world()
+            world.do(MarkSessions(()))
+            hashes.add(world.machine.state_hash)
+    assert len(hashes) == 5
 
 
 def test_the_rest_of_the_entry_takes_effect(world: World, monkeypatch: pytest.MonkeyPatch):
@@ -150,7 +164,16 @@ def test_bytes_that_are_no_command_are_refused(world: World, data: bytes):
     assert created.outcome == Done()
 
 
-@pytest.mark.parametrize("payload", [b"", b"junk", b"\x02" + bytes(20)])
+@pytest.mark.parametrize(
+    "payload",
+    [
+        b"",
+        b"junk",
+        b"\x02" + bytes(20),
+        pytest.param(struct.pack("<BQII", 1, 1 << 62, 1, 0), id="a time that no clock shows"),
+        pytest.param(struct.pack("<BQI", 1, START_MS, 4097) + bytes(4 * 4097), id="too many commands"),
+    ],
+)
 def test_an_entry_that_cannot_be_read_is_one_refusal(world: World, payload: bytes):
     """It moves the machine on, on every node alike."""
     index = LogIndex(len(world.log) + 1)

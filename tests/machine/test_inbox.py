@@ -137,6 +137,18 @@ class TestWithManagement:
         bob.end()
         assert bodies(world.bind("bob").present()) == ["late", "live"]
 
+    def test_a_mark_repeated_takes_nothing_that_came_late_meanwhile(self, world: World):
+        """Nothing was owed when the late messages came, but something had been acknowledged."""
+        alice = world.online("alice")
+        alice.send("bob", "late")
+        bob = world.online("bob", priority=-1, managed=True)
+        live = alice.send("bob/r", "live").position
+        bob.acknowledge(live)
+        bob.present(1)
+        bob.acknowledge(live)
+        bob.end()
+        assert bodies(world.bind("bob").present()) == ["late"]
+
     def test_part_of_what_came_late_is_acknowledged(self, world: World):
         """Messages delivered by one command are acknowledged one by one, after a reopening too."""
         alice = world.online("alice")

@@ -56,6 +56,8 @@ def test_a_burial_leaves_later_lives_alone(world: World):
     before = world.scrub()
     again = world.do(BuryNode(NodeId(1), 5))
     assert (again.outcome, again.events, world.scrub()) == (Done(), [], before)
+    world.do(BuryNode(NodeId(1), 4))
+    assert outcomes(world.do(BindSession("alice", "r", NodeId(1), 5))) == ["Stale"]
 
 
 def test_what_the_dead_owed_waits(world: World):

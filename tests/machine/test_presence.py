@@ -68,14 +68,18 @@ class TestInitialPresence:
         assert shown(alice.present(3), carol) == []
         assert shown(carol.present(3), alice) == []
 
-    def test_a_probe_mends_a_roster_that_believes_too_much(self, world: World):
-        """4.3.2: a contact that knows of no subscription answers `unsubscribed`."""
+    @pytest.mark.parametrize("known", [False, True])
+    def test_a_probe_mends_a_roster_that_believes_too_much(self, world: World, known: bool):
+        """4.3.2: a contact that knows of no such subscription answers `unsubscribed`, item or no item."""
         alice, bob = world.online("alice"), world.online("bob")
         world.befriend(alice, bob)
         context = world.machine._context
         account = context.accounts.get("bob")
         assert account is not None
-        context.roster.delete((account.account_id, alice.jid))
+        entry = context.roster.delete((account.account_id, alice.jid))
+        assert entry is not None
+        if known:
+            context.roster.put((account.account_id, alice.jid), entry._replace(subscription=1))
         context.rows.journal.clear()
         desk = world.online("alice", "desk", priority=None)
         pushes = [event for event in desk.present().events if isinstance(event, RosterPushed)]
@@ -112,6 +116,7 @@ class TestUnavailable:
         """4.5.2: contacts and own other sessions get the stanza; messages find the session no more."""
         alice, bob = friends
         desk = world.online("alice", "desk")
+        assert {event.session_id for event in bob.send("alice").events} == {alice.session_id, desk.session_id}
         result = alice.present(None, "<status>bye</status>")
         for client in (bob, desk):
             assert [b"bye" in stanza for stanza in shown(result, client)] == [True]

@@ -79,6 +79,16 @@ def test_a_roster_has_so_many_items_and_no_more(world: World, monkeypatch: pytes
     assert alice.do(SetRosterItem(BOB, "Bob", ())).outcome == Done()
 
 
+def test_a_full_roster_does_not_keep_a_request(world: World, monkeypatch: pytest.MonkeyPatch):
+    """What adds no item is not refused: a request can be withdrawn or denied."""
+    alice, bob = world.online("alice"), world.online("bob")
+    bob.subscription(SubscriptionKind.SUBSCRIBE, alice.jid)
+    monkeypatch.setattr(rosters, "ROSTER_ITEM_COUNT_MAX", 0)
+    for kind in (SubscriptionKind.UNSUBSCRIBE, SubscriptionKind.UNSUBSCRIBED):
+        assert alice.subscription(kind, bob.jid).outcome == Done()
+    assert world.count("request") == 0
+
+
 class TestSection25:
     """Deleting a roster item."""
 

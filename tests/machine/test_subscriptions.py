@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from machine.world import DOMAIN, Client, World
+from raftline.machine import subscriptions
 from raftline.machine.commands import SubscriptionKind
 from raftline.machine.outcomes import (
     ContactUnavailable,
@@ -213,7 +214,18 @@ class TestSection31:
         world.befriend(alice, bob)
         result = alice.subscription(SUBSCRIBE, bob.jid)
         assert of_kind(result.events, PresenceArrived, bob) == []
+        assert [bob.full_jid.encode() in e.stanza for e in of_kind(result.events, PresenceArrived, alice)] == [True]
         assert subscription(world, "alice", "bob") == ("both", False)
+
+    def test_unanswered_requests_have_a_bound(self, world: World, monkeypatch: pytest.MonkeyPatch):
+        """Beyond it the server denies for the account."""
+        monkeypatch.setattr(subscriptions, "SUBSCRIPTION_REQUEST_COUNT_MAX", 1)
+        for localpart, denied in (("alice", 0), ("bob", 1)):
+            client = world.online(localpart)
+            result = client.subscription(SUBSCRIBE, f"carol@{DOMAIN}")
+            assert len(of_kind(result.events, SubscriptionChanged, client)) == denied
+            assert subscription(world, localpart, "carol") == ("none", not denied)
+        assert world.count("request") == 1
 
     def test_an_unknown_account_refuses(self, world: World):
         """3.1.3: `unsubscribed` comes back, and the request is over."""
