@@ -57,7 +57,10 @@ class Person:
         """Create the account, bind and become available."""
         await self.create(node)
         await self.bind(node)
-        self.submit(SetPresence(b"<presence/>", 0))
+        self.submit_presence()
+
+    def submit_presence(self) -> int:
+        return self.submit(SetPresence(b"<presence/>", 0))
 
     def submit(self, action: Action) -> int:
         self.number += 1

@@ -59,18 +59,22 @@ class Forwarding:
 
     def forward(self, now_ns: int) -> None:
         """Send what was not yet sent in this round, as far as leader, link and queue take it."""
+        self._notice_leader()
+        leader_id, term = self._target
+        if leader_id is None or not self.pending.has_unsent or self._restart_ns is not None:
+            return
+        if leader_id == self._node_id:
+            self._fill_queue()
+        else:
+            self._send_frames(leader_id, term)
+
+    def _notice_leader(self) -> None:
+        """If leader or term are others than before, drop what was queued for them and start over."""
         target = (self._raft.leader_id, self._raft.term)
         if target != self._target:
             self._target = target
             self._drop_queue()
             self.restart()
-        pending = self.pending
-        if target[0] is None or not pending.has_unsent or self._restart_ns is not None:
-            return
-        if target[0] == self._node_id:
-            self._fill_queue()
-        else:
-            self._send_frames(target[0], target[1])
 
     def _fill_queue(self) -> None:
         pending = self.pending
@@ -128,6 +132,7 @@ class Forwarding:
 
     def receive_proposals(self, node_id: NodeId, frame: Proposals, *, has_space: bool) -> None:
         """Take a follower's commands, or refuse them and the rest of their round."""
+        self._notice_leader()
         raft = self._raft
         if self._refused_rounds.get(node_id, 0) >= frame.round:
             return

@@ -1,0 +1,87 @@
+"""Checkpoints beside a working node."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from cluster.clusters import Cluster, until
+from cluster.people import Person
+from raftline.base.errors import StorageError, StorageFull
+from raftline.cluster import checkpoints
+from raftline.machine.database import CheckpointResult
+
+
+@pytest.fixture(autouse=True)
+def quick_period(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Look often, and find the file large early."""
+    monkeypatch.setattr(checkpoints, "RESTART_PAGES", 8)
+    monkeypatch.setitem(checkpoints.CheckpointThread.__init__.__kwdefaults__, "period_seconds", 0.02)
+
+
+async def busy_until(alice: Person, condition: object) -> None:
+    """Keep a session sending until the condition holds."""
+    sent = 0
+
+    def is_done() -> bool:
+        nonlocal sent
+        if len(alice.outcomes) > sent:
+            alice.send("alice", f"{sent}")
+            sent += 1
+        return bool(condition())  # type: ignore[operator]
+
+    await until(is_done)
+
+
+async def test_the_file_starts_anew_under_load(tmp_path: Path) -> None:
+    """Large files are moved while commands go on; applying pauses for it and goes on, and nothing is lost."""
+    cluster = Cluster(tmp_path, 1)
+    await cluster.start()
+    try:
+        alice = Person("alice")
+        await alice.appear(cluster[1].node)
+        thread = cluster[1].running._checkpoints
+        assert thread is not None
+        await busy_until(alice, lambda: thread.restart_count >= 3)
+        await until(lambda: len(alice.bodies) + 1 == len(alice.outcomes) == alice.number)
+        assert thread.passive_count >= thread.restart_count
+    finally:
+        await cluster.stop()
+
+
+async def test_an_idle_node_runs_none(tmp_path: Path) -> None:
+    """Without anything applied there is nothing to sync."""
+    cluster = Cluster(tmp_path, 1)
+    await cluster.start()
+    try:
+        thread = cluster[1].running._checkpoints
+        assert thread is not None
+        await until(lambda: thread.passive_count >= 1)
+        count = thread.passive_count
+        for _ in range(20):
+            await asyncio.sleep(0.01)
+        assert thread.passive_count <= count + 1
+    finally:
+        await cluster.stop()
+
+
+async def test_no_space_is_no_end_but_damage_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A checkpoint that finds no space is tried again; any other failure stops the node."""
+    failing: list[Exception] = [StorageFull("no space"), StorageFull("no space"), StorageError("input/output error")]
+    seen = []
+
+    def fail(_path: Path, *, restart: bool = False) -> CheckpointResult:
+        seen.append(restart)
+        raise failing[min(len(seen), len(failing)) - 1]
+
+    monkeypatch.setattr(checkpoints, "checkpoint", fail)
+    cluster = Cluster(tmp_path, 1)
+    await cluster.start()
+    node = cluster[1]
+    await until(lambda: node.failures)
+    assert [str(failure) for failure in node.failures] == ["input/output error"]
+    assert len(seen) == 3
+    node.failures.clear()
+    await cluster.stop()
