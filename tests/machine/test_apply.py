@@ -180,7 +180,9 @@ def test_an_entry_that_cannot_be_read_is_one_refusal(world: World, payload: byte
     (result,) = world.machine.apply(index, Term(1), payload)
     assert (result.node_id, result.position) == (0, position_of(index, 0))
     assert isinstance(result.outcome, Rejected)
+    assert "entry" in result.outcome.text
     assert world.machine.applied_index == index
+    assert world.machine.cluster_time_ms == START_MS
 
 
 def test_every_action_has_one_handler():
