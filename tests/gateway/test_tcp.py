@@ -10,6 +10,7 @@ import pytest
 
 from gateway.conftest import Service, Start
 from gateway.raw_client import RawClient, until
+from raftline.base.errors import Busy
 from raftline.machine.commands import SendMessage
 from xmpp_core.playbook import HEADER, auth
 
@@ -318,6 +319,19 @@ class TestFaults:
         monkeypatch.undo()
         bob.send(message("bob@localhost", "note to self"))
         assert b"note to self" in await bob.read_until(b"</message>")
+
+    async def test_refused_submissions(self, service: Service) -> None:
+        """A full queue is an error of type wait, for messages and for what waits; the stream goes on."""
+        alice = await service.log_in()
+        service.node.submit_error = Busy("full")
+        item = b"<item jid='bob@localhost'/>"
+        roster_set = b"<iq type='set' id='r'><query xmlns='jabber:iq:roster'>" + item + b"</query></iq>"
+        for stanza, end in ((message("bob@localhost", "one"), b"</message>"), (roster_set, b"</iq>")):
+            assert b"<error type='wait'><resource-constraint" in await alice.exchange(stanza, end)
+        (connection,) = service.gateway.sessions()
+        assert connection.effect_since_ns is None
+        service.node.submit_error = None
+        assert b"type='result'" in await alice.exchange(roster_set, b"/>")
 
     async def test_certificate_is_verified(self, service: Service) -> None:
         """A client that does not trust the certificate gives up, and the server lives on."""

@@ -260,7 +260,7 @@ class ClientSession:
         try:
             self._session.submit(self.stream.number, effect.action, partial(self._answer, effect))
         except Unavailable as error:
-            self._effect = None
+            self._effect = self.effect_since_ns = None
             self.stream.throw(error)
 
     async def _carry_out(self, effect: Effect) -> None:
