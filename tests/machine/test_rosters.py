@@ -7,7 +7,7 @@ import pytest
 from machine.world import DOMAIN, World
 from raftline.base.limits import ROSTER_GROUP_COUNT_MAX, ROSTER_GROUP_SIZE_MAX, ROSTER_ITEM_COUNT_MAX
 from raftline.machine import rosters
-from raftline.machine.commands import DeclareInterest, RemoveRosterItem, SetRosterItem, SubscriptionKind
+from raftline.machine.commands import DeclareInterest, DeleteAccount, RemoveRosterItem, SetRosterItem, SubscriptionKind
 from raftline.machine.outcomes import (
     ContactUnavailable,
     Done,
@@ -26,12 +26,13 @@ def test_an_item_is_added_and_changed(world: World):
     """2.3 and 2.4: each change is pushed to the sessions that asked for the roster, with a growing version."""
     alice, desk = world.online("alice", "phone"), world.online("alice", "desk")
     world.online("alice", "no roster", interested=False)
+    version = world.machine.answer(RosterOf("alice")).version
     result = alice.do(SetRosterItem(BOB, "Bob", ("Friends", "Work")))
     first = RosterItem(BOB, "Bob", "none", ask=False, groups=("Friends", "Work"))
-    assert result.events == [RosterPushed(1, client.session_id, first, 1) for client in (alice, desk)]
+    assert result.events == [RosterPushed(1, client.session_id, first, version + 1) for client in (alice, desk)]
     alice.do(SetRosterItem(BOB, "Robert", ()))
     second = RosterItem(BOB, "Robert", "none", ask=False, groups=())
-    assert world.machine.answer(RosterOf("alice")) == Roster(2, [second])
+    assert world.machine.answer(RosterOf("alice")) == Roster(version + 2, [second])
 
 
 def test_a_change_of_the_name_leaves_the_subscription(world: World):
@@ -57,10 +58,11 @@ def test_a_change_of_the_name_leaves_the_subscription(world: World):
 )
 def test_what_an_item_may_not_be(world: World, item: SetRosterItem, condition: str):
     """2.3.3: each refusal has its condition and leaves the roster alone."""
+    before = world.machine.answer(RosterOf("alice"))
     outcome = world.online("alice").do(item).outcome
     assert isinstance(outcome, Rejected)
     assert outcome.condition == condition
-    assert world.machine.answer(RosterOf("alice")) == Roster(0, [])
+    assert world.machine.answer(RosterOf("alice")) == before
 
 
 def test_a_roster_has_so_many_items_and_no_more(world: World, monkeypatch: pytest.MonkeyPatch):
@@ -154,3 +156,13 @@ def test_presence_of_a_removed_contact_stays_away(world: World):
     for client, other in ((alice, bob), (bob, alice)):
         events = client.present(5).events
         assert not any(isinstance(event, PresenceArrived) and event.session_id == other.session_id for event in events)
+
+
+def test_no_version_of_an_earlier_account_comes_again(world: World):
+    """2.6.2: whoever kept the roster of a deleted account is not told that nothing changed."""
+    alice = world.online("alice")
+    alice.do(SetRosterItem(BOB, "Bob", ()))
+    kept = world.machine.answer(RosterOf("alice")).version
+    world.do(DeleteAccount("alice"))
+    world.account("alice")
+    assert world.machine.answer(RosterOf("alice")).version > kept
