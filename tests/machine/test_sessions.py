@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from machine.world import World, arrivals, outcomes
-from raftline.base.ids import NodeId, SessionId
+from raftline.base.ids import Cursor, NodeId, Position, SessionId
 from raftline.base.limits import ACCOUNT_SESSION_COUNT_MAX
 from raftline.machine.commands import (
     BindSession,
@@ -152,7 +152,8 @@ class TestMarks:
         start = self.progress(world, alice.session_id)[1]
 
         def mark(count: int, position: int, epoch: int = 1, session: int | None = None) -> SessionMark:
-            return SessionMark(SessionId(session or alice.session_id), epoch, count, position)
+            cursor = Cursor(Position(position), Position(position))
+            return SessionMark(SessionId(session or alice.session_id), epoch, count, cursor)
 
         world.do(MarkSessions((mark(3, start + 1, session=77), mark(5, start + 9))))
         assert self.progress(world, alice.session_id) == (5, start + 9)

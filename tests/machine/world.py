@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from raftline.base.ids import LogIndex, NodeId, SessionId, Term
+from raftline.base.ids import Cursor, LogIndex, NodeId, Position, SessionId, Term
 from raftline.machine.commands import (
     Action,
     BindSession,
@@ -30,7 +30,7 @@ from raftline.machine.commands import (
 from raftline.machine.database import open_database
 from raftline.machine.entry import encode_entry
 from raftline.machine.machine import Machine
-from raftline.machine.outcomes import Bound, CommandResult, Done, MessageArrived
+from raftline.machine.outcomes import Bound, CarbonCopied, CommandResult, Done, MessageArrived, cursor_of
 
 DOMAIN = "example.org"
 START_MS = 1_700_000_000_000
@@ -87,7 +87,9 @@ class Client:
         return self.do(ChangeSubscription(kind, contact, stanza))
 
     def acknowledge(self, position: int) -> CommandResult:
-        mark = SessionMark(self.session_id, self.epoch, self.number, position)
+        """Acknowledge a delivery by the position of its message, and so all deliveries before it."""
+        cursor = self.world.cursors.get((self.session_id, position), Cursor(Position(position), Position(position)))
+        mark = SessionMark(self.session_id, self.epoch, self.number, cursor)
         return self.world.do(MarkSessions((mark,)), node_id=self.node_id)
 
     def end(self) -> CommandResult:
@@ -103,6 +105,7 @@ class World:
         self.log: list[bytes | None] = []
         self.time_ms = START_MS
         self.ticket = 0
+        self.cursors: dict[tuple[SessionId, int], Cursor] = {}
 
     def command(self, action: Action, origin: SessionOrigin | KeyOrigin | None = None, *, node_id: int = 1) -> bytes:
         self.ticket += 1
@@ -112,7 +115,11 @@ class World:
     def apply(self, *commands: bytes) -> list[CommandResult]:
         payload = encode_entry(self.time_ms, commands)
         self.log.append(payload)
-        return self.machine.apply(LogIndex(len(self.log)), Term(1), payload)
+        results = self.machine.apply(LogIndex(len(self.log)), Term(1), payload)
+        for event in (event for result in results for event in result.events):
+            if isinstance(event, MessageArrived | CarbonCopied):
+                self.cursors[event.session_id, event.position] = cursor_of(event)
+        return results
 
     def apply_empty(self) -> None:
         self.log.append(None)

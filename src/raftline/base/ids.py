@@ -13,7 +13,9 @@ move to another log.
 
 from __future__ import annotations
 
-from typing import Final, NewType
+from typing import Annotated, Final, NamedTuple, NewType
+
+import msgspec
 
 NodeId = NewType("NodeId", int)
 """A server of the cluster, from 1. Never used twice."""
@@ -32,6 +34,24 @@ SessionId = NewType("SessionId", int)
 
 AccountId = NewType("AccountId", int)
 """An account, unique in the cluster, never used twice."""
+
+_NATURAL: Final = msgspec.Meta(ge=0, le=(1 << 63) - 1)
+
+
+class Cursor(NamedTuple):
+    """
+    Place in the order in which messages were delivered to one session; (0, 0) lies before all.
+
+    Attributes:
+        delivered: Position of the command that delivered: for a message that waited, later than its own.
+        position: Of the message.
+    """
+
+    delivered: Annotated[Position, _NATURAL]
+    position: Annotated[Position, _NATURAL]
+
+
+CURSOR_START: Final = Cursor(Position(0), Position(0))
 
 POSITION_PLACE_BITS: Final = 16
 POSITION_PLACE_COUNT_MAX: Final = 1 << POSITION_PLACE_BITS

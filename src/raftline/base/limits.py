@@ -41,8 +41,44 @@ SUBSCRIPTION_REQUEST_COUNT_MAX: Final = 1024
 OFFLINE_MESSAGE_COUNT_MAX: Final = 10_000
 """Offline messages of one account (XEP-0160 section 3): all are delivered by one command."""
 
+BLOCKED_ADDRESS_COUNT_MAX: Final = 1024
+"""Addresses one account blocks: all are held in memory while the account is talked to."""
+
+PRIVATE_ELEMENT_COUNT_MAX: Final = 64
+"""Elements of one account's private storage (XEP-0049): clients keep one for each of their features."""
+
+PRIVATE_ELEMENT_SIZE_MAX: Final = 65_536
+"""Bytes of one element of private storage, as XML."""
+
+VCARD_SIZE_MAX: Final = 131_072
+"""Bytes of a vCard, as XML: room for a photograph of 64 KiB, eight times what XEP-0153 section 5 advises, in base64."""
+
 INBOX_MESSAGE_COUNT_MAX: Final = 10_000
 """Messages a session may owe acknowledgement for before it counts as one that takes no more."""
+
+INBOX_PAGE_ROW_COUNT_MAX: Final = 100
+"""Messages that one answer gives a session which continues from its cursor."""
+
+INBOX_PAGE_BYTES_MAX: Final = 1_048_576
+"""Bytes of stanzas after which such an answer ends, since greatest stanzas would make it 25 MiB."""
+
+RESUMPTION_TIMEOUT_S_MAX: Final = 600
+"""Seconds for which a session may wait to be resumed: all the time it takes messages that nobody reads."""
+
+RESUMPTION_TOKEN_SIZE: Final = 16
+"""Bytes of chance in a resumption id: nobody guesses it (XEP-0198 section 5)."""
+
+ENDED_SESSION_AGE_MAX_MS: Final = 24 * 60 * 60 * 1000
+"""Cluster time for which it is known how far a resumable session had come when it ended: a night without network."""
+
+EXPIRED_SESSION_COUNT_MAX: Final = 256
+"""Sessions that one command ends because nobody resumed them; what is left is the next command's."""
+
+OPEN_REQUEST_COUNT_MAX: Final = 128
+"""IQ requests of a session whose answers are kept until the client has them; beyond it the oldest is forgotten."""
+
+OPEN_REQUEST_SIZE_MAX: Final = 4096
+"""Bytes of id and address of such a request; an address alone may have 3,071."""
 
 ARCHIVE_PAGE_ROW_COUNT_MAX: Final = 100
 """Rows of one page of an archive."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from raftline.base.ids import AccountId
 from raftline.base.limits import ACCOUNT_CREDENTIAL_COUNT_MAX, LOCALPART_SIZE_MAX
-from raftline.machine import rosters, sessions
+from raftline.machine import blocking, private_storage, rosters, sessions
 from raftline.machine.commands import CreateAccount, Credential, DeleteAccount, SetCredentials
 from raftline.machine.context import Context
 from raftline.machine.outcomes import Done, Outcome, Rejected
@@ -34,7 +34,9 @@ def create_account(context: Context, action: CreateAccount) -> Outcome:
         AccountId(context.next_number("account")),
         context.address_id(context.bare_jid(localpart)),
         context.time_ms,
-        0,
+        # Versions grow by one with each change, positions by more: no version of an earlier account of this name
+        # comes again, so a client that kept one is not told that nothing changed (RFC 6121 section 2.6).
+        roster_version=context.position,
     )
     context.accounts.insert(localpart, account)
     _write_credentials(context, account, action.credentials)
@@ -63,6 +65,10 @@ def delete_account(context: Context, action: DeleteAccount) -> Outcome:
         sessions.end_session(context, session, "not-authorized", keep_messages=False)
     rosters.dissolve_roster(context, account)
     _delete_credentials(context, account)
+    blocking.delete_blocklist(context, account)
+    private_storage.delete_private(context, account)
+    context.vcards.delete(account.account_id)
+    context.departures.delete(account.account_id)
     context.accounts.delete(account.localpart)
     context.doomed.insert(account.account_id, Doomed(account.account_id))
     return Done()

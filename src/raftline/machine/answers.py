@@ -6,9 +6,11 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
+from raftline.base.ids import NodeId
 from raftline.base.limits import ACCOUNT_PAGE_ROW_COUNT_MAX
 from raftline.machine import rosters
 from raftline.machine.archive import archive_ends, archive_page
+from raftline.machine.catch_up import inbox_page, picture_of
 from raftline.machine.commands import Credential
 from raftline.machine.context import Context
 from raftline.machine.outcomes import RosterItem
@@ -19,17 +21,28 @@ from raftline.machine.queries import (
     Answer,
     ArchiveEnds,
     ArchivePage,
+    Block,
+    BlockBetween,
+    BlocklistOf,
     CredentialsOf,
+    InboxPage,
+    LastActivity,
+    LastActivityOf,
     ListAccounts,
+    NextExpiry,
+    PictureOf,
+    PrivateOf,
     Query,
+    Reachable,
     Roster,
     RosterOf,
     SessionAt,
     SessionRow,
     SessionsOf,
     SubscriptionOf,
+    VcardOf,
 )
-from raftline.machine.records import Session
+from raftline.machine.records import Account, Session
 
 
 def answer(context: Context, query: Query) -> Answer:
@@ -73,7 +86,7 @@ def _roster_of(context: Context, query: RosterOf) -> Roster:
 
 def _subscription_of(context: Context, query: SubscriptionOf) -> bool:
     account = context.accounts.get(query.localpart)
-    if account is None:
+    if account is None or context.blocks(account, query.contact):
         return False
     entry = context.roster.get((account.account_id, query.contact))
     return entry is not None and bool(entry.subscription & SUBSCRIBED_FROM)
@@ -81,9 +94,11 @@ def _subscription_of(context: Context, query: SubscriptionOf) -> bool:
 
 def _session_row(context: Context, session: Session) -> SessionRow:
     presence = context.presences.get(session.session_id)
+    resumption = context.resumptions.get(session.session_id)
+    is_waiting = resumption is not None and resumption.due_ms > 0
     return SessionRow(
         session.session_id,
-        session.node_id,
+        NodeId(0) if is_waiting else session.node_id,
         session.resource,
         None if presence is None else presence.priority,
         None if presence is None else presence.stanza,
@@ -105,6 +120,72 @@ def _session_at(context: Context, query: SessionAt) -> SessionRow | None:
     return None if session is None else _session_row(context, session)
 
 
+def _reachable(context: Context, query: Reachable) -> list[SessionRow] | None:
+    bare_jid = context.bare_jid(query.localpart)
+    address = bare_jid if query.resource is None else f"{bare_jid}/{query.resource}"
+    block = _block_between(context, BlockBetween(query.sender, address))
+    if block is Block.USER:
+        return None
+    account = context.accounts.get(query.localpart)
+    if account is None or block is Block.CONTACT:
+        return []
+    if query.resource is None:
+        return [_session_row(context, session) for session in context.session_index.of(account.account_id)]
+    session = context.session_index.at(account.account_id, query.resource)
+    return [] if session is None else [_session_row(context, session)]
+
+
+def _block_between(context: Context, query: BlockBetween) -> Block:
+    user = _account_of(context, query.user)
+    if user is not None and context.blocks(user, query.contact):
+        return Block.USER
+    contact = _account_of(context, query.contact)
+    if contact is not None and context.blocks(contact, query.user):
+        return Block.CONTACT
+    return Block.NOBODY
+
+
+def _account_of(context: Context, jid: str) -> Account | None:
+    localpart = context.account_named(jid.partition("/")[0])
+    return None if localpart is None else context.accounts.get(localpart)
+
+
+def _blocklist_of(context: Context, query: BlocklistOf) -> tuple[str, ...]:
+    account = context.accounts.get(query.localpart)
+    return () if account is None else tuple(sorted(context.blocklists.of(account.account_id)))
+
+
+def _private_of(context: Context, query: PrivateOf) -> bytes | None:
+    account = context.accounts.get(query.localpart)
+    if account is None:
+        return None
+    row = context.private.get((account.account_id, query.namespace, query.name))
+    return None if row is None else row.data
+
+
+def _vcard_of(context: Context, query: VcardOf) -> bytes | None:
+    account = context.accounts.get(query.localpart)
+    row = None if account is None else context.vcards.get(account.account_id)
+    return None if row is None else row.data
+
+
+def _last_activity_of(context: Context, query: LastActivityOf) -> LastActivity | None:
+    account = context.accounts.get(query.localpart)
+    if account is None:
+        return None
+    is_available = bool(context.session_index.available(account.account_id))
+    left = context.departures.get(account.account_id)
+    if left is None:
+        return LastActivity(is_available, account.created_ms, b"")
+    return LastActivity(is_available, left.time_ms, left.stanza)
+
+
+def _next_expiry(context: Context, _query: NextExpiry) -> int | None:
+    sql = "SELECT min(due_ms) FROM resumption WHERE due_ms > 0"
+    ((due_ms,),) = context.rows.select((context.resumptions,), sql)
+    return None if due_ms is None else int(due_ms)
+
+
 _ANSWERS: Final[Mapping[type[Query], Callable[[Context, Any], Answer]]] = MappingProxyType(
     {
         CredentialsOf: _credentials_of,
@@ -116,5 +197,14 @@ _ANSWERS: Final[Mapping[type[Query], Callable[[Context, Any], Answer]]] = Mappin
         SessionAt: _session_at,
         ArchivePage: archive_page,
         ArchiveEnds: archive_ends,
+        InboxPage: inbox_page,
+        PictureOf: picture_of,
+        NextExpiry: _next_expiry,
+        Reachable: _reachable,
+        BlockBetween: _block_between,
+        BlocklistOf: _blocklist_of,
+        PrivateOf: _private_of,
+        VcardOf: _vcard_of,
+        LastActivityOf: _last_activity_of,
     }
 )

@@ -19,26 +19,49 @@ import apsw
 import msgspec
 
 from raftline.base.ids import NodeId, Position
-from raftline.machine import accounts, idempotency, messages, nodes, presence, rosters, sessions, subscriptions
+from raftline.machine import (
+    accounts,
+    blocking,
+    carbons,
+    idempotency,
+    kept_requests,
+    messages,
+    nodes,
+    presence,
+    private_storage,
+    resumption,
+    rosters,
+    sessions,
+    subscriptions,
+    vcards,
+)
 from raftline.machine.commands import (
     BindSession,
     BuryNode,
+    ChangeBlocklist,
     ChangeSubscription,
     Command,
     CreateAccount,
+    DeclareBlocklistInterest,
     DeclareInterest,
     DeleteAccount,
+    DetachSession,
     EnableManagement,
     EndSession,
+    ExpireSessions,
     KeyOrigin,
     MarkSessions,
     RemoveRosterItem,
+    ResumeSession,
     SendMessage,
     SessionOrigin,
+    SetCarbons,
     SetCredentials,
     SetPresence,
     SetRosterItem,
+    SetVcard,
     StartNode,
+    StorePrivate,
     decode_command,
 )
 from raftline.machine.context import Context
@@ -48,6 +71,7 @@ from raftline.machine.outbox import (
     PresenceAnswered,
     PresenceHandedOver,
     PresenceProbed,
+    SessionOverdue,
     SubscriptionHandedOver,
 )
 from raftline.machine.outcomes import CommandResult, Done, Outcome, Rejected
@@ -150,6 +174,8 @@ class CommandRunner:
             outcome = INTERNAL_ERROR
         if type(origin) is KeyOrigin:
             idempotency.keep_outcome(context, origin, outcome)
+        elif type(origin) is SessionOrigin and origin.requests:
+            kept_requests.keep_outcome(context, origin, outcome)
         return outcome
 
     def _perform(self, command: Command, session: Session | None) -> Outcome:
@@ -208,6 +234,9 @@ _HANDLERS: Final[Mapping[type, Callable[[Context, Any], Outcome]]] = MappingProx
         EndSession: sessions.end_session_command,
         EnableManagement: sessions.enable_management,
         MarkSessions: sessions.mark_sessions,
+        DetachSession: resumption.detach_session,
+        ResumeSession: resumption.resume_session,
+        ExpireSessions: resumption.expire_sessions,
     }
 )
 """What needs no session."""
@@ -220,6 +249,11 @@ _SESSION_HANDLERS: Final[Mapping[type, Callable[[Context, Session, Any], Outcome
         RemoveRosterItem: rosters.remove_roster_item,
         DeclareInterest: rosters.declare_interest,
         SendMessage: messages.send_message,
+        SetCarbons: carbons.set_carbons,
+        ChangeBlocklist: blocking.change_blocklist,
+        DeclareBlocklistInterest: blocking.declare_blocklist_interest,
+        StorePrivate: private_storage.store_private,
+        SetVcard: vcards.set_vcard,
     }
 )
 """What a session does."""
@@ -232,5 +266,6 @@ _RECEIVERS: Final[Mapping[type, Callable[[Context, Any], None]]] = MappingProxyT
         PresenceProbed: presence.answer_probe,
         PresenceAnswered: presence.receive_answer,
         SubscriptionHandedOver: subscriptions.receive_subscription,
+        SessionOverdue: resumption.end_overdue,
     }
 )

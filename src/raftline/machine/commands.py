@@ -17,10 +17,27 @@ from typing import Annotated, Final
 
 import msgspec
 
-from raftline.base.ids import NodeId, Position, SessionId
+from raftline.base.ids import Cursor, NodeId, SessionId
+from raftline.base.limits import RESUMPTION_TIMEOUT_S_MAX
 
 _NATURAL: Final = msgspec.Meta(ge=0, le=(1 << 63) - 1)
 """What SQLite can store: checked when a command is decoded, so that no row fails to be written later."""
+
+
+class OpenRequest(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """
+    An IQ request of a resumable session that is handled, while its client may not have the answer yet.
+
+    Attributes:
+        number: Stanza number of the request.
+        request_id, to: Its attributes, as the client wrote them; `to` is empty when absent.
+        is_command: The outcome of the command under the same number is all that its answer says.
+    """
+
+    number: Annotated[int, _NATURAL]
+    request_id: str
+    to: str
+    is_command: bool = False
 
 
 class SessionOrigin(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=1):
@@ -30,12 +47,14 @@ class SessionOrigin(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=
     Attributes:
         number: Inbound stanzas of the session so far, this one included; counted from its bind.
         previous: `number` of the session's command before this one; 0 for its first.
+        requests: Requests that are covered for the first time: by this command, not by one or a mark before it.
     """
 
     session_id: Annotated[SessionId, _NATURAL]
     epoch: Annotated[int, _NATURAL]
     number: Annotated[int, _NATURAL]
     previous: Annotated[int, _NATURAL]
+    requests: tuple[OpenRequest, ...] = ()
 
 
 class KeyOrigin(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=2):
@@ -115,10 +134,20 @@ class EndSession(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=31)
 
 
 class EnableManagement(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=32):
-    """Turn stream management on (XEP-0198 section 3): from here on unacknowledged messages are kept. Idempotent."""
+    """
+    Turn stream management on (XEP-0198 section 3): from here on unacknowledged messages are kept. Idempotent.
+
+    Attributes:
+        inbound_base: Stanzas of the session before; the client counts from there.
+        token: What the client proves by that the session is its own; empty when it cannot be resumed.
+        timeout_s: For how long it waits to be resumed once nobody holds it.
+    """
 
     session_id: Annotated[SessionId, _NATURAL]
     epoch: Annotated[int, _NATURAL]
+    inbound_base: Annotated[int, _NATURAL] = 0
+    token: bytes = b""
+    timeout_s: Annotated[int, msgspec.Meta(ge=0, le=RESUMPTION_TIMEOUT_S_MAX)] = 0
 
 
 class SessionMark(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -127,20 +156,55 @@ class SessionMark(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
     Attributes:
         inbound_count: Stanzas handled without a gap: each caused no command, or its command is applied.
-        acknowledged: The client has acknowledged every delivery at or before this position; 0 for none. A message
-            that comes late lies before live ones delivered earlier, so this may fall.
+        acknowledged: The client has this delivery and all before it.
+        requests: As in SessionOrigin.
+        answered: Numbers of requests whose answers the client has.
+        roster_version: The client has the roster's changes up to here; 0 when it has not asked for the roster.
     """
 
     session_id: Annotated[SessionId, _NATURAL]
     epoch: Annotated[int, _NATURAL]
     inbound_count: Annotated[int, _NATURAL]
-    acknowledged: Annotated[Position, _NATURAL]
+    acknowledged: Cursor
+    requests: tuple[OpenRequest, ...] = ()
+    answered: tuple[Annotated[int, _NATURAL], ...] = ()
+    roster_version: Annotated[int, _NATURAL] = 0
 
 
 class MarkSessions(msgspec.Struct, frozen=True, array_like=True, tag=33):
     """Progress of all sessions of a node that moved since its last mark. Idempotent."""
 
     marks: tuple[SessionMark, ...]
+
+
+class DetachSession(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=34):
+    """
+    Nobody holds the session any more: it waits to be resumed, and one that cannot be resumed ends. Idempotent.
+
+    It stays bound and available, and takes messages. `epoch` fences as in EndSession.
+    """
+
+    session_id: Annotated[SessionId, _NATURAL]
+    epoch: Annotated[int, _NATURAL]
+
+
+class ResumeSession(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=35):
+    """
+    Take a session over (XEP-0198 section 5), whoever holds it, under a new epoch.
+
+    Outcome: `Done(Resumed)`; `Done(Gone)` when it is over and known to have belonged to this account; refused with
+    `item-not-found` when it is unknown, somebody else's, or the token is another.
+    """
+
+    localpart: str
+    session_id: Annotated[SessionId, _NATURAL]
+    token: bytes
+    node_id: Annotated[NodeId, _NATURAL]
+    incarnation: Annotated[int, _NATURAL]
+
+
+class ExpireSessions(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=36):
+    """End sessions that nobody resumed in time, by cluster time, the longest overdue first. Idempotent."""
 
 
 class SetPresence(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=40):
@@ -214,6 +278,8 @@ class Storage(enum.IntFlag):
     """Both sides' archives (XEP-0313 section 6)."""
     OFFLINE = 2
     """Kept for a recipient without a session that takes it (XEP-0160 section 3)."""
+    COPY = 4
+    """Copied to the other sessions of both sides that asked for copies (XEP-0280 section 6)."""
 
 
 class SendMessage(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=50):
@@ -240,6 +306,51 @@ class SendMessage(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=50
     fingerprint: bytes
 
 
+class SetCarbons(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=60):
+    """Turn copies of messages for this session on or off (XEP-0280 sections 4, 5). Idempotent."""
+
+    enabled: bool
+
+
+class ChangeBlocklist(msgspec.Struct, frozen=True, array_like=True, tag=61):
+    """
+    Block or unblock addresses (XEP-0191 sections 3.3, 3.4).
+
+    Refused with `resource-constraint` when the list would grow too long.
+
+    Attributes:
+        blocked: Whether the addresses are blocked from here on, or no longer.
+        addresses: Full or bare JIDs or domains; none unblocks all.
+    """
+
+    blocked: bool
+    addresses: tuple[str, ...]
+
+
+class DeclareBlocklistInterest(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=62):
+    """The session asked for the block list, so it wants to hear of its changes (XEP-0191 section 3.2)."""
+
+
+class PrivateElement(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """An element of private storage; `data` is its XML, for a place without a default namespace."""
+
+    namespace: str
+    name: str
+    data: bytes
+
+
+class StorePrivate(msgspec.Struct, frozen=True, array_like=True, tag=63):
+    """Replace elements of the account's private storage (XEP-0049 section 3). Refused when too large or too many."""
+
+    elements: tuple[PrivateElement, ...]
+
+
+class SetVcard(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=64):
+    """Replace the account's vCard (XEP-0054 section 3.2); `data` is its XML. Refused when it is too large."""
+
+    data: bytes
+
+
 Action = (
     CreateAccount
     | SetCredentials
@@ -250,12 +361,20 @@ Action = (
     | EndSession
     | EnableManagement
     | MarkSessions
+    | DetachSession
+    | ResumeSession
+    | ExpireSessions
     | SetPresence
     | ChangeSubscription
     | SetRosterItem
     | RemoveRosterItem
     | DeclareInterest
     | SendMessage
+    | SetCarbons
+    | ChangeBlocklist
+    | DeclareBlocklistInterest
+    | StorePrivate
+    | SetVcard
 )
 """What a command does. Tags are never reused."""
 

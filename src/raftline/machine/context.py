@@ -13,26 +13,33 @@ import apsw
 
 from raftline.base.ids import Position
 from raftline.machine import schema
-from raftline.machine.derived import Inboxes, OfflineCounts, SessionIndex
+from raftline.machine.derived import Blocklists, Inboxes, OfflineCounts, SessionIndex
 from raftline.machine.outbox import Handover
 from raftline.machine.outcomes import Event
 from raftline.machine.records import (
     Account,
     Address,
     Archived,
+    Blocked,
     Counter,
+    Departure,
     Doomed,
+    EndedSession,
     KeptOutcome,
+    KeptRequest,
     Node,
     OriginSeen,
     Owed,
     Presence,
+    PrivateData,
     Progress,
     Request,
+    Resumption,
     RosterEntry,
     Session,
     StoredCredential,
     StoredMessage,
+    Vcard,
     Waiting,
 )
 from raftline.machine.rows import RowStore
@@ -55,14 +62,19 @@ class Context:
         "accounts",
         "addresses",
         "archive",
+        "blocked",
+        "blocklists",
         "counters",
         "credentials",
+        "departures",
         "domain",
         "doomed",
+        "ended_sessions",
         "events",
         "idempotency",
         "inbox",
         "inboxes",
+        "kept_requests",
         "message_holders",
         "messages",
         "nodes",
@@ -72,13 +84,16 @@ class Context:
         "outbox",
         "position",
         "presences",
+        "private",
         "progress",
         "requests",
+        "resumptions",
         "roster",
         "rows",
         "session_index",
         "sessions",
         "time_ms",
+        "vcards",
     )
 
     def __init__(self, database: apsw.Connection, domain: str) -> None:
@@ -102,6 +117,14 @@ class Context:
         self.idempotency: Final = rows.table(schema.IDEMPOTENCY, KeptOutcome._make)
         self.origins: Final = rows.table(schema.ORIGIN, OriginSeen._make)
         self.doomed: Final = rows.table(schema.DOOMED, Doomed._make)
+        self.resumptions: Final = rows.table(schema.RESUMPTION, Resumption._make)
+        self.ended_sessions: Final = rows.table(schema.ENDED_SESSION, EndedSession._make)
+        self.kept_requests: Final = rows.table(schema.KEPT_REQUEST, KeptRequest._make)
+        self.blocked: Final = rows.table(schema.BLOCKED, Blocked._make)
+        self.private: Final = rows.table(schema.PRIVATE, PrivateData._make)
+        self.vcards: Final = rows.table(schema.VCARD, Vcard._make)
+        self.departures: Final = rows.table(schema.DEPARTURE, Departure._make)
+        self.blocklists: Final = Blocklists(rows, self.blocked)
         self.session_index: Final = SessionIndex(rows, self.sessions, self.presences)
         self.inboxes: Final = Inboxes(rows, self.inbox)
         self.offline_counts: Final = OfflineCounts(rows, self.offline)
@@ -119,6 +142,14 @@ class Context:
         """Return the localpart of a bare JID of this domain; None for any other JID."""
         localpart, _, domain = jid.rpartition("@")
         return localpart if localpart and domain == self.domain else None
+
+    def blocks(self, owner: Account | Session, jid: str) -> bool:
+        """
+        Tell whether an account has blocked an address, which is a full or a bare JID.
+
+        Nobody blocks themselves, even if the whole domain is on the list.
+        """
+        return self.blocklists.match(owner.account_id, jid) and jid.partition("/")[0] != self.bare_jid(owner.localpart)
 
     def next_number(self, name: str) -> int:
         """Give out the next number under a name, from 1."""
@@ -138,6 +169,7 @@ class Context:
 
     def drop_derived(self) -> None:
         """Forget what is derived from rows."""
+        self.blocklists.drop()
         self.session_index.drop()
         self.inboxes.drop()
         self.offline_counts.drop()
@@ -145,6 +177,7 @@ class Context:
     def trim(self) -> None:
         """Give memory back where caches have grown too large; all rows must be flushed."""
         self.rows.trim_caches()
+        self.blocklists.trim()
         self.session_index.trim()
         self.inboxes.trim()
         self.offline_counts.trim()

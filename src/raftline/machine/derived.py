@@ -7,7 +7,7 @@ Each can be dropped at any time and is then read from the tables again. Whoever 
 from __future__ import annotations
 
 from raftline.base.ids import AccountId, Position, SessionId
-from raftline.machine.records import Owed, Presence, Session, Waiting
+from raftline.machine.records import Blocked, Owed, Presence, Session, Waiting
 from raftline.machine.rows import CACHE_ROW_COUNT_MAX, RowStore, Table
 
 
@@ -20,6 +20,7 @@ class SessionIndex:
         self._presences = presences
         self._ids: dict[AccountId, list[SessionId]] = {}
         self._receivers: dict[AccountId, tuple[Session, ...]] = {}
+        self._copied: dict[AccountId, tuple[Session, ...]] = {}
 
     def ids(self, account_id: AccountId) -> list[SessionId]:
         """Ids of an account's sessions in the order they were bound; the list is the index's own."""
@@ -48,6 +49,14 @@ class SessionIndex:
             self._receivers[account_id] = receivers
         return receivers
 
+    def copied(self, account_id: AccountId) -> tuple[Session, ...]:
+        """Sessions of an account that want copies of messages, available or not (XEP-0280)."""
+        copied = self._copied.get(account_id)
+        if copied is None:
+            copied = tuple(session for session in self.of(account_id) if session.carbons)
+            self._copied[account_id] = copied
+        return copied
+
     def at(self, account_id: AccountId, resource: str) -> Session | None:
         """The session of an account that holds a resource."""
         return next((session for session in self.of(account_id) if session.resource == resource), None)
@@ -63,16 +72,18 @@ class SessionIndex:
         ids = self.ids(session.account_id)
         if session.session_id in ids:
             ids.remove(session.session_id)
-        self._receivers.pop(session.account_id, None)
+        self.changed(session.account_id)
 
     def changed(self, account_id: AccountId) -> None:
         """A session of the account, or its presence, changed."""
         self._receivers.pop(account_id, None)
+        self._copied.pop(account_id, None)
 
     def drop(self) -> None:
         """Forget everything."""
         self._ids.clear()
         self._receivers.clear()
+        self._copied.clear()
 
     def trim(self) -> None:
         """Forget everything if it has grown too large."""
@@ -128,6 +139,51 @@ class Inboxes:
     def trim(self) -> None:
         """Forget everything if it has grown too large."""
         if len(self._owed) > CACHE_ROW_COUNT_MAX:
+            self.drop()
+
+
+class Blocklists:
+    """What each account has blocked (XEP-0191)."""
+
+    def __init__(self, rows: RowStore, blocked: Table[Blocked]) -> None:
+        self._rows = rows
+        self._blocked = blocked
+        self._listed: dict[AccountId, frozenset[str]] = {}
+
+    def of(self, account_id: AccountId) -> frozenset[str]:
+        """Return the addresses of an account's list."""
+        listed = self._listed.get(account_id)
+        if listed is None:
+            sql = "SELECT jid FROM blocked WHERE account_id = ?"
+            listed = frozenset(jid for (jid,) in self._rows.select((self._blocked,), sql, (account_id,)))
+            self._listed[account_id] = listed
+        return listed
+
+    def match(self, account_id: AccountId, jid: str) -> bool:
+        """Tell whether a full or bare JID is on an account's list, by any of the forms of XEP-0191 section 2."""
+        listed = self.of(account_id)
+        if not listed:
+            return False
+        bare_jid = jid.partition("/")[0]
+        return jid in listed or bare_jid in listed or bare_jid.rpartition("@")[2] in listed
+
+    def resources(self, account_id: AccountId, bare_jid: str) -> frozenset[str]:
+        """Return the resources of a contact that are on the list one by one."""
+        listed = self.of(account_id)
+        head = f"{bare_jid}/"
+        return frozenset(jid[len(head) :] for jid in listed if jid.startswith(head)) if listed else frozenset()
+
+    def changed(self, account_id: AccountId) -> None:
+        """The list of an account changed."""
+        self._listed.pop(account_id, None)
+
+    def drop(self) -> None:
+        """Forget everything."""
+        self._listed.clear()
+
+    def trim(self) -> None:
+        """Forget everything if it has grown too large."""
+        if len(self._listed) > CACHE_ROW_COUNT_MAX:
             self.drop()
 
 

@@ -8,13 +8,15 @@ from raftline.base.ids import SessionId
 from raftline.base.limits import IDEMPOTENCY_AGE_MAX_MS
 from raftline.machine.commands import KeyOrigin
 from raftline.machine.context import Context
-from raftline.machine.outcomes import Bound, Done, Outcome, Rejected, Repeated, Stale
+from raftline.machine.outcomes import Bound, Done, Gone, Outcome, Rejected, Repeated, Resumed, Stale
 from raftline.machine.records import KeptOutcome
 
 _DONE = 0
 _REJECTED = 1
 _REPEATED = 2
 _STALE = 3
+_RESUMED = 4
+_GONE = 5
 
 _ENCODER = msgspec.msgpack.Encoder()
 _DECODER = msgspec.msgpack.Decoder(tuple[int | str, ...])
@@ -41,8 +43,12 @@ def encode_outcome(outcome: Outcome) -> bytes:
             fields: tuple[int | str, ...] = (_DONE,)
         case Done(Bound(session_id, epoch)):
             fields = (_DONE, session_id, epoch)
-        case Rejected(condition, kind, text):
-            fields = (_REJECTED, condition, kind, text)
+        case Done(Resumed() as resumed):
+            fields = (_RESUMED, *resumed)
+        case Done(Gone(handled_count)):
+            fields = (_GONE, handled_count)
+        case Rejected(condition, kind, text, detail):
+            fields = (_REJECTED, condition, kind, text, detail)
         case Repeated():
             fields = (_REPEATED,)
         case _:
@@ -57,8 +63,12 @@ def decode_outcome(data: bytes) -> Outcome:
             return Done()
         case (0, int(session_id), int(epoch)):
             return Done(Bound(SessionId(session_id), epoch))
-        case (1, str(condition), str(kind), str(text)):
-            return Rejected(condition, kind, text)
+        case (1, str(condition), str(kind), str(text), str(detail)):
+            return Rejected(condition, kind, text, detail)
+        case (4, int(session_id), int(epoch), str(resource), int(number), int(count), int(base)):
+            return Done(Resumed(SessionId(session_id), epoch, resource, number, count, base))
+        case (5, int(handled_count)):
+            return Done(Gone(handled_count))
         case (2,):
             return Repeated()
         case (3,):

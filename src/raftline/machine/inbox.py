@@ -17,34 +17,29 @@ an archived message the archive rows are the holders: whoever may owe it has it 
 
 from __future__ import annotations
 
-from raftline.base.ids import Position
-from raftline.base.limits import INBOX_MESSAGE_COUNT_MAX
+from raftline.base.ids import Cursor, Position
+from raftline.base.limits import INBOX_MESSAGE_COUNT_MAX, INBOX_PAGE_ROW_COUNT_MAX
 from raftline.machine.commands import Storage
 from raftline.machine.context import Context
-from raftline.machine.outcomes import MessageArrived
+from raftline.machine.outcomes import InboxWaiting, MessageArrived
 from raftline.machine.records import Owed, Session, StoredMessage
 
 _ARCHIVE = int(Storage.ARCHIVE)
 _OFFLINE = int(Storage.OFFLINE)
 
 
-def acknowledge(context: Context, session: Session, last: Position) -> None:
+def acknowledge(context: Context, session: Session, last: Cursor) -> None:
     """
-    A session has acknowledged every delivery at or before a position.
+    A session has acknowledged a delivery and all before it.
 
-    A mark may have been written before messages were given to the session late, and be applied after: these lie
-    before the position, and are not acknowledged. So only rows count that were delivered at or before the position.
-    If the session owes the very message at the position, that one is acknowledged, and with it all that were delivered
-    before it, late ones included.
+    The order is that of delivery: a message that came late has a lower position than live ones delivered before it,
+    and what was delivered since a mark was written lies after the mark's cursor.
     """
-    owed = context.inboxes.of(session.session_id)
-    bound = owed[last].delivered if last in owed else last
     taken: list[Owed] = []
-    for row in owed.values():
-        if row.delivered > bound or (row.delivered == bound and row.position > last):
+    for row in context.inboxes.of(session.session_id).values():
+        if (row.delivered, row.position) > last:
             break
-        if row.position <= last or last in owed:
-            taken.append(row)
+        taken.append(row)
     if not taken:
         return
     others = [
@@ -57,7 +52,7 @@ def acknowledge(context: Context, session: Session, last: Position) -> None:
         for other in others:
             held = context.inboxes.of(other.session_id).get(row.position)
             if held is not None and held.storage & _OFFLINE:
-                context.inboxes.change(Owed(held.session_id, held.position, held.storage & ~_OFFLINE, held.delivered))
+                context.inboxes.change(held._replace(storage=held.storage & ~_OFFLINE))
         if not row.storage & _ARCHIVE:
             release_message(context, row.position)
 
@@ -103,22 +98,40 @@ def deliver_offline(context: Context, session: Session) -> None:
         " WHERE account_id = ? ORDER BY offline.position LIMIT ?"
     )
     bare_jid = context.bare_jid(session.localpart)
-    progress = context.progress.get(session.session_id)
-    assert progress is not None, session.session_id
-    # If these are its first deliveries no mark can be under way, and they are acknowledged one by one as if live.
-    is_first = not progress.acknowledged and not context.inboxes.of(session.session_id)
     found = context.rows.select((context.offline, context.messages), sql, (account_id, room))
+    # What fills more than a page is asked for by the session itself, at the pace of its client.
+    is_asked_for = session.managed and len(found) > INBOX_PAGE_ROW_COUNT_MAX
+    if is_asked_for:
+        context.events.append(InboxWaiting(session.node_id, session.session_id))
     for position, storage, time_ms, stanza in found:
-        owner = bare_jid if storage & _ARCHIVE else ""
-        context.events.append(
-            MessageArrived(session.node_id, session.session_id, position, stanza, owner, delayed_ms=time_ms)
-        )
+        if session.managed and _hand_to_copy(context, session, position, storage):
+            continue
+        if not is_asked_for:
+            owner = bare_jid if storage & _ARCHIVE else ""
+            context.events.append(
+                MessageArrived(session.node_id, session.session_id, position, stanza, owner, time_ms, context.position)
+            )
         context.offline_counts.remove(account_id, position)
         if session.managed:
-            delivered = position if is_first else context.position
-            context.inboxes.add(Owed(session.session_id, position, storage, delivered))
+            context.inboxes.add(Owed(session.session_id, position, storage, context.position))
         elif not storage & _ARCHIVE:
             release_message(context, position)
+
+
+def _hand_to_copy(context: Context, session: Session, position: Position, storage: int) -> bool:
+    """
+    Let a copy that the session owes already (carbons.py) take over the duty of an offline message.
+
+    Returns: False when it owes none.
+    """
+    copy = context.inboxes.of(session.session_id).get(position)
+    if copy is None:
+        return False
+    context.offline_counts.remove(session.account_id, position)
+    context.inboxes.change(copy._replace(storage=storage))
+    if not storage & _ARCHIVE:
+        release_message(context, position)  # one row refers to it where two did
+    return True
 
 
 def release_message(context: Context, position: Position) -> None:

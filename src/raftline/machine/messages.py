@@ -1,8 +1,10 @@
 """
 Messages between accounts (RFC 6121 section 8.5).
 
-Two sides. The sender's: is it a repeat, its own archive row. The recipient's: which sessions take it, its archive row,
-what is owed and what waits. The sender's side hands over; what cannot be delivered comes back as `MessageReturned`.
+Two sides. The sender's: is it a repeat, its own archive row, copies for its other devices (carbons.py). The
+recipient's: which sessions take it, its archive row, what is owed and what waits, copies for those that do not take it.
+The sender's side hands over; what cannot be delivered comes back as `MessageReturned`. Either side may have blocked the
+other (blocking.py); what a recipient has blocked is not kept for it in any form.
 
 To a bare JID, messages of type normal and chat go to *all* available sessions whose priority is not negative: of the
 ways RFC 6121 section 8.5.2.1.1 allows it is the one that lets every device of a person show every message. The rest
@@ -19,16 +21,19 @@ import hashlib
 import struct
 from typing import cast
 
-from raftline.base.ids import Position
+from raftline.base.ids import Position, SessionId
 from raftline.base.limits import INBOX_MESSAGE_COUNT_MAX, OFFLINE_MESSAGE_COUNT_MAX, ORIGIN_ID_AGE_MAX_MS
+from raftline.machine import carbons
+from raftline.machine.blocking import BLOCKED_BY_SENDER
 from raftline.machine.commands import MessageKind, SendMessage, Storage
 from raftline.machine.context import Context
-from raftline.machine.outbox import MessageHandedOver, MessageReturned
+from raftline.machine.outbox import MessageHandedOver, MessageReturned, SessionOverdue
 from raftline.machine.outcomes import Done, MessageArrived, MessageBounced, Outcome
 from raftline.machine.records import Account, Archived, OriginSeen, Owed, Session, StoredMessage
 
 _ARCHIVE = int(Storage.ARCHIVE)
 _OFFLINE = int(Storage.OFFLINE)
+_COPY = int(Storage.COPY)
 _DONE = Done()
 _HALVES = struct.Struct("<qq")
 _LENGTHS = struct.Struct("<QII")
@@ -40,6 +45,8 @@ _HEADLINE = MessageKind.HEADLINE
 
 def send_message(context: Context, session: Session, action: SendMessage) -> Outcome:
     """The sender's side."""
+    if context.blocklists.of(session.account_id) and context.blocks(session, _recipient_of(context, action)):
+        return BLOCKED_BY_SENDER
     origin_digest = None
     if action.origin_id:
         origin_digest = _remember_origin(context, session, action)
@@ -52,6 +59,8 @@ def send_message(context: Context, session: Session, action: SendMessage) -> Out
         position = context.position
         context.archive.insert((account_id, position), Archived(account_id, position, contact_id))
         context.message_holders += 1
+    if storage & _COPY and action.to_localpart != session.localpart:
+        carbons.copy_sent(context, session, action)
     context.outbox.append(
         MessageHandedOver(
             action.to_localpart,
@@ -60,6 +69,7 @@ def send_message(context: Context, session: Session, action: SendMessage) -> Out
             storage,
             action.stanza,
             session.localpart,
+            session.resource,
             account_id,
             session.session_id,
             origin_digest,
@@ -71,7 +81,7 @@ def send_message(context: Context, session: Session, action: SendMessage) -> Out
 def receive_message(context: Context, handed: MessageHandedOver) -> None:
     """The recipient's side."""
     account = context.accounts.get(handed.to_localpart)
-    if account is None:
+    if account is None or _is_blocked(context, account, handed):
         _return(context, handed)
         return
     kind = handed.kind
@@ -86,7 +96,8 @@ def receive_message(context: Context, handed: MessageHandedOver) -> None:
     if to_bare and kind not in {_ERROR, _GROUPCHAT}:
         targets = context.session_index.receivers(account.account_id)
     storage = handed.storage
-    if _deliver(context, account, handed, targets):
+    reached = _deliver(context, account, handed, targets)
+    if reached:
         pass
     elif kind == _GROUPCHAT:
         _return(context, handed)
@@ -102,6 +113,8 @@ def receive_message(context: Context, handed: MessageHandedOver) -> None:
         elif not storage & _ARCHIVE:
             _return(context, handed)
             return
+    if storage & _COPY:
+        carbons.copy_received(context, account, handed, reached)
     if storage & _ARCHIVE and handed.sender_id != account.account_id:
         _archive_received(context, account, handed)
 
@@ -135,20 +148,36 @@ def store_message(context: Context, session: Session, action: SendMessage) -> No
     )
 
 
-def _deliver(context: Context, account: Account, handed: MessageHandedOver, targets: tuple[Session, ...]) -> bool:
-    """Give the message to sessions; False if none took it. One that owes too much takes none."""
+def _recipient_of(context: Context, action: SendMessage) -> str:
+    """Return the address of a message as its sender wrote it."""
+    bare_jid = context.bare_jid(action.to_localpart)
+    return bare_jid if action.to_resource is None else f"{bare_jid}/{action.to_resource}"
+
+
+def _is_blocked(context: Context, account: Account, handed: MessageHandedOver) -> bool:
+    """Tell whether the recipient has blocked the sender (XEP-0191 section 3.3)."""
+    if not context.blocklists.of(account.account_id):
+        return False
+    return context.blocks(account, f"{context.bare_jid(handed.sender_localpart)}/{handed.sender_resource}")
+
+
+def _deliver(
+    context: Context, account: Account, handed: MessageHandedOver, targets: tuple[Session, ...]
+) -> list[SessionId]:
+    """Give the message to sessions and return which took it. One that owes too much takes none."""
     position = context.position
     storage = handed.storage
     archived = storage & _ARCHIVE
     owner = f"{account.localpart}@{context.domain}" if archived else ""
     managed: list[Session] = []
-    delivered = False
+    reached: list[SessionId] = []
     for session in targets:
         if session.managed:
             if len(context.inboxes.of(session.session_id)) >= INBOX_MESSAGE_COUNT_MAX:
+                context.outbox.append(SessionOverdue(session.session_id))
                 continue
             managed.append(session)
-        delivered = True
+        reached.append(session.session_id)
         context.events.append(MessageArrived(session.node_id, session.session_id, position, handed.stanza, owner, None))
     if managed:
         # A session that acknowledges nothing has taken the message for the account: no other needs to keep it.
@@ -158,7 +187,7 @@ def _deliver(context: Context, account: Account, handed: MessageHandedOver, targ
             context.inboxes.add(Owed(session.session_id, position, kept, position))
         if not archived:
             context.message_holders += len(managed)
-    return delivered
+    return reached
 
 
 def _archive_received(context: Context, account: Account, handed: MessageHandedOver) -> None:

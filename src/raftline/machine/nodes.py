@@ -1,14 +1,15 @@
 """
 Nodes: which incarnation of a server may have sessions.
 
-A server gives each of its lives a higher incarnation number. A session belongs to one incarnation and ends with it, so
-that whoever was connected to a server that died becomes unavailable for everyone at the same place in the log.
+A server gives each of its lives a higher incarnation number. A session belongs to one incarnation. When that is over,
+a session that can be resumed waits for its client, and any other ends: whoever was connected to a server that died
+becomes unavailable for everyone at the same place in the log.
 """
 
 from __future__ import annotations
 
 from raftline.base.ids import NodeId
-from raftline.machine import sessions
+from raftline.machine import resumption
 from raftline.machine.commands import BuryNode, StartNode
 from raftline.machine.context import Context
 from raftline.machine.outcomes import Done, Outcome, Stale
@@ -21,7 +22,7 @@ def start_node(context: Context, action: StartNode) -> Outcome:
     if action.incarnation < node.started or action.incarnation <= node.buried:
         return Stale()
     context.nodes.put(action.node_id, node._replace(started=action.incarnation))
-    _end_sessions(context, action.node_id, action.incarnation - 1)
+    _release_sessions(context, action.node_id, action.incarnation - 1)
     return Done()
 
 
@@ -30,7 +31,7 @@ def bury_node(context: Context, action: BuryNode) -> Outcome:
     node = _node(context, action.node_id)
     if action.incarnation > node.buried:
         context.nodes.put(action.node_id, node._replace(buried=action.incarnation))
-    _end_sessions(context, action.node_id, action.incarnation)
+    _release_sessions(context, action.node_id, action.incarnation)
     return Done()
 
 
@@ -38,10 +39,10 @@ def _node(context: Context, node_id: NodeId) -> Node:
     return context.nodes.get(node_id) or Node(node_id, started=0, buried=-1)
 
 
-def _end_sessions(context: Context, node_id: NodeId, upto: int) -> None:
-    """End all sessions of a node's incarnations up to one, in the order they were bound."""
+def _release_sessions(context: Context, node_id: NodeId, upto: int) -> None:
+    """Release all sessions of a node's incarnations up to one, in the order they were bound."""
     sql = "SELECT session_id FROM session WHERE node_id = ? AND incarnation <= ? ORDER BY session_id"
     for (session_id,) in context.rows.select((context.sessions,), sql, (node_id, upto)):
         session = context.sessions.get(session_id)
         assert session is not None, session_id
-        sessions.end_session(context, session, "reset")
+        resumption.release(context, session)

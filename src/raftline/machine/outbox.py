@@ -29,6 +29,7 @@ class MessageHandedOver(NamedTuple):
     storage: int
     stanza: bytes
     sender_localpart: str
+    sender_resource: str
     sender_id: AccountId
     session_id: SessionId
     origin_digest: int | None
@@ -54,6 +55,8 @@ class PresenceHandedOver(NamedTuple):
         stanza: None when `full_jid` went away without a farewell.
         checked: Whether the receiver's roster must say that it is subscribed; not so for the last presence that
             accompanies the end of a subscription.
+        resource: The one resource that is shown it; None for all.
+        hidden: Resources that are not, because the contact has blocked them (XEP-0191).
     """
 
     to_localpart: str
@@ -61,6 +64,8 @@ class PresenceHandedOver(NamedTuple):
     full_jid: str
     stanza: bytes | None
     checked: bool = True
+    resource: str | None = None
+    hidden: frozenset[str] = frozenset()
 
 
 class PresenceProbed(NamedTuple):
@@ -68,14 +73,16 @@ class PresenceProbed(NamedTuple):
 
     to_localpart: str
     from_localpart: str
+    from_resource: str
     session_id: SessionId
 
 
 class PresenceAnswered(NamedTuple):
-    """Presence of a contact's session for the one session that probed."""
+    """Presence of a contact's session, `full_jid`, for the one session that probed."""
 
     to_localpart: str
     session_id: SessionId
+    full_jid: str
     stanza: bytes
 
 
@@ -94,8 +101,15 @@ class SubscriptionHandedOver(NamedTuple):
     stanza: bytes | None
 
 
+class SessionOverdue(NamedTuple):
+    """A session that waits to be resumed has no room for a message of its account: it ends."""
+
+    session_id: SessionId
+
+
 Handover = (
     MessageHandedOver
+    | SessionOverdue
     | MessageReturned
     | PresenceHandedOver
     | PresenceProbed

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from raftline.base.ids import NodeId, Position, SessionId
+from raftline.base.ids import Cursor, NodeId, Position, SessionId
 
 
 class Bound(NamedTuple):
@@ -19,10 +19,35 @@ class Bound(NamedTuple):
     epoch: int
 
 
+class Resumed(NamedTuple):
+    """
+    Result of ResumeSession.
+
+    Attributes:
+        epoch: The one that begins; commands of earlier ones are refused from here on.
+        number: Stanza number of the session's last command.
+        inbound_count: Stanzas handled without a gap, counted from the bind.
+        inbound_base: Those among them before stream management was turned on.
+    """
+
+    session_id: SessionId
+    epoch: int
+    resource: str
+    number: int
+    inbound_count: int
+    inbound_base: int
+
+
+class Gone(NamedTuple):
+    """Result of ResumeSession for a session that is over. `handled_count` is as the client counts."""
+
+    handled_count: int
+
+
 class Done(NamedTuple):
     """The command took effect."""
 
-    result: Bound | None = None
+    result: Bound | Resumed | Gone | None = None
 
 
 class Rejected(NamedTuple):
@@ -33,11 +58,13 @@ class Rejected(NamedTuple):
         condition: Stanza error condition (RFC 6120 section 8.3.3).
         kind: Stanza error type (RFC 6120 section 8.3.2).
         text: A sentence for people.
+        detail: An application's own condition as `{namespace}name` (RFC 6120 section 8.3.4); empty for none.
     """
 
     condition: str
     kind: str
     text: str = ""
+    detail: str = ""
 
 
 class Repeated(NamedTuple):
@@ -58,6 +85,7 @@ class RosterItem(NamedTuple):
     Attributes:
         subscription: `none`, `to`, `from`, `both`, or `remove` in a push.
         ask: A subscription request is pending (`ask='subscribe'`).
+        approved: The contact's request will be granted without asking (section 3.4).
     """
 
     contact: str
@@ -65,6 +93,7 @@ class RosterItem(NamedTuple):
     subscription: str
     ask: bool
     groups: tuple[str, ...]
+    approved: bool = False
 
 
 class MessageArrived(NamedTuple):
@@ -76,6 +105,7 @@ class MessageArrived(NamedTuple):
         position: Names the message; the stanza id of archived messages is made of it.
         owner: Bare JID whose archive the stanza id belongs to; empty when the message is not archived.
         delayed_ms: Cluster time at which a message was stored that comes late (XEP-0203); None for live ones.
+        delivered: Position of the command that gave the message to the session; 0 stands for `position`.
     """
 
     node_id: NodeId
@@ -84,6 +114,34 @@ class MessageArrived(NamedTuple):
     stanza: bytes
     owner: str
     delayed_ms: int | None
+    delivered: Position = Position(0)
+
+
+class InboxWaiting(NamedTuple):
+    """So much became deliverable at once that the session is to ask for it (queries.InboxPage)."""
+
+    node_id: NodeId
+    session_id: SessionId
+
+
+class CarbonCopied(NamedTuple):
+    """
+    A copy of a message that another session of the account sent or got (XEP-0280).
+
+    Attributes:
+        stanza, position, owner, delayed_ms: As in MessageArrived, of the message that is copied.
+        direction: `sent` or `received`.
+        delivered: Position of the command that gave the copy to the session: `position` for a live one.
+    """
+
+    node_id: NodeId
+    session_id: SessionId
+    position: Position
+    stanza: bytes
+    direction: str
+    owner: str
+    delivered: Position
+    delayed_ms: int | None = None
 
 
 class PresenceArrived(NamedTuple):
@@ -126,6 +184,21 @@ class RosterPushed(NamedTuple):
     version: int
 
 
+class BlocklistChanged(NamedTuple):
+    """
+    Addresses were blocked or unblocked (XEP-0191 section 3.3).
+
+    Attributes:
+        kind: `block` or `unblock`.
+        addresses: Empty when all were unblocked.
+    """
+
+    node_id: NodeId
+    session_id: SessionId
+    kind: str
+    addresses: tuple[str, ...]
+
+
 class MessageBounced(NamedTuple):
     """A message of this session could not be delivered: render its error (RFC 6120 section 8.3)."""
 
@@ -150,15 +223,39 @@ class SessionEnded(NamedTuple):
     reason: str
 
 
+class SessionReleased(NamedTuple):
+    """
+    This node no longer holds the session, which lives on; the stream ends.
+
+    Attributes:
+        epoch: Under which it was held.
+        reason: Stream error condition: `conflict` when it was taken over, `reset` when this node was declared dead.
+    """
+
+    node_id: NodeId
+    session_id: SessionId
+    epoch: int
+    reason: str
+
+
 Event = (
     MessageArrived
+    | InboxWaiting
+    | CarbonCopied
     | PresenceArrived
     | ContactUnavailable
     | SubscriptionChanged
     | RosterPushed
+    | BlocklistChanged
     | MessageBounced
     | SessionEnded
+    | SessionReleased
 )
+
+
+def cursor_of(event: MessageArrived | CarbonCopied) -> Cursor:
+    """Return the place of a delivery in the order of its session."""
+    return Cursor(event.delivered or event.position, event.position)
 
 
 class CommandResult(NamedTuple):

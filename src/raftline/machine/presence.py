@@ -8,7 +8,7 @@ its account's other sessions, the subscription requests that wait for an answer,
 
 from __future__ import annotations
 
-from raftline.machine import inbox
+from raftline.machine import departures, inbox
 from raftline.machine.commands import SetPresence, SubscriptionKind
 from raftline.machine.context import Context
 from raftline.machine.outbox import (
@@ -31,6 +31,7 @@ def set_presence(context: Context, session: Session, action: SetPresence) -> Out
         if previous is not None:
             context.presences.delete(session.session_id)
             context.session_index.changed(session.account_id)
+            departures.note(context, session, action.stanza)
             _tell_contacts(context, session, action.stanza)
             _tell_own_sessions(context, session, action.stanza)
         return Done()
@@ -49,20 +50,30 @@ def set_presence(context: Context, session: Session, action: SetPresence) -> Out
 
 def broadcast_loss(context: Context, session: Session) -> None:
     """A session that was available is gone without a farewell."""
+    departures.note(context, session, b"")
     _tell_contacts(context, session, None)
     _tell_own_sessions(context, session, None)
 
 
 def send_to_contact(context: Context, account: Account, contact: str) -> None:
     """Send the presence of all available sessions to one contact that is subscribed from now on."""
+    if context.blocks(account, context.bare_jid(contact)):
+        return
     for session, presence in context.session_index.available(account.account_id):
         context.outbox.append(_handover(context, session, contact, presence.stanza))
 
 
 def withdraw_from_contact(context: Context, account: Account, contact: str, *, checked: bool) -> None:
-    """Show one contact all available sessions unavailable, as its subscription ends."""
+    """Show one contact all available sessions unavailable, as its subscription ends; one that is blocked saw it."""
+    if context.blocks(account, context.bare_jid(contact)):
+        return
     for session, _presence in context.session_index.available(account.account_id):
         context.outbox.append(_handover(context, session, contact, None, checked=checked))
+
+
+def send_probe(context: Context, session: Session, contact: str) -> None:
+    """Ask for the presence of one contact on behalf of a session."""
+    context.outbox.append(PresenceProbed(contact, session.localpart, session.resource, session.session_id))
 
 
 def receive_presence(context: Context, handed: PresenceHandedOver) -> None:
@@ -71,24 +82,32 @@ def receive_presence(context: Context, handed: PresenceHandedOver) -> None:
     if account is None:
         return
     available = context.session_index.available(account.account_id)
-    if not available:
+    if not available or context.blocks(account, handed.full_jid):
         return
     if handed.checked:
         entry = context.roster.get((account.account_id, handed.from_jid))
         if entry is None or not entry.subscription & SUBSCRIBED_TO:
             return
     for session, _presence in available:
-        _show(context, session, handed.full_jid, handed.stanza)
+        resource = session.resource
+        if resource not in handed.hidden and handed.resource in {None, resource}:
+            _show(context, session, handed.full_jid, handed.stanza)
 
 
 def answer_probe(context: Context, probed: PresenceProbed) -> None:
-    """The contact's side of a probe (section 4.3.2)."""
+    """The contact's side of a probe (section 4.3.2); who is blocked gets no answer (XEP-0191 section 3.3)."""
     account = context.accounts.get(probed.to_localpart)
     if account is not None:
-        entry = context.roster.get((account.account_id, context.bare_jid(probed.from_localpart)))
+        prober = context.bare_jid(probed.from_localpart)
+        if context.blocks(account, f"{prober}/{probed.from_resource}"):
+            return
+        entry = context.roster.get((account.account_id, prober))
         if entry is not None and entry.subscription & SUBSCRIBED_FROM:
-            for _session, presence in context.session_index.available(account.account_id):
-                context.outbox.append(PresenceAnswered(probed.from_localpart, probed.session_id, presence.stanza))
+            bare_jid = context.bare_jid(probed.to_localpart)
+            for session, presence in context.session_index.available(account.account_id):
+                full_jid = f"{bare_jid}/{session.resource}"
+                answer = PresenceAnswered(probed.from_localpart, probed.session_id, full_jid, presence.stanza)
+                context.outbox.append(answer)
             return
     context.outbox.append(
         SubscriptionHandedOver(probed.from_localpart, SubscriptionKind.UNSUBSCRIBED, probed.to_localpart, None)
@@ -98,7 +117,7 @@ def answer_probe(context: Context, probed: PresenceProbed) -> None:
 def receive_answer(context: Context, answered: PresenceAnswered) -> None:
     """A contact's presence comes back to the session that probed."""
     session = context.sessions.get(answered.session_id)
-    if session is not None:
+    if session is not None and not context.blocks(session, answered.full_jid):
         context.events.append(PresenceArrived(session.node_id, session.session_id, answered.stanza))
 
 
@@ -106,12 +125,12 @@ def _tell_contacts(context: Context, session: Session, stanza: bytes | None, *, 
     sql = "SELECT contact, subscription FROM roster WHERE account_id = ? AND subscription <> 0 ORDER BY contact"
     for contact, subscription in context.rows.select((context.roster,), sql, (session.account_id,)):
         localpart = context.account_named(contact)
-        if localpart is None:
+        if localpart is None or context.blocks(session, contact):
             continue
         if subscription & SUBSCRIBED_FROM:
             context.outbox.append(_handover(context, session, localpart, stanza))
         if probe and subscription & SUBSCRIBED_TO:
-            context.outbox.append(PresenceProbed(localpart, session.localpart, session.session_id))
+            send_probe(context, session, localpart)
 
 
 def _tell_own_sessions(context: Context, session: Session, stanza: bytes | None) -> None:
@@ -125,8 +144,10 @@ def _greet(context: Context, session: Session) -> None:
     for other, presence in context.session_index.available(session.account_id):
         if other.session_id != session.session_id:
             context.events.append(PresenceArrived(session.node_id, session.session_id, presence.stanza))
-    sql = "SELECT stanza FROM request WHERE account_id = ? ORDER BY contact"
-    for (stanza,) in context.rows.select((context.requests,), sql, (session.account_id,)):
+    sql = "SELECT contact, stanza FROM request WHERE account_id = ? ORDER BY contact"
+    for contact, stanza in context.rows.select((context.requests,), sql, (session.account_id,)):
+        if context.blocks(session, contact):
+            continue
         context.events.append(PresenceArrived(session.node_id, session.session_id, stanza))
 
 
@@ -134,7 +155,8 @@ def _handover(
     context: Context, session: Session, contact: str, stanza: bytes | None, *, checked: bool = True
 ) -> PresenceHandedOver:
     bare_jid = context.bare_jid(session.localpart)
-    return PresenceHandedOver(contact, bare_jid, f"{bare_jid}/{session.resource}", stanza, checked)
+    hidden = context.blocklists.resources(session.account_id, context.bare_jid(contact))
+    return PresenceHandedOver(contact, bare_jid, f"{bare_jid}/{session.resource}", stanza, checked, hidden=hidden)
 
 
 def _show(context: Context, session: Session, full_jid: str, stanza: bytes | None) -> None:

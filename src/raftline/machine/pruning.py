@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from raftline.base.limits import IDEMPOTENCY_AGE_MAX_MS, ORIGIN_ID_AGE_MAX_MS
+from raftline.base.limits import ENDED_SESSION_AGE_MAX_MS, IDEMPOTENCY_AGE_MAX_MS, ORIGIN_ID_AGE_MAX_MS
 from raftline.machine import inbox
 from raftline.machine.commands import Storage
 from raftline.machine.context import Context
@@ -38,6 +38,7 @@ class Pruner:
         try:
             self._expire(context.idempotency, IDEMPOTENCY_AGE_MAX_MS, budget)
             self._expire(context.origins, ORIGIN_ID_AGE_MAX_MS, budget)
+            self._expire(context.ended_sessions, ENDED_SESSION_AGE_MAX_MS, budget)
             self._bury_doomed(budget)
         except BaseException:
             self.forget()  # the step is undone, so what it learned is no longer so

@@ -6,13 +6,14 @@ They see everything applied so far and change nothing. Reads that must not be st
 
 from __future__ import annotations
 
+import enum
 from typing import NamedTuple
 
 import msgspec
 
-from raftline.base.ids import NodeId, Position, SessionId
+from raftline.base.ids import Cursor, NodeId, Position, SessionId
 from raftline.machine.commands import Credential
-from raftline.machine.outcomes import RosterItem
+from raftline.machine.outcomes import Event, Outcome, RosterItem
 
 
 class Query(msgspec.Struct, frozen=True, array_like=True):
@@ -93,6 +94,126 @@ class ArchiveEnds(Query, frozen=True, array_like=True, tag=9):
     owner: str
 
 
+class InboxPage(Query, frozen=True, array_like=True, tag=20):
+    """
+    What a session owes acknowledgement for after a cursor, in the order of delivery, as events.
+
+    Answer: `list[Event]`, at most `limit`, at least one while there are any; fewer when stanzas are large.
+    """
+
+    session_id: SessionId
+    after: Cursor
+    limit: int = 100
+
+
+class PictureOf(Query, frozen=True, array_like=True, tag=21):
+    """What a session that was resumed has to be told beside its deliveries. Answer: `Picture`."""
+
+    session_id: SessionId
+
+
+class NextExpiry(Query, frozen=True, array_like=True, tag=22):
+    """Answer: `int | None`, the cluster time at which the next session ends unless it is resumed."""
+
+
+class Reachable(Query, frozen=True, array_like=True, tag=40):
+    """
+    Which sessions of an account may `sender`, a full JID of this domain, reach off the log, as far as block lists say?
+
+    Answer: `list[SessionRow]`, available or not, and none when the account has blocked the sender or there is no such
+    account, so that the two look the same; None when the sender has blocked the address (XEP-0191 section 3.3).
+
+    Attributes:
+        resource: None for all sessions of the account.
+    """
+
+    localpart: str
+    resource: str | None
+    sender: str
+
+
+class BlockBetween(Query, frozen=True, array_like=True, tag=41):
+    """
+    Does a block list keep `user`, a full JID of this domain, and `contact`, any JID, apart? Answer: `Block`.
+
+    Both see the same of a contact who blocks and of one who does not exist.
+    """
+
+    user: str
+    contact: str
+
+
+class BlocklistOf(Query, frozen=True, array_like=True, tag=42):
+    """Answer: `tuple[str, ...]`, the addresses that an account has blocked, sorted."""
+
+    localpart: str
+
+
+class PrivateOf(Query, frozen=True, array_like=True, tag=43):
+    """Answer: `bytes | None`, one element of private storage as XML."""
+
+    localpart: str
+    namespace: str
+    name: str
+
+
+class VcardOf(Query, frozen=True, array_like=True, tag=44):
+    """Answer: `bytes | None`, the vCard of an account as XML."""
+
+    localpart: str
+
+
+class LastActivityOf(Query, frozen=True, array_like=True, tag=45):
+    """Answer: `LastActivity | None`; None when there is no such account."""
+
+    localpart: str
+
+
+class Block(enum.Enum):
+    """Who keeps two apart."""
+
+    NOBODY = "nobody"
+    USER = "the user"
+    CONTACT = "the contact"
+
+
+class LastActivity(NamedTuple):
+    """
+    When an account was last there (XEP-0012).
+
+    Attributes:
+        is_available: It is there now.
+        time_ms: Cluster time at which its last session left, or at which it was made if it never was there.
+        stanza: The unavailable presence it left with; empty for none.
+    """
+
+    is_available: bool
+    time_ms: int
+    stanza: bytes
+
+
+class KeptAnswer(NamedTuple):
+    """
+    An IQ request whose answer may be lost.
+
+    Attributes:
+        to: The address it was sent to, as its client wrote it; empty for none.
+        outcome: All that the answer says; None when nothing is known of it.
+    """
+
+    number: int
+    request_id: str
+    to: str
+    outcome: Outcome | None
+
+
+class Picture(NamedTuple):
+    """Requests to answer again, in the order they came, and rosters and presence as they are now."""
+
+    answers: list[KeptAnswer]
+    events: list[Event]
+
+
 class AccountRow(NamedTuple):
     """One account. `created_ms` is cluster time."""
 
@@ -109,7 +230,14 @@ class Roster(NamedTuple):
 
 
 class SessionRow(NamedTuple):
-    """One session. `priority` is None while it is not available; `presence` is its last broadcast stanza."""
+    """
+    One session.
+
+    Attributes:
+        node_id: Who holds it; 0 while it waits to be resumed.
+        priority: None while it is not available.
+        presence: Its last broadcast stanza.
+    """
 
     session_id: SessionId
     node_id: NodeId
@@ -150,6 +278,13 @@ Answer = (
     | list[SessionRow]
     | SessionRow
     | Page
+    | list[Event]
+    | Picture
+    | int
     | tuple[ArchiveRow, ArchiveRow]
+    | tuple[str, ...]
+    | bytes
+    | Block
+    | LastActivity
     | None
 )

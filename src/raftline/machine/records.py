@@ -62,6 +62,8 @@ class Session(NamedTuple):
     Attributes:
         managed: 1 when it acknowledges what it gets (XEP-0198).
         interested: 1 when it asked for its roster.
+        carbons: 1 when it wants copies of what the account's other sessions send and get (XEP-0280).
+        blocklist: 1 when it asked for the block list, so that it hears of changes (XEP-0191).
     """
 
     session_id: SessionId
@@ -73,6 +75,8 @@ class Session(NamedTuple):
     bound_ms: int
     managed: int
     interested: int
+    carbons: int
+    blocklist: int
 
 
 class Progress(NamedTuple):
@@ -82,14 +86,59 @@ class Progress(NamedTuple):
     Attributes:
         number: Stanza number of its last command, 0 for none.
         inbound_count: Stanzas handled without a gap.
-        acknowledged: Highest position the client has acknowledged; what it still owes is in its inbox.
+        delivered, acknowledged: Cursor of the last delivery the client has acknowledged; what it owes is in its inbox.
     """
 
     session_id: SessionId
     epoch: int
     number: int
     inbound_count: int
+    delivered: Position
     acknowledged: Position
+
+
+class Resumption(NamedTuple):
+    """
+    What it takes to resume a session (XEP-0198 section 5).
+
+    Attributes:
+        inbound_base: Stanzas before stream management was turned on.
+        due_ms: Cluster time at which the session ends unless it is resumed; 0 while a node holds it.
+        roster_version: The client has the roster's changes up to here.
+    """
+
+    session_id: SessionId
+    token: bytes
+    inbound_base: int
+    timeout_ms: int
+    due_ms: int
+    roster_version: int
+
+
+class EndedSession(NamedTuple):
+    """How far a resumable session had come when it ended; `handled_count` is as its client counts."""
+
+    session_id: SessionId
+    account_id: AccountId
+    token: bytes
+    handled_count: int
+    position: Position
+    time_ms: int
+
+
+class KeptRequest(NamedTuple):
+    """
+    An IQ request that is handled, while the client may not have the answer.
+
+    Attributes:
+        outcome: Of the command that is its whole answer; empty for any other request, whose answer is lost.
+    """
+
+    session_id: SessionId
+    number: int
+    request_id: str
+    recipient: str
+    outcome: bytes
 
 
 class Presence(NamedTuple):
@@ -108,6 +157,7 @@ class RosterEntry(NamedTuple):
         subscription: 0 none, 1 to, 2 from, 3 both.
         ask: 1 while a request of the account is pending.
         groups: msgpack array of strings.
+        approved: 1 when the contact's request is granted without asking (RFC 6121 section 3.4).
     """
 
     account_id: AccountId
@@ -116,6 +166,7 @@ class RosterEntry(NamedTuple):
     subscription: int
     ask: int
     groups: bytes
+    approved: int
 
 
 class Request(NamedTuple):
@@ -159,14 +210,15 @@ class Owed(NamedTuple):
 
     Attributes:
         storage: See inbox.py.
-        delivered: Position of the command that gave the message to the session; its own for a live one, and for late
-            ones that are the first the session gets.
+        delivered: Position of the command that gave the message to the session: its own for a live one.
+        form: 0 the message itself, 1 a copy of one the account got, 2 a copy of one it sent (see carbons.py).
     """
 
     session_id: SessionId
     position: Position
     storage: int
     delivered: Position
+    form: int = 0
 
 
 class Waiting(NamedTuple):
@@ -199,3 +251,34 @@ class Doomed(NamedTuple):
     """A deleted account whose archive and offline messages are still being deleted, a few with each entry."""
 
     account_id: AccountId
+
+
+class Blocked(NamedTuple):
+    """An address that an account has blocked: a full or bare JID, or a domain."""
+
+    account_id: AccountId
+    jid: str
+
+
+class PrivateData(NamedTuple):
+    """An element of an account's private storage, as XML."""
+
+    account_id: AccountId
+    namespace: str
+    name: str
+    data: bytes
+
+
+class Vcard(NamedTuple):
+    """An account's vCard, as XML."""
+
+    account_id: AccountId
+    data: bytes
+
+
+class Departure(NamedTuple):
+    """When the last available session of an account went, and the presence it left; empty without a farewell."""
+
+    account_id: AccountId
+    time_ms: int
+    stanza: bytes

@@ -43,7 +43,7 @@ def set_roster_item(context: Context, session: Session, action: SetRosterItem) -
     if entry is None:
         if is_full(context, account):
             return Rejected("resource-constraint", "wait", "The roster is full.")
-        entry = RosterEntry(account.account_id, action.contact, "", 0, 0, NO_GROUPS)
+        entry = RosterEntry(account.account_id, action.contact, "", 0, 0, NO_GROUPS, 0)
     context.roster.put(key, entry._replace(name=action.name, groups=_ENCODER.encode(action.groups)))
     push(context, account, item_of(context.roster.get(key) or entry))
     return Done()
@@ -93,7 +93,8 @@ def entries(context: Context, account: Account) -> list[RosterEntry]:
 def item_of(entry: RosterEntry) -> RosterItem:
     """Return an item as clients see it."""
     name = SUBSCRIPTION_NAMES[entry.subscription]
-    return RosterItem(entry.contact, entry.name, name, bool(entry.ask), _GROUPS_DECODER.decode(entry.groups))
+    groups = _GROUPS_DECODER.decode(entry.groups)
+    return RosterItem(entry.contact, entry.name, name, bool(entry.ask), groups, bool(entry.approved))
 
 
 def is_full(context: Context, account: Account) -> bool:

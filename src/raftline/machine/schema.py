@@ -60,15 +60,21 @@ SESSION: Final = TableDefinition(
         "bound_ms",
         "managed",
         "interested",
+        "carbons",
+        "blocklist",
     ),
     cached=True,
 )
 PROGRESS: Final = TableDefinition(
-    7, "progress", ("session_id", "epoch", "number", "inbound_count", "acknowledged"), cached=True
+    7, "progress", ("session_id", "epoch", "number", "inbound_count", "delivered", "acknowledged"), cached=True
 )
 PRESENCE: Final = TableDefinition(8, "presence", ("session_id", "priority", "stanza"), cached=True)
 ROSTER: Final = TableDefinition(
-    9, "roster", ("account_id", "contact", "name", "subscription", "ask", "groups"), key_width=2, cached=True
+    9,
+    "roster",
+    ("account_id", "contact", "name", "subscription", "ask", "groups", "approved"),
+    key_width=2,
+    cached=True,
 )
 REQUEST: Final = TableDefinition(10, "request", ("account_id", "contact", "stanza"), key_width=2)
 MESSAGE: Final = TableDefinition(
@@ -77,11 +83,24 @@ MESSAGE: Final = TableDefinition(
     ("position", "time_ms", "sender_id", "from_resource", "to_resource", "holders", "stanza"),
 )
 ARCHIVE: Final = TableDefinition(12, "archive", ("owner_id", "position", "contact_id"), key_width=2)
-INBOX: Final = TableDefinition(13, "inbox", ("session_id", "position", "storage", "delivered"), key_width=2)
+INBOX: Final = TableDefinition(13, "inbox", ("session_id", "position", "storage", "delivered", "form"), key_width=2)
 OFFLINE: Final = TableDefinition(14, "offline", ("account_id", "position", "storage"), key_width=2)
 IDEMPOTENCY: Final = TableDefinition(15, "idempotency", ("key", "position", "time_ms", "outcome"))
 ORIGIN: Final = TableDefinition(16, "origin", ("digest", "verifier", "position", "time_ms"))
 DOOMED: Final = TableDefinition(17, "doomed", ("account_id",))
+RESUMPTION: Final = TableDefinition(
+    20, "resumption", ("session_id", "token", "inbound_base", "timeout_ms", "due_ms", "roster_version"), cached=True
+)
+ENDED_SESSION: Final = TableDefinition(
+    21, "ended_session", ("session_id", "account_id", "token", "handled_count", "position", "time_ms")
+)
+KEPT_REQUEST: Final = TableDefinition(
+    22, "kept_request", ("session_id", "number", "request_id", "recipient", "outcome"), key_width=2
+)
+BLOCKED: Final = TableDefinition(40, "blocked", ("account_id", "jid"), key_width=2)
+PRIVATE: Final = TableDefinition(41, "private", ("account_id", "namespace", "name", "data"), key_width=3)
+VCARD: Final = TableDefinition(42, "vcard", ("account_id", "data"))
+DEPARTURE: Final = TableDefinition(43, "departure", ("account_id", "time_ms", "stanza"))
 
 TABLES: Final = (
     COUNTER,
@@ -101,6 +120,13 @@ TABLES: Final = (
     IDEMPOTENCY,
     ORIGIN,
     DOOMED,
+    RESUMPTION,
+    ENDED_SESSION,
+    KEPT_REQUEST,
+    BLOCKED,
+    PRIVATE,
+    VCARD,
+    DEPARTURE,
 )
 assert len({table.number for table in TABLES}) == len(TABLES)
 
@@ -143,7 +169,9 @@ CREATE TABLE session (
     incarnation INTEGER NOT NULL,
     bound_ms INTEGER NOT NULL,
     managed INTEGER NOT NULL,
-    interested INTEGER NOT NULL
+    interested INTEGER NOT NULL,
+    carbons INTEGER NOT NULL,
+    blocklist INTEGER NOT NULL
 ) STRICT;
 CREATE INDEX session_by_account ON session (account_id);
 CREATE INDEX session_by_node ON session (node_id);
@@ -153,14 +181,44 @@ CREATE TABLE progress (
     epoch INTEGER NOT NULL,
     number INTEGER NOT NULL,
     inbound_count INTEGER NOT NULL,
+    delivered INTEGER NOT NULL,
     acknowledged INTEGER NOT NULL
 ) STRICT;
+
+CREATE TABLE resumption (
+    session_id INTEGER PRIMARY KEY,
+    token BLOB NOT NULL,
+    inbound_base INTEGER NOT NULL,
+    timeout_ms INTEGER NOT NULL,
+    due_ms INTEGER NOT NULL,
+    roster_version INTEGER NOT NULL
+) STRICT;
+CREATE INDEX resumption_by_due ON resumption (due_ms) WHERE due_ms > 0;
+
+CREATE TABLE ended_session (
+    session_id INTEGER PRIMARY KEY,
+    account_id INTEGER NOT NULL,
+    token BLOB NOT NULL,
+    handled_count INTEGER NOT NULL,
+    position INTEGER NOT NULL,
+    time_ms INTEGER NOT NULL
+) STRICT;
+CREATE INDEX ended_session_by_position ON ended_session (position);
+
+CREATE TABLE kept_request (
+    session_id INTEGER,
+    number INTEGER,
+    request_id TEXT NOT NULL,
+    recipient TEXT NOT NULL,
+    outcome BLOB NOT NULL,
+    PRIMARY KEY (session_id, number)
+) STRICT, WITHOUT ROWID;
 
 CREATE TABLE presence (session_id INTEGER PRIMARY KEY, priority INTEGER NOT NULL, stanza BLOB NOT NULL) STRICT;
 
 CREATE TABLE roster (
     account_id INTEGER, contact TEXT, name TEXT, subscription INTEGER, ask INTEGER, groups BLOB,
-    PRIMARY KEY (account_id, contact)
+    approved INTEGER, PRIMARY KEY (account_id, contact)
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE request (
@@ -187,6 +245,7 @@ CREATE TABLE inbox (
     position INTEGER,
     storage INTEGER NOT NULL,
     delivered INTEGER NOT NULL,
+    form INTEGER NOT NULL,
     PRIMARY KEY (session_id, position)
 ) STRICT, WITHOUT ROWID;
 
@@ -205,6 +264,16 @@ CREATE TABLE origin (
 CREATE INDEX origin_by_position ON origin (position);
 
 CREATE TABLE doomed (account_id INTEGER PRIMARY KEY) STRICT;
+
+CREATE TABLE blocked (account_id INTEGER, jid TEXT, PRIMARY KEY (account_id, jid)) STRICT, WITHOUT ROWID;
+
+CREATE TABLE private (
+    account_id INTEGER, namespace TEXT, name TEXT, data BLOB, PRIMARY KEY (account_id, namespace, name)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE vcard (account_id INTEGER PRIMARY KEY, data BLOB NOT NULL) STRICT;
+
+CREATE TABLE departure (account_id INTEGER PRIMARY KEY, time_ms INTEGER NOT NULL, stanza BLOB NOT NULL) STRICT;
 """
 
 MIGRATIONS: Final = (_VERSION_1,)

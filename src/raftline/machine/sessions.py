@@ -4,13 +4,15 @@ Sessions: bound, fenced by number and epoch, marked, ended.
 A session's commands form a chain: each names its own stanza number and that of the session's command before it. A
 command whose number was reached already is a repeat; one whose predecessor is missing, or whose epoch is over, has no
 effect. So a retry after an unknown outcome is harmless, whatever order retries arrive in.
+
+A session that can be resumed outlives the node that holds it; see resumption.py.
 """
 
 from __future__ import annotations
 
-from raftline.base.ids import Position, SessionId
-from raftline.base.limits import ACCOUNT_SESSION_COUNT_MAX, RESOURCE_SIZE_MAX
-from raftline.machine import inbox, presence
+from raftline.base.ids import CURSOR_START, Cursor, NodeId, SessionId
+from raftline.base.limits import ACCOUNT_SESSION_COUNT_MAX, RESOURCE_SIZE_MAX, RESUMPTION_TOKEN_SIZE
+from raftline.machine import inbox, kept_requests, presence
 from raftline.machine.commands import (
     BindSession,
     EnableManagement,
@@ -21,7 +23,7 @@ from raftline.machine.commands import (
 )
 from raftline.machine.context import Context
 from raftline.machine.outcomes import Bound, Done, Outcome, Rejected, Repeated, SessionEnded, Stale
-from raftline.machine.records import Progress, Session
+from raftline.machine.records import Account, EndedSession, Progress, Resumption, Session
 
 FIRST_EPOCH = 1
 
@@ -41,10 +43,12 @@ def admit(context: Context, origin: SessionOrigin) -> Session | Repeated | Stale
         return _STALE
     session = context.sessions.get(origin.session_id)
     assert session is not None, origin.session_id
+    if origin.requests:
+        kept_requests.note(context, progress, origin.requests)
     inbound_count = max(progress.inbound_count, number)
     context.progress.put(
         session.session_id,
-        Progress(session.session_id, progress.epoch, number, inbound_count, progress.acknowledged),
+        Progress(session.session_id, progress.epoch, number, inbound_count, progress.delivered, progress.acknowledged),
     )
     return session
 
@@ -53,16 +57,17 @@ def bind_session(context: Context, action: BindSession) -> Outcome:
     """Bind a resource; whoever holds it goes (RFC 6120 section 7.7.2.2, the third way)."""
     if not 0 < len(action.resource.encode()) <= RESOURCE_SIZE_MAX:
         return Rejected("bad-request", "modify", "The resource is empty or too long.")
-    node = context.nodes.get(action.node_id)
-    if node is not None and (action.incarnation < node.started or action.incarnation <= node.buried):
-        return _STALE  # the node was declared dead while this was on its way: nobody would ever end the session
+    if is_over(context, action.node_id, action.incarnation):
+        return _STALE
     account = context.accounts.get(action.localpart)
     if account is None:
         return Rejected("item-not-found", "cancel", "There is no such account.")
     holder = context.session_index.at(account.account_id, action.resource)
     if holder is not None:
         end_session(context, holder, "conflict")
-    elif len(context.session_index.ids(account.account_id)) >= ACCOUNT_SESSION_COUNT_MAX:
+    elif len(context.session_index.ids(account.account_id)) >= ACCOUNT_SESSION_COUNT_MAX and not _make_room(
+        context, account
+    ):
         return Rejected("resource-constraint", "wait", "The account has too many sessions.")
     session = Session(
         SessionId(context.next_number("session")),
@@ -74,15 +79,38 @@ def bind_session(context: Context, action: BindSession) -> Outcome:
         context.time_ms,
         managed=0,
         interested=0,
+        carbons=0,
+        blocklist=0,
     )
     context.session_index.added(session)
     context.inboxes.opened(session.session_id)
     context.sessions.insert(session.session_id, session)
     context.progress.insert(
         session.session_id,
-        Progress(session.session_id, FIRST_EPOCH, number=0, inbound_count=0, acknowledged=Position(0)),
+        Progress(session.session_id, FIRST_EPOCH, 0, 0, *CURSOR_START),
     )
     return Done(Bound(session.session_id, FIRST_EPOCH))
+
+
+def is_over(context: Context, node_id: NodeId, incarnation: int) -> bool:
+    """Whether a life of a node has ended, so that nobody would ever end what it holds."""
+    node = context.nodes.get(node_id)
+    return node is not None and (incarnation < node.started or incarnation <= node.buried)
+
+
+def _make_room(context: Context, account: Account) -> bool:
+    """End the session that has waited longest to be resumed, if any does: its client may have gone another way."""
+    waiting = [
+        (row.due_ms - row.timeout_ms, session.session_id)
+        for session in context.session_index.of(account.account_id)
+        if (row := context.resumptions.get(session.session_id)) is not None and row.due_ms
+    ]
+    if not waiting:
+        return False
+    session = context.sessions.get(min(waiting)[1])
+    assert session is not None, account.localpart
+    end_session(context, session, "connection-timeout")
+    return True
 
 
 def end_session_command(context: Context, action: EndSession) -> Outcome:
@@ -99,7 +127,9 @@ def end_session_command(context: Context, action: EndSession) -> Outcome:
 
 
 def enable_management(context: Context, action: EnableManagement) -> Outcome:
-    """From here on keep what the session has not acknowledged."""
+    """From here on keep what the session has not acknowledged, and let it be resumed if it has a token."""
+    if action.token and len(action.token) != RESUMPTION_TOKEN_SIZE:
+        return Rejected("bad-request", "modify", "The token has another size.")
     progress = context.progress.get(action.session_id)
     if progress is None or progress.epoch != action.epoch:
         return _STALE
@@ -108,6 +138,20 @@ def enable_management(context: Context, action: EnableManagement) -> Outcome:
     if not session.managed:
         context.sessions.put(session.session_id, session._replace(managed=1))
         context.session_index.changed(session.account_id)
+        if action.token and action.timeout_s:
+            account = context.accounts.get(session.localpart)
+            assert account is not None, session.localpart
+            context.resumptions.insert(
+                session.session_id,
+                Resumption(
+                    session.session_id,
+                    action.token,
+                    action.inbound_base,
+                    action.timeout_s * 1000,
+                    due_ms=0,
+                    roster_version=account.roster_version,
+                ),
+            )
     return Done()
 
 
@@ -122,17 +166,30 @@ def _mark_session(context: Context, mark: SessionMark) -> None:
     progress = context.progress.get(mark.session_id)
     if progress is None or progress.epoch != mark.epoch:
         return
-    acknowledged = min(mark.acknowledged, context.position)  # what comes later in the log was not delivered before
+    # What comes later in the log was not delivered before.
+    acknowledged = min(mark.acknowledged, Cursor(context.position, context.position))
     session = context.sessions.get(mark.session_id)
     assert session is not None, mark.session_id
-    if session.managed and acknowledged:
+    if session.managed and acknowledged > CURSOR_START:
         inbox.acknowledge(context, session, acknowledged)
-    acknowledged = max(acknowledged, progress.acknowledged)
+    if mark.requests:
+        kept_requests.note(context, progress, mark.requests)
+    for number in mark.answered:
+        context.kept_requests.delete((mark.session_id, number))
+    acknowledged = max(acknowledged, Cursor(progress.delivered, progress.acknowledged))
     inbound_count = max(mark.inbound_count, progress.inbound_count)
     context.progress.put(
         mark.session_id,
-        Progress(mark.session_id, progress.epoch, progress.number, inbound_count, acknowledged),
+        Progress(mark.session_id, progress.epoch, progress.number, inbound_count, *acknowledged),
     )
+    if mark.roster_version:
+        _mark_roster(context, mark)
+
+
+def _mark_roster(context: Context, mark: SessionMark) -> None:
+    row = context.resumptions.get(mark.session_id)
+    if row is not None and mark.roster_version > row.roster_version:
+        context.resumptions.put(mark.session_id, row._replace(roster_version=mark.roster_version))
 
 
 def end_session(context: Context, session: Session, reason: str, *, keep_messages: bool = True) -> None:
@@ -147,8 +204,27 @@ def end_session(context: Context, session: Session, reason: str, *, keep_message
     owed = list(context.inboxes.of(session.session_id).values())
     context.session_index.removed(session)
     context.sessions.delete(session.session_id)
-    context.progress.delete(session.session_id)
+    progress = context.progress.delete(session.session_id)
+    resumption = context.resumptions.delete(session.session_id)
+    if progress is not None and resumption is not None:
+        kept_requests.drop(context, session.session_id)
+        _remember_end(context, session, progress, resumption)
     context.events.append(SessionEnded(session.node_id, session.session_id, reason))
     if last_presence is not None:
         presence.broadcast_loss(context, session)
     inbox.release(context, session, owed, keep_messages=keep_messages)
+
+
+def _remember_end(context: Context, session: Session, progress: Progress, resumption: Resumption) -> None:
+    """Keep how far the session had come: its client may come back for that (XEP-0198 section 5)."""
+    context.ended_sessions.insert(
+        session.session_id,
+        EndedSession(
+            session.session_id,
+            session.account_id,
+            resumption.token,
+            max(progress.inbound_count - resumption.inbound_base, 0),
+            context.position,
+            context.time_ms,
+        ),
+    )

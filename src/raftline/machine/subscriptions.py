@@ -9,14 +9,18 @@ sixteen combinations nine are states of the appendix; a request and the subscrip
     None + Pending In     IN         None + Pending Out+In  OUT|IN
 
 TO, FROM and OUT are columns of the roster item. IN is a row of the table `request`, because somebody who asks is not
-in the roster for that (section 3.1.3), and the stanza has to be kept. Pre-approval (section 3.4) is not supported, and
-its stream feature is not announced.
+in the roster for that (section 3.1.3), and the stanza has to be kept.
+
+A fifth bit, APPROVED, is pre-approval (section 3.4): the answer to a request that has not come yet. It is set by
+`subscribed` while there is neither a request nor a subscription to answer it with, answers each request from then on,
+and ends with `unsubscribed` or with the roster item. It decides nothing else.
 """
 
 from __future__ import annotations
 
 from raftline.base.limits import SUBSCRIPTION_REQUEST_COUNT_MAX
 from raftline.machine import presence, rosters
+from raftline.machine.blocking import BLOCKED_BY_SENDER
 from raftline.machine.commands import ChangeSubscription, SubscriptionKind
 from raftline.machine.context import Context
 from raftline.machine.outbox import SubscriptionHandedOver
@@ -28,6 +32,7 @@ TO = SUBSCRIBED_TO
 FROM = SUBSCRIBED_FROM
 OUT = 4
 IN = 8
+APPROVED = 16
 
 _SUBSCRIBE = SubscriptionKind.SUBSCRIBE
 _SUBSCRIBED = SubscriptionKind.SUBSCRIBED
@@ -42,8 +47,10 @@ def outbound(kind: SubscriptionKind, state: int) -> tuple[bool, int]:
     if kind == _UNSUBSCRIBE:
         return True, state & ~(TO | OUT)
     if kind == _SUBSCRIBED:
-        return (True, state & ~IN | FROM) if state & IN else (False, state)
-    return bool(state & (FROM | IN)), state & ~(FROM | IN)
+        if state & IN:
+            return True, state & ~IN | FROM
+        return False, state if state & FROM else state | APPROVED
+    return bool(state & (FROM | IN)), state & ~(FROM | IN | APPROVED)
 
 
 def inbound(kind: SubscriptionKind, state: int) -> tuple[bool, int]:
@@ -65,6 +72,8 @@ def change_subscription(context: Context, session: Session, action: ChangeSubscr
     if localpart == session.localpart:
         return Rejected("not-allowed", "cancel", "Nobody is a contact of their own.")
     account = rosters.account_of(context, session)
+    if context.blocks(account, action.contact):
+        return BLOCKED_BY_SENDER
     kind, state = action.kind, state_of(context, account, action.contact)
     routed, new_state = outbound(kind, state)
     gains_item = new_state & ~IN and context.roster.get((account.account_id, action.contact)) is None
@@ -92,7 +101,13 @@ def receive_subscription(context: Context, handed: SubscriptionHandedOver) -> No
         return
     contact = context.bare_jid(handed.from_localpart)
     state = state_of(context, account, contact)
-    if kind == _SUBSCRIBE and state & FROM:  # it has what it asks for (section 3.1.3)
+    # Of who is blocked nothing is shown, and a request is dropped in silence (XEP-0191 section 3.3). The end of a
+    # subscription is noted all the same: both sides have to agree on who sees whom.
+    blocked = context.blocks(account, contact)
+    if kind == _SUBSCRIBE and blocked:
+        return
+    if kind == _SUBSCRIBE and state & (FROM | APPROVED):  # it has what it asks for (section 3.1.3), or may have it
+        _write_state(context, account, contact, state, state & ~IN | FROM)
         _reply(context, handed, _SUBSCRIBED)
         presence.send_to_contact(context, account, handed.from_localpart)
         return
@@ -102,7 +117,8 @@ def receive_subscription(context: Context, handed: SubscriptionHandedOver) -> No
     if kind == _SUBSCRIBE and _has_too_many_requests(context, account):
         _reply(context, handed, _UNSUBSCRIBED)
         return
-    _deliver(context, account, contact, handed)
+    if not blocked:
+        _deliver(context, account, contact, handed)
     _write_state(context, account, contact, state, new_state, handed.stanza or b"")
     if state & FROM and not new_state & FROM:
         presence.withdraw_from_contact(context, account, handed.from_localpart, checked=False)
@@ -112,7 +128,9 @@ def state_of(context: Context, account: Account, contact: str) -> int:
     """Return the state of an account towards a contact."""
     key = (account.account_id, contact)
     entry = context.roster.get(key)
-    state = 0 if entry is None else entry.subscription | (OUT if entry.ask else 0)
+    state = 0
+    if entry is not None:
+        state = entry.subscription | (OUT if entry.ask else 0) | (APPROVED if entry.approved else 0)
     return state | (IN if context.requests.get(key) is not None else 0)
 
 
@@ -128,8 +146,12 @@ def _write_state(
     if (state ^ new_state) & ~IN:
         entry = context.roster.get(key)
         if entry is None:
-            entry = RosterEntry(account.account_id, contact, "", 0, 0, rosters.NO_GROUPS)
-        entry = entry._replace(subscription=new_state & (TO | FROM), ask=1 if new_state & OUT else 0)
+            entry = RosterEntry(account.account_id, contact, "", 0, 0, rosters.NO_GROUPS, 0)
+        entry = entry._replace(
+            subscription=new_state & (TO | FROM),
+            ask=1 if new_state & OUT else 0,
+            approved=1 if new_state & APPROVED else 0,
+        )
         context.roster.put(key, entry)
         rosters.push(context, account, rosters.item_of(entry))
 

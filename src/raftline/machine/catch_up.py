@@ -1,0 +1,109 @@
+"""
+What a session is owed that continues: after a resumption, or after its client was too slow for live delivery.
+
+Deliveries are read from the session's inbox, in the order of delivery, from a cursor on; they carry the same position,
+and so the same stanza id, as when they were live. What is not kept for each session (presence, rosters) is told as it
+is now: a client that missed changes wants their sum.
+
+These are questions to the local replica, asked by the node that holds the session.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+
+from raftline.base.ids import Cursor
+from raftline.base.limits import INBOX_PAGE_BYTES_MAX, INBOX_PAGE_ROW_COUNT_MAX
+from raftline.machine import carbons, kept_requests, rosters
+from raftline.machine.context import Context
+from raftline.machine.idempotency import decode_outcome
+from raftline.machine.outcomes import ContactUnavailable, Event, PresenceArrived, RosterPushed
+from raftline.machine.presence import SUBSCRIBED_FROM, SUBSCRIBED_TO
+from raftline.machine.queries import InboxPage, KeptAnswer, Picture, PictureOf
+from raftline.machine.records import Account, Session
+
+
+def inbox_page(context: Context, query: InboxPage) -> list[Event]:
+    """Return the next deliveries after a cursor; none when the session has all, or is over."""
+    session = context.sessions.get(query.session_id)
+    if session is None:
+        return []
+    rows = list(context.inboxes.of(query.session_id).values())
+    start = bisect_right(rows, query.after, key=lambda row: Cursor(row.delivered, row.position))
+    events: list[Event] = []
+    byte_count = 0
+    limit = min(max(query.limit, 0), INBOX_PAGE_ROW_COUNT_MAX)
+    for row in rows[start : start + limit]:
+        message = context.messages.get(row.position)
+        assert message is not None, row
+        events.append(carbons.event_of(context, session, row, message, delayed_ms=message.time_ms))
+        byte_count += len(message.stanza)
+        if byte_count > INBOX_PAGE_BYTES_MAX:
+            break
+    return events
+
+
+def picture_of(context: Context, query: PictureOf) -> Picture:
+    """Return what a session that was just resumed has to be told beside its deliveries."""
+    session = context.sessions.get(query.session_id)
+    account = None if session is None else context.accounts.get(session.localpart)
+    if session is None or account is None:
+        return Picture([], [])
+    answers = [
+        KeptAnswer(row.number, row.request_id, row.recipient, decode_outcome(row.outcome) if row.outcome else None)
+        for row in kept_requests.of(context, session.session_id)
+    ]
+    events = _roster_changes(context, session, account)
+    if context.presences.get(session.session_id) is not None:
+        events += _presence_of_contacts(context, session)
+        events += _presence_of_own_sessions(context, session)
+    return Picture(answers, events)
+
+
+def _roster_changes(context: Context, session: Session, account: Account) -> list[Event]:
+    """Return pushes of the items that the client may not know as they are."""
+    row = context.resumptions.get(session.session_id)
+    if not session.interested or row is None or account.roster_version <= row.roster_version:
+        return []
+    return [
+        RosterPushed(session.node_id, session.session_id, rosters.item_of(entry), account.roster_version)
+        for entry in rosters.entries(context, account)
+    ]
+
+
+def _presence_of_contacts(context: Context, session: Session) -> list[Event]:
+    """Answer as if the session had probed: presence where there is any, else that there is none (RFC 6121 4.3.2)."""
+    sql = "SELECT contact FROM roster WHERE account_id = ? AND subscription & ? ORDER BY contact"
+    own_jid = context.bare_jid(session.localpart)
+    full_jid = f"{own_jid}/{session.resource}"
+    events: list[Event] = []
+    for (contact,) in context.rows.select((context.roster,), sql, (session.account_id, SUBSCRIBED_TO)):
+        localpart = context.account_named(contact)
+        account = None if localpart is None else context.accounts.get(localpart)
+        if account is None or context.blocks(session, contact) or context.blocks(account, full_jid):
+            continue
+        entry = context.roster.get((account.account_id, own_jid))
+        if entry is None or not entry.subscription & SUBSCRIBED_FROM:
+            continue
+        available = context.session_index.available(account.account_id)
+        # A farewell of the bare address is that of all resources; those that are there follow.
+        events.append(ContactUnavailable(session.node_id, session.session_id, contact))
+        events += [
+            PresenceArrived(session.node_id, session.session_id, presence.stanza)
+            for other, presence in available
+            if not context.blocks(session, f"{contact}/{other.resource}")
+        ]
+    return events
+
+
+def _presence_of_own_sessions(context: Context, session: Session) -> list[Event]:
+    events: list[Event] = [
+        PresenceArrived(session.node_id, session.session_id, presence.stanza)
+        for other, presence in context.session_index.available(session.account_id)
+        if other.session_id != session.session_id
+    ]
+    sql = "SELECT contact, stanza FROM request WHERE account_id = ? ORDER BY contact"
+    for contact, stanza in context.rows.select((context.requests,), sql, (session.account_id,)):
+        if not context.blocks(session, contact):
+            events.append(PresenceArrived(session.node_id, session.session_id, stanza))
+    return events
