@@ -92,6 +92,13 @@ class Person:
         self.progress.append(inbound_count)
 
 
+def send_to_full_jid(sender: str, to: str, resource: str, body: str) -> SendMessage:
+    """A message to one resource."""
+    stanza = f"<message from='{sender}@example.test/home' to='{to}@example.test/{resource}' type='chat'>"
+    data = f"{stanza}<body>{body}</body></message>".encode()
+    return SendMessage(to, resource, MessageKind.CHAT, Storage.ARCHIVE | Storage.OFFLINE, data, "", b"12345678")
+
+
 def body_of(stanza: bytes) -> bytes:
     """Return the text of a message's body."""
     return stanza.partition(b"<body>")[2].partition(b"</body>")[0]

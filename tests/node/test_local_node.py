@@ -11,7 +11,7 @@ import pytest
 import pytest_asyncio
 
 from cluster.clusters import Cluster, until
-from cluster.people import Person, anything
+from cluster.people import Person, anything, send_to_full_jid
 from raftline.base.errors import LocalProtocolError, Refused
 from raftline.base.ids import Position
 from raftline.machine.commands import CreateAccount, DeleteAccount, SetRosterItem
@@ -231,6 +231,32 @@ class TestProgress:
         await again.bind(node)
         again.submit_presence()
         await until(lambda: again.bodies == [b"2", b"3"])
+
+    async def test_late_messages_are_acknowledged_too(self, node: LocalNode) -> None:
+        """A message of earlier that comes after a live one lies before it; acknowledging it counts all the same."""
+        alice, bob = Person("alice"), Person("bob")
+        await alice.appear(node)
+        await bob.create(node)
+        alice.send("bob", "offline")
+        await until(lambda: len(alice.outcomes) == 2)
+        await bob.bind(node)
+        await bob.session.enable_management()
+        alice.submit(send_to_full_jid("alice", "bob", "home", "live"))
+        await until(lambda: bob.bodies == [b"live"])
+        bob.submit_presence()
+        await until(lambda: bob.bodies == [b"live", b"offline"])
+        positions = [event.position for event in bob.events if isinstance(event, MessageArrived)]
+        assert positions[1] < positions[0]
+        for position in positions:
+            before = node.driver.metrics().applied_command_count
+            bob.session.progress(1, position)
+            await until(lambda before=before: node.driver.metrics().applied_command_count > before)  # type: ignore[misc]
+        await bob.session.end()
+        again = Person("bob")
+        await again.bind(node)
+        again.submit_presence()
+        await until(lambda: len(again.outcomes) == 1)
+        assert again.bodies == []
 
 
 class TestRouting:

@@ -110,18 +110,19 @@ class LocalSession:
         if inbound_count > self.replicated_count:
             self.replicated_count = inbound_count
             self._node.note_progress(self)
-        self.replicated_acknowledged = max(self.replicated_acknowledged, acknowledged)
+        self.replicated_acknowledged = acknowledged
 
     def progress(self, inbound_count: int, acknowledged: Position) -> None:
         """See `door.Session`."""
         self._inbound_count = max(self._inbound_count, inbound_count)
-        self._acknowledged = max(self._acknowledged, acknowledged)
+        # The last one told, not the greatest: a message that comes late lies before live ones delivered earlier.
+        self._acknowledged = acknowledged
         if self._needs_mark and not self._is_over:
             self._node.note_mark(self)
 
     @property
     def _needs_mark(self) -> bool:
-        return self._inbound_count > self.replicated_count or self._acknowledged > self.replicated_acknowledged
+        return self._inbound_count > self.replicated_count or self._acknowledged != self.replicated_acknowledged
 
     def next_mark(self) -> SessionMark | None:
         """Return what the next mark says of this session; None if commands have said it all since."""
@@ -146,7 +147,7 @@ class LocalSession:
             mark = self.next_mark()
             if mark is not None:
                 # What the client acknowledged last must not come back to it as an offline message.
-                self._propose(MarkSessions((mark,)), essential=True)
+                _marked = self._propose(MarkSessions((mark,)), essential=True)
             self._ending = self._propose(EndSession(self.session_id, self.epoch), essential=True)
         await self._wait(self._ending)
 
