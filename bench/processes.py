@@ -122,6 +122,18 @@ class Child:
         """Wait until it listens on loopback; raises as `wait_until`."""
         self.wait_until(lambda: is_listening(port), f"listener on port {port}")
 
+    def wait(self) -> int:
+        """
+        Wait until it ends by itself; return its exit code.
+
+        Raises:
+            BenchError: It did not, for a minute and a half.
+        """
+        try:
+            return self._process.wait(START_TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            raise BenchError(f"{self.name} does not end:\n{self.log_tail}") from None
+
     def stop(self) -> None:
         """End it with SIGTERM, with SIGKILL after 20 s."""
         if self._process.poll() is None:

@@ -19,7 +19,7 @@ from bench.generator.stream import Stream
 from bench.task import Measured, Task
 
 REQUEST = b"<r xmlns='urn:xmpp:sm:3'/>"
-_STANZA_OR_REQUEST = re.compile(rb"<(?:message|presence|iq)[ >]|<r[ />]")
+_STANZA_OR_REQUEST = re.compile(rb"<(?:message|presence|iq)[ />]|<r[ />]")
 _ACKNOWLEDGED = re.compile(rb"<a [^>]*\bh=['\"](\d+)['\"]")
 
 
