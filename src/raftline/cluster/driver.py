@@ -31,11 +31,12 @@ from raftline.base.ids import NodeId, SessionId
 from raftline.cluster.apply_loop import ApplyLoop
 from raftline.cluster.checkpoints import CheckpointThread
 from raftline.cluster.config import MILLISECOND_NS, Clocks, ClusterConfig
+from raftline.cluster.expiry import SessionExpiry
 from raftline.cluster.forwarding import Forwarding
 from raftline.cluster.frames import Frame, Hello, OffLogStanza, Proposals, Refusal, StatusReply, StatusRequest
 from raftline.cluster.links import LinkContexts, PeerLinks
 from raftline.cluster.lives import Lives
-from raftline.cluster.metrics import ClusterMetrics, LinkMetrics
+from raftline.cluster.metrics import ClusterMetrics, collect_metrics
 from raftline.cluster.off_log import OffLogInbox
 from raftline.cluster.proposals import Proposal
 from raftline.cluster.reads import ReadBarriers
@@ -155,6 +156,7 @@ class Driver:
             on_failure=self._fail,
         )
         self._lives = Lives(config, self._clocks, self._raft, propose=self._propose_own, on_end=self._life_ended)
+        self._expiry = SessionExpiry(self._machine, self._raft, self._clocks, propose=self._propose_own)
         self._links = PeerLinks(
             config,
             self._contexts,
@@ -436,10 +438,14 @@ class Driver:
         if self._is_failed:
             return
         now_ns = self._now_ns()
-        self._reads_held = False
-        self._reads.give_up_older_than(now_ns - _READ_ANSWER_NS)
-        self._forwarding.keep_house(now_ns)
-        self._lives.keep_house(now_ns, self._links)
+        try:
+            self._reads_held = False
+            self._reads.give_up_older_than(now_ns - _READ_ANSWER_NS)
+            self._forwarding.keep_house(now_ns)
+            self._lives.keep_house(now_ns, self._links)
+            self._expiry.keep_house(now_ns)
+        except BaseException as error:  # noqa: BLE001  as in _turn
+            self._fail(error)
         self._request_turn()
 
     @property
@@ -524,7 +530,10 @@ class Driver:
     def peer_gone(self, node_id: NodeId) -> None:
         """See `LinkObserver`."""
         if self._is_running and not self._is_failed:
-            self._raft.peer_disconnected(node_id, self._now_ns())
+            try:
+                self._raft.peer_disconnected(node_id, self._now_ns())
+            except BaseException as error:  # noqa: BLE001  as in _turn
+                self._fail(error)
             self._peer_unreachable(node_id)
 
     def _peer_unreachable(self, node_id: NodeId) -> None:
@@ -578,35 +587,13 @@ class Driver:
 
     def metrics(self) -> ClusterMetrics:
         """Return the figures as they are now."""
-        raft = self._raft
-        latency = self._writer.sync_latency
-        pending = self._forwarding.pending
-        links = [self._links.link(node_id) for node_id in sorted(self._config.peers) if node_id != self.node_id]
-        return ClusterMetrics(
-            role=raft.role.value,
-            term=raft.term,
-            leader_id=raft.leader_id,
-            commit_index=raft.commit_index,
-            applied_index=self._machine.applied_index,
-            durable_index=raft.durable_index,
+        return collect_metrics(
+            self._raft,
+            self._forwarding,
+            self._apply,
+            self._links,
+            self._off_log,
+            self._writer.sync_latency,
             election_count=self._election_count,
-            pending_count=len(pending),
-            pending_bytes=pending.byte_count,
-            queue_count=len(self._forwarding.queue),
-            entry_count=self._forwarding.entry_count,
-            entry_command_count=self._forwarding.entry_command_count,
-            applied_command_count=self._apply.command_count,
-            apply_seconds=self._apply.apply_ns / 1e9,
-            apply_queue_bytes=self._apply.queue_bytes,
-            sync_count=latency.count,
-            sync_seconds=latency.total_seconds,
-            sync_last_seconds=latency.last_seconds,
-            is_out_of_space=not self._has_space,
-            refused_link_count=self._links.refused_count,
-            off_log_waiting_count=self._off_log.waiting_count,
-            off_log_dropped_count=self._off_log.dropped_count,
-            links=tuple(
-                LinkMetrics(link.node_id, link.is_up, link.connect_count, link.dropped_count, link.queued_bytes)
-                for link in links
-            ),
+            has_space=self._has_space,
         )
