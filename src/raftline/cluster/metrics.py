@@ -5,6 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from raftline.base.ids import LogIndex, NodeId, Term
+from raftline.cluster.apply_loop import ApplyLoop
+from raftline.cluster.forwarding import Forwarding
+from raftline.cluster.links import PeerLinks
+from raftline.cluster.off_log import OffLogInbox
+from raftline.raft.node import Raft
+from raftline.wal.writer import SyncLatency
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,3 +65,53 @@ class ClusterMetrics:
     off_log_waiting_count: int
     off_log_dropped_count: int
     links: tuple[LinkMetrics, ...]
+
+
+def collect_metrics(
+    raft: Raft,
+    forwarding: Forwarding,
+    apply: ApplyLoop,
+    links: PeerLinks,
+    off_log: OffLogInbox,
+    latency: SyncLatency,
+    *,
+    election_count: int,
+    has_space: bool,
+) -> ClusterMetrics:
+    """Gather the figures of a driver's parts."""
+    return ClusterMetrics(
+        role=raft.role.value,
+        term=raft.term,
+        leader_id=raft.leader_id,
+        commit_index=raft.commit_index,
+        applied_index=apply.applied_index,
+        durable_index=raft.durable_index,
+        election_count=election_count,
+        pending_count=len(forwarding.pending),
+        pending_bytes=forwarding.pending.byte_count,
+        queue_count=len(forwarding.queue),
+        entry_count=forwarding.entry_count,
+        entry_command_count=forwarding.entry_command_count,
+        applied_command_count=apply.command_count,
+        apply_seconds=apply.apply_ns / 1e9,
+        apply_queue_bytes=apply.queue_bytes,
+        sync_count=latency.count,
+        sync_seconds=latency.total_seconds,
+        sync_last_seconds=latency.last_seconds,
+        is_out_of_space=not has_space,
+        refused_link_count=links.refused_count,
+        off_log_waiting_count=off_log.waiting_count,
+        off_log_dropped_count=off_log.dropped_count,
+        links=tuple(
+            LinkMetrics(
+                node_id=node_id,
+                is_up=link.is_up,
+                connect_count=link.connect_count,
+                dropped_frame_count=link.dropped_count,
+                queued_bytes=link.queued_bytes,
+            )
+            for node_id in sorted(raft.voters)
+            if node_id != raft.node_id
+            for link in (links.link(node_id),)
+        ),
+    )
