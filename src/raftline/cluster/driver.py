@@ -31,6 +31,7 @@ from raftline.base.ids import NodeId, SessionId
 from raftline.cluster.apply_loop import ApplyLoop
 from raftline.cluster.checkpoints import CheckpointThread
 from raftline.cluster.config import MILLISECOND_NS, Clocks, ClusterConfig
+from raftline.cluster.expiry import SessionExpiry
 from raftline.cluster.forwarding import Forwarding
 from raftline.cluster.frames import Frame, Hello, OffLogStanza, Proposals, Refusal, StatusReply, StatusRequest
 from raftline.cluster.links import LinkContexts, PeerLinks
@@ -155,6 +156,7 @@ class Driver:
             on_failure=self._fail,
         )
         self._lives = Lives(config, self._clocks, self._raft, propose=self._propose_own, on_end=self._life_ended)
+        self._expiry = SessionExpiry(self._machine, self._raft, self._clocks, propose=self._propose_own)
         self._links = PeerLinks(
             config,
             self._contexts,
@@ -441,6 +443,7 @@ class Driver:
             self._reads.give_up_older_than(now_ns - _READ_ANSWER_NS)
             self._forwarding.keep_house(now_ns)
             self._lives.keep_house(now_ns, self._links)
+            self._expiry.keep_house(now_ns)
         except BaseException as error:  # noqa: BLE001  as in _turn
             self._fail(error)
         self._request_turn()
