@@ -38,7 +38,7 @@ def _head(run: Run) -> Iterator[str]:
         yield "**Failed:**"
         yield ""
         for server, scenario, reason in run.failures:
-            yield f"- {server}, {scenario}: {reason.splitlines()[-1]}"
+            yield f"- {server}, {scenario}: {reason}"
         yield ""
 
 

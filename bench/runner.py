@@ -65,7 +65,8 @@ class Recorder:
 
     def failed(self, server: str, scenario: str, error: BenchError) -> None:
         """Note what went wrong; the run goes on with the rest and fails at its end."""
-        self._run.failures.append((server, scenario, str(error)))
+        # The whole text may hold the end of a log, with paths of this machine: it is for the terminal alone.
+        self._run.failures.append((server, scenario, str(error).strip().splitlines()[-1]))
         say(f"  {server:20} {scenario:17} FAILED: {error}")
         self._save()
 
