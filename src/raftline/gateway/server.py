@@ -128,6 +128,7 @@ class Gateway:
             open_registration=settings.open_registration,
             has_tls=tls_context is not None,
             decoy_key=settings.decoy_key or entropy(DECOY_KEY_BYTES),
+            stanza_bytes_max=settings.stanza_bytes_max,
         )
         self.websocket_endpoint = WebSocketEndpoint(self)
         self.accepted_total = 0

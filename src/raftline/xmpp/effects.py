@@ -63,6 +63,17 @@ class Barrier:
 
 
 @dataclass(frozen=True, slots=True)
+class AwaitReplicas:
+    """
+    Wait until every node that holds sessions of an account has what this one has applied. Answer: None.
+
+    A node that is silent for a second is waited for no longer.
+    """
+
+    localpart: str
+
+
+@dataclass(frozen=True, slots=True)
 class Route:
     """Send a stanza off the log to a session. Answer: `bool`, False when there is no such session."""
 
@@ -125,6 +136,7 @@ Effect = (
     | Execute
     | Ask
     | Barrier
+    | AwaitReplicas
     | Route
     | OpenSession
     | EnableManagement

@@ -14,6 +14,7 @@ from raftline.xmpp.element import Element
 from raftline.xmpp.framing import Framing, stream_error
 from raftline.xmpp.stanza import error_reply, result_reply
 from raftline.xmpp.xeps.xep_0198_stream_management import StreamManagement
+from raftline.xmpp.xeps.xep_0352_client_state import ClientState
 
 _NO_DELIVERY: Final = Position(0)
 
@@ -24,17 +25,19 @@ class Outbound:
 
     Attributes:
         management: Counts what is sent.
+        client_state: Holds back what an inactive client can do without.
         has_header: Our header was written, since the last restart.
         is_closed: Our end tag was written, or nobody is there to read it.
         recipient: Full JID that replies are addressed to; empty before the bind.
     """
 
-    __slots__ = ("_framing", "_written", "has_header", "is_closed", "management", "recipient")
+    __slots__ = ("_framing", "_written", "client_state", "has_header", "is_closed", "management", "recipient")
 
     def __init__(self, framing: Framing, management: StreamManagement) -> None:
         self._framing = framing
         self._written: list[bytes] = []
         self.management = management
+        self.client_state = ClientState()
         self.has_header = False
         self.is_closed = False
         self.recipient = ""
@@ -54,7 +57,28 @@ class Outbound:
             self._written.append(self._framing.element(element))
 
     def write_stanza(self, stanza: bytes, position: Position = _NO_DELIVERY) -> None:
-        """Write a stanza; `position` is that of a delivery."""
+        """
+        Write a stanza; `position` is that of a delivery.
+
+        While the client is inactive, what can wait is held back, and everything else first lets out what was.
+        """
+        if self.client_state.is_inactive:
+            if not position and self.client_state.hold(stanza):
+                return
+            self._release_held()
+        self._write_counted(stanza, position)
+
+    def set_client_state(self, *, active: bool) -> None:
+        """Take note that somebody looks at the client, or nobody does (XEP-0352 section 4)."""
+        self.client_state.is_inactive = not active
+        if active:
+            self._release_held()
+
+    def _release_held(self) -> None:
+        for stanza in self.client_state.release():
+            self._write_counted(stanza, _NO_DELIVERY)
+
+    def _write_counted(self, stanza: bytes, position: Position) -> None:
         if not self.is_closed:
             self._written.append(self._framing.element(stanza))
             if self.management.is_enabled:
@@ -65,11 +89,19 @@ class Outbound:
         self.write_stanza(result_reply(iq, payload, to_jid=self.recipient))
 
     def refuse(
-        self, stanza: Element, condition: str, kind: str, text: str = "", *, from_jid: str | None = None
+        self,
+        stanza: Element,
+        condition: str,
+        kind: str,
+        text: str = "",
+        *,
+        from_jid: str | None = None,
+        detail: str = "",
     ) -> None:
         """Answer with an error, unless the stanza is an answer itself (RFC 6120 section 8.3.1)."""
         if stanza.get("type") not in {"error", "result"}:
-            self.write_stanza(error_reply(stanza, condition, kind, text, from_jid=from_jid, to_jid=self.recipient))
+            reply = error_reply(stanza, condition, kind, text, from_jid=from_jid, to_jid=self.recipient, detail=detail)
+            self.write_stanza(reply)
 
     def close(self, condition: str, text: str, detail: Element | None) -> None:
         """Write the stream error, if there is a condition, and our end tag (RFC 6120 sections 4.4, 4.9)."""

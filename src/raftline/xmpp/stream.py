@@ -244,7 +244,7 @@ class ClientStream:
             self.close("reset", "This session is over.")
             return
         if isinstance(outcome, Rejected):
-            self._outbound.refuse(stanza, outcome.condition, outcome.kind, outcome.text)
+            self._outbound.refuse(stanza, outcome.condition, outcome.kind, outcome.text, detail=outcome.detail)
         self._management.count_replicated(number)
 
     def data_to_send(self) -> list[bytes]:
@@ -375,7 +375,10 @@ class ClientStream:
         if failed is not None:
             self.close(failed.condition, failed.text)
             return
-        self._outbound.write_features(self._login.features())
+        features = self._login.features()
+        if self.state is StreamState.AUTHENTICATED:
+            features.extend(feature(self._modules) for feature in self._modules.stream_features)
+        self._outbound.write_features(features)
 
     def _write_header(self, to: str | None) -> None:
         self._outbound.write_header(header_attributes(self.domain, self.new_id(), to))
@@ -406,6 +409,8 @@ class ClientStream:
             self._run(self._login.authenticate(element))
         elif step is Step.MANAGE:
             self._manage(element)
+        elif step is Step.CLIENT_STATE:
+            self._outbound.set_client_state(active=element.name == "active")
         elif step is Step.BIND:
             self._stanza = element
             self._run(self._login.bind(element))
@@ -429,7 +434,7 @@ class ClientStream:
         try:
             steps = handle_stanza(self, stanza)
         except Refused as refused:
-            self._outbound.refuse(element, refused.condition, refused.kind, refused.text)
+            self._outbound.refuse(element, refused.condition, refused.kind, refused.text, detail=refused.detail)
             return
         if steps is not None:
             self._stanza = element
@@ -450,7 +455,7 @@ class ClientStream:
         except StopIteration as stop:
             self._finish(steps, stop.value)
         except Refused as refused:
-            self._fail(steps, refused.condition, refused.kind, refused.text)
+            self._fail(steps, refused.condition, refused.kind, refused.text, refused.detail)
         except Unavailable:
             self._fail(steps, "resource-constraint", "wait", "The servers cannot agree right now.")
         except OutcomeUnknown:
@@ -502,7 +507,7 @@ class ClientStream:
         if self._held_events is not None or self._postponed_end is not None:
             self._release_events()
 
-    def _fail(self, steps: Steps, condition: str, kind: str, text: str) -> None:
+    def _fail(self, steps: Steps, condition: str, kind: str, text: str, detail: str = "") -> None:
         if self._steps is not steps:
             return
         self._steps = None
@@ -511,7 +516,7 @@ class ClientStream:
             self.is_ended = True
             return
         if stanza is not None:
-            self._outbound.refuse(stanza, condition, kind, text)
+            self._outbound.refuse(stanza, condition, kind, text, detail=detail)
         self._release_events()
 
     def _release_events(self) -> None:
