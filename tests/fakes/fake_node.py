@@ -44,10 +44,13 @@ from raftline.machine.queries import (
     Answer,
     ArchiveEnds,
     ArchivePage,
+    Block,
+    BlockBetween,
     CredentialsOf,
     ListAccounts,
     Page,
     Query,
+    Reachable,
     Roster,
     RosterOf,
     SessionAt,
@@ -274,7 +277,9 @@ class FakeNode:
                 return Roster(1, list(self.rosters.get(query.localpart, {}).values()))
             case SubscriptionOf():
                 return False
-            case SessionsOf():
+            case BlockBetween():
+                return Block.NOBODY
+            case Reachable() | SessionsOf():
                 return [self._row(session) for session in self.sessions_of(query.localpart)]
             case SessionAt():
                 rows = [row for row in self.sessions_of(query.localpart) if row.resource == query.resource]
