@@ -25,6 +25,8 @@ from bench.task import Measured
 SAMPLES_PER_S = 500
 TOP_COUNT = 25
 PACKAGE = "raftline/"
+WAITING = ("Condition.wait (threading.py", "wait (threading.py", "_worker (concurrent/futures/thread.py")
+"""Where threads wait for work: py-spy takes some of it for activity, since Python's locks spin a little."""
 
 
 def self_shares(folded: Iterable[str]) -> list[tuple[str, float]]:
@@ -50,7 +52,9 @@ def _samples(folded: Iterable[str]) -> Iterable[tuple[list[str], int]]:
     for line in folded:
         if line.strip():
             stack, _, count = line.rpartition(" ")
-            yield stack.split(";"), int(count)
+            frames = stack.split(";")
+            if not frames[-1].startswith(WAITING):
+                yield frames, int(count)
 
 
 def _shares(counts: Counter[str]) -> list[tuple[str, float]]:

@@ -16,7 +16,7 @@ from pathlib import Path
 from bench.load import NotOffered, generate, load_log
 from bench.log_alone.systems import ReplicatedLog, RunningLog
 from bench.log_alone.task import LogTask
-from bench.processes import BenchError
+from bench.processes import LOG_TAIL_BYTES, BenchError
 from bench.report import LOG_KIND
 from bench.results import Row, Run
 from bench.scenarios import Load, Scenario, registration
@@ -87,12 +87,12 @@ def measure_server(server: Server, scenarios: Sequence[Scenario], load: Load, da
             with _folder(data, server.name) as folder, server.running(folder) as running:
                 generate(registration(load, running))
                 for scenario in group:
-                    _measure(server, scenario, running, recorder)
+                    _measure(server, scenario, running, folder, recorder)
         except BenchError as error:
             recorder.failed(server.name, "start", error)
 
 
-def _measure(server: Server, scenario: Scenario, running: Running, recorder: Recorder) -> None:
+def _measure(server: Server, scenario: Scenario, running: Running, folder: Path, recorder: Recorder) -> None:
     task = scenario.make_task(running)
     try:
         measured = generate(task)
@@ -100,8 +100,15 @@ def _measure(server: Server, scenario: Scenario, running: Running, recorder: Rec
         recorder.lacks(server.name, scenario.name)
     except BenchError as error:
         recorder.failed(server.name, scenario.name, error)
+        _say_logs(folder)
     else:
         recorder.add(server.name, scenario.name, task.kind, measured)
+
+
+def _say_logs(folder: Path) -> None:
+    """Show the end of each log below a server's folder, which is about to go."""
+    for log in sorted(folder.rglob("*.log")):
+        say(f"  end of {log.name}:\n{log.read_bytes()[-LOG_TAIL_BYTES:].decode(errors='replace')}")
 
 
 def measure_log(log: ReplicatedLog, load: Load, data: Path, recorder: Recorder) -> None:

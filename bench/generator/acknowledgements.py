@@ -108,9 +108,10 @@ async def acknowledgements(task: Task) -> Measured:
     for sender in senders:
         sender.is_sending = False
     undelivered = await conversation.drain()
-    # What is not acknowledged when its stream ends becomes an offline message.
-    for counter in counters:
-        counter.answer()
+    if not conversation.failures:
+        # What is not acknowledged when its stream ends becomes an offline message.
+        for counter in counters:
+            counter.answer()
     return conversation.result(undelivered)
 
 

@@ -171,6 +171,7 @@ def test_profile_shares_count_what_ran_and_what_called() -> None:
     folded = [
         "thread (0x1);run (asyncio/runners.py:1);apply (raftline/machine/a.py:1);rows (raftline/machine/b.py:2) 3",
         "thread (0x1);run (asyncio/runners.py:1);turn (raftline/cluster/driver.py:9) 1",
+        "thread (0x2);run (raftline/wal/writer.py:5);Condition.wait (threading.py:331) 90",
         "",
     ]
     assert self_shares(folded) == [
