@@ -139,6 +139,7 @@ class FakeNode:
         self.rejections: dict[int, Rejected] = {}
         self.routed: list[tuple[SessionId, bytes]] = []
         self.asked: list[Query] = []
+        self.awaited_replicas: list[str] = []
         self.barrier_count = 0
         self.submit_error: Exception | None = None
         self.unknown_count = 0
@@ -153,6 +154,9 @@ class FakeNode:
         self.barrier_count += 1
         if not self.is_available:
             raise Unavailable("no quorum")
+
+    async def await_replicas(self, localpart: str) -> None:
+        self.awaited_replicas.append(localpart)
 
     async def ask(self, query: Query) -> Answer:
         self.asked.append(query)

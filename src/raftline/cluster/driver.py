@@ -166,7 +166,7 @@ class Driver:
             monotonic_ns=self._now_ns,
             on_failure=self._fail,
         )
-        self._survey = Survey(config, self._raft, self._machine, self._links, on_sent=self._request_turn)
+        self.survey = Survey(config, self._raft, self._machine, self._links, on_sent=self._request_turn)
         self._forwarding = Forwarding(config, self._raft, self._links, self._clocks)
         await self._links.start()
         self._writer = LogWriter(
@@ -488,6 +488,7 @@ class Driver:
             if self._off_log.waiting_count:
                 for session_id, stanza in self._off_log.take_ready(applied_index):
                     subscriber.receive_off_log(session_id, stanza)
+        self.survey.slice_applied()
         self._release_reads()
         self._request_turn()
 
@@ -537,7 +538,7 @@ class Driver:
             self._peer_unreachable(node_id)
 
     def _peer_unreachable(self, node_id: NodeId) -> None:
-        self._survey.peer_lost(node_id)
+        self.survey.peer_lost(node_id)
         if self._subscriber is not None:
             self._subscriber.peer_lost(node_id)
         self._request_turn()
@@ -554,9 +555,9 @@ class Driver:
         elif isinstance(frame, Refusal):
             self._forwarding.receive_refusal(frame, self._now_ns())
         elif isinstance(frame, StatusRequest):
-            self._links.send(node_id, self._survey.reply_to(frame))
+            self.survey.asked(node_id, frame)
         elif isinstance(frame, StatusReply):
-            self._survey.answered(node_id, frame)
+            self.survey.answered(node_id, frame)
             return
         elif isinstance(frame, Hello):
             self._lives.peer_arrived(node_id, frame.incarnation)
@@ -583,7 +584,7 @@ class Driver:
 
     async def status(self) -> ClusterStatus:
         """Ask all nodes how they are, for at most `timing.status_ns`, and join the answers."""
-        return await self._survey.status()
+        return await self.survey.status()
 
     def metrics(self) -> ClusterMetrics:
         """Return the figures as they are now."""

@@ -95,10 +95,12 @@ class StatusRequest(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
     Attributes:
         digest_index: Index at which the state hash is asked for; 0 for none.
+        after_index: The answer waits until this index is applied.
     """
 
     request_id: int
     digest_index: LogIndex
+    after_index: LogIndex = LogIndex(0)
 
 
 class StatusReply(msgspec.Struct, frozen=True, array_like=True, gc=False):

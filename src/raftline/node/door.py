@@ -111,6 +111,13 @@ class Node(Protocol):
             Unavailable: There is no quorum now; waited at most 5 s.
         """
 
+    async def await_replicas(self, localpart: str) -> None:
+        """
+        Wait until each node that holds sessions of an account has applied all that is applied here.
+
+        A node that cannot be reached, or does not answer within a second, is waited for no longer.
+        """
+
     async def ask(self, query: Query) -> Answer:
         """Answer from the local replica; see machine/queries.py."""
 

@@ -52,9 +52,17 @@ from raftline.machine.outcomes import (
     SessionReleased,
     Stale,
 )
-from raftline.machine.queries import Answer, Query, SessionRow
+from raftline.machine.queries import Answer, Block, BlockBetween, Query, SessionAt, SessionRow, SessionsOf
 from raftline.node.door import SessionReceiver
-from raftline.node.requests import IqAddress, OutstandingRequests, jid_of, read_iq_head, remote_server_timeout
+from raftline.node.requests import (
+    IqAddress,
+    OutstandingRequests,
+    jid_of,
+    read_iq_head,
+    remote_server_timeout,
+    sender_of,
+    service_unavailable,
+)
 from raftline.node.session import LocalSession
 
 _LOG: Final = logging.getLogger(__name__)
@@ -132,6 +140,14 @@ class LocalNode:
     async def barrier(self) -> None:
         """See `door.Node`."""
         await self.driver.read_barrier()
+
+    async def await_replicas(self, localpart: str) -> None:
+        """See `door.Node`."""
+        rows = self.driver.machine.answer(SessionsOf(localpart))
+        holders = {row.node_id for row in rows if type(row) is SessionRow} if type(rows) is list else set()
+        holders.discard(self.driver.node_id)
+        if holders and not await self.driver.survey.await_applied(holders):
+            _LOG.warning("a node that holds sessions of an account does not follow: %s", sorted(holders))
 
     async def ask(self, query: Query) -> Answer:
         """See `door.Node`. Remembers where the sessions of the answer are, for `route`."""
@@ -448,7 +464,33 @@ class LocalNode:
         head = read_iq_head(stanza)
         if head is not None and not head.is_request:
             self._requests.answered(head.request)
+        session = self._sessions.get(session_id)
+        if session is None:
+            return
+        if self._has_blocked(session, stanza):
+            if head is not None and head.is_request:
+                self._refuse(head.request)
+            return
         self._deliver_stanza(session_id, stanza)
+
+    def _has_blocked(self, session: LocalSession, stanza: bytes) -> bool:
+        """
+        Tell whether the account of a session has blocked the sender (XEP-0191 section 3.3).
+
+        The sender's node looked as well, but may not have known yet.
+        """
+        sender = sender_of(stanza)
+        if sender is None:
+            return False
+        return self.driver.machine.answer(BlockBetween(session.full_jid, jid_of(sender))) is Block.USER
+
+    def _refuse(self, request: IqAddress) -> None:
+        """Answer a request like an account that is not there."""
+        localpart, _, rest = jid_of(request.sender).partition("@")
+        row = self.driver.machine.answer(SessionAt(localpart, rest.partition("/")[2]))
+        if type(row) is SessionRow:
+            self._remember(row)
+            self.route(row.session_id, service_unavailable(request))
 
     def peer_lost(self, node_id: NodeId) -> None:
         """See `cluster.driver.Subscriber`: requests under way to that node are answered for."""
