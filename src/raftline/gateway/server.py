@@ -58,6 +58,7 @@ class GatewaySettings:
         write_buffer_bytes_max: A client that leaves more unread is let go.
         connection_count_max: Connections beyond are refused.
         authentication_timeout_ms: From connection to success.
+        resumption_timeout_s, resumption_location: As in StreamSettings.
         settle_timeout_ms: A command without outcome for so long ends the stream (promise P6).
         close_timeout_ms: From our end tag to the end of the connection, whatever the client does.
         release_after_ms: An idle stream gives its parser's memory back.
@@ -72,6 +73,8 @@ class GatewaySettings:
     connection_count_max: int = 100_000
     authentication_timeout_ms: int = 60_000
     settle_timeout_ms: int = 5_000
+    resumption_timeout_s: int = 300
+    resumption_location: str = ""
     close_timeout_ms: int = 5_000
     release_after_ms: int = 10_000
 
@@ -129,10 +132,13 @@ class Gateway:
             has_tls=tls_context is not None,
             decoy_key=settings.decoy_key or entropy(DECOY_KEY_BYTES),
             stanza_bytes_max=settings.stanza_bytes_max,
+            resumption_timeout_s=settings.resumption_timeout_s,
+            resumption_location=settings.resumption_location,
         )
         self.websocket_endpoint = WebSocketEndpoint(self)
         self.accepted_total = 0
         self.bound_total = 0
+        self.resumed_total = 0
         self.submitted_total = 0
         self.received_bytes_total = 0
         self.sent_bytes_total = 0

@@ -173,6 +173,7 @@ def lay_out(directory: Path, parameters: Parameters, *, open_registration: bool,
             port=_port(parameters, node_id, 3),
             fingerprint=fingerprint_of(certificates.nodes[node_id].certificate),
             http_url=f"{'http' if allow_plaintext else 'https'}://{HOST}:{_port(parameters, node_id, 2)}",
+            xmpp_address=f"{HOST}:{_port(parameters, node_id, 0)}",
         )
         for node_id in node_ids
     )

@@ -173,6 +173,8 @@ class RunningNode:
             open_registration=settings.registration.open,
             stanza_bytes_max=settings.limits.stanza_bytes_max,
             decoy_key=decoy_key(settings.cluster.id, token),
+            resumption_timeout_s=settings.xmpp.resumption_timeout_s,
+            resumption_location=resumption_location(settings),
         )
         return Gateway(
             node,
@@ -277,6 +279,14 @@ def websockets(settings: NodeSettings) -> tuple[str, ...]:
     peers = settings.cluster.peers
     place = peers.index(settings.own)
     return tuple(websocket_url(peer.http_url) for peer in (*peers[place:], *peers[:place]))
+
+
+def resumption_location(settings: NodeSettings) -> str:
+    """Return where clients of this node find another one: at the next node that names an address, if any does."""
+    peers = settings.cluster.peers
+    place = peers.index(settings.own)
+    others = (*peers[place + 1 :], *peers[:place])
+    return next((peer.xmpp_address for peer in others if peer.xmpp_address), "")
 
 
 def decoy_key(cluster_id: str, token: str) -> bytes:

@@ -91,7 +91,20 @@ class OpenSession:
 
 @dataclass(frozen=True, slots=True)
 class EnableManagement:
-    """Turn stream management on. Answer: None, once applied."""
+    """Turn stream management on, as machine.commands.EnableManagement says. Answer: None, once applied."""
+
+    inbound_base: int = 0
+    token: bytes = b""
+    timeout_s: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ResumeSession:
+    """Take a session over. Answer: `Resumed` or `Gone`. A refusal is thrown into the handler as `Refused`."""
+
+    localpart: str
+    session_id: SessionId
+    token: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +153,7 @@ Effect = (
     | Route
     | OpenSession
     | EnableManagement
+    | ResumeSession
     | DeriveCredentials
     | CheckPassword
     | StartTls

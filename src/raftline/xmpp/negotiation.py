@@ -69,6 +69,8 @@ class StreamSettings:
         has_tls: A certificate is there, so STARTTLS can be offered.
         decoy_key: The cluster's key for salts of accounts that do not exist; the same on every node.
         stanza_bytes_max: Greatest stanza that is taken, as it is told to clients; 0 tells nothing.
+        resumption_timeout_s: For how long a session waits to be resumed (XEP-0198); 0 for not at all.
+        resumption_location: Where a client may resume when it does not find this node, `host:port`; empty for nowhere.
     """
 
     domain: str
@@ -77,6 +79,8 @@ class StreamSettings:
     has_tls: bool
     decoy_key: bytes
     stanza_bytes_max: int = 0
+    resumption_timeout_s: int = 300
+    resumption_location: str = ""
 
 
 _UNAUTHENTICATED: Final = frozenset({StreamState.OPEN, StreamState.SECURE})

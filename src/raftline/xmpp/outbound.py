@@ -7,16 +7,11 @@ is written any more once the stream was ended.
 
 from __future__ import annotations
 
-from typing import Final
-
-from raftline.base.ids import Position
 from raftline.xmpp.element import Element
 from raftline.xmpp.framing import Framing, stream_error
 from raftline.xmpp.stanza import error_reply, result_reply
-from raftline.xmpp.xeps.xep_0198_stream_management import StreamManagement
+from raftline.xmpp.xeps.xep_0198_stream_management import StreamManagement, Tracked
 from raftline.xmpp.xeps.xep_0352_client_state import ClientState
-
-_NO_DELIVERY: Final = Position(0)
 
 
 class Outbound:
@@ -56,17 +51,17 @@ class Outbound:
         if element and not self.is_closed:
             self._written.append(self._framing.element(element))
 
-    def write_stanza(self, stanza: bytes, position: Position = _NO_DELIVERY) -> None:
+    def write_stanza(self, stanza: bytes, tracked: Tracked | None = None) -> None:
         """
-        Write a stanza; `position` is that of a delivery.
+        Write a stanza; `tracked` is what its acknowledgement will tell, if anything.
 
         While the client is inactive, what can wait is held back, and everything else first lets out what was.
         """
         if self.client_state.is_inactive:
-            if not position and self.client_state.hold(stanza):
+            if tracked is None and self.client_state.hold(stanza):
                 return
             self._release_held()
-        self._write_counted(stanza, position)
+        self._write_counted(stanza, tracked)
 
     def set_client_state(self, *, active: bool) -> None:
         """Take note that somebody looks at the client, or nobody does (XEP-0352 section 4)."""
@@ -76,17 +71,17 @@ class Outbound:
 
     def _release_held(self) -> None:
         for stanza in self.client_state.release():
-            self._write_counted(stanza, _NO_DELIVERY)
+            self._write_counted(stanza, None)
 
-    def _write_counted(self, stanza: bytes, position: Position) -> None:
+    def _write_counted(self, stanza: bytes, tracked: Tracked | None) -> None:
         if not self.is_closed:
             self._written.append(self._framing.element(stanza))
             if self.management.is_enabled:
-                self.management.count_sent(position)
+                self.management.count_sent(tracked)
 
-    def reply(self, iq: Element, payload: Element | None) -> None:
+    def reply(self, iq: Element, payload: Element | None, tracked: Tracked | None = None) -> None:
         """Answer an IQ request with a result (RFC 6120 section 8.2.3)."""
-        self.write_stanza(result_reply(iq, payload, to_jid=self.recipient))
+        self.write_stanza(result_reply(iq, payload, to_jid=self.recipient), tracked)
 
     def refuse(
         self,
@@ -97,11 +92,12 @@ class Outbound:
         *,
         from_jid: str | None = None,
         detail: str = "",
+        tracked: Tracked | None = None,
     ) -> None:
         """Answer with an error, unless the stanza is an answer itself (RFC 6120 section 8.3.1)."""
         if stanza.get("type") not in {"error", "result"}:
             reply = error_reply(stanza, condition, kind, text, from_jid=from_jid, to_jid=self.recipient, detail=detail)
-            self.write_stanza(reply)
+            self.write_stanza(reply, tracked)
 
     def close(self, condition: str, text: str, detail: Element | None) -> None:
         """Write the stream error, if there is a condition, and our end tag (RFC 6120 sections 4.4, 4.9)."""

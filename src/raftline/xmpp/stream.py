@@ -20,6 +20,8 @@ Invariants:
   are done with, is one below the oldest stanza under way.
 - Nothing is written between `Bound` or `EnableManagement` being asked for and their answer: events that arrive
   meanwhile are held, for the client must see the answer first and count from there.
+- Of a session that can be resumed, what the client may still be owed when the stream is lost is told along with the
+  count: which IQ requests are covered, and which answers have arrived.
 - The first stream error wins. After it, or after the client's own end tag, nothing is read or written; what was owed
   to others (farewells, RFC 6121 section 4.6.3) is still sent, then `is_ended`.
 
@@ -34,8 +36,21 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from raftline.base.errors import LocalProtocolError, OutcomeUnknown, Refused, Unavailable
-from raftline.base.ids import Position, SessionId
-from raftline.machine.outcomes import Event, MessageArrived, Outcome, Rejected, SessionEnded, Stale
+from raftline.base.ids import SessionId
+from raftline.machine.commands import OpenRequest
+from raftline.machine.outcomes import (
+    CarbonCopied,
+    Event,
+    InboxWaiting,
+    MessageArrived,
+    Outcome,
+    Rejected,
+    Resumed,
+    RosterPushed,
+    SessionEnded,
+    Stale,
+)
+from raftline.xmpp.delivery import Delivery
 from raftline.xmpp.dispatch import ROUTED, handle_stanza, is_sender
 from raftline.xmpp.effects import (
     Close,
@@ -44,8 +59,10 @@ from raftline.xmpp.effects import (
     Execute,
     OpenSession,
     Propose,
+    ResumeSession,
     Steps,
     Submit,
+    ask,
 )
 from raftline.xmpp.element import Element
 from raftline.xmpp.framing import Framing
@@ -60,10 +77,19 @@ from raftline.xmpp.negotiation import (
     find_step,
     header_attributes,
 )
+from raftline.xmpp.open_requests import OpenRequests
 from raftline.xmpp.outbound import Outbound
 from raftline.xmpp.presence import farewells
+from raftline.xmpp.progress import Progress, ProgressReports
+from raftline.xmpp.resumption import RESUMABLE_ENDS, Resumption
 from raftline.xmpp.stanza import CLIENT_NAMESPACE, LANG, STANZA_KINDS, Stanza
-from raftline.xmpp.xeps.xep_0198_stream_management import CountTooHigh, StreamManagement
+from raftline.xmpp.xeps.xep_0198_stream_management import (
+    AnswerSent,
+    CountTooHigh,
+    RosterSent,
+    StreamManagement,
+    Tracked,
+)
 from raftline.xmpp.xmlstream import ElementReceived, StreamClosed, StreamFailed, StreamOpened, XMLEvent
 
 PENDING_COUNT_MAX: Final = 128
@@ -84,6 +110,7 @@ class ClientStream:
         close_condition: Stream error it ended with; empty for none.
         is_closing: Nothing more is read or written but what `data_to_send` still has.
         is_ended: Everything is done; the session and the transport may go.
+        is_detached: The stream ended, while its session waits to be resumed.
     """
 
     def __init__(
@@ -115,11 +142,15 @@ class ClientStream:
         self._management = StreamManagement()
         self._outbound = Outbound(framing, self._management)
         self._login = Login(settings, self._outbound, entropy, is_secure=is_secure, is_websocket=framing.is_websocket)
-        self._reported = (0, Position(0))
+        self._delivery = Delivery()
+        self._requests = OpenRequests()
+        self._resumption = Resumption(settings, self._login, self._outbound, self._delivery, self._requests, entropy)
+        self._reports = ProgressReports(self._management, self._requests)
         self.number = 0
         self.close_condition = ""
         self.is_closing = False
         self.is_ended = False
+        self.is_detached = False
 
     # What handlers see (module.StreamContext).
 
@@ -182,22 +213,27 @@ class ClientStream:
             return self._pending[0][0] - 1
         return self.number - 1 if self._stanza is not None else self.number
 
-    def progress_to_report(self) -> tuple[int, Position] | None:
-        """
-        Return (handled count, acknowledged position) if the session's mark should move, else None.
+    @property
+    def is_congested(self) -> bool:
+        """Whether the client does not read what it is sent; set by the owner of the transport."""
+        return self._delivery.is_congested
 
-        Commands carry the count along; only what they do not cover is worth a mark.
-        """
-        management = self._management
-        if not management.is_enabled:
-            return None
-        progress = (self.handled_count, management.acknowledged)
-        if progress == self._reported or (
-            progress[0] <= management.replicated_count and progress[1] == self._reported[1]
-        ):
-            return None
-        self._reported = progress
-        return progress
+    @is_congested.setter
+    def is_congested(self, value: bool) -> None:
+        self._delivery.is_congested = value
+
+    def progress_to_report(self) -> Progress | None:
+        """Return how far the session has come if its mark should move, else None; what is returned counts as told."""
+        return self._reports.take(self.handled_count)
+
+    def requests_to_tell(self) -> tuple[OpenRequest, ...]:
+        """Return the IQ requests that the command now submitted covers first; `requests_told` if it was taken."""
+        is_command = type(self._effect) is Propose and self._stanza is not None and self._stanza.get("type") == "set"
+        return self._requests.to_tell(self.number, command=self.number if is_command else 0)
+
+    def requests_told(self, requests: tuple[OpenRequest, ...]) -> None:
+        """Take note that a command which covers these is under way."""
+        self._requests.told(requests)
 
     def receive_data(self, data: bytes) -> None:
         """Take bytes of the client (over WebSocket: one message)."""
@@ -213,24 +249,34 @@ class ClientStream:
                 self._postponed_end = event  # the stream asked for what ended it, and is owed the answer
             else:
                 self.close(event.reason)
-        elif not self.is_closing:
-            renderer = self._modules.renderers.get(type(event))
-            data = None if renderer is None else renderer(self, event)
-            if data is None:
-                return
-            if type(event) is MessageArrived:
-                self._outbound.write_stanza(data, event.position)
-                if self._management.is_overdue:
-                    self.close("resource-constraint", "Too many messages are unacknowledged.")
-            else:
-                self._outbound.write_stanza(data)
+        elif self.is_closing:
+            return
+        elif isinstance(event, MessageArrived | CarbonCopied):
+            cursor = self._delivery.admit(event)
+            if cursor is not None:
+                self._write_event(event, cursor)
+        elif type(event) is InboxWaiting:
+            self._delivery.pass_over()
+        elif isinstance(event, RosterPushed):
+            self._write_event(event, RosterSent(event.version))
+        else:
+            self._write_event(event)
+
+    def _write_event(self, event: Event, tracked: Tracked | None = None) -> None:
+        renderer = self._modules.renderers.get(type(event))
+        data = None if renderer is None else renderer(self, event)
+        if data is not None:
+            self._outbound.write_stanza(data, tracked)
+            if self._management.is_overdue:
+                self.close("resource-constraint", "Too many messages are unacknowledged.")
 
     def receive_stanza(self, stanza: bytes) -> None:
         """Take a stanza that travelled off the log."""
         if self._held_events is not None:
             self._held_events.append(stanza)
-        else:
-            self.send(stanza)
+            return
+        number = self._requests.number_of(stanza)
+        self._outbound.write_stanza(stanza, None if number is None else AnswerSent(number))
 
     def receive_progress(self, inbound_count: int) -> None:
         """Take note that all stanzas up to this number are settled on a majority."""
@@ -311,12 +357,14 @@ class ClientStream:
             self._write_header(None)
         self._outbound.close(condition, text, detail)
         self.close_condition = condition
+        self.is_detached = self._management.is_resumable and condition in RESUMABLE_ENDS
         self._wind_up()
 
     def connection_lost(self) -> None:
         """Take note that the transport is gone."""
         self._outbound.discard()
         if not self.is_closing:
+            self.is_detached = self._management.is_resumable
             self._wind_up()
 
     # Ends.
@@ -332,7 +380,7 @@ class ClientStream:
             self.number -= 1  # the stanza at work is not handled
         self._stanza = None
         self._steps = None
-        if self.session_id is not None and self._directed_presence:
+        if self.session_id is not None and self._directed_presence and not self.is_detached:
             self._run(farewells(self))
         else:
             self.is_ended = True
@@ -341,7 +389,12 @@ class ClientStream:
 
     def _begin_next(self) -> bool:
         """Begin work on the next element; False when there is none, or it has to wait."""
-        if not self._queue or self.is_closing:
+        if self.is_closing:
+            return False
+        if self._delivery.is_due:
+            self._run(self._catch_up())
+            return True
+        if not self._queue:
             return False
         event = self._queue[0]
         if type(event) is ElementReceived:
@@ -422,6 +475,9 @@ class ClientStream:
         element = event.element
         self.number += 1
         self._has_proposed = False
+        is_tracked = self._management.is_resumable and element.name == "iq" and _is_request(element)
+        if is_tracked:
+            self._requests.asked(self.number, element)
         sender = element.attributes.get("from")
         if sender is not None and not is_sender(sender, self.jid):
             self.close("invalid-from")
@@ -429,13 +485,15 @@ class ClientStream:
         try:
             stanza = Stanza(element, event.raw, prefixes=self._framing.prefixes, lang=self._lang)
         except ValueError:
-            self._outbound.refuse(element, "jid-malformed", "modify", from_jid=self.domain)
+            self._refuse(element, "jid-malformed", "modify", from_jid=self.domain)
             return
         try:
             steps = handle_stanza(self, stanza)
         except Refused as refused:
-            self._outbound.refuse(element, refused.condition, refused.kind, refused.text, detail=refused.detail)
+            self._refuse(element, refused.condition, refused.kind, refused.text, detail=refused.detail)
             return
+        if is_tracked and stanza.to is not None and stanza.to.resource:
+            self._requests.routed(self.number, stanza)
         if steps is not None:
             self._stanza = element
             self._run(steps)
@@ -480,7 +538,7 @@ class ClientStream:
                 assert stanza is not None
                 # Enough for an error reply; the payload is not kept.
                 self._pending.append((self.number, Element(stanza.name, stanza.namespace, stanza.attributes)))
-        elif kind is OpenSession or kind is EnableManagement:
+        elif kind is OpenSession or kind is EnableManagement or kind is ResumeSession:
             self._held_events = []
 
     def _finish_effect(self) -> Effect | None:
@@ -503,7 +561,7 @@ class ClientStream:
         if result is RESTART:
             self._restart()
         elif stanza is not None and stanza.name == "iq" and result is not ROUTED and _is_request(stanza):
-            self._outbound.reply(stanza, result)
+            self._outbound.reply(stanza, result, AnswerSent(self.number) if self._management.is_resumable else None)
         if self._held_events is not None or self._postponed_end is not None:
             self._release_events()
 
@@ -516,12 +574,27 @@ class ClientStream:
             self.is_ended = True
             return
         if stanza is not None:
-            self._outbound.refuse(stanza, condition, kind, text, detail=detail)
+            self._refuse(stanza, condition, kind, text, detail=detail)
         self._release_events()
+
+    def _refuse(
+        self,
+        stanza: Element,
+        condition: str,
+        kind: str,
+        text: str = "",
+        *,
+        detail: str = "",
+        from_jid: str | None = None,
+    ) -> None:
+        """Answer the stanza at work with an error."""
+        tracked = AnswerSent(self.number) if self._management.is_resumable and stanza.name == "iq" else None
+        self._outbound.refuse(stanza, condition, kind, text, from_jid=from_jid, detail=detail, tracked=tracked)
 
     def _release_events(self) -> None:
         """Let out what was held back, and the end that had to wait for an answer."""
         held, self._held_events = self._held_events, None
+        self._delivery.is_congested = False  # what came before the session had an inbox must not be passed over
         for event in held or ():
             if isinstance(event, bytes):
                 self.receive_stanza(event)
@@ -539,9 +612,9 @@ class ClientStream:
             if management.is_enabled:
                 self.close("policy-violation", "Stream management is on already.")
             else:
-                self._run(self._enable_management())
+                self._run(self._resumption.enable(element, self.number))
         elif element.name == "resume" and self.state is StreamState.AUTHENTICATED:
-            self._outbound.write(management.failure("item-not-found"))
+            self._run(self._resume(element))
         elif not management.is_enabled or element.name not in {"r", "a"}:
             self._outbound.write(management.failure("unexpected-request"))
         elif element.name == "r":
@@ -557,13 +630,21 @@ class ClientStream:
         except ValueError as fault:
             self.close("bad-format", str(fault))
 
-    def _enable_management(self) -> Steps:
-        try:
-            yield EnableManagement()
-        except Unavailable:
-            self._outbound.write(self._management.failure("resource-constraint"))
-        else:
-            self._outbound.write(self._management.enable(self.number))
+    def _resume(self, element: Element) -> Steps:
+        resumed: Resumed | None = yield from self._resumption.resume(element, self._write_resumed_event)
+        if resumed is not None:
+            self.number = resumed.inbound_count
+
+    def _write_resumed_event(self, event: Event) -> None:
+        self._write_event(event, RosterSent(event.version) if isinstance(event, RosterPushed) else None)
+
+    def _catch_up(self) -> Steps:
+        """Write the next page of what the client was not sent when it came."""
+        session_id = self.session_id
+        assert session_id is not None, "only bound streams have deliveries"
+        events: list[Event] = yield from ask(self._delivery.next_page(session_id), list)
+        for event, cursor in self._delivery.take_page(events):
+            self._write_event(event, cursor)
 
 
 def _is_request(iq: Element) -> bool:
