@@ -18,7 +18,7 @@ import msgspec
 from bench import goals, machine, report
 from bench.log_alone.systems import LOGS
 from bench.plot import write_plots
-from bench.processes import BenchError, MissingError, lift_file_limit
+from bench.processes import BenchError, MissingError, end_children_with_the_bench, lift_file_limit
 from bench.results import Run
 from bench.runner import LOG_CLIENT_COUNTS, LOG_PAYLOAD_SIZE, Recorder, measure_log, measure_server, say
 from bench.scenarios import Load, all_scenarios
@@ -135,6 +135,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the bench."""
     options = parse_arguments(arguments)
     lift_file_limit()
+    end_children_with_the_bench()
     try:
         run = run_bench(options)
     except MissingError as error:

@@ -10,10 +10,12 @@ import time
 from pathlib import Path
 
 from bench.latency import percentile
+from bench.process_tree import machine_busy_s
 from bench.processes import BenchError
 
 SYNC_COUNT = 400
 SYNC_SIZE = 4096
+BUSY_LOOK_S = 2.0
 
 
 def describe(data: Path) -> dict[str, str]:
@@ -26,6 +28,7 @@ def describe(data: Path) -> dict[str, str]:
         "memory": f"{int(memory[1]) / (1 << 20):.0f} GiB" if memory else "unknown",
         "system": f"{_distribution()}, Linux {platform.release()}",
         "disk": f"{file_system(data)}; write of 4 KiB with fdatasync: median {median_us:.0f} µs, p99 {p99_us:.0f} µs",
+        "other work before the run": f"{_busy_cores():.2f} cores",
         "Python": f"{platform.python_implementation()} {platform.python_version()}",
     }
 
@@ -46,6 +49,13 @@ def file_system(folder: Path) -> str:
     if kind in {"tmpfs", "ramfs"}:
         raise BenchError(f"the data folder is on {kind}, where fsync costs nothing: choose another with --data")
     return kind
+
+
+def _busy_cores() -> float:
+    """Return how much the machine does by itself, in cores, over two seconds."""
+    started_s, busy_s = time.monotonic(), machine_busy_s()
+    time.sleep(BUSY_LOOK_S)
+    return (machine_busy_s() - busy_s) / (time.monotonic() - started_s)
 
 
 def _distribution() -> str:

@@ -6,8 +6,10 @@ import contextlib
 import os
 import resource
 import shutil
+import signal
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -187,6 +189,11 @@ def run(command: Sequence[str], *, user: str | None = None, folder: Path | None 
 def is_root() -> bool:
     """Tell whether the bench runs as root, which some programs refuse to."""
     return os.geteuid() == 0
+
+
+def end_children_with_the_bench() -> None:
+    """Let SIGTERM end the bench as an exception does, so that its children are ended on the way out."""
+    signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(128 + number))
 
 
 def lift_file_limit() -> None:

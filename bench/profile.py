@@ -17,7 +17,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from bench.load import generate
-from bench.processes import BenchError, Child, find_program, lift_file_limit, running
+from bench.processes import BenchError, Child, end_children_with_the_bench, find_program, lift_file_limit, running
 from bench.scenarios import Load, all_scenarios, registration
 from bench.servers.raftline import Raftline
 from bench.task import Measured
@@ -114,6 +114,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not 1 <= options.node <= options.nodes:
         parser.error("--node must be one of the nodes")
     lift_file_limit()
+    end_children_with_the_bench()
     options.out.mkdir(parents=True, exist_ok=True)
     out = options.out / f"profile-{options.scenario}-{options.nodes}"
     try:

@@ -21,7 +21,7 @@ from bench.report import LOG_KIND
 from bench.results import Row, Run
 from bench.scenarios import Load, Scenario, registration
 from bench.servers.base import Running, Server
-from bench.task import Measured
+from bench.task import Kind, Measured
 
 LOG_CLIENT_COUNTS = (1, 16, 128)
 LOG_CONNECTION_COUNT_MAX = 16
@@ -55,12 +55,7 @@ class Recorder:
         else:
             row = Row(server=server, scenario=scenario, kind=kind, rounds=(*found.rounds, measured))
             self._run.rows[self._run.rows.index(found)] = row
-        cost = measured.cpu_s_per_1000
-        p99 = f"p99 {measured.latency.p99_ms:.1f} ms, " if measured.latency else ""
-        say(
-            f"  {server:20} {scenario:17} {measured.rate_per_s:10,.0f}/s  {p99}"
-            f"{'no' if cost is None else f'{cost:.3f}'} CPU s per 1,000, generator {measured.generator_cpu_share:.0%}"
-        )
+        say(f"  {server:20} {scenario:17} {_in_short(kind, measured)}")
         self._save()
 
     def failed(self, server: str, scenario: str, error: BenchError) -> None:
@@ -141,6 +136,17 @@ def _measure_appends(
         recorder.failed(log.system, scenario, error)
     else:
         recorder.add(log.system, scenario, LOG_KIND, measured)
+
+
+def _in_short(kind: str, measured: Measured) -> str:
+    if kind == Kind.IDLE:
+        return f"{measured.server_memory_bytes / measured.count / 1024:10.1f} KiB for each connection"
+    p99 = f"p99 {measured.latency.p99_ms:.1f} ms, " if measured.latency else ""
+    cost = measured.cpu_s_per_1000
+    return (
+        f"{measured.rate_per_s:10,.0f}/s  {p99}{'no' if cost is None else f'{cost:.3f}'} CPU s per 1,000, "
+        f"generator {measured.generator_cpu_share:.0%}, others {measured.other_cpu_share:.1f} cores"
+    )
 
 
 @contextmanager
