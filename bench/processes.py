@@ -30,12 +30,12 @@ class MissingError(BenchError):
 
 def find_program(name: str, package: str, *more_folders: str) -> str:
     """
-    Return the path of a program.
+    Return the path of a program, sought in `more_folders` first.
 
     Raises:
         MissingError: It is not there.
     """
-    path = shutil.which(name, path=os.pathsep.join((os.environ.get("PATH", ""), *more_folders)))
+    path = shutil.which(name, path=os.pathsep.join((*more_folders, os.environ.get("PATH", ""))))
     if path is None:
         raise MissingError(f"{name} is missing: install Debian's package {package}")
     return path

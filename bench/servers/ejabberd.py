@@ -93,7 +93,7 @@ class Ejabberd:
         self.archives = archives
         self.name = "ejabberd-postgresql" if archives else "ejabberd"
         self.durability = (
-            "archive in PostgreSQL (fsync on), written after delivery and acknowledgement"
+            "archive in PostgreSQL (fsync on); acknowledgement does not wait for it"
             if archives
             else "no archive: memory"
         )
