@@ -86,8 +86,8 @@ def _presence_of_contacts(context: Context, session: Session) -> list[Event]:
         if entry is None or not entry.subscription & SUBSCRIBED_FROM:
             continue
         available = context.session_index.available(account.account_id)
-        # A farewell of the bare address is that of all resources; those that are there follow.
-        events.append(ContactUnavailable(session.node_id, session.session_id, contact))
+        if not available:
+            events.append(ContactUnavailable(session.node_id, session.session_id, contact))
         events += [
             PresenceArrived(session.node_id, session.session_id, presence.stanza)
             for other, presence in available
