@@ -12,7 +12,7 @@ from collections.abc import Callable
 from xml.etree import ElementTree as ET
 from xml.sax.saxutils import quoteattr
 
-from integration.xmpp_raw import NS_SM, RawClient, StreamEndedError, condition_of
+from integration.xmpp_raw import NS_CLIENT, NS_SID, NS_SM, RawClient, StreamEndedError, condition_of
 
 NS_STANZAS = "urn:ietf:params:xml:ns:xmpp-stanzas"
 ATTEMPT_TIMEOUT_S = 3.0
@@ -54,12 +54,12 @@ class Resumer:
         await stream.connect(port)
         await stream.authenticate(self.username, self.password)
         await stream.bind(self.resource)
-        self.jid = stream.jid
         stream.write(f"<enable xmlns='{NS_SM}' resume='true'/>")
         self.enabled = await stream.read_element()
         assert self.enabled.tag == f"{{{NS_SM}}}enabled", ET.tostring(self.enabled)
         self.resumption_id = self.enabled.get("id", "")
         self._start(stream)
+        self.jid = stream.jid
 
     def _start(self, stream: RawClient) -> None:
         stream.on_stanza = self.on_stanza
@@ -130,3 +130,81 @@ class Resumer:
         """Close all its connections without a word."""
         for stream in (*self.former, self.stream):
             await stream.close()
+
+
+class ResumingChatter(Resumer):
+    """
+    A user who writes numbered messages to one partner, and whose one session outlives every node; as `Chatter`.
+
+    Args:
+        ports: Of all nodes, as they are now; the first one is where it logs in.
+    """
+
+    def __init__(self, username: str, password: str, partner: str, ports: Callable[[], list[int]]) -> None:
+        super().__init__(username, password)
+        self.partner = partner
+        self.numbers: dict[str, int] = {}
+        self.shown: dict[str, str] = {}
+        self.repeat_count = 0
+        self.move_count = 0
+        self.on_stanza = self._take
+        self._ports = ports
+        self._is_closing = False
+
+    @property
+    def acknowledged(self) -> set[str]:
+        """Origin-ids of messages that the servers acknowledged."""
+        waiting = {stanza for _, stanza in self.unacknowledged}
+        return {origin_id for origin_id in self.numbers if self._message(origin_id) not in waiting}
+
+    @property
+    def unacknowledged_count(self) -> int:
+        """Stanzas sent and not acknowledged yet."""
+        return len(self.unacknowledged)
+
+    async def run(self) -> None:
+        """Stay connected until `close`: on the end of a stream resume on whichever node takes the session."""
+        await self.log_in(self._ports()[0])
+        self.send("<presence/>")
+        for origin_id in self.numbers:
+            self.send(self._message(origin_id))
+        while True:
+            await self.stream.wait_end(None)
+            if self._is_closing:
+                return
+            self.move_count += 1
+            ports = self._ports()
+            turn = self.move_count % len(ports)
+            await self.resume(ports[turn:] + ports[:turn])
+
+    async def close(self) -> None:
+        """Log out for good."""
+        self._is_closing = True
+        self.stream.write("</stream:stream>")
+        await self.stream.wait_end(RESUME_TIMEOUT_S)
+        await super().close()
+
+    def write(self) -> None:
+        """Write the next message; without a connection it waits for one."""
+        number = len(self.numbers)
+        origin_id = f"{self.username}-{number}"
+        self.numbers[origin_id] = number
+        if self.jid:
+            self.send(self._message(origin_id))
+
+    def _message(self, origin_id: str) -> str:
+        body = origin_id.replace("-", " says ")
+        return (
+            f"<message to='{self.partner}' type='chat' id='{origin_id}'><body>{body}</body>"
+            f"<origin-id xmlns='{NS_SID}' id='{origin_id}'/></message>"
+        )
+
+    def _take(self, stanza: ET.Element) -> None:
+        body, stanza_id = stanza.findtext(f"{{{NS_CLIENT}}}body"), stanza.find(f"{{{NS_SID}}}stanza-id")
+        if body is None or stanza_id is None:
+            return
+        known = self.shown.get(stanza_id.get("id", ""))
+        if known is not None:
+            assert known == body, "one stanza id, two bodies"
+            self.repeat_count += 1
+        self.shown[stanza_id.get("id", "")] = body

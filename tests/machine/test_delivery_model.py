@@ -3,7 +3,8 @@ Whatever sessions do, no message is lost, doubled or reordered.
 
 The model keeps, for each message to bob, who was given it and who acknowledged. Its rules are those a person would
 state: a message is taken when a session without stream management was given it, or a session with it acknowledged;
-while it is not taken, either a living session owes it or it waits offline, never neither, never both.
+while it is not taken, either a living session owes it or it waits offline, never neither, never both. A session that
+waits to be resumed lives until its time is over.
 """
 
 from __future__ import annotations
@@ -15,10 +16,13 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from machine.world import Client, World, arrivals
-from raftline.machine.commands import EnableManagement, Storage
-from raftline.machine.outcomes import CommandResult
-from raftline.machine.queries import ArchivePage
+from raftline.base.ids import CURSOR_START, NodeId
+from raftline.machine.commands import DetachSession, EnableManagement, ExpireSessions, ResumeSession, Storage
+from raftline.machine.outcomes import CommandResult, Done, Rejected, Resumed
+from raftline.machine.queries import ArchivePage, InboxPage
 
+TOKEN = bytes(range(16))
+TIMEOUT_S = 60
 OFFLINE = int(Storage.OFFLINE)
 BOTH = int(Storage.OFFLINE | Storage.ARCHIVE)
 
@@ -29,6 +33,7 @@ class Device:
 
     client: Client
     managed: bool
+    due_ms: int = 0
     unacknowledged: list[int] = field(default_factory=list)
     given: list[int] = field(default_factory=list)
 
@@ -76,15 +81,48 @@ class Delivery(RuleBasedStateMachine):
         self.devices[name] = Device(client, managed)
         self.world.machine._context.drop_derived()
         if managed:
-            self.world.do(EnableManagement(client.session_id, client.epoch))
+            self.world.do(EnableManagement(client.session_id, client.epoch, 0, TOKEN, TIMEOUT_S))
         self.observe(client.present(priority))
 
+    @precondition(lambda self: self.held())
+    @rule(data=st.data())
+    def detach(self, data: st.DataObject) -> None:
+        device = self.some_device(data)
+        if not device.managed:
+            self.devices.pop(device.client.resource)
+        device.due_ms = self.world.time_ms + TIMEOUT_S * 1000
+        self.observe(self.world.do(DetachSession(device.client.session_id, device.client.epoch)))
+
     @precondition(lambda self: self.devices)
+    @rule(data=st.data())
+    def resume(self, data: st.DataObject) -> None:
+        device = self.devices[data.draw(st.sampled_from(sorted(self.devices)))]
+        client = device.client
+        result = self.world.do(ResumeSession("bob", client.session_id, TOKEN, NodeId(2), 1), node_id=2)
+        if not device.managed:
+            assert isinstance(result.outcome, Rejected)
+            return
+        assert isinstance(result.outcome, Done)
+        resumed = result.outcome.result
+        assert isinstance(resumed, Resumed)
+        client.epoch, device.due_ms = resumed.epoch, 0
+        page = self.world.machine.answer(InboxPage(client.session_id, CURSOR_START))
+        assert [event.position for event in page] == device.unacknowledged[:100]
+
+    @rule(seconds=st.integers(1, TIMEOUT_S))
+    def pass_time(self, seconds: int) -> None:
+        self.world.time_ms += seconds * 1000
+        for name, device in list(self.devices.items()):
+            if 0 < device.due_ms <= self.world.time_ms:
+                del self.devices[name]
+        self.observe(self.world.do(ExpireSessions()))
+
+    @precondition(lambda self: self.held())
     @rule(data=st.data(), priority=st.sampled_from([-1, 0, None]))
     def change_presence(self, data: st.DataObject, priority: int | None) -> None:
         self.observe(self.some_device(data).client.present(priority))
 
-    @precondition(lambda self: self.devices)
+    @precondition(lambda self: self.held())
     @rule(data=st.data())
     def acknowledge(self, data: st.DataObject) -> None:
         device = self.some_device(data)
@@ -95,7 +133,7 @@ class Delivery(RuleBasedStateMachine):
             for _ in range(data.draw(st.integers(1, 2))):  # marks may be repeated
                 device.client.acknowledge(done[-1])
 
-    @precondition(lambda self: self.devices)
+    @precondition(lambda self: self.held())
     @rule(data=st.data())
     def leave(self, data: st.DataObject) -> None:
         device = self.some_device(data)
@@ -112,7 +150,11 @@ class Delivery(RuleBasedStateMachine):
         self.world.machine._context.drop_derived()
 
     def some_device(self, data: st.DataObject) -> Device:
-        return self.devices[data.draw(st.sampled_from(sorted(self.devices)))]
+        """One of the devices that a node holds."""
+        return self.devices[data.draw(st.sampled_from(self.held()))]
+
+    def held(self) -> list[str]:
+        return sorted(name for name, device in self.devices.items() if not device.due_ms)
 
     def rows(self, sql: str) -> list[tuple[int, ...]]:
         self.world.machine._context.rows.flush()
