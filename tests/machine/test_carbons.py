@@ -7,9 +7,11 @@ from typing import Any
 import pytest
 
 from machine.world import DOMAIN, Client, World, arrivals
+from raftline.base.ids import CURSOR_START
 from raftline.machine import carbons
 from raftline.machine.commands import ChangeBlocklist, MessageKind, SetCarbons, Storage
 from raftline.machine.outcomes import CarbonCopied, CommandResult, Done, MessageArrived
+from raftline.machine.queries import InboxPage
 
 ALL = int(Storage.ARCHIVE | Storage.OFFLINE | Storage.COPY)
 UNARCHIVED = int(Storage.OFFLINE | Storage.COPY)
@@ -141,6 +143,23 @@ class TestWithManagement:
         assert (world.count("inbox"), world.count("message")) == (1, 1)
         tv.acknowledge(result.position)
         assert (world.count("inbox"), world.count("message")) == (0, kept)
+
+    def test_what_is_owed_comes_again_in_its_form(self, world: World):
+        """A session that continues is given copies as copies, beside its messages, in the order of delivery."""
+        phone, desk = world.online("alice", "phone"), online(world, "alice", "desk", managed=True)
+        bob = world.online("bob")
+        sent = phone.send("bob", "1", storage=ALL).position
+        got = bob.send("alice/phone", "2", storage=ALL).position
+        own = bob.send("alice/desk", "3", storage=UNARCHIVED).position
+        events = world.machine.answer(InboxPage(desk.session_id, CURSOR_START, 100))
+        assert [(type(event), event.position) for event in events] == [  # type: ignore[union-attr]
+            (CarbonCopied, sent),
+            (CarbonCopied, got),
+            (MessageArrived, own),
+        ]
+        first, second, third = events  # type: ignore[misc]
+        assert (first.direction, first.owner, second.direction, second.owner) == ("sent", ALICE, "received", ALICE)
+        assert (first.delayed_ms, third.owner) == (world.time_ms, "")
 
     def test_an_unacknowledged_copy_does_not_wait_offline(self, world: World):
         """The message was for others; they hold the duty."""

@@ -20,6 +20,7 @@ from raftline.machine.commands import (
     ExpireSessions,
     MarkSessions,
     OpenRequest,
+    RemoveRosterItem,
     ResumeSession,
     SessionMark,
     SessionOrigin,
@@ -451,3 +452,6 @@ class TestPicture:
         assert (event.item.contact, event.item.name) == ("x@example.org", "X")
         world.do(MarkSessions((SessionMark(bob.session_id, 1, 0, CURSOR_START, (), (), event.version),)))
         assert [event for event in self.picture(bob) if isinstance(event, RosterPushed)] == []
+        other.do(RemoveRosterItem("x@example.org"))
+        (event,) = [event for event in self.picture(bob) if isinstance(event, RosterPushed)]
+        assert (event.item.contact, event.item.subscription) == ("x@example.org", "remove")

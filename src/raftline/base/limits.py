@@ -26,6 +26,9 @@ ACCOUNT_SESSION_COUNT_MAX: Final = 32
 ROSTER_ITEM_COUNT_MAX: Final = 4096
 """Items of one roster: presence is broadcast to all of them in one command."""
 
+ROSTER_REMOVAL_COUNT_MAX: Final = 1024
+"""Removed items an account remembers, so that a session that waited to be resumed can be told of them."""
+
 ROSTER_NAME_SIZE_MAX: Final = 1023
 """Bytes of the name of a roster item; RFC 6121 section 2.1.2.4 leaves the bound to the server."""
 

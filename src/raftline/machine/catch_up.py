@@ -61,13 +61,13 @@ def picture_of(context: Context, query: PictureOf) -> Picture:
 
 
 def _roster_changes(context: Context, session: Session, account: Account) -> list[Event]:
-    """Return pushes of the items that the client may not know as they are."""
+    """Return pushes of what changed since the version that the client knows, removals too."""
     row = context.resumptions.get(session.session_id)
     if not session.interested or row is None or account.roster_version <= row.roster_version:
         return []
     return [
-        RosterPushed(session.node_id, session.session_id, rosters.item_of(entry), account.roster_version)
-        for entry in rosters.entries(context, account)
+        RosterPushed(session.node_id, session.session_id, item, version)
+        for item, version in rosters.changes_since(context, account, row.roster_version)
     ]
 
 

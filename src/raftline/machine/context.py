@@ -33,6 +33,7 @@ from raftline.machine.records import (
     Presence,
     PrivateData,
     Progress,
+    RemovedContact,
     Request,
     Resumption,
     RosterEntry,
@@ -86,6 +87,7 @@ class Context:
         "presences",
         "private",
         "progress",
+        "removed_contacts",
         "requests",
         "resumptions",
         "roster",
@@ -124,6 +126,7 @@ class Context:
         self.private: Final = rows.table(schema.PRIVATE, PrivateData._make)
         self.vcards: Final = rows.table(schema.VCARD, Vcard._make)
         self.departures: Final = rows.table(schema.DEPARTURE, Departure._make)
+        self.removed_contacts: Final = rows.table(schema.REMOVED_CONTACT, RemovedContact._make)
         self.blocklists: Final = Blocklists(rows, self.blocked)
         self.session_index: Final = SessionIndex(rows, self.sessions, self.presences)
         self.inboxes: Final = Inboxes(rows, self.inbox)

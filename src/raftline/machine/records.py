@@ -158,6 +158,7 @@ class RosterEntry(NamedTuple):
         ask: 1 while a request of the account is pending.
         groups: msgpack array of strings.
         approved: 1 when the contact's request is granted without asking (RFC 6121 section 3.4).
+        version: Of the roster, when the item changed last.
     """
 
     account_id: AccountId
@@ -167,6 +168,7 @@ class RosterEntry(NamedTuple):
     ask: int
     groups: bytes
     approved: int
+    version: int
 
 
 class Request(NamedTuple):
@@ -258,6 +260,14 @@ class Blocked(NamedTuple):
 
     account_id: AccountId
     jid: str
+
+
+class RemovedContact(NamedTuple):
+    """A contact that is in the roster no longer, and the roster's version since when."""
+
+    account_id: AccountId
+    contact: str
+    version: int
 
 
 class PrivateData(NamedTuple):

@@ -72,7 +72,7 @@ PRESENCE: Final = TableDefinition(8, "presence", ("session_id", "priority", "sta
 ROSTER: Final = TableDefinition(
     9,
     "roster",
-    ("account_id", "contact", "name", "subscription", "ask", "groups", "approved"),
+    ("account_id", "contact", "name", "subscription", "ask", "groups", "approved", "version"),
     key_width=2,
     cached=True,
 )
@@ -101,6 +101,7 @@ BLOCKED: Final = TableDefinition(40, "blocked", ("account_id", "jid"), key_width
 PRIVATE: Final = TableDefinition(41, "private", ("account_id", "namespace", "name", "data"), key_width=3)
 VCARD: Final = TableDefinition(42, "vcard", ("account_id", "data"))
 DEPARTURE: Final = TableDefinition(43, "departure", ("account_id", "time_ms", "stanza"))
+REMOVED_CONTACT: Final = TableDefinition(44, "removed_contact", ("account_id", "contact", "version"), key_width=2)
 
 TABLES: Final = (
     COUNTER,
@@ -127,6 +128,7 @@ TABLES: Final = (
     PRIVATE,
     VCARD,
     DEPARTURE,
+    REMOVED_CONTACT,
 )
 assert len({table.number for table in TABLES}) == len(TABLES)
 
@@ -218,7 +220,7 @@ CREATE TABLE presence (session_id INTEGER PRIMARY KEY, priority INTEGER NOT NULL
 
 CREATE TABLE roster (
     account_id INTEGER, contact TEXT, name TEXT, subscription INTEGER, ask INTEGER, groups BLOB,
-    approved INTEGER, PRIMARY KEY (account_id, contact)
+    approved INTEGER, version INTEGER, PRIMARY KEY (account_id, contact)
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE request (
@@ -266,6 +268,10 @@ CREATE INDEX origin_by_position ON origin (position);
 CREATE TABLE doomed (account_id INTEGER PRIMARY KEY) STRICT;
 
 CREATE TABLE blocked (account_id INTEGER, jid TEXT, PRIMARY KEY (account_id, jid)) STRICT, WITHOUT ROWID;
+
+CREATE TABLE removed_contact (
+    account_id INTEGER, contact TEXT, version INTEGER NOT NULL, PRIMARY KEY (account_id, contact)
+) STRICT, WITHOUT ROWID;
 
 CREATE TABLE private (
     account_id INTEGER, namespace TEXT, name TEXT, data BLOB, PRIMARY KEY (account_id, namespace, name)
