@@ -346,12 +346,12 @@ class TestSlowReaders:
         """While the client is slow nothing is written; then what lies after the last one, in order."""
         stream = managed()
         stream.stream.receive_event(arrived(100))
-        stream.stream.is_congested = True
+        stream.stream.delivery.is_congested = True
         stream.stream.receive_event(arrived(200))
         stream.stream.receive_event(arrived(300))
         assert stream.take().count(b"<message") == 1
         assert stream.effect() is None
-        stream.stream.is_congested = False
+        stream.stream.delivery.is_congested = False
         stream.stream.receive_event(arrived(400))
         asked = stream.expect(Ask)
         assert asked.query.after == cursor_of(arrived(100))
@@ -367,15 +367,15 @@ class TestSlowReaders:
         stream = managed()
         stream.stream.receive_event(InboxWaiting(*HERE))
         stream.answer(Ask, [arrived(100)])
-        stream.stream.is_congested = True
+        stream.stream.delivery.is_congested = True
         assert stream.effect() is None
-        stream.stream.is_congested = False
+        stream.stream.delivery.is_congested = False
         stream.expect(Ask)
 
     def test_without_an_inbox_everything_is_written(self) -> None:
         """What is passed over would be lost."""
         stream = Playbook().log_in()
-        stream.stream.is_congested = True
+        stream.stream.delivery.is_congested = True
         stream.stream.receive_event(arrived(100))
         stream.stream.receive_event(InboxWaiting(*HERE))
         assert b"<message" in stream.take()
@@ -386,7 +386,7 @@ class TestSlowReaders:
         stream = Playbook().log_in()
         stream.feed(ENABLE)
         stream.expect(EnableManagement)
-        stream.stream.is_congested = True
+        stream.stream.delivery.is_congested = True
         stream.stream.receive_event(arrived(100))
         stream.stream.resume()
         assert b"<message" in stream.take()

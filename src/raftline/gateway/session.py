@@ -208,11 +208,11 @@ class ClientSession:
             self._wind_up()
             return
         waiting = self._transport.buffered_bytes
-        stream.is_congested = waiting > WRITE_BUFFER_BYTES_HIGH
+        stream.delivery.is_congested = waiting > WRITE_BUFFER_BYTES_HIGH
         if waiting > self._gateway.settings.write_buffer_bytes_max:
             self.close("resource-constraint", "You do not read what you are sent.")
             return
-        if stream.is_backlogged or stream.is_congested:
+        if stream.is_backlogged or stream.delivery.is_congested:
             self._transport.pause_reading()
         else:
             self._transport.resume_reading()

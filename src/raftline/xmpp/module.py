@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from raftline.base.errors import LocalProtocolError
+from raftline.base.ids import SessionId
 
 if TYPE_CHECKING:
     from raftline.xmpp.effects import Steps
@@ -50,6 +51,10 @@ class StreamContext(Protocol):
     @property
     def jid(self) -> JID:
         """The full JID that is bound."""
+
+    @property
+    def session_id(self) -> SessionId | None:
+        """The session, once bound."""
 
     @property
     def domain(self) -> str:

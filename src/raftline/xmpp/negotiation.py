@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from raftline.xmpp.element import Element
-from raftline.xmpp.jid import prepare_domain
+from raftline.xmpp.jid import parse_jid, prepare_domain
 from raftline.xmpp.sasl import SCRAM_HASHES
 from raftline.xmpp.stanza import CLIENT_NAMESPACE, LANG, STANZA_KINDS
 from raftline.xmpp.xeps.xep_0352_client_state import CLIENT_STATE_NAMESPACE
@@ -194,3 +194,11 @@ def header_attributes(domain: str, stream_id: str, to: str | None) -> dict[str, 
     if to:
         attributes["to"] = to
     return attributes
+
+
+def valid_jid(text: str | None) -> str | None:
+    """Return what a client says it is, prepared, for our header's `to`; None for nothing and for nonsense."""
+    try:
+        return None if text is None else str(parse_jid(text))
+    except ValueError:
+        return None

@@ -10,7 +10,7 @@ from __future__ import annotations
 from raftline.xmpp.element import Element
 from raftline.xmpp.framing import Framing, stream_error
 from raftline.xmpp.stanza import error_reply, result_reply
-from raftline.xmpp.xeps.xep_0198_stream_management import StreamManagement, Tracked
+from raftline.xmpp.xeps.xep_0198_stream_management import AnswerSent, StreamManagement, Tracked
 from raftline.xmpp.xeps.xep_0352_client_state import ClientState
 
 
@@ -79,9 +79,9 @@ class Outbound:
             if self.management.is_enabled:
                 self.management.count_sent(tracked)
 
-    def reply(self, iq: Element, payload: Element | None, tracked: Tracked | None = None) -> None:
-        """Answer an IQ request with a result (RFC 6120 section 8.2.3)."""
-        self.write_stanza(result_reply(iq, payload, to_jid=self.recipient), tracked)
+    def reply(self, iq: Element, payload: Element | None, *, number: int) -> None:
+        """Answer the IQ request of stanza `number` with a result (RFC 6120 section 8.2.3)."""
+        self.write_stanza(result_reply(iq, payload, to_jid=self.recipient), AnswerSent(number))
 
     def refuse(
         self,
@@ -92,12 +92,12 @@ class Outbound:
         *,
         from_jid: str | None = None,
         detail: str = "",
-        tracked: Tracked | None = None,
+        number: int = 0,
     ) -> None:
         """Answer with an error, unless the stanza is an answer itself (RFC 6120 section 8.3.1)."""
         if stanza.get("type") not in {"error", "result"}:
             reply = error_reply(stanza, condition, kind, text, from_jid=from_jid, to_jid=self.recipient, detail=detail)
-            self.write_stanza(reply, tracked)
+            self.write_stanza(reply, AnswerSent(number) if number and stanza.name == "iq" else None)
 
     def close(self, condition: str, text: str, detail: Element | None) -> None:
         """Write the stream error, if there is a condition, and our end tag (RFC 6120 sections 4.4, 4.9)."""

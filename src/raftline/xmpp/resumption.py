@@ -28,7 +28,6 @@ from raftline.xmpp.open_requests import OpenRequests
 from raftline.xmpp.outbound import Outbound
 from raftline.xmpp.stanza import CLIENT_NAMESPACE
 from raftline.xmpp.xeps.xep_0198_stream_management import (
-    AnswerSent,
     format_resumption_id,
     parse_count,
     parse_resumption_id,
@@ -143,15 +142,14 @@ class Resumption:
         if kept.to:
             attributes["to"] = kept.to
         request = Element("iq", CLIENT_NAMESPACE, attributes)
-        tracked = AnswerSent(kept.number)
         self._requests.restored(kept.number)
         outcome = kept.outcome
         if isinstance(outcome, Done | Repeated):
-            self._outbound.reply(request, None, tracked)
+            self._outbound.reply(request, None, number=kept.number)
         elif isinstance(outcome, Rejected):
             self._outbound.refuse(
-                request, outcome.condition, outcome.kind, outcome.text, detail=outcome.detail, tracked=tracked
+                request, outcome.condition, outcome.kind, outcome.text, detail=outcome.detail, number=kept.number
             )
         else:
             text = "The answer was lost with a server; ask again."
-            self._outbound.refuse(request, "resource-constraint", "wait", text, tracked=tracked)
+            self._outbound.refuse(request, "resource-constraint", "wait", text, number=kept.number)

@@ -39,17 +39,14 @@ from raftline.base.errors import LocalProtocolError, OutcomeUnknown, Refused, Un
 from raftline.base.ids import SessionId
 from raftline.machine.commands import OpenRequest
 from raftline.machine.outcomes import (
-    CarbonCopied,
     Event,
-    InboxWaiting,
-    MessageArrived,
     Outcome,
     Rejected,
     Resumed,
-    RosterPushed,
     SessionEnded,
     Stale,
 )
+from raftline.xmpp.arrivals import Arrivals
 from raftline.xmpp.delivery import Delivery
 from raftline.xmpp.dispatch import ROUTED, handle_stanza, is_sender
 from raftline.xmpp.effects import (
@@ -62,11 +59,10 @@ from raftline.xmpp.effects import (
     ResumeSession,
     Steps,
     Submit,
-    ask,
 )
 from raftline.xmpp.element import Element
 from raftline.xmpp.framing import Framing
-from raftline.xmpp.jid import JID, parse_jid
+from raftline.xmpp.jid import JID
 from raftline.xmpp.login import RESTART, Login
 from raftline.xmpp.module import Modules
 from raftline.xmpp.negotiation import (
@@ -76,6 +72,7 @@ from raftline.xmpp.negotiation import (
     check_header,
     find_step,
     header_attributes,
+    valid_jid,
 )
 from raftline.xmpp.open_requests import OpenRequests
 from raftline.xmpp.outbound import Outbound
@@ -86,9 +83,7 @@ from raftline.xmpp.stanza import CLIENT_NAMESPACE, LANG, STANZA_KINDS, Stanza
 from raftline.xmpp.xeps.xep_0198_stream_management import (
     AnswerSent,
     CountTooHigh,
-    RosterSent,
     StreamManagement,
-    Tracked,
 )
 from raftline.xmpp.xmlstream import ElementReceived, StreamClosed, StreamFailed, StreamOpened, XMLEvent
 
@@ -106,6 +101,7 @@ class ClientStream:
         entropy: Gives that many bytes of chance.
 
     Attributes:
+        delivery: How far it has come; its owner says there whether the client reads.
         number: Stanzas since the bind, the one at work included. Commands go under it.
         close_condition: Stream error it ended with; empty for none.
         is_closing: Nothing more is read or written but what `data_to_send` still has.
@@ -142,9 +138,10 @@ class ClientStream:
         self._management = StreamManagement()
         self._outbound = Outbound(framing, self._management)
         self._login = Login(settings, self._outbound, entropy, is_secure=is_secure, is_websocket=framing.is_websocket)
-        self._delivery = Delivery()
+        self.delivery = Delivery()
+        self._arrivals = Arrivals(self, self._outbound, self.delivery)
         self._requests = OpenRequests()
-        self._resumption = Resumption(settings, self._login, self._outbound, self._delivery, self._requests, entropy)
+        self._resumption = Resumption(settings, self._login, self._outbound, self.delivery, self._requests, entropy)
         self._reports = ProgressReports(self._management, self._requests)
         self.number = 0
         self.close_condition = ""
@@ -213,15 +210,6 @@ class ClientStream:
             return self._pending[0][0] - 1
         return self.number - 1 if self._stanza is not None else self.number
 
-    @property
-    def is_congested(self) -> bool:
-        """Whether the client does not read what it is sent; set by the owner of the transport."""
-        return self._delivery.is_congested
-
-    @is_congested.setter
-    def is_congested(self, value: bool) -> None:
-        self._delivery.is_congested = value
-
     def progress_to_report(self) -> Progress | None:
         """Return how far the session has come if its mark should move, else None; what is returned counts as told."""
         return self._reports.take(self.handled_count)
@@ -249,26 +237,8 @@ class ClientStream:
                 self._postponed_end = event  # the stream asked for what ended it, and is owed the answer
             else:
                 self.close(event.reason)
-        elif self.is_closing:
-            return
-        elif isinstance(event, MessageArrived | CarbonCopied):
-            cursor = self._delivery.admit(event)
-            if cursor is not None:
-                self._write_event(event, cursor)
-        elif type(event) is InboxWaiting:
-            self._delivery.pass_over()
-        elif isinstance(event, RosterPushed):
-            self._write_event(event, RosterSent(event.version))
-        else:
-            self._write_event(event)
-
-    def _write_event(self, event: Event, tracked: Tracked | None = None) -> None:
-        renderer = self._modules.renderers.get(type(event))
-        data = None if renderer is None else renderer(self, event)
-        if data is not None:
-            self._outbound.write_stanza(data, tracked)
-            if self._management.is_overdue:
-                self.close("resource-constraint", "Too many messages are unacknowledged.")
+        elif not self.is_closing and self._arrivals.take(event):
+            self.close("resource-constraint", "Too many messages are unacknowledged.")
 
     def receive_stanza(self, stanza: bytes) -> None:
         """Take a stanza that travelled off the log."""
@@ -391,8 +361,8 @@ class ClientStream:
         """Begin work on the next element; False when there is none, or it has to wait."""
         if self.is_closing:
             return False
-        if self._delivery.is_due:
-            self._run(self._catch_up())
+        if self.delivery.is_due:
+            self._run(self._arrivals.catch_up())
             return True
         if not self._queue:
             return False
@@ -424,7 +394,7 @@ class ClientStream:
             return
         failed = check_header(event, self.domain)
         self._lang = event.root.attributes.get(LANG, "")
-        self._write_header(_valid_jid(event.root.get("from")))
+        self._write_header(valid_jid(event.root.get("from")))
         if failed is not None:
             self.close(failed.condition, failed.text)
             return
@@ -485,12 +455,14 @@ class ClientStream:
         try:
             stanza = Stanza(element, event.raw, prefixes=self._framing.prefixes, lang=self._lang)
         except ValueError:
-            self._refuse(element, "jid-malformed", "modify", from_jid=self.domain)
+            self._outbound.refuse(element, "jid-malformed", "modify", from_jid=self.domain, number=self.number)
             return
         try:
             steps = handle_stanza(self, stanza)
         except Refused as refused:
-            self._refuse(element, refused.condition, refused.kind, refused.text, detail=refused.detail)
+            self._outbound.refuse(
+                element, refused.condition, refused.kind, refused.text, detail=refused.detail, number=self.number
+            )
             return
         if is_tracked and stanza.to is not None and stanza.to.resource:
             self._requests.routed(self.number, stanza)
@@ -561,7 +533,7 @@ class ClientStream:
         if result is RESTART:
             self._restart()
         elif stanza is not None and stanza.name == "iq" and result is not ROUTED and _is_request(stanza):
-            self._outbound.reply(stanza, result, AnswerSent(self.number) if self._management.is_resumable else None)
+            self._outbound.reply(stanza, result, number=self.number)
         if self._held_events is not None or self._postponed_end is not None:
             self._release_events()
 
@@ -574,27 +546,13 @@ class ClientStream:
             self.is_ended = True
             return
         if stanza is not None:
-            self._refuse(stanza, condition, kind, text, detail=detail)
+            self._outbound.refuse(stanza, condition, kind, text, detail=detail, number=self.number)
         self._release_events()
-
-    def _refuse(
-        self,
-        stanza: Element,
-        condition: str,
-        kind: str,
-        text: str = "",
-        *,
-        detail: str = "",
-        from_jid: str | None = None,
-    ) -> None:
-        """Answer the stanza at work with an error."""
-        tracked = AnswerSent(self.number) if self._management.is_resumable and stanza.name == "iq" else None
-        self._outbound.refuse(stanza, condition, kind, text, from_jid=from_jid, detail=detail, tracked=tracked)
 
     def _release_events(self) -> None:
         """Let out what was held back, and the end that had to wait for an answer."""
         held, self._held_events = self._held_events, None
-        self._delivery.is_congested = False  # what came before the session had an inbox must not be passed over
+        self.delivery.is_congested = False  # what came before the session had an inbox must not be passed over
         for event in held or ():
             if isinstance(event, bytes):
                 self.receive_stanza(event)
@@ -631,28 +589,10 @@ class ClientStream:
             self.close("bad-format", str(fault))
 
     def _resume(self, element: Element) -> Steps:
-        resumed: Resumed | None = yield from self._resumption.resume(element, self._write_resumed_event)
+        resumed: Resumed | None = yield from self._resumption.resume(element, self._arrivals.write)
         if resumed is not None:
             self.number = resumed.inbound_count
-
-    def _write_resumed_event(self, event: Event) -> None:
-        self._write_event(event, RosterSent(event.version) if isinstance(event, RosterPushed) else None)
-
-    def _catch_up(self) -> Steps:
-        """Write the next page of what the client was not sent when it came."""
-        session_id = self.session_id
-        assert session_id is not None, "only bound streams have deliveries"
-        events: list[Event] = yield from ask(self._delivery.next_page(session_id), list)
-        for event, cursor in self._delivery.take_page(events):
-            self._write_event(event, cursor)
 
 
 def _is_request(iq: Element) -> bool:
     return iq.get("type") in {"get", "set"}
-
-
-def _valid_jid(text: str | None) -> str | None:
-    try:
-        return None if text is None else str(parse_jid(text))
-    except ValueError:
-        return None
