@@ -15,6 +15,7 @@ from typing import Any
 
 from raftline.base.errors import OutcomeUnknown, Refused, Unavailable
 from raftline.base.ids import Cursor, NodeId, Position, SessionId
+from raftline.base.limits import INBOX_PAGE_BYTES_MAX
 from raftline.machine.commands import (
     Action,
     BindSession,
@@ -353,9 +354,7 @@ class FakeNode:
                 rows = [row for row in self.sessions_of(query.localpart) if row.resource == query.resource]
                 return self._row(rows[0]) if rows else None
             case InboxPage():
-                owed = self.inboxes.get(query.session_id, [])
-                left = [event for event in owed if cursor_of(event) > query.after]  # type: ignore[arg-type]
-                return left[: query.limit]
+                return self._inbox_page(query)
             case PictureOf():
                 return Picture([], [])
             case ArchivePage():
@@ -372,7 +371,19 @@ class FakeNode:
                 event: Any = MessageArrived(
                     NODE, session.session_id, Position(self.position), action.stanza, owner, None
                 )
+                if session.is_managed:
+                    self.inboxes.setdefault(session.session_id, []).append(event)
                 self.deliver(session, event)
+
+    def _inbox_page(self, query: InboxPage) -> list[Event]:
+        page: list[Event] = []
+        byte_count = 0
+        for event in self.inboxes.get(query.session_id, []):
+            assert isinstance(event, MessageArrived)
+            if cursor_of(event) > query.after and len(page) < query.limit and byte_count <= INBOX_PAGE_BYTES_MAX:
+                page.append(event)
+                byte_count += len(event.stanza)
+        return page
 
     def _row(self, session: FakeSession) -> SessionRow:
         return SessionRow(session.session_id, NODE, session.resource, session.priority, session.presence)

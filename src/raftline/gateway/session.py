@@ -212,6 +212,8 @@ class ClientSession:
         if waiting > self._gateway.settings.write_buffer_bytes_max:
             self.close("resource-constraint", "You do not read what you are sent.")
             return
+        if stream.delivery.is_due:
+            self.touch()
         if stream.is_backlogged or stream.delivery.is_congested:
             self._transport.pause_reading()
         else:
@@ -416,8 +418,8 @@ class ClientSession:
         if not self._is_finished:
             self._is_finished = True
             self._drop_task()
-            if self._session is not None and not self._has_session_ended:
-                session = self._session
+            session, self._session = self._session, None  # it holds us: no cycle is left to the collector
+            if session is not None and not self._has_session_ended:
                 self._gateway.run_held(session.detach() if self.stream.is_detached else session.end())
 
 

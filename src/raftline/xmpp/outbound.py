@@ -23,10 +23,20 @@ class Outbound:
         client_state: Holds back what an inactive client can do without.
         has_header: Our header was written, since the last restart.
         is_closed: Our end tag was written, or nobody is there to read it.
+        unsent_bytes: Of stanzas written since the last `take`.
         recipient: Full JID that replies are addressed to; empty before the bind.
     """
 
-    __slots__ = ("_framing", "_written", "client_state", "has_header", "is_closed", "management", "recipient")
+    __slots__ = (
+        "_framing",
+        "_written",
+        "client_state",
+        "has_header",
+        "is_closed",
+        "management",
+        "recipient",
+        "unsent_bytes",
+    )
 
     def __init__(self, framing: Framing, management: StreamManagement) -> None:
         self._framing = framing
@@ -36,6 +46,7 @@ class Outbound:
         self.has_header = False
         self.is_closed = False
         self.recipient = ""
+        self.unsent_bytes = 0
 
     def write_header(self, attributes: dict[str, str]) -> None:
         """Open our direction (RFC 6120 section 4.2)."""
@@ -75,7 +86,9 @@ class Outbound:
 
     def _write_counted(self, stanza: bytes, tracked: Tracked | None) -> None:
         if not self.is_closed:
-            self._written.append(self._framing.element(stanza))
+            data = self._framing.element(stanza)
+            self._written.append(data)
+            self.unsent_bytes += len(data)
             if self.management.is_enabled:
                 self.management.count_sent(tracked)
 
@@ -115,4 +128,5 @@ class Outbound:
     def take(self) -> list[bytes]:
         """Return what was written and forget it."""
         written, self._written = self._written, []
+        self.unsent_bytes = 0
         return written

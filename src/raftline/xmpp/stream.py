@@ -33,6 +33,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Final
 
 from raftline.base.errors import LocalProtocolError, OutcomeUnknown, Refused, Unavailable
@@ -139,7 +140,7 @@ class ClientStream:
         self._outbound = Outbound(framing, self._management)
         self._login = Login(settings, self._outbound, entropy, is_secure=is_secure, is_websocket=framing.is_websocket)
         self.delivery = Delivery()
-        self._arrivals = Arrivals(self, self._outbound, self.delivery)
+        self._arrivals = Arrivals(self._outbound, self.delivery)
         self._requests = OpenRequests()
         self._resumption = Resumption(settings, self._login, self._outbound, self.delivery, self._requests, entropy)
         self._reports = ProgressReports(self._management, self._requests)
@@ -237,7 +238,7 @@ class ClientStream:
                 self._postponed_end = event  # the stream asked for what ended it, and is owed the answer
             else:
                 self.close(event.reason)
-        elif not self.is_closing and self._arrivals.take(event):
+        elif not self.is_closing and self._arrivals.take(self, event):
             self.close("resource-constraint", "Too many messages are unacknowledged.")
 
     def receive_stanza(self, stanza: bytes) -> None:
@@ -342,6 +343,7 @@ class ClientStream:
     def _wind_up(self) -> None:
         """Drop what was under way and say farewell."""
         self.is_closing = True
+        self._framing.close()
         self._queue.clear()
         self._held_events = None
         self._effect = None
@@ -362,7 +364,7 @@ class ClientStream:
         if self.is_closing:
             return False
         if self.delivery.is_due:
-            self._run(self._arrivals.catch_up())
+            self._run(self._arrivals.catch_up(self))
             return True
         if not self._queue:
             return False
@@ -589,7 +591,7 @@ class ClientStream:
             self.close("bad-format", str(fault))
 
     def _resume(self, element: Element) -> Steps:
-        resumed: Resumed | None = yield from self._resumption.resume(element, self._arrivals.write)
+        resumed: Resumed | None = yield from self._resumption.resume(element, partial(self._arrivals.write, self))
         if resumed is not None:
             self.number = resumed.inbound_count
 
