@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections import deque
+from collections import OrderedDict
 from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -143,9 +143,8 @@ class Gateway:
         self.received_bytes_total = 0
         self.sent_bytes_total = 0
         self._stream_ends: dict[str, int] = {}
-        self._sessions: dict[ClientSession, None] = {}
+        self._sessions: OrderedDict[ClientSession, None] = OrderedDict()  # the next one to sweep comes first
         self._touched: list[ClientSession] = []
-        self._unswept: deque[ClientSession] = deque()
         self._servers: list[asyncio.Server] = []
         self._held: set[asyncio.Task[None]] = set()
         self._sweep_timer: asyncio.TimerHandle | None = None
@@ -229,7 +228,6 @@ class Gateway:
         """Take a new connection in, or refuse it."""
         self.accepted_total += 1
         self._sessions[session] = None
-        self._unswept.append(session)
         if self._sweep_timer is None:
             self._sweep_timer = self.loop.call_later(SWEEP_INTERVAL_S, self._sweep)
         if self._is_closing:
@@ -292,12 +290,12 @@ class Gateway:
     def _sweep(self) -> None:
         self._sweep_timer = None
         if not self._sessions:
-            self._unswept.clear()
             return
         now_ns = self.clock()
-        for _ in range(min(len(self._unswept), len(self._sessions) // SWEEP_PARTS + 1)):
-            session = self._unswept.popleft()
-            if session in self._sessions:
-                session.check_deadlines(now_ns)
-                self._unswept.append(session)
+        for _ in range(len(self._sessions) // SWEEP_PARTS + 1):
+            session = next(iter(self._sessions))
+            self._sessions.move_to_end(session)
+            session.check_deadlines(now_ns)
+            if not self._sessions:
+                return
         self._sweep_timer = self.loop.call_later(SWEEP_INTERVAL_S, self._sweep)

@@ -59,7 +59,6 @@ class LocalSession:
         "_replicated_roster_version",
         "_requests",
         "_roster_version",
-        "_settle_result",
         "epoch",
         "full_jid",
         "incarnation",
@@ -79,7 +78,6 @@ class LocalSession:
         self.incarnation = incarnation
         self.receiver = receiver
         self._pending: deque[_Submission] = deque()
-        self._settle_result = self._settle
         self._last_number = 0
         self._inbound_count = 0
         self._acknowledged = CURSOR_START
@@ -113,7 +111,7 @@ class LocalSession:
         if self._requests:
             requests = (*self._requests, *requests)
         origin = SessionOrigin(self.session_id, self.epoch, number, last_number, requests)
-        self._node.driver.propose(action, origin, self._settle_result)
+        self._node.driver.propose(action, origin, self._settle)
         self._requests.clear()
         self._last_number = number
         self._pending.append(_Submission(number, self._node.monotonic_ns(), on_outcome))
@@ -222,7 +220,7 @@ class LocalSession:
             if not done.done():
                 done.set_result(None)
 
-        self._node.driver.propose(action, None, self._settle_result, essential=essential)
+        self._node.driver.propose(action, None, self._settle, essential=essential)
         self._pending.append(_Submission(0, self._node.monotonic_ns(), applied))
         return done
 
