@@ -145,7 +145,7 @@ class LocalNode:
         """See `door.Node`."""
         rows = self.driver.machine.answer(SessionsOf(localpart))
         holders = {row.node_id for row in rows if type(row) is SessionRow} if type(rows) is list else set()
-        holders.discard(self.driver.node_id)
+        holders -= {self.driver.node_id, NodeId(0)}  # what waits to be resumed is nowhere
         if holders and not await self.driver.survey.await_applied(holders):
             _LOG.warning("a node that holds sessions of an account does not follow: %s", sorted(holders))
 
