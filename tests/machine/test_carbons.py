@@ -86,10 +86,10 @@ class TestSection7Receiving:
         assert [event.session_id for event in arrivals(result)] == [phone.session_id]
         assert copies_of(result) == {tv.session_id: ("received", BOB)}
 
-    def test_a_message_that_waits_is_copied_as_well(self, world: World):
-        """An offline message is shown by a device that takes none itself."""
-        alice, tv = world.online("alice"), online(world, "bob", "tv", priority=-1)
-        assert copies_of(alice.send("bob", storage=ALL)) == {tv.session_id: ("received", BOB)}
+    def test_a_message_that_waits_is_not_copied(self, world: World):
+        """It is given to who comes to take it."""
+        alice, _tv = world.online("alice"), online(world, "bob", "tv", priority=-1)
+        assert copies_of(alice.send("bob", storage=ALL)) == {}
         assert world.count("offline") == 1
 
     def test_what_comes_back_is_not_copied(self, world: World):
@@ -185,6 +185,21 @@ class TestWithManagement:
         assert [event.position for event in arrivals(desk.present())] == [position]
         assert world.count("message") == 0
 
+    @pytest.mark.parametrize("storage", [ALL, UNARCHIVED])
+    @pytest.mark.parametrize("phone_ends_first", [True, False])
+    def test_an_acknowledged_copy_is_not_given_again(self, world: World, storage: int, phone_ends_first: bool):
+        """The account has the message, whether the session it was for ends before or after."""
+        alice = world.online("alice")
+        phone = world.online("bob", "phone", managed=True)
+        tv = online(world, "bob", "tv", managed=True, priority=-1)
+        position = alice.send("bob", storage=storage).position
+        steps = [phone.end, lambda: tv.acknowledge(position)]
+        for step in steps if phone_ends_first else reversed(steps):
+            step()
+        assert (world.count("offline"), world.count("inbox")) == (0, 0)
+        assert world.count("message") == bool(storage & Storage.ARCHIVE)
+        assert arrivals(tv.present(0)) == []
+
     def test_one_that_owes_too_much_gets_no_copy(self, world: World, monkeypatch: pytest.MonkeyPatch):
         """The bound of an inbox holds for copies as well."""
         monkeypatch.setattr(carbons, "INBOX_MESSAGE_COUNT_MAX", 2)
@@ -200,6 +215,7 @@ class TestBlocked:
     def test_a_blocked_message_is_copied_to_nobody_of_the_blocker(self, world: World):
         """Only the sender's own devices see that it was sent."""
         phone, desk = world.online("alice", "phone"), online(world, "alice", "desk")
+        world.online("bob", "phone")
         tv = online(world, "bob", "tv", priority=-1)
         tv.do(ChangeBlocklist(True, (ALICE,)))
         assert copies_of(phone.send("bob", storage=ALL)) == {desk.session_id: ("sent", ALICE)}
