@@ -76,6 +76,10 @@ class Resumer:
         self.unacknowledged.append((self.sent_count, stanza))
         self.stream.write(stanza + (f"<r xmlns='{NS_SM}'/>" if asks else ""))
 
+    async def is_acknowledged(self) -> bool:
+        """Probe: everything sent is covered by the server's count."""
+        return not self.unacknowledged
+
     def abandon(self) -> RawClient:
         """Take no notice any more of what comes on the present connection, and return it."""
         former = self.stream

@@ -299,3 +299,34 @@ async def test_sessions_of_a_paused_node_resume_on_the_others(cluster: Cluster) 
     finally:
         os.kill(pid, signal.SIGCONT)
         await crowd.leave()
+
+
+async def test_a_stopped_node_says_so_and_its_sessions_go_on(cluster: Cluster) -> None:
+    """SIGTERM: `system-shutdown`, then the session resumes elsewhere; what came meanwhile follows page by page."""
+    anna, bert = Resumer("anna", PASSWORD), Resumer("bert", PASSWORD)
+    bodies: list[str] = []
+    written = [f"number {number}" for number in range(250)]
+
+    async def all_shown() -> bool:
+        return len(bodies) >= len(written)
+
+    bert.on_stanza = lambda stanza: bodies.extend(filter(None, [stanza.findtext(f"{{{NS_CLIENT}}}body")]))
+    try:
+        for person in (anna, bert):
+            await register(cluster.node(1).xmpp, person.username, PASSWORD)
+        await anna.log_in(cluster.node(1).xmpp)
+        await bert.log_in(cluster.node(2).xmpp)
+        assert bert.enabled.get("location") == f"127.0.0.1:{cluster.node(3).xmpp}"
+        bert.send("<presence/>")
+        stopping = asyncio.ensure_future(cluster.kill(2, signal.SIGTERM))
+        assert await bert.stream.wait_end(SETTLE_TIMEOUT_S) == "system-shutdown"
+        for text in written:
+            anna.send(f"<message to='bert@localhost' type='chat'><body>{text}</body></message>")
+        await wait_until("all is acknowledged", anna.is_acknowledged, SETTLE_TIMEOUT_S)
+        await bert.resume([cluster.node(3).xmpp])
+        await wait_until("all is shown", all_shown, SETTLE_TIMEOUT_S)
+        assert bodies == written
+        await stopping
+    finally:
+        await anna.close()
+        await bert.close()
