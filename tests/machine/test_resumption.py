@@ -8,7 +8,12 @@ import pytest
 
 from machine.world import START_MS, Client, World, arrivals
 from raftline.base.ids import CURSOR_START, NodeId, SessionId
-from raftline.base.limits import ACCOUNT_SESSION_COUNT_MAX, ENDED_SESSION_AGE_MAX_MS, EXPIRED_SESSION_COUNT_MAX
+from raftline.base.limits import (
+    ACCOUNT_SESSION_COUNT_MAX,
+    ENDED_SESSION_AGE_MAX_MS,
+    EXPIRED_SESSION_COUNT_MAX,
+    LEFT_RESOURCE_AGE_MAX_MS,
+)
 from raftline.machine import messages
 from raftline.machine.commands import (
     BindSession,
@@ -418,7 +423,7 @@ class TestPicture:
         return bob.world.machine.answer(PictureOf(bob.session_id)).events
 
     def test_contacts_as_they_are_now(self, world: World):
-        """Present ones with their presence, absent ones as unavailable, strangers not at all."""
+        """Present ones with their presence, those that left as unavailable, strangers not at all."""
         bob, alice = resumable(world), world.online("alice")
         world.befriend(bob, alice)
         carol = world.online("carol")
@@ -427,8 +432,26 @@ class TestPicture:
         assert isinstance(event, PresenceArrived)
         assert b"here" in event.stanza
         alice.end()
-        assert ContactUnavailable(NodeId(1), bob.session_id, alice.jid) in self.picture(bob)
         carol.end()
+        (event,) = [event for event in self.picture(bob) if not isinstance(event, RosterPushed)]
+        assert event == ContactUnavailable(NodeId(1), bob.session_id, alice.full_jid)
+
+    def test_one_of_several_resources_left(self, world: World):
+        """Its farewell, and the presence of those that are there; none for what came back, or left long ago."""
+        bob, desk = resumable(world), world.online("alice", "desk")
+        world.befriend(bob, desk)
+        phone = world.online("alice", "phone")
+        phone.end()
+        told = [event for event in self.picture(bob) if not isinstance(event, RosterPushed)]
+        assert told[0] == ContactUnavailable(NodeId(1), bob.session_id, phone.full_jid)
+        assert [isinstance(event, PresenceArrived) for event in told[1:]] == [True]
+        world.online("alice", "phone")
+        assert not [event for event in self.picture(bob) if isinstance(event, ContactUnavailable)]
+        desk.present(None)
+        assert [event for event in self.picture(bob) if isinstance(event, ContactUnavailable)]
+        world.time_ms += LEFT_RESOURCE_AGE_MAX_MS + 1
+        world.do(CreateAccount("x", ()))
+        assert not [event for event in self.picture(bob) if isinstance(event, ContactUnavailable)]
 
     def test_own_sessions(self, world: World):
         """The account's other sessions too, not itself."""

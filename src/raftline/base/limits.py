@@ -74,6 +74,12 @@ RESUMPTION_TOKEN_SIZE: Final = 16
 ENDED_SESSION_AGE_MAX_MS: Final = 24 * 60 * 60 * 1000
 """Cluster time for which it is known how far a resumable session had come when it ended: a night without network."""
 
+LEFT_RESOURCE_AGE_MAX_MS: Final = 60 * 60 * 1000
+"""
+Cluster time for which it is known that a resource left: longer than a session waits to be resumed, and than a dead
+connection is taken for alive before that.
+"""
+
 EXPIRED_SESSION_COUNT_MAX: Final = 256
 """Sessions that one command ends because nobody resumed them; what is left is the next command's."""
 

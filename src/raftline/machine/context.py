@@ -27,6 +27,7 @@ from raftline.machine.records import (
     EndedSession,
     KeptOutcome,
     KeptRequest,
+    LeftResource,
     Node,
     OriginSeen,
     Owed,
@@ -76,6 +77,7 @@ class Context:
         "inbox",
         "inboxes",
         "kept_requests",
+        "left_resources",
         "message_holders",
         "messages",
         "nodes",
@@ -121,6 +123,7 @@ class Context:
         self.doomed: Final = rows.table(schema.DOOMED, Doomed._make)
         self.resumptions: Final = rows.table(schema.RESUMPTION, Resumption._make)
         self.ended_sessions: Final = rows.table(schema.ENDED_SESSION, EndedSession._make)
+        self.left_resources: Final = rows.table(schema.LEFT_RESOURCE, LeftResource._make)
         self.kept_requests: Final = rows.table(schema.KEPT_REQUEST, KeptRequest._make)
         self.blocked: Final = rows.table(schema.BLOCKED, Blocked._make)
         self.private: Final = rows.table(schema.PRIVATE, PrivateData._make)

@@ -115,6 +115,15 @@ class Resumption(NamedTuple):
     roster_version: int
 
 
+class LeftResource(NamedTuple):
+    """A resource of an account that was available within the last hour, and is no longer."""
+
+    account_id: AccountId
+    resource: str
+    position: Position
+    time_ms: int
+
+
 class EndedSession(NamedTuple):
     """How far a resumable session had come when it ended; `handled_count` is as its client counts."""
 

@@ -94,6 +94,9 @@ RESUMPTION: Final = TableDefinition(
 ENDED_SESSION: Final = TableDefinition(
     21, "ended_session", ("session_id", "account_id", "token", "handled_count", "position", "time_ms")
 )
+LEFT_RESOURCE: Final = TableDefinition(
+    23, "left_resource", ("account_id", "resource", "position", "time_ms"), key_width=2
+)
 KEPT_REQUEST: Final = TableDefinition(
     22, "kept_request", ("session_id", "number", "request_id", "recipient", "outcome"), key_width=2
 )
@@ -124,6 +127,7 @@ TABLES: Final = (
     RESUMPTION,
     ENDED_SESSION,
     KEPT_REQUEST,
+    LEFT_RESOURCE,
     BLOCKED,
     PRIVATE,
     VCARD,
@@ -206,6 +210,12 @@ CREATE TABLE ended_session (
     time_ms INTEGER NOT NULL
 ) STRICT;
 CREATE INDEX ended_session_by_position ON ended_session (position);
+
+CREATE TABLE left_resource (
+    account_id INTEGER, resource TEXT, position INTEGER NOT NULL, time_ms INTEGER NOT NULL,
+    PRIMARY KEY (account_id, resource)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX left_resource_by_position ON left_resource (position);
 
 CREATE TABLE kept_request (
     session_id INTEGER,

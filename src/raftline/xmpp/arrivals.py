@@ -14,6 +14,8 @@ from raftline.xmpp.xeps.xep_0198_stream_management import RosterSent, Tracked
 UNSENT_BYTES_MAX: Final = 262_144
 """Written in one turn of the loop; what arrives beyond waits in the inbox, where there is one."""
 
+_DELIVERIES: Final = (MessageArrived, CarbonCopied)  # a tuple is looked through faster than a union
+
 
 class Arrivals:
     """
@@ -30,7 +32,7 @@ class Arrivals:
 
     def take(self, context: StreamContext, event: Event) -> bool:
         """Write an event, or pass it over; return whether the client leaves too much unacknowledged."""
-        if isinstance(event, MessageArrived | CarbonCopied):
+        if isinstance(event, _DELIVERIES):
             if self._outbound.unsent_bytes > UNSENT_BYTES_MAX:
                 self._delivery.is_congested = True  # until it is sent; a burst is not for memory to keep
             cursor = self._delivery.admit(event)
