@@ -9,6 +9,8 @@ from raftline.cluster.apply_loop import ApplyLoop
 from raftline.cluster.forwarding import Forwarding
 from raftline.cluster.links import PeerLinks
 from raftline.cluster.off_log import OffLogInbox
+from raftline.cluster.storage_watch import StorageWatch
+from raftline.cluster.succession import Succession
 from raftline.raft.node import Raft
 from raftline.wal.writer import SyncLatency
 
@@ -37,7 +39,11 @@ class ClusterMetrics:
         apply_seconds: Time spent in applying.
         apply_queue_bytes: Committed entries that wait to be applied.
         sync_count, sync_seconds, sync_last_seconds: Syncs of the log and how long they took.
-        is_out_of_space: The log has no room for another segment.
+        is_out_of_space: New commands are refused for want of space on the disk.
+        disk_state: 0 ample, 1 short (no new commands), 2 out (nothing is applied).
+        ballast_release_count: How often the reserve of last resort had to go.
+        handover_count: Leaderships this node began to hand over.
+        step_down_count: Leaderships this node gave up because its disk hung.
         refused_link_count: Peer connections dropped for what they said.
         off_log_waiting_count, off_log_dropped_count: Off-log stanzas from other nodes.
     """
@@ -61,6 +67,10 @@ class ClusterMetrics:
     sync_seconds: float
     sync_last_seconds: float
     is_out_of_space: bool
+    disk_state: int
+    ballast_release_count: int
+    handover_count: int
+    step_down_count: int
     refused_link_count: int
     off_log_waiting_count: int
     off_log_dropped_count: int
@@ -75,8 +85,9 @@ def collect_metrics(
     off_log: OffLogInbox,
     latency: SyncLatency,
     *,
+    storage: StorageWatch,
+    succession: Succession,
     election_count: int,
-    has_space: bool,
 ) -> ClusterMetrics:
     """Gather the figures of a driver's parts."""
     return ClusterMetrics(
@@ -98,7 +109,11 @@ def collect_metrics(
         sync_count=latency.count,
         sync_seconds=latency.total_seconds,
         sync_last_seconds=latency.last_seconds,
-        is_out_of_space=not has_space,
+        is_out_of_space=not storage.has_space,
+        disk_state=int(storage.state),
+        ballast_release_count=storage.release_count,
+        handover_count=succession.handover_count,
+        step_down_count=succession.step_down_count,
         refused_link_count=links.refused_count,
         off_log_waiting_count=off_log.waiting_count,
         off_log_dropped_count=off_log.dropped_count,

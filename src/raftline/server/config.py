@@ -140,6 +140,8 @@ class StorageSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, k
 
     segment_bytes: Annotated[int, Meta(ge=1_048_576, le=1_073_741_824)] = 67_108_864
     """Size of one file of the write-ahead log, zero-filled ahead."""
+    reserve_bytes: Annotated[int, Meta(ge=4_194_304, le=17_179_869_184)] = 134_217_728
+    """Space kept free on the disk of `data_dir`: with less, new commands are refused until there is more again."""
 
 
 class TimingSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

@@ -30,6 +30,7 @@ import structlog
 from raftline.base.errors import ConfigError, NotLeader, StorageCorrupt, Unavailable
 from raftline.base.ids import NodeId
 from raftline.cluster.config import MILLISECOND_NS, Clocks, ClusterConfig, ClusterTiming, Peer
+from raftline.cluster.disk_space import DiskSpace
 from raftline.cluster.driver import Driver
 from raftline.cluster.links import LinkContexts
 from raftline.gateway.server import Gateway, GatewaySettings
@@ -45,6 +46,7 @@ from raftline.server.failures import ExitCode, Failure
 from raftline.server.figures import cluster_figures, gateway_figures
 from raftline.server.http_server import HttpServer
 from raftline.server.telemetry import make_registry
+from raftline.wal.files import OperatingSystemFiles
 from raftline.wal.log import WriteAheadLog
 from raftline.web.admin import Admin
 from raftline.web.app import make_app
@@ -62,6 +64,8 @@ TRANSFER_LOOK_S: Final = 0.002
 
 WEBSOCKET_MARGIN_BYTES: Final = 4_096
 """A stanza that is a little too large must reach the parser, which refuses it with the stream error of the RFC."""
+
+FULL_DISK: Final = "the disk of this node has too little space: it takes no new commands"
 
 Logger = structlog.stdlib.BoundLogger
 Fatal = Callable[[BaseException], None]
@@ -98,7 +102,12 @@ class RunningNode:
         node = self._open_system()
         driver = node.driver
         gateway = self._make_gateway(node, token)
-        health = Health(node, lambda: driver.leader_id is not None, time.monotonic_ns)
+        health = Health(
+            node,
+            lambda: driver.leader_id is not None,
+            time.monotonic_ns,
+            hindrance=lambda: FULL_DISK if not driver.storage.has_space else "",
+        )
         await self._listen("peer.port", settings.peer.host, settings.peer.port, driver.start())
         self._started.push_async_callback(driver.stop)
         self._started.push_async_callback(hand_over, driver)
@@ -126,6 +135,9 @@ class RunningNode:
         settings = self._settings
         config = cluster_config(settings)
         database_path = settings.data_dir / DATABASE_FILE
+        reserve_bytes = settings.storage.reserve_bytes
+        disk = DiskSpace(settings.data_dir, OperatingSystemFiles(), reserve_bytes=reserve_bytes)
+        disk.make_room_to_start()
         try:
             machine = Machine(open_database(database_path), domain=settings.domain)
         except StorageCorrupt as error:
@@ -137,6 +149,7 @@ class RunningNode:
             cluster_id=settings.cluster.id,
             node_id=config.node_id,
             applied_index=machine.applied_index,
+            files=OperatingSystemFiles(reserve_bytes=reserve_bytes),
             segment_bytes=settings.storage.segment_bytes,
         )
         try:
@@ -156,6 +169,7 @@ class RunningNode:
             entropy=os.urandom,
             fatal=self._fatal,
             database_path=database_path,
+            disk=disk,
         )
         return LocalNode(
             driver,
