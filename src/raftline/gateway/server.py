@@ -91,6 +91,7 @@ class GatewayFigures:
     connection_count: int
     accepted_total: int
     bound_total: int
+    resumed_total: int
     submitted_total: int
     received_bytes_total: int
     sent_bytes_total: int
@@ -173,6 +174,7 @@ class Gateway:
             connection_count=self.connection_count,
             accepted_total=self.accepted_total,
             bound_total=self.bound_total,
+            resumed_total=self.resumed_total,
             submitted_total=self.submitted_total,
             received_bytes_total=self.received_bytes_total,
             sent_bytes_total=self.sent_bytes_total,

@@ -58,6 +58,7 @@ def gateway_figures(figures: GatewayFigures) -> dict[str, object]:
         "connections": figures.connection_count,
         "accepted_total": figures.accepted_total,
         "bound_total": figures.bound_total,
+        "resumed_total": figures.resumed_total,
         "submitted_total": figures.submitted_total,
         "received_bytes_total": figures.received_bytes_total,
         "sent_bytes_total": figures.sent_bytes_total,

@@ -69,14 +69,12 @@ class Delivery:
         return InboxPage(session_id, self._written, PAGE_ROW_COUNT)
 
     def take_page(self, events: list[Event]) -> list[tuple[Event, Cursor]]:
-        """Return the deliveries of a page that are to be written."""
+        """Return the deliveries of the page that was asked for last, which are to be written."""
         if not events and not self._has_passed_over:
             self.is_behind = False
         page: list[tuple[Event, Cursor]] = []
         for event in events:
             assert isinstance(event, MessageArrived | CarbonCopied), event
-            cursor = cursor_of(event)
-            if cursor > self._written:
-                self._written = cursor
-                page.append((event, cursor))
+            self._written = cursor_of(event)
+            page.append((event, self._written))
         return page
