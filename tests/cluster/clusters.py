@@ -91,6 +91,15 @@ class ClusterNode:
         return self.running.machine
 
     async def start(self) -> None:
+        driver = self.make()
+        self._node = LocalNode(
+            driver, domain=DOMAIN, cluster_epoch=1, entropy=os.urandom, monotonic_ns=time.monotonic_ns
+        )
+        self.driver = driver
+        await driver.start()
+
+    def make(self) -> Driver:
+        """Open what is on the disk; the driver has it from then on."""
         self.directory.mkdir(parents=True, exist_ok=True)
         database_path = self.directory / "state.db"
         machine = Machine(open_database(database_path), domain=DOMAIN)
@@ -105,7 +114,7 @@ class ClusterNode:
         if self.reserve_bytes:
             assert self.files is not None
             self.disk = DiskSpace(self.directory, self.files, reserve_bytes=self.reserve_bytes)
-        self.driver = Driver(
+        return Driver(
             self.config,
             raft_random=random.Random(),
             clocks=CLOCKS,
@@ -117,10 +126,6 @@ class ClusterNode:
             database_path=database_path,
             disk=self.disk,
         )
-        self._node = LocalNode(
-            self.driver, domain=DOMAIN, cluster_epoch=1, entropy=os.urandom, monotonic_ns=time.monotonic_ns
-        )
-        await self.driver.start()
 
     async def stop(self) -> None:
         if self.driver is not None:

@@ -16,6 +16,7 @@ While the disk has no space nothing is applied; `resume` begins again, as after 
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Final
@@ -26,6 +27,8 @@ from raftline.cluster.disk_space import DiskSpace, SpaceState
 from raftline.machine.machine import Machine
 from raftline.machine.outcomes import CommandResult
 from raftline.raft.messages import Entry, EntryKind
+
+_LOG: Final = logging.getLogger(__name__)
 
 SLICE_COMMANDS: Final = 256
 SLICE_NS: Final = 5 * MILLISECOND_NS
@@ -147,6 +150,9 @@ class ApplyLoop:
         self.command_count += count
         self.apply_ns += now_ns - started_ns
         self._applied_ns = now_ns
+        for fault in machine.take_faults():
+            # The command was refused on every node alike; why is in the code.
+            _LOG.error("a fault in applying command %d", fault.position, exc_info=fault.error)
         if self._open_bytes >= TRANSACTION_BYTES:
             self._commit()
         if self._commit_timer is None and machine.has_open_transaction:

@@ -26,7 +26,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from raftline.base.errors import Busy, LocalProtocolError, RemoteProtocolError, Stopping, Unavailable
+from raftline.base.errors import Busy, LocalProtocolError, RemoteProtocolError, Stopping, StorageError, Unavailable
 from raftline.base.ids import NodeId, SessionId
 from raftline.cluster.alarm import Alarm
 from raftline.cluster.apply_loop import ApplyLoop
@@ -38,7 +38,7 @@ from raftline.cluster.forwarding import Forwarding
 from raftline.cluster.frames import Frame, Hello, OffLogStanza, Proposals, Refusal, StatusReply, StatusRequest
 from raftline.cluster.links import LinkContexts, PeerLinks
 from raftline.cluster.lives import Lives
-from raftline.cluster.metrics import ClusterMetrics, collect_metrics
+from raftline.cluster.metrics import ClusterMetrics, collect_metrics, initial_metrics
 from raftline.cluster.off_log import OffLogInbox
 from raftline.cluster.proposals import Proposal
 from raftline.cluster.reads import ReadBarriers
@@ -103,7 +103,7 @@ class Driver:
         database_path: Path | None = None,
         disk: DiskSpace | None = None,
     ) -> None:
-        self._config = config
+        self.config = config
         self._random = raft_random
         self._clocks = clocks
         self._now_ns = clocks.monotonic_ns
@@ -116,6 +116,7 @@ class Driver:
         self._disk = disk
         self._subscriber: Subscriber | None = None
         self._turn_is_scheduled = False
+        self._is_started = False
         self._is_running = False
         self._is_failed = False
         self._writes: deque[LogWrite] = deque()
@@ -136,7 +137,7 @@ class Driver:
             StorageCorrupt: Log and database contradict each other.
         """
         self._loop = asyncio.get_running_loop()
-        config = self._config
+        config = self.config
         now_ns = self._now_ns()
         self._raft = Raft(
             node_id=config.node_id,
@@ -174,7 +175,7 @@ class Driver:
         self.succession = Succession(config, self._raft, self._links)
         await self._links.start()
         self._start_storage()
-        self._is_running = True
+        self._is_started = self._is_running = True
         self._housekeeping.set(now_ns, now_ns)
         self._lives.begin()
         self._request_turn()
@@ -188,7 +189,7 @@ class Driver:
             now_ns=self._now_ns,
         )
         self.storage = StorageWatch(
-            self._config,
+            self.config,
             self._log,
             self._writer,
             self._apply,
@@ -237,7 +238,9 @@ class Driver:
         if self._is_failed:
             return
         self._is_failed = True
-        _LOG.critical("node %d stops: %s", self._config.node_id, error, exc_info=error)
+        # A disk that fails needs a sentence; a stack trace of ours would only hide it.
+        trace = None if isinstance(error, StorageError | OSError) else error
+        _LOG.critical("node %d stops: %s", self.config.node_id, error, exc_info=trace)
         self._fatal(error)
 
     # What edges and node ask for
@@ -245,7 +248,7 @@ class Driver:
     @property
     def node_id(self) -> NodeId:
         """This node."""
-        return self._config.node_id
+        return self.config.node_id
 
     @property
     def machine(self) -> Machine:
@@ -256,11 +259,6 @@ class Driver:
     def lives(self) -> Lives:
         """Which life this node is in."""
         return self._lives
-
-    @property
-    def config(self) -> ClusterConfig:
-        """As given."""
-        return self._config
 
     @property
     def peer_port(self) -> int:
@@ -308,7 +306,7 @@ class Driver:
                 raise Busy("the disk of this node has no space left")
         ticket = pending.next_ticket()
         command = encode_command(
-            Command(self._config.node_id, self._lives.incarnation, ticket, self._salts.draw(), origin, action)
+            Command(self.config.node_id, self._lives.incarnation, ticket, self._salts.draw(), origin, action)
         )
         if len(command) > COMMAND_BYTES_MAX:
             raise LocalProtocolError(f"{type(action).__name__} of {len(command)} bytes")
@@ -341,7 +339,7 @@ class Driver:
         self._reads.add(waiter)
         self._request_turn()
         try:
-            async with asyncio.timeout(self._config.timing.wait_ns / 1e9):
+            async with asyncio.timeout(self.config.timing.wait_ns / 1e9):
                 await waiter
         except TimeoutError:
             raise Unavailable("no quorum answered in time") from None
@@ -461,7 +459,7 @@ class Driver:
 
     def _entry_applied(self, results: list[CommandResult]) -> None:
         """Hand out an entry's outcomes and events, in the order of their commands."""
-        own_id = self._config.node_id
+        own_id = self.config.node_id
         subscriber = self._subscriber
         for result in results:
             if result.node_id == own_id and result.incarnation >= self._lives.first_incarnation:
@@ -584,7 +582,9 @@ class Driver:
         return await self.survey.status()
 
     def metrics(self) -> ClusterMetrics:
-        """Return the figures as they are now."""
+        """Return the figures as they are now; before `start` those of a node that has done nothing."""
+        if not self._is_started:
+            return initial_metrics(self._log.last_index, self._machine.applied_index)
         return collect_metrics(
             self._raft,
             self._forwarding,

@@ -11,7 +11,7 @@ from raftline.cluster.links import PeerLinks
 from raftline.cluster.off_log import OffLogInbox
 from raftline.cluster.storage_watch import StorageWatch
 from raftline.cluster.succession import Succession
-from raftline.raft.node import Raft
+from raftline.raft.node import Raft, Role
 from raftline.wal.writer import SyncLatency
 
 
@@ -75,6 +75,39 @@ class ClusterMetrics:
     off_log_waiting_count: int
     off_log_dropped_count: int
     links: tuple[LinkMetrics, ...]
+
+
+def initial_metrics(durable_index: LogIndex, applied_index: LogIndex) -> ClusterMetrics:
+    """Return the figures of a node that has not started: what its disk holds, and zeros."""
+    return ClusterMetrics(
+        role=Role.FOLLOWER.value,
+        term=Term(0),
+        leader_id=None,
+        commit_index=applied_index,
+        applied_index=applied_index,
+        durable_index=durable_index,
+        election_count=0,
+        pending_count=0,
+        pending_bytes=0,
+        queue_count=0,
+        entry_count=0,
+        entry_command_count=0,
+        applied_command_count=0,
+        apply_seconds=0.0,
+        apply_queue_bytes=0,
+        sync_count=0,
+        sync_seconds=0.0,
+        sync_last_seconds=0.0,
+        is_out_of_space=False,
+        disk_state=0,
+        ballast_release_count=0,
+        handover_count=0,
+        step_down_count=0,
+        refused_link_count=0,
+        off_log_waiting_count=0,
+        off_log_dropped_count=0,
+        links=(),
+    )
 
 
 def collect_metrics(
