@@ -12,7 +12,7 @@ import ssl
 from collections import OrderedDict
 from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Final, ParamSpec, TypeVar
 
@@ -223,6 +223,19 @@ class Gateway:
             self._sweep_timer.cancel()
         if self._executor is not None:
             self._executor.shutdown(wait=False, cancel_futures=True)
+
+    def reconfigure(
+        self, *, tls_context: ssl.SSLContext | None, stanza_bytes_max: int, open_registration: bool
+    ) -> None:
+        """Change what holds for connections from now on; those that are open keep what they began with."""
+        self.tls_context = tls_context
+        self.settings = replace(self.settings, stanza_bytes_max=stanza_bytes_max, open_registration=open_registration)
+        self.stream_settings = replace(
+            self.stream_settings,
+            stanza_bytes_max=stanza_bytes_max,
+            open_registration=open_registration,
+            has_tls=tls_context is not None,
+        )
 
     # For the connections.
 
