@@ -160,6 +160,14 @@ class RawClient:
         """Read in the background: answer `<r/>`, note `<a/>`, keep stanzas."""
         self._pump = asyncio.get_running_loop().create_task(self._run_pump())
 
+    def stop_reading(self) -> None:
+        """Leave in the socket whatever comes from now on."""
+        assert self._pump is not None
+        self._pump.cancel()
+        transport = self._writer.transport
+        assert isinstance(transport, asyncio.ReadTransport)
+        transport.pause_reading()
+
     async def close(self) -> None:
         """Close the socket without a word."""
         if self._pump is not None:
