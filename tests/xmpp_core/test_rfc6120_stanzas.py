@@ -12,8 +12,8 @@ from raftline.machine.commands import SendMessage
 from raftline.machine.outcomes import Done, Rejected, Repeated, Stale
 from raftline.machine.queries import Reachable, SessionRow
 from raftline.xmpp.effects import Ask, Route, Submit
-from raftline.xmpp.stream import PENDING_COUNT_MAX
-from xmpp_core.playbook import Playbook
+from raftline.xmpp.handler_runner import PENDING_COUNT_MAX
+from xmpp_core.playbook import MODULES, Playbook
 
 BODY = b"<message to='bob@localhost' type='chat' id='m1'><body>hello</body></message>"
 BOB_ROW = SessionRow(SessionId(9), NodeId(1), "phone", 0, None)
@@ -242,15 +242,14 @@ class TestSection101Order:
             yield Submit(action)
             yield Submit(action)
 
-        modules = bound.stream.modules
-        handler, modules.message_handler = modules.message_handler, twice
+        handler, MODULES.message_handler = MODULES.message_handler, twice
         try:
             bound.feed(BODY)
             bound.answer(Submit)
             with pytest.raises(LocalProtocolError):
                 bound.effect()
         finally:
-            modules.message_handler = handler
+            MODULES.message_handler = handler
 
     def test_answer_to_a_dropped_effect(self, bound: Playbook) -> None:
         """An answer that comes after the stream gave up is nothing."""

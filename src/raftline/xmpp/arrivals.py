@@ -21,44 +21,47 @@ class Arrivals:
     """
     The events of one stream on their way to the client; arguments are the stream's own parts.
 
-    The stream itself is handed over with each call: it holds this object, and a cycle would outlive both.
+    Attributes:
+        delivery: How far it has come.
     """
 
-    __slots__ = ("_delivery", "_outbound")
+    __slots__ = ("_context", "_outbound", "delivery")
 
-    def __init__(self, outbound: Outbound, delivery: Delivery) -> None:
+    def __init__(self, context: StreamContext, outbound: Outbound) -> None:
+        self._context = context
         self._outbound = outbound
-        self._delivery = delivery
+        self.delivery = Delivery()
 
-    def take(self, context: StreamContext, event: Event) -> bool:
+    def take(self, event: Event) -> bool:
         """Write an event, or pass it over; return whether the client leaves too much unacknowledged."""
         if isinstance(event, _DELIVERIES):
             if self._outbound.unsent_bytes > UNSENT_BYTES_MAX:
-                self._delivery.is_congested = True  # until it is sent; a burst is not for memory to keep
-            cursor = self._delivery.admit(event)
+                self.delivery.is_congested = True  # until it is sent; a burst is not for memory to keep
+            cursor = self.delivery.admit(event)
             if cursor is not None:
-                self._write(context, event, cursor)
+                self._write(event, cursor)
         elif type(event) is InboxWaiting:
-            self._delivery.pass_over()
+            self.delivery.pass_over()
         else:
-            self.write(context, event)
+            self.write(event)
         return self._outbound.management.is_overdue
 
-    def write(self, context: StreamContext, event: Event) -> None:
+    def write(self, event: Event) -> None:
         """Write an event that is no delivery."""
-        self._write(context, event, RosterSent(event.version) if isinstance(event, RosterPushed) else None)
+        self._write(event, RosterSent(event.version) if isinstance(event, RosterPushed) else None)
 
-    def catch_up(self, context: StreamContext) -> Steps:
+    def catch_up(self) -> Steps:
         """Write the next page of what was passed over."""
-        session_id = context.session_id
+        session_id = self._context.session_id
         assert session_id is not None, "only bound streams have deliveries"
-        events: list[Event] = yield from ask(self._delivery.next_page(session_id), list)
-        for event, cursor in self._delivery.take_page(events):
-            self._write(context, event, cursor)
+        events: list[Event] = yield from ask(self.delivery.next_page(session_id), list)
+        for event, cursor in self.delivery.take_page(events):
+            self._write(event, cursor)
         if self._outbound.management.is_overdue:
             yield Close("resource-constraint", "Too many messages are unacknowledged.")
 
-    def _write(self, context: StreamContext, event: Event, tracked: Tracked | None) -> None:
+    def _write(self, event: Event, tracked: Tracked | None) -> None:
+        context = self._context
         renderer = context.modules.renderers.get(type(event))
         data = None if renderer is None else renderer(context, event)
         if data is not None:

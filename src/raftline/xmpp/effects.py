@@ -19,6 +19,7 @@ from raftline.base.ids import SessionId
 from raftline.machine.commands import Action, Credential
 from raftline.machine.outcomes import Outcome
 from raftline.machine.queries import Query
+from raftline.xmpp.element import Element
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,11 +137,14 @@ class Close:
     """
     End the stream: with a stream error of this condition, or in peace when it is empty. There is no answer.
 
+    `detail` is an application's condition to send along.
+
     Source: RFC 6120 sections 4.4, 4.9.
     """
 
     condition: str = ""
     text: str = ""
+    detail: Element | None = None
 
 
 Effect = (
@@ -174,3 +178,8 @@ def ask(query: Query, _answer_type: type[T]) -> Generator[Effect, Any, T]:
 def propose(action: Action) -> Generator[Effect, Any, Outcome]:
     """Propose, wait, and return the outcome under its type."""
     return cast("Outcome", (yield Propose(action)))
+
+
+def end(condition: str = "", text: str = "", detail: Element | None = None) -> Steps:
+    """End the stream, as `Close` says."""
+    yield Close(condition, text, detail)

@@ -1,5 +1,9 @@
 """
-Stream management's two requests that need the system: `<enable/>` and `<resume/>` (XEP-0198 sections 3 and 5).
+What a client asks of stream management (XEP-0198); the counters are those of xeps/xep_0198_stream_management.py.
+
+`<r/>` and `<a/>` are answered on the spot, `<enable/>` and `<resume/>` need the system. Of a session that can be
+resumed, what the client may still be owed when the stream is lost is told along with the count: which IQ requests are
+covered (open_requests.py), and which answers have arrived.
 
 What a resumed stream writes, and in which order:
 
@@ -17,17 +21,19 @@ from typing import Final
 
 from raftline.base.errors import Refused, Unavailable
 from raftline.base.limits import RESUMPTION_TOKEN_SIZE
-from raftline.machine.outcomes import Done, Event, Gone, Rejected, Repeated, Resumed
+from raftline.machine.outcomes import Done, Gone, Rejected, Repeated, Resumed
 from raftline.machine.queries import KeptAnswer, Picture, PictureOf
-from raftline.xmpp.delivery import Delivery
-from raftline.xmpp.effects import Close, EnableManagement, ResumeSession, Steps, ask
+from raftline.xmpp.arrivals import Arrivals
+from raftline.xmpp.effects import Close, EnableManagement, ResumeSession, Steps, ask, end
 from raftline.xmpp.element import Element
+from raftline.xmpp.handler_runner import HandlerRunner
 from raftline.xmpp.login import Login
-from raftline.xmpp.negotiation import StreamSettings
+from raftline.xmpp.negotiation import StreamSettings, StreamState
 from raftline.xmpp.open_requests import OpenRequests
 from raftline.xmpp.outbound import Outbound
 from raftline.xmpp.stanza import CLIENT_NAMESPACE
 from raftline.xmpp.xeps.xep_0198_stream_management import (
+    CountTooHigh,
     format_resumption_id,
     parse_count,
     parse_resumption_id,
@@ -39,28 +45,59 @@ RESUMABLE_ENDS: Final = frozenset({"reset", "resource-constraint", "system-shutd
 _TRUE: Final = frozenset({"true", "1"})
 
 
-class Resumption:
-    """The two requests, at work on one stream; arguments are the stream's own parts."""
+class Management:
+    """Stream management of one stream, at work; arguments are the stream's own parts."""
 
-    __slots__ = ("_delivery", "_entropy", "_login", "_outbound", "_requests", "_settings")
+    __slots__ = ("_arrivals", "_entropy", "_login", "_outbound", "_requests", "_runner", "_settings")
 
     def __init__(
         self,
         settings: StreamSettings,
         login: Login,
         outbound: Outbound,
-        delivery: Delivery,
+        arrivals: Arrivals,
+        runner: HandlerRunner,
         requests: OpenRequests,
         entropy: Callable[[int], bytes],
     ) -> None:
         self._settings = settings
         self._login = login
         self._outbound = outbound
-        self._delivery = delivery
+        self._arrivals = arrivals
+        self._runner = runner
         self._requests = requests
         self._entropy = entropy
 
-    def enable(self, element: Element, inbound_count: int) -> Steps:
+    def begin(self, element: Element) -> Steps | None:
+        """
+        Return the handler at work on an element of stream management, or None where it is done with.
+
+        Source: XEP-0198 sections 3 to 6.
+        """
+        outbound, state = self._outbound, self._login.state
+        management = outbound.management
+        if element.name == "enable" and state is StreamState.BOUND:
+            return self._enable(element, self._runner.number)
+        if element.name == "resume" and state is StreamState.AUTHENTICATED:
+            return self._resume(element)
+        if not management.is_enabled or element.name not in {"r", "a"}:
+            outbound.write(management.failure("unexpected-request"))
+        elif element.name == "r":
+            outbound.write(management.receive_request(self._runner.number))
+        else:
+            return self._take_answer(element)
+        return None
+
+    def _take_answer(self, element: Element) -> Steps | None:
+        try:
+            self._outbound.management.receive_answer(element)
+        except CountTooHigh as fault:
+            return end("undefined-condition", str(fault), fault.detail)
+        except ValueError as fault:
+            return end("bad-format", str(fault))
+        return None
+
+    def _enable(self, element: Element, inbound_count: int) -> Steps:
         """
         Turn stream management on; the client may ask for resumption, and for less time than it could have.
 
@@ -68,6 +105,8 @@ class Resumption:
             inbound_count: Stanzas since the bind.
         """
         outbound = self._outbound
+        if outbound.management.is_enabled:
+            yield Close("policy-violation", "Stream management is on already.")
         timeout_s = self._timeout_s(element)
         token = self._entropy(RESUMPTION_TOKEN_SIZE) if timeout_s else b""
         try:
@@ -80,7 +119,7 @@ class Resumption:
         resumption_id = format_resumption_id(session_id, token) if token else ""
         location = "" if self._login.is_websocket else self._settings.resumption_location
         outbound.write(outbound.management.enable(inbound_count, resumption_id, timeout_s, location))
-        self._delivery.is_kept = True
+        self._arrivals.delivery.is_kept = True
 
     def _timeout_s(self, element: Element) -> int:
         if element.attributes.get("resume") not in _TRUE:
@@ -91,51 +130,44 @@ class Resumption:
             return longest
         return min(int(wanted), longest)
 
-    def resume(self, element: Element, write_event: Callable[[Event], None]) -> Steps:
-        """
-        Continue a session of the account on this stream.
-
-        Args:
-            write_event: Renders an event and writes it.
-
-        Returns: Resumed, or None when it is not to be; the client may bind then.
-        """
+    def _resume(self, element: Element) -> Steps:
+        """Continue a session of the account on this stream, or say that it is not to be; the client may bind then."""
         outbound = self._outbound
         resumption_id = element.attributes.get("previd", "")
         try:
             outbound_count = parse_count(element)
         except ValueError:
             outbound.write(outbound.management.failure("bad-request"))
-            return None
+            return
         parsed = parse_resumption_id(resumption_id)
         if parsed is None:
             outbound.write(outbound.management.failure("item-not-found"))
-            return None
+            return
         session_id, token = parsed
         try:
             resumed: Resumed | Gone = yield ResumeSession(self._login.localpart, session_id, token)
         except Refused as refused:
             outbound.write(outbound.management.failure(refused.condition))
-            return None
+            return
         except Unavailable:
             # Were it answered by <failed/>, the client would give the session up.
             yield Close("resource-constraint", "The servers cannot agree right now.")
-            return None
+            return
         if isinstance(resumed, Gone):
             outbound.write(outbound.management.failure("item-not-found", resumed.handled_count))
-            return None
+            return
         self._login.resumed(session_id, resumed.resource)
         outbound.write(
             outbound.management.resume(resumption_id, outbound_count, resumed.inbound_base, resumed.inbound_count)
         )
-        self._delivery.is_kept = True
-        self._delivery.pass_over()
+        self._arrivals.delivery.is_kept = True
+        self._arrivals.delivery.pass_over()
         picture = yield from ask(PictureOf(session_id), Picture)
         for kept in picture.answers:
             self._answer_again(kept)
         for event in picture.events:
-            write_event(event)
-        return resumed
+            self._arrivals.write(event)
+        self._runner.number = resumed.inbound_count
 
     def _answer_again(self, kept: KeptAnswer) -> None:
         attributes = {"id": kept.request_id, "type": "set"}
