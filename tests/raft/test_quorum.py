@@ -15,10 +15,14 @@ def voters_of(count: int) -> frozenset[NodeId]:
     return frozenset(NodeId(number) for number in range(1, count + 1))
 
 
+def by_voter(values: list[int]) -> dict[NodeId, int]:
+    return {NodeId(number): value for number, value in enumerate(values, start=1)}
+
+
 @given(st.lists(st.integers(0, 8), min_size=1, max_size=7))
 def test_reached_is_the_greatest_value_a_majority_has(values: list[int]) -> None:
     """`reached` agrees with trying every value and counting."""
-    reached = MajorityQuorum(voters_of(len(values))).reached(values)
+    reached = MajorityQuorum(voters_of(len(values))).reached(by_voter(values))
     assert reached == max(
         candidate for candidate in values if sum(value >= candidate for value in values) * 2 > len(values)
     )
