@@ -27,6 +27,8 @@ class SimulatedDisk:
         self.base_term = Term(0)
         self.base_memberships: list[tuple[LogIndex, bytes]] = []
         """The one in force at the base, if there is one; entries up to the base are gone from `log`."""
+        self.fetched: SnapshotMeta | None = None
+        """A snapshot that lies beside the log, durably, until the log knows of it."""
 
     @property
     def first_index(self) -> LogIndex:
@@ -55,6 +57,12 @@ class SimulatedDisk:
             if size > bytes_max and place > begin:
                 return self.log[begin:place]
         return self.log[begin:end]
+
+    def holds(self, index: LogIndex, term: Term) -> bool:
+        """Whether an entry, or a snapshot that contains it, would survive a crash now."""
+        if self.fetched is not None and index <= self.fetched.index:
+            return True
+        return index < self.base_index or self.term_at(index) == term
 
     def trim(self, upto: int) -> None:
         """Let go of the entries up to `upto`, durably, as a log does that was told of a checkpoint."""
@@ -93,6 +101,8 @@ class SimulatedDisk:
             self.hard_state = write.hard_state
         if write.snapshot is not None:
             self.install(write.snapshot)
+            if self.fetched == write.snapshot:
+                self.fetched = None
         if entry_count:
             first = write.entries[0].index
             assert self.base_index < first <= self.last_index + 1, "a write leaves a gap"
