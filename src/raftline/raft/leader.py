@@ -70,7 +70,7 @@ class Leader:
         self._progress: dict[NodeId, Progress] = {}
         self._followers: tuple[Progress, ...] = ()
         self._offer: SnapshotMeta | None = None
-        self._follow_membership(now_ns)
+        self._follow_membership(next_index, now_ns)
         self._term_start = next_index
         self._round = 0
         self._round_is_due = True
@@ -319,7 +319,7 @@ class Leader:
             if progress is None or not progress.has_caught_up(now_ns, timeout_ns):
                 raise Busy(f"node {node_id} has not caught up")
         index = self._append_membership(begun)
-        self._follow_membership(now_ns)
+        self._follow_membership(index, now_ns)
         return index
 
     def _require_settled(self) -> None:
@@ -348,9 +348,8 @@ class Leader:
             self._append_membership(confchange.leave(memberships.current))
             self._dismiss()
 
-    def _follow_membership(self, now_ns: int) -> None:
-        """Replicate to exactly the members of the membership in force."""
-        next_index = LogIndex(self._log.last_index + 1)
+    def _follow_membership(self, next_index: LogIndex, now_ns: int) -> None:
+        """Replicate to exactly the members of the membership in force; to new ones from `next_index`, which is next."""
         for member in self._memberships.current.members:
             if member.node_id != self._node_id and member.node_id not in self._progress:
                 self._progress[member.node_id] = Progress(

@@ -454,7 +454,7 @@ class Raft:
         report = (self._election.role, self._election.term, self._election.leader_id)
         role_changed = report != self._reported
         self._reported = report
-        membership_changed = self._memberships.current is not self._membership_reported
+        membership_changed = self._memberships.current != self._membership_reported
         self._membership_reported = self._memberships.current
         reads, self._reads = self._reads, []
         reads_failed, self._reads_failed = self._reads_failed, []

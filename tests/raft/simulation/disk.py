@@ -64,6 +64,10 @@ class SimulatedDisk:
             return True
         return index < self.base_index or self.term_at(index) == term
 
+    def holds_log(self, snapshot: SnapshotMeta) -> bool:
+        """Whether the log goes on behind a snapshot, or has its last entry itself."""
+        return self.base_index >= snapshot.index or self.term_at(snapshot.index) == snapshot.term
+
     def trim(self, upto: int) -> None:
         """Let go of the entries up to `upto`, durably, as a log does that was told of a checkpoint."""
         if upto > self.base_index:

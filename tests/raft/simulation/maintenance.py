@@ -68,7 +68,7 @@ class Maintenance:
             return
         if fetched.index > node.applied_index:
             self._replace(node, fetched)
-        if disk.base_index < fetched.index and disk.term_at(fetched.index) != fetched.term:
+        if not disk.holds_log(fetched):
             disk.install(fetched)
         disk.fetched = None
 

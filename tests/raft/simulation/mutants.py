@@ -258,7 +258,8 @@ def accepts_votes_of_any_term(patch: pytest.MonkeyPatch) -> None:
 
     def answered(self: Election, reply: VoteReply, now_ns: int) -> None:
         if self.role.value == "candidate" and reply.granted:
-            self._granted.add(NodeId(max(self._granted | {NodeId(0)}) % len(self._memberships.quorum.voters) + 1))
+            self._granted.add(reply.sender)
+            self._granted.add(min(self._memberships.quorum.voters - self._granted, default=reply.sender))
             self._count_vote(reply.sender, now_ns)
 
     patch.setattr(Election, "vote_answered", answered)
