@@ -46,7 +46,7 @@ CAUGHT_BY_SIMULATION = (
     mutants.stands_before_its_vote_is_durable,
     mutants.skips_the_check_of_the_previous_entry,
     mutants.never_sends_again,
-    mutants.accepts_votes_of_any_term,
+    mutants.counts_refusals_as_votes,
     mutants.keeps_silent_towards_old_terms,
     membership_mutants.changes_before_its_term_commits,
     membership_mutants.begins_a_second_change,
