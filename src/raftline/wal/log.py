@@ -461,6 +461,8 @@ class WriteAheadLog:
         Inside, a crash leaves the old log or the new one: the snapshot mark is synced, then the mark file, and only
         then the segments before are removed, the oldest first.
 
+        The hard state becomes that of `term`, without a vote, if it is of an older one.
+
         Args:
             index: Last entry of the snapshot; above the one before the first kept. What the log holds behind it is
                 forgotten too: a log that has the very entry at `index` needs no snapshot.
@@ -476,6 +478,9 @@ class WriteAheadLog:
         if index <= self._index.base_index:
             raise LocalProtocolError(f"a snapshot up to {index} for a log from {self.first_index}")
         drafts = [draft_snapshot_mark(SnapshotMark(index, term, membership))]
+        if self._hard_state.term < term:
+            # A crash may have taken the term but not the snapshot. No vote was given in it, or it would be known.
+            drafts.insert(0, draft_hard_state(HardState(term, None)))
         with disk_errors(self._directory):
             self._spares.prepare(self._spares_needed(drafts))
         with self._fails_for_good():

@@ -78,7 +78,9 @@ class SimulatedDisk:
             self.base_index = upto
 
     def install(self, snapshot: SnapshotMeta) -> None:
-        """Forget all entries and go on behind a snapshot."""
+        """Forget all entries and go on behind a snapshot, in its term at least."""
+        if self.hard_state.term < snapshot.term:
+            self.hard_state = HardState(snapshot.term, None)
         self.log.clear()
         self.base_index, self.base_term = snapshot.index, snapshot.term
         self.base_memberships = [(snapshot.index, encode_membership(snapshot.membership))]

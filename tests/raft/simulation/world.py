@@ -442,7 +442,8 @@ class World:
         if not self._faults_are_on:
             return
         chance, faults = self.chance, self.faults
-        if chance.random() < faults.partition:
+        several = len(self._ids) > 1
+        if several and chance.random() < faults.partition:
             self._partition()
         if chance.random() < faults.one_way_cut:
             self._cuts.add((chance.choice(self._ids), chance.choice(self._ids)))
@@ -461,7 +462,7 @@ class World:
             self.maintenance.operate()
         if chance.random() < faults.checkpoint:
             self.maintenance.checkpoint(self.nodes[chance.choice(self._ids)])
-        if chance.random() < faults.link_flap:
+        if several and chance.random() < faults.link_flap:
             node, lost = chance.sample(self._ids, 2)
             self.at_node(self.nodes[node], 0, lambda: self._hint(self.nodes[node], lost))
         self._after(faults.fault_every_ns, self._fault)
