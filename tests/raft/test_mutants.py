@@ -85,6 +85,7 @@ CAUGHT_BY_TRANSCRIPT: tuple[tuple[Mutant, str], ...] = (
     (membership_mutants.leads_on_after_its_removal, "m6_one_of_two"),
     (membership_mutants.removed_nodes_never_stand, "m6_removed_leader_crashes"),
     (membership_mutants.begins_a_second_change, "m8_two_changes"),
+    (membership_mutants.removes_whoever_is_needed, "m10_needed_nodes_stay"),
     (membership_mutants.installs_whatever_was_fetched, "r5_install_races"),
     (membership_mutants.snapshot_without_its_membership, "r6_membership_survives_compaction"),
     (membership_mutants.forgets_the_membership_with_its_entry, "r6_membership_survives_compaction"),

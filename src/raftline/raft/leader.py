@@ -43,6 +43,7 @@ from raftline.raft.messages import (
 )
 from raftline.raft.outbox import Outbox
 from raftline.raft.progress import Progress, ProgressState
+from raftline.raft.quorum import Quorum, quorum_of
 from raftline.raft.reads import LeaderReads, RemoteRead
 
 
@@ -99,9 +100,12 @@ class Leader:
 
     def has_quorum(self, now_ns: int, window_ns: int) -> bool:
         """Whether a quorum, this node included if it votes, answered within the last `window_ns`."""
+        return self._answers(self._memberships.quorum, now_ns, window_ns)
+
+    def _answers(self, quorum: Quorum, now_ns: int, window_ns: int) -> bool:
         contacts = {progress.node_id: progress.contact_ns for progress in self._followers}
         contacts[self._node_id] = now_ns
-        return now_ns - self._memberships.quorum.reached(contacts) < window_ns
+        return now_ns - quorum.reached(contacts) < window_ns
 
     def propose(self, payloads: Sequence[bytes]) -> LogIndex:
         """
@@ -307,7 +311,7 @@ class Leader:
 
         Raises:
             Busy: Not now: nothing of this term is committed yet, another change is under way, a node to be promoted has
-                not caught up, or the leadership is being handed over.
+                not caught up, the voters to be would not be enough to go on, or the leadership is being handed over.
             LocalProtocolError: The change does not fit the membership.
         """
         memberships = self._memberships
@@ -318,6 +322,8 @@ class Leader:
             progress = self._progress.get(node_id)
             if progress is None or not progress.has_caught_up(now_ns, timeout_ns):
                 raise Busy(f"node {node_id} has not caught up")
+        if not self._answers(quorum_of(begun), now_ns, self._config.election_timeout_max_ns):
+            raise Busy("no majority of the voters to be answers")
         index = self._append_membership(begun)
         self._follow_membership(index, now_ns)
         return index

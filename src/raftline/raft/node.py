@@ -224,7 +224,7 @@ class Raft(CoreView):
         Raises:
             NotLeader: Nothing was appended.
             Busy: Nothing was appended: no entry of this term is committed yet, another change is under way, a node to
-                be promoted has not caught up, or the leadership is being handed over.
+                be promoted has not caught up, the voters to be do not answer, or the leadership is being handed over.
             LocalProtocolError: The change does not fit the membership.
         """
         self._now_ns = now_ns

@@ -18,7 +18,7 @@ from raftline.raft.membership import Membership
 from raftline.raft.membership_log import MembershipLog
 from raftline.raft.messages import Append, AppendReply, SnapshotMeta, VoteReply, VoteRequest
 from raftline.raft.progress import Progress
-from raftline.raft.quorum import JointQuorum, MajorityQuorum
+from raftline.raft.quorum import JointQuorum, MajorityQuorum, Quorum
 
 
 def changes_before_its_term_commits(patch: pytest.MonkeyPatch) -> None:
@@ -227,3 +227,13 @@ def old_writes_count_behind_a_snapshot(patch: pytest.MonkeyPatch) -> None:
 def compacts_past_the_offer(patch: pytest.MonkeyPatch) -> None:
     """The log behind a snapshot is forgotten while a follower is being sent it: it needs the next, and so on."""
     patch.setattr(Leader, "compaction_bound", lambda _, index, __: index)
+
+
+def removes_whoever_is_needed(patch: pytest.MonkeyPatch) -> None:
+    """Nobody asks whether the voters to be are alive."""
+    original = Leader._answers
+
+    def answers(self: Leader, quorum: Quorum, now_ns: int, window_ns: int) -> bool:
+        return quorum is not self._memberships.quorum or original(self, quorum, now_ns, window_ns)
+
+    patch.setattr(Leader, "_answers", answers)
