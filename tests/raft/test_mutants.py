@@ -58,7 +58,6 @@ CAUGHT_BY_SIMULATION = (
     membership_mutants.forgets_the_membership_with_its_entry,
     membership_mutants.snapshot_without_its_membership,
     membership_mutants.offers_no_snapshot,
-    membership_mutants.installs_whatever_was_fetched,
 )
 
 CAUGHT_BY_TRANSCRIPT: tuple[tuple[Mutant, str], ...] = (

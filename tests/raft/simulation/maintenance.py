@@ -85,7 +85,8 @@ class Maintenance:
             world.at_node(node, world.chance.randrange(50 * MILLISECOND_NS), lambda: self._take(node))
         if ready.install is not None:
             wanted = node.fetching = ready.install
-            world.at_node(node, world.chance.randrange(200 * MILLISECOND_NS), lambda: self._fetch(node, wanted))
+            longest_ns = world.chance.choice((20, 200, 2000)) * MILLISECOND_NS
+            world.at_node(node, world.chance.randrange(longest_ns), lambda: self._fetch(node, wanted))
 
     def _take(self, node: Node) -> None:
         node.is_taking = False
