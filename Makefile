@@ -10,13 +10,14 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 INSTALLED := .venv/.installed
+BENCH_INSTALLED := .venv/.installed-bench
 WEB_CLIENT := src/raftline/web/static/converse/.copied
 LOCK := UV_CUSTOM_COMPILE_COMMAND="make lock" build/lock/bin/uv pip compile --python-version 3.11 --universal \
 	--generate-hashes --no-emit-index-url --no-emit-find-links --quiet
 PYTEST := $(BIN)/python -m pytest
 SLOW_DIRS := tests/integration tests/browser
 
-.PHONY: help setup run test test-all check fmt lock
+.PHONY: help setup run test test-all bench check fmt lock
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -46,6 +47,15 @@ test-all: setup ## All tests, the long ones too
 	$(PYTEST) -n 2 $(addprefix --ignore=,$(SLOW_DIRS)) tests
 	$(PYTEST) -p no:randomly -s $(SLOW_DIRS)
 
+# SCENARIOS, SERVERS: names, all by default. ROUNDS, OUT: how often, where to. BENCH_OPTIONS: see `python -m bench --help`.
+bench: setup $(BENCH_INSTALLED) ## Measure Raftline beside its peers, which must be installed: docs/benchmarks/README.md
+	$(BIN)/python -m bench $(if $(SCENARIOS),--scenarios $(SCENARIOS)) $(if $(SERVERS),--servers $(SERVERS)) \
+		$(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(OUT),--out $(OUT)) $(BENCH_OPTIONS)
+
+$(BENCH_INSTALLED): requirements/bench.txt $(INSTALLED)
+	$(PIP) install --quiet --require-hashes --only-binary :all: -r requirements/bench.txt
+	@touch $@
+
 check: $(INSTALLED) ## Format, lint, types, import rules, house rules
 	$(BIN)/ruff format --check
 	$(BIN)/ruff check
@@ -62,5 +72,6 @@ lock: $(INSTALLED) ## Pin dependencies anew from pyproject.toml and package.json
 	build/lock/bin/python -m pip install --quiet --require-hashes --only-binary :all: -r requirements/lock.txt
 	$(LOCK) --upgrade pyproject.toml -o requirements/run.txt
 	$(LOCK) --upgrade pyproject.toml --group dev --group build -c requirements/run.txt -o requirements/dev.txt
+	$(LOCK) --upgrade requirements/bench.in -o requirements/bench.txt
 	$(LOCK) --upgrade requirements/lock.in -o requirements/lock.txt
 	npm install --package-lock-only

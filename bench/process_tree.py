@@ -59,6 +59,17 @@ def parse_pss_bytes(rollup: str) -> int:
     raise ValueError("smaps_rollup has no line Pss")
 
 
+def parse_busy_ticks(stat: str) -> int:
+    """Return the ticks that all CPUs spent on anything but idling, from /proc/stat; time the host took away counts."""
+    user, nice, system, _idle, _iowait, irq, softirq, steal = map(int, stat.split(maxsplit=9)[1:9])
+    return user + nice + system + irq + softirq + steal
+
+
+def machine_busy_s() -> float:
+    """Return the CPU seconds that the whole machine has spent since it was booted."""
+    return parse_busy_ticks((_PROC / "stat").read_text(encoding="ascii")) / TICKS_PER_S
+
+
 def measure(roots: Iterable[int], *, with_memory: bool = False) -> Usage:
     """
     Sum up the use of these processes and all below them.

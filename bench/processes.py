@@ -6,8 +6,10 @@ import contextlib
 import os
 import resource
 import shutil
+import signal
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -28,12 +30,12 @@ class MissingError(BenchError):
 
 def find_program(name: str, package: str, *more_folders: str) -> str:
     """
-    Return the path of a program.
+    Return the path of a program, sought in `more_folders` first.
 
     Raises:
         MissingError: It is not there.
     """
-    path = shutil.which(name, path=os.pathsep.join((os.environ.get("PATH", ""), *more_folders)))
+    path = shutil.which(name, path=os.pathsep.join((*more_folders, os.environ.get("PATH", ""))))
     if path is None:
         raise MissingError(f"{name} is missing: install Debian's package {package}")
     return path
@@ -122,6 +124,18 @@ class Child:
         """Wait until it listens on loopback; raises as `wait_until`."""
         self.wait_until(lambda: is_listening(port), f"listener on port {port}")
 
+    def wait(self) -> int:
+        """
+        Wait until it ends by itself; return its exit code.
+
+        Raises:
+            BenchError: It did not, for a minute and a half.
+        """
+        try:
+            return self._process.wait(START_TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            raise BenchError(f"{self.name} does not end:\n{self.log_tail}") from None
+
     def stop(self) -> None:
         """End it with SIGTERM, with SIGKILL after 20 s."""
         if self._process.poll() is None:
@@ -175,6 +189,11 @@ def run(command: Sequence[str], *, user: str | None = None, folder: Path | None 
 def is_root() -> bool:
     """Tell whether the bench runs as root, which some programs refuse to."""
     return os.geteuid() == 0
+
+
+def end_children_with_the_bench() -> None:
+    """Let SIGTERM end the bench as an exception does, so that its children are ended on the way out."""
+    signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(128 + number))
 
 
 def lift_file_limit() -> None:

@@ -83,7 +83,7 @@ def _messages(load: Load) -> list[Scenario]:
     scenarios.append(
         Scenario(
             name="acknowledgements",
-            title=f"Stream management, {load.pair_count} senders: from message to <a/>",
+            title=f"Stream management, {load.pair_count} senders: from message to acknowledgement",
             unit="messages",
             make_task=partial(_task, Kind.ACKNOWLEDGEMENTS, load),
         )

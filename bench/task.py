@@ -55,8 +55,7 @@ class Task(Timed, frozen=True, kw_only=True):
         mechanism: For logging in. PLAIN is used over TLS only.
         window: Messages (or page requests, logins) one pair (or client) has under way.
         rate_per_s: Of an open loop, over all pairs.
-        connection_count: Idle connections.
-        connections_per_user: Of idle connections.
+        connection_count: Idle connections, over all users in turn.
         page_size: Archived messages per page of history; `fill_count` are put into each archive before.
     """
 
@@ -70,7 +69,6 @@ class Task(Timed, frozen=True, kw_only=True):
     rate_per_s: float = 0.0
     body_size: int = 200
     connection_count: int = 0
-    connections_per_user: int = 10
     page_size: int = 50
     fill_count: int = 60
 
@@ -80,7 +78,7 @@ class Measured(msgspec.Struct, frozen=True, kw_only=True):
     What a piece of work showed.
 
     Attributes:
-        count: Messages delivered (pages, logins, connections) in the time measured.
+        count: Messages delivered (pages, logins) in the time measured; idle connections whose memory was counted.
         duration_s: The time measured.
         latency: Of a message from writing (or due time) to arrival; of an acknowledgement, a page, a login.
         server_cpu_s: CPU seconds of the server in that time.
@@ -88,6 +86,7 @@ class Measured(msgspec.Struct, frozen=True, kw_only=True):
         generator_cpu_share: CPU of the generator, in cores.
         undelivered: Messages sent that had not arrived 20 s after the last was sent.
         doubled, reordered: Messages that arrived again, or after a later one of the same conversation.
+        other_cpu_share: CPU of everything else on the machine meanwhile, kernel threads too, in cores.
         lag_p99_ms: How late an open loop wrote its messages.
     """
 
@@ -95,6 +94,7 @@ class Measured(msgspec.Struct, frozen=True, kw_only=True):
     duration_s: float
     server_cpu_s: float
     generator_cpu_share: float
+    other_cpu_share: float = 0.0
     latency: Latency | None = None
     server_memory_bytes: int = 0
     undelivered: int = 0

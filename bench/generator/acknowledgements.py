@@ -19,7 +19,7 @@ from bench.generator.stream import Stream
 from bench.task import Measured, Task
 
 REQUEST = b"<r xmlns='urn:xmpp:sm:3'/>"
-_STANZA_OR_REQUEST = re.compile(rb"<(?:message|presence|iq)[ >]|<r[ />]")
+_STANZA_OR_REQUEST = re.compile(rb"<(?:message|presence|iq)[ />]|<r[ />]")
 _ACKNOWLEDGED = re.compile(rb"<a [^>]*\bh=['\"](\d+)['\"]")
 
 
@@ -108,9 +108,10 @@ async def acknowledgements(task: Task) -> Measured:
     for sender in senders:
         sender.is_sending = False
     undelivered = await conversation.drain()
-    # What is not acknowledged when its stream ends becomes an offline message.
-    for counter in counters:
-        counter.answer()
+    if not conversation.failures:
+        # What is not acknowledged when its stream ends becomes an offline message.
+        for counter in counters:
+            counter.answer()
     return conversation.result(undelivered)
 
 

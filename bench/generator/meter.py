@@ -29,6 +29,7 @@ class Meter:
         self._duration_s = 0.0
         self._server_cpu_s = 0.0
         self._own_cpu_s = 0.0
+        self._machine_cpu_s = 0.0
 
     async def measure(self) -> None:
         """Let the warm-up pass, then the time measured."""
@@ -41,6 +42,7 @@ class Meter:
         """Begin the time measured."""
         self._durations_ns.clear()
         self._server_cpu_s = -self._server_cpu()
+        self._machine_cpu_s = -process_tree.machine_busy_s()
         self._own_cpu_s = -time.process_time()
         self._duration_s = -time.perf_counter_ns() / NS_PER_S
         self.is_on = True
@@ -50,6 +52,7 @@ class Meter:
         self.is_on = False
         self._duration_s += time.perf_counter_ns() / NS_PER_S
         self._own_cpu_s += time.process_time()
+        self._machine_cpu_s += process_tree.machine_busy_s()
         self._server_cpu_s += self._server_cpu()
 
     def _server_cpu(self) -> float:
@@ -74,6 +77,7 @@ class Meter:
             server_cpu_s=self._server_cpu_s,
             server_memory_bytes=memory_bytes,
             generator_cpu_share=self._own_cpu_s / self._duration_s,
+            other_cpu_share=max(self._machine_cpu_s - self._own_cpu_s - self._server_cpu_s, 0.0) / self._duration_s,
             undelivered=undelivered,
             doubled=doubled,
             reordered=reordered,

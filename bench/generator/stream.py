@@ -55,6 +55,7 @@ class Stream(asyncio.Protocol):
         self._arrived: asyncio.Future[None] | None = None
         self._on_block: Callable[[bytes], None] | None = None
         self._is_closed = False
+        self._last = b""
         self.features = b""
         self.on_end: Callable[[str], None] = lambda _: None
 
@@ -72,6 +73,7 @@ class Stream(asyncio.Protocol):
             self._buffer = data
             self._wake()
             return
+        self._last = data
         cut = data.rfind(b">") + 1
         if cut == len(data):
             self._buffer = b""
@@ -86,7 +88,7 @@ class Stream(asyncio.Protocol):
         self._is_closed = True
         self._wake()
         if self._on_block is not None:
-            self.on_end(f"connection lost: {exc or self._buffer[-200:]!r}")
+            self.on_end(f"connection lost ({exc}), last received: {(self._last + self._buffer)[-300:]!r}")
 
     def _wake(self) -> None:
         if self._arrived is not None and not self._arrived.done():
@@ -95,9 +97,10 @@ class Stream(asyncio.Protocol):
     # Talking
 
     def write(self, data: bytes) -> None:
-        """Send bytes."""
+        """Send bytes; once the connection is lost, which `expect` and `on_end` tell, they go nowhere."""
         assert self._transport is not None
-        self._transport.write(data)
+        if not self._is_closed:
+            self._transport.write(data)
 
     async def expect(self, pattern: re.Pattern[bytes]) -> re.Match[bytes]:
         """

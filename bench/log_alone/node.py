@@ -24,6 +24,7 @@ import msgspec
 import uvloop
 
 from bench.log_alone.connections import FRAME
+from bench.log_alone.task import NodeTask
 from raftline.base.errors import Busy
 from raftline.base.ids import LogIndex, NodeId, SessionId, Term, position_of
 from raftline.cluster.config import MILLISECOND_NS, Clocks, ClusterConfig, Peer
@@ -40,27 +41,6 @@ from raftline.wal.log import WriteAheadLog
 SEGMENT_BYTES = 64 << 20
 _BUSY_PAUSE_S = 0.005
 _DONE = Done()
-
-
-class NodeAddress(msgspec.Struct, frozen=True):
-    """A member."""
-
-    node_id: int
-    port: int
-    fingerprint: str
-
-
-class NodeTask(msgspec.Struct, frozen=True, kw_only=True):
-    """How to run one node."""
-
-    node_id: int
-    folder: str
-    front_port: int
-    payload_size: int
-    nodes: tuple[NodeAddress, ...]
-    certificate_file: str
-    key_file: str
-    authority_file: str
 
 
 class LogOnlyMachine(Machine):

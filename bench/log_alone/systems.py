@@ -16,8 +16,7 @@ from typing import Any, Protocol, TypeVar
 import msgspec
 
 from bench.load import ROOT
-from bench.log_alone.node import NodeAddress, NodeTask
-from bench.log_alone.task import System
+from bench.log_alone.task import NodeAddress, NodeTask, System
 from bench.processes import Child, MissingError, find_program, free_port, run, running
 from raftline import __version__
 from raftline.server.certificates import ensure_certificates, fingerprint_of
@@ -241,7 +240,11 @@ def _wait_for(child: Child, look: Callable[[], Found | None], what: str) -> Foun
     found: list[Found] = []
 
     def is_found() -> bool:
-        result = look()
+        try:
+            result = look()
+        except (OSError, http.client.HTTPException):
+            # A member that starts may refuse, keep silent or hang up; `wait_until` bounds how long.
+            return False
         if result:
             found.append(result)
         return bool(found)

@@ -1,8 +1,10 @@
-"""What the bench asks of the process that loads a log: JSON each way, as with the generator."""
+"""What the bench asks of the process that loads a log, and of Raftline's bare nodes: JSON, as with the generator."""
 
 from __future__ import annotations
 
 import enum
+
+import msgspec
 
 from bench.task import Timed
 
@@ -31,3 +33,24 @@ class LogTask(Timed, frozen=True, kw_only=True):
     client_count: int
     connection_count: int
     payload_size: int = 256
+
+
+class NodeAddress(msgspec.Struct, frozen=True):
+    """A member."""
+
+    node_id: int
+    port: int
+    fingerprint: str
+
+
+class NodeTask(msgspec.Struct, frozen=True, kw_only=True):
+    """How to run one node."""
+
+    node_id: int
+    folder: str
+    front_port: int
+    payload_size: int
+    nodes: tuple[NodeAddress, ...]
+    certificate_file: str
+    key_file: str
+    authority_file: str

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from bench.processes import Child, MissingError, find_program, free_port, run, running
+from bench.processes import Child, MissingError, find_program, free_port, running
 from bench.servers import postgresql
 from bench.servers.base import DOMAIN, Running
 from bench.servers.certificate import write_certificate
@@ -20,6 +20,7 @@ from bench.task import Endpoint
 
 SQL_POOL_SIZE = 10
 _LIBRARIES = Path("/usr/lib/x86_64-linux-gnu")
+_ERLANG_LIBRARIES = Path("/usr/lib/erlang/lib")
 _SCHEMA = Path("/usr/share/ejabberd/sql/pg.sql")
 
 _CONFIG = """\
@@ -92,7 +93,7 @@ class Ejabberd:
         self.archives = archives
         self.name = "ejabberd-postgresql" if archives else "ejabberd"
         self.durability = (
-            "archive in PostgreSQL (fsync on), written after delivery and acknowledgement"
+            "archive in PostgreSQL (fsync on); acknowledgement does not wait for it"
             if archives
             else "no archive: memory"
         )
@@ -103,7 +104,11 @@ class Ejabberd:
         text = (folder / "ejabberd.app").read_text(encoding="utf-8")
         found = re.search(r'\{vsn,\s*"([^"]+)"', text)
         name = f"ejabberd {found[1] if found else 'of unknown version'}"
-        return f"{name}, {postgresql.version()}" if self.archives else name
+        if not self.archives:
+            return name
+        if not list(_ERLANG_LIBRARIES.glob("p1_pgsql-*")):
+            raise MissingError("ejabberd's driver for PostgreSQL is missing: install Debian's package erlang-p1-pgsql")
+        return f"{name}, {postgresql.version()}"
 
     @staticmethod
     def _beams() -> Path:
@@ -154,9 +159,3 @@ class Ejabberd:
             "HOME": str(folder),
         }
         return Child(command, folder / "ejabberd.log", environment=environment)
-
-
-def erlang_version() -> str:
-    """Return the version of the Erlang machine."""
-    expression = 'io:format("~s", [erlang:system_info(otp_release)]), halt().'
-    return "Erlang/OTP " + run([find_program("erl", "ejabberd"), "-noshell", "-eval", expression]).strip()

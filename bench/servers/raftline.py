@@ -16,7 +16,15 @@ from bench.task import Endpoint
 
 PORTS_PER_NODE = 4
 NODE_STRIDE = 10
+ROOT = Path(__file__).resolve().parents[2]
 _COMMAND = Path(sys.executable).parent / "raftline"
+
+
+def _commit() -> str:
+    """Return the commit of this checkout, or nothing where it is none (an unpacked archive)."""
+    if not (ROOT / ".git").exists():
+        return ""
+    return f", commit {run(['git', 'describe', '--always', '--dirty', '--exclude=*'], folder=ROOT).strip()}"
 
 
 class Raftline:
@@ -42,7 +50,8 @@ class Raftline:
         """See `Server`."""
         if not _COMMAND.exists():
             raise MissingError("raftline is not installed beside this Python: run `make setup`")
-        return "Raftline " + run([str(_COMMAND), "--version"]).strip().removeprefix("raftline").strip()
+        version = run([str(_COMMAND), "--version"]).strip().removeprefix("raftline").strip()
+        return f"Raftline {version}{_commit()}"
 
     @contextmanager
     def running(self, folder: Path) -> Iterator[Running]:

@@ -14,11 +14,13 @@ from pathlib import Path
 from cluster.certificates import Authority, Identity
 from raftline.base.ids import LogIndex, NodeId
 from raftline.cluster.config import Clocks, ClusterConfig, ClusterLimits, ClusterTiming, Peer
+from raftline.cluster.disk_space import DiskSpace
 from raftline.cluster.driver import Driver
 from raftline.machine.database import open_database
 from raftline.machine.machine import Machine
 from raftline.node.node import LocalNode
 from raftline.raft.config import MILLISECOND_NS, RaftConfig
+from raftline.wal.files import FileSystem
 from raftline.wal.log import WriteAheadLog
 
 CLUSTER_ID = "test-cluster"
@@ -55,13 +57,22 @@ async def until(condition: Callable[[], object], seconds: float = 15.0) -> None:
 
 
 class ClusterNode:
-    """One node; it can be stopped and started again on its data."""
+    """
+    One node; it can be stopped and started again on its data.
+
+    Attributes:
+        files: The log's disk; the operating system's unless a test puts another one in before the start.
+        reserve_bytes: What the node keeps free on it; 0 for a node that does not look.
+    """
 
     def __init__(self, config: ClusterConfig, identity: Identity, directory: Path) -> None:
         self.config = config
         self.identity = identity
         self.directory = directory
         self.failures: list[BaseException] = []
+        self.files: FileSystem | None = None
+        self.reserve_bytes = 0
+        self.disk: DiskSpace | None = None
         self.driver: Driver | None = None
         self._node: LocalNode | None = None
 
@@ -80,6 +91,15 @@ class ClusterNode:
         return self.running.machine
 
     async def start(self) -> None:
+        driver = self.make()
+        self._node = LocalNode(
+            driver, domain=DOMAIN, cluster_epoch=1, entropy=os.urandom, monotonic_ns=time.monotonic_ns
+        )
+        self.driver = driver
+        await driver.start()
+
+    def make(self) -> Driver:
+        """Open what is on the disk; the driver has it from then on."""
         self.directory.mkdir(parents=True, exist_ok=True)
         database_path = self.directory / "state.db"
         machine = Machine(open_database(database_path), domain=DOMAIN)
@@ -88,9 +108,13 @@ class ClusterNode:
             cluster_id=CLUSTER_ID,
             node_id=self.config.node_id,
             applied_index=machine.applied_index,
+            files=self.files,
             segment_bytes=4 << 20,
         )
-        self.driver = Driver(
+        if self.reserve_bytes:
+            assert self.files is not None
+            self.disk = DiskSpace(self.directory, self.files, reserve_bytes=self.reserve_bytes)
+        return Driver(
             self.config,
             raft_random=random.Random(),
             clocks=CLOCKS,
@@ -100,11 +124,8 @@ class ClusterNode:
             entropy=os.urandom,
             fatal=self.failures.append,
             database_path=database_path,
+            disk=self.disk,
         )
-        self._node = LocalNode(
-            self.driver, domain=DOMAIN, cluster_epoch=1, entropy=os.urandom, monotonic_ns=time.monotonic_ns
-        )
-        await self.driver.start()
 
     async def stop(self) -> None:
         if self.driver is not None:

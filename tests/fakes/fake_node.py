@@ -14,13 +14,15 @@ from collections.abc import Callable
 from typing import Any
 
 from raftline.base.errors import OutcomeUnknown, Refused, Unavailable
-from raftline.base.ids import NodeId, Position, SessionId
+from raftline.base.ids import Cursor, NodeId, Position, SessionId
+from raftline.base.limits import INBOX_PAGE_BYTES_MAX
 from raftline.machine.commands import (
     Action,
     BindSession,
     CreateAccount,
     Credential,
     DeleteAccount,
+    OpenRequest,
     RemoveRosterItem,
     SendMessage,
     SetCredentials,
@@ -30,13 +32,16 @@ from raftline.machine.commands import (
 from raftline.machine.outcomes import (
     Done,
     Event,
+    Gone,
     MessageArrived,
     Outcome,
     PresenceArrived,
     Rejected,
+    Resumed,
     RosterItem,
     SessionEnded,
     Stale,
+    cursor_of,
 )
 from raftline.machine.queries import (
     AccountExists,
@@ -44,10 +49,16 @@ from raftline.machine.queries import (
     Answer,
     ArchiveEnds,
     ArchivePage,
+    Block,
+    BlockBetween,
     CredentialsOf,
+    InboxPage,
     ListAccounts,
     Page,
+    Picture,
+    PictureOf,
     Query,
+    Reachable,
     Roster,
     RosterOf,
     SessionAt,
@@ -75,26 +86,48 @@ class FakeSession:
         self.presence: bytes | None = None
         self.is_managed = False
         self.is_over = False
+        self.is_detached = False
+        self.token = b""
+        self.inbound_base = 0
+        self.inbound_count = 0
         self.submitted: list[tuple[int, Action]] = []
-        self.progress_reports: list[tuple[int, Position]] = []
+        self.requests: list[OpenRequest] = []
+        self.progress_reports: list[tuple[int, Cursor]] = []
 
     @property
     def full_jid(self) -> str:
         return f"{self.localpart}@{self.node.domain}/{self.resource}"
 
-    def submit(self, number: int, action: Action, on_outcome: Callable[[Outcome], None]) -> None:
+    def submit(
+        self,
+        number: int,
+        action: Action,
+        on_outcome: Callable[[Outcome], None],
+        requests: tuple[OpenRequest, ...] = (),
+    ) -> None:
         if self.node.submit_error is not None:
             raise self.node.submit_error
         assert not self.submitted or number > self.submitted[-1][0], "numbers grow"
         self.submitted.append((number, action))
+        self.requests += requests
+        self.inbound_count = max(self.inbound_count, number)
         if self.is_over:
             outcome: Outcome = Stale()
         else:
             outcome = self.node.rejections.pop(number, None) or self.node.apply_of(self, action)
         self.node.settle_later(self, lambda: on_outcome(outcome))
 
-    def progress(self, inbound_count: int, acknowledged: Position) -> None:
+    def progress(
+        self,
+        inbound_count: int,
+        acknowledged: Cursor,
+        requests: tuple[OpenRequest, ...] = (),
+        answered: tuple[int, ...] = (),
+        roster_version: int = 0,
+    ) -> None:
         self.progress_reports.append((inbound_count, acknowledged))
+        self.requests += requests
+        self.inbound_count = max(self.inbound_count, inbound_count)
         if self.node.is_available:
             asyncio.get_running_loop().call_soon(self._mark, inbound_count)
 
@@ -102,9 +135,16 @@ class FakeSession:
         if not self.is_over:
             self.receiver.receive_progress(inbound_count)
 
-    async def enable_management(self) -> None:
+    async def enable_management(self, inbound_base: int = 0, token: bytes = b"", timeout_s: int = 0) -> None:
         await self.node.barrier()
         self.is_managed = True
+        self.inbound_base, self.token = inbound_base, token
+
+    async def detach(self) -> None:
+        if self.token:
+            self.is_detached = True
+        else:
+            await self.end()
 
     async def end(self) -> None:
         while self.node.has_outcomes_of(self):  # noqa: ASYNC110  # each test holds them back in its own way
@@ -121,6 +161,8 @@ class FakeNode:
         rejections: Outcomes to give to the submission of that stanza number instead of its own.
         routed: Off-log stanzas and the sessions they were for.
         submit_error: Raised by the next submissions, such as Busy.
+        gone: Handled counts of sessions that are over.
+        inboxes: What sessions owe; tests fill it.
         unknown_count: So many of the next `execute` calls take effect and raise OutcomeUnknown.
     """
 
@@ -136,10 +178,13 @@ class FakeNode:
         self.rejections: dict[int, Rejected] = {}
         self.routed: list[tuple[SessionId, bytes]] = []
         self.asked: list[Query] = []
+        self.awaited_replicas: list[str] = []
         self.barrier_count = 0
         self.submit_error: Exception | None = None
         self.unknown_count = 0
         self.position = 0
+        self.gone: dict[SessionId, int] = {}
+        self.inboxes: dict[SessionId, list[Event]] = {}
         self._outcomes: deque[tuple[FakeSession, Callable[[], None]]] = deque()
         self._by_key: dict[bytes, Outcome] = {}
         self._session_count = 0
@@ -150,6 +195,9 @@ class FakeNode:
         self.barrier_count += 1
         if not self.is_available:
             raise Unavailable("no quorum")
+
+    async def await_replicas(self, localpart: str) -> None:
+        self.awaited_replicas.append(localpart)
 
     async def ask(self, query: Query) -> Answer:
         self.asked.append(query)
@@ -181,6 +229,30 @@ class FakeNode:
         session = FakeSession(self, bind, receiver, SessionId(self._session_count))
         self.sessions[session.session_id] = session
         return session
+
+    async def resume_session(
+        self, localpart: str, session_id: SessionId, token: bytes, receiver: SessionReceiver
+    ) -> tuple[FakeSession, Resumed] | Gone:
+        if not self.is_available:
+            raise Unavailable("no quorum")
+        if session_id in self.gone:
+            return Gone(self.gone[session_id])
+        former = self.sessions.get(session_id)
+        if former is None or former.localpart != localpart or former.token != token:
+            raise Refused("item-not-found", "cancel")
+        bind = BindSession(former.localpart, former.resource, NODE, 1)
+        session = FakeSession(self, bind, receiver, session_id)
+        session.epoch = former.epoch + 1
+        session.is_managed, session.token, session.inbound_base = True, token, former.inbound_base
+        session.inbound_count = former.inbound_count
+        self.sessions[session_id] = session
+        if not former.is_detached:
+            former.is_over = True
+            former.receiver.receive_event(SessionEnded(NODE, session_id, "conflict"))
+        number = former.submitted[-1][0] if former.submitted else 0
+        return session, Resumed(
+            session_id, session.epoch, session.resource, number, session.inbound_count, session.inbound_base
+        )
 
     def route(self, session_id: SessionId, stanza: bytes) -> bool:
         self.routed.append((session_id, stanza))
@@ -274,11 +346,17 @@ class FakeNode:
                 return Roster(1, list(self.rosters.get(query.localpart, {}).values()))
             case SubscriptionOf():
                 return False
-            case SessionsOf():
+            case BlockBetween():
+                return Block.NOBODY
+            case Reachable() | SessionsOf():
                 return [self._row(session) for session in self.sessions_of(query.localpart)]
             case SessionAt():
                 rows = [row for row in self.sessions_of(query.localpart) if row.resource == query.resource]
                 return self._row(rows[0]) if rows else None
+            case InboxPage():
+                return self._inbox_page(query)
+            case PictureOf():
+                return Picture([], [])
             case ArchivePage():
                 return Page([], True, 0, 0)
             case ArchiveEnds():
@@ -293,7 +371,19 @@ class FakeNode:
                 event: Any = MessageArrived(
                     NODE, session.session_id, Position(self.position), action.stanza, owner, None
                 )
+                if session.is_managed:
+                    self.inboxes.setdefault(session.session_id, []).append(event)
                 self.deliver(session, event)
+
+    def _inbox_page(self, query: InboxPage) -> list[Event]:
+        page: list[Event] = []
+        byte_count = 0
+        for event in self.inboxes.get(query.session_id, []):
+            assert isinstance(event, MessageArrived)
+            if cursor_of(event) > query.after and len(page) < query.limit and byte_count <= INBOX_PAGE_BYTES_MAX:
+                page.append(event)
+                byte_count += len(event.stanza)
+        return page
 
     def _row(self, session: FakeSession) -> SessionRow:
         return SessionRow(session.session_id, NODE, session.resource, session.priority, session.presence)

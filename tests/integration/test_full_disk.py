@@ -20,6 +20,7 @@ MESSAGE_COUNT_MAX = 3000
 ANSWER_TIMEOUT_S = 15.0
 RECOVERY_TIMEOUT_S = 60.0
 FILL_BYTES = 1 << 20
+FILL_AFTER_COUNT = 20
 
 
 @pytest.fixture
@@ -42,8 +43,9 @@ async def test_a_full_disk_refuses_clearly_and_recovers(cluster_folder: Path, sm
     async with Cluster(cluster_folder, node_count=1, data=small_disk / "data") as single:
         port = single.node(1).xmpp
         await register(port, "anna", "secret-1")
-        fill(filler)
-        acknowledged = await write_until_refused(port, single.log_tail)
+        acknowledged = await write_until_refused(port, filler, single.log_tail)
+        assert not await single.is_ready(1), "a node that takes no messages calls itself ready"
+        assert not await is_acknowledged(port, "refused"), "taken without space"
         filler.unlink()
 
         async def is_served() -> bool:
@@ -66,24 +68,36 @@ def fill(filler: Path) -> None:
             return
 
 
-async def write_until_refused(port: int, log_tail: Callable[[], str]) -> list[str]:
-    """Write large messages until one is refused; returns what was acknowledged. Silence is no refusal."""
+async def write_until_refused(port: int, filler: Path, log_tail: Callable[[], str]) -> list[str]:
+    """
+    Write large messages, fill the disk meanwhile, and go on until one is refused. Silence is no refusal.
+
+    Returns: What was acknowledged.
+    """
     acknowledged: list[str] = []
     async with RawClient() as anna:
         await anna.log_in(port, "anna", "secret-1")
         for number in range(MESSAGE_COUNT_MAX):
+            if number == FILL_AFTER_COUNT:
+                fill(filler)
             origin_id = f"large-{number}"
             count = anna.send_chat("anna@localhost", f"{number} " + "x" * BODY_BYTES, origin_id)
-            try:
-                await anna.wait_acked(count, ANSWER_TIMEOUT_S)
-            except StreamEndedError:
-                assert anna.stream_error == "resource-constraint", f"{anna.end_reason}\n{log_tail()}"
-                return acknowledged
-            if refusal_of(anna, origin_id) is not None:
-                assert refusal_of(anna, origin_id) == "resource-constraint"
+            refusal = await wait_answered(anna, count, origin_id)
+            if refusal is not None:
+                assert refusal == "resource-constraint", f"{anna.end_reason}\n{log_tail()}"
                 return acknowledged
             acknowledged.append(origin_id)
     raise AssertionError("the disk never became full")
+
+
+async def wait_answered(client: RawClient, count: int, stanza_id: str) -> str | None:
+    """Wait until a message is acknowledged (returns None) or refused, by itself or with the whole stream."""
+
+    async def is_answered() -> bool:
+        return client.acked_count >= count or client.is_over or refusal_of(client, stanza_id) is not None
+
+    await wait_until(f"an answer to {stanza_id}", is_answered, ANSWER_TIMEOUT_S, interval_s=0.001)
+    return refusal_of(client, stanza_id) or (client.stream_error or client.end_reason if client.is_over else None)
 
 
 def refusal_of(client: RawClient, stanza_id: str) -> str | None:

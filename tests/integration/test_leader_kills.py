@@ -2,9 +2,11 @@
 Twenty SIGKILLs of the leader under load: the promises P1, P2, P3 and P5 on every node.
 
 Six slixmpp users on all nodes write to each other without pause; one whose node died goes to another and resends, under
-the same origin-id, what was not acknowledged. Around each kill two probes on the surviving nodes send small messages
-every few milliseconds; the time to the next commit is from the SIGKILL to the first acknowledgement of a probe message
-that was sent after it. Each killed node is restarted and the cluster is whole again before the next kill.
+the same origin-id, what was not acknowledged. Two more users, on raw sockets, each keep one session all along, which is
+resumed on another node every time (the library resumes only where it was connected). Around each kill two probes on the
+surviving nodes send small messages every few milliseconds; the time to the next commit is from the SIGKILL to the first
+acknowledgement of a probe message that was sent after it. Each killed node is restarted and the cluster is whole again
+before the next kill.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ import pytest
 
 from integration.archive import ArchiveRow, check_exactly_once, check_order, check_received, read_archive
 from integration.cluster_process import Cluster, wait_until
+from integration.resumer import ResumingChatter
 from integration.xmpp_client import Chatter
 from integration.xmpp_raw import RawClient, register
 
@@ -30,6 +33,7 @@ COMMIT_GAP_MAX_S = 5.0
 SETTLE_TIMEOUT_S = 40.0
 PASSWORD = "through-the-fire"
 PAIRS = (("anna", "bert"), ("carla", "dirk"), ("emma", "finn"))
+RESUMING_PAIR = ("gina", "hugo")
 
 
 class Probe:
@@ -83,13 +87,15 @@ class Probe:
 async def test_twenty_leader_kills_lose_double_and_reorder_nothing(cluster: Cluster) -> None:
     """P1, P2, P3 and P5 hold on all three nodes after twenty SIGKILLs of the leader under load."""
     usernames = [name for pair in PAIRS for name in pair]
-    for name in (*usernames, "probe-1", "probe-2", "sink"):
+    for name in (*usernames, *RESUMING_PAIR, "probe-1", "probe-2", "sink"):
         await register(cluster.node(1).xmpp, name, PASSWORD)
     partners = {left: right for pair in PAIRS for left, right in (pair, pair[::-1])}
-    chatters = [
+    chatters: list[Chatter | ResumingChatter] = [
         Chatter(cluster, name, PASSWORD, f"{partners[name]}@localhost", node_id=place % cluster.node_count + 1)
         for place, name in enumerate(usernames)
     ]
+    for name, partner in (RESUMING_PAIR, RESUMING_PAIR[::-1]):
+        chatters.append(ResumingChatter(name, PASSWORD, f"{partner}@localhost", lambda: ports_of(cluster)))
     probed: list[str] = []
     gaps_s = []
     async with asyncio.TaskGroup() as tasks:
@@ -112,7 +118,12 @@ async def test_twenty_leader_kills_lose_double_and_reorder_nothing(cluster: Clus
     assert max(gaps_s) < COMMIT_GAP_MAX_S
 
 
-async def write_without_pause(chatters: list[Chatter]) -> None:
+def ports_of(cluster: Cluster) -> list[int]:
+    """The XMPP ports of all nodes."""
+    return [cluster.node(node_id).xmpp for node_id in cluster.node_ids]
+
+
+async def write_without_pause(chatters: list[Chatter | ResumingChatter]) -> None:
     """Every user writes at a steady pace, whatever happens to the nodes."""
     while True:
         for chatter in chatters:
@@ -144,7 +155,7 @@ async def kill_leader_and_measure(cluster: Cluster, kill_number: int) -> tuple[f
     return committed_at - killed_at, acknowledged
 
 
-def all_acknowledged(chatters: list[Chatter]):
+def all_acknowledged(chatters: list[Chatter | ResumingChatter]):
     """Probe: nobody waits for an acknowledgement."""
 
     async def probe() -> bool:
@@ -153,7 +164,7 @@ def all_acknowledged(chatters: list[Chatter]):
     return probe
 
 
-def all_shown(chatters: list[Chatter]):
+def all_shown(chatters: list[Chatter | ResumingChatter]):
     """Probe: each user has been shown all that the partner wrote."""
 
     async def probe() -> bool:
@@ -161,15 +172,15 @@ def all_shown(chatters: list[Chatter]):
             len(set(chatter.shown.values())) >= len(partner.numbers)
             for chatter in chatters
             for partner in chatters
-            if partner.jid == chatter.partner
+            if partner.jid.partition("/")[0] == chatter.partner
         )
 
     return probe
 
 
-async def check_archives(cluster: Cluster, chatters: list[Chatter], probed: list[str]) -> None:
+async def check_archives(cluster: Cluster, chatters: list[Chatter | ResumingChatter], probed: list[str]) -> None:
     """Read every archive through every node and hold it against what the clients saw."""
-    by_jid = {chatter.jid: chatter for chatter in chatters}
+    by_jid = {chatter.jid.partition("/")[0]: chatter for chatter in chatters}
     for chatter in chatters:
         partner = by_jid[chatter.partner]
         numbers = {**chatter.numbers, **partner.numbers}
@@ -193,7 +204,7 @@ async def archive_of(cluster: Cluster, username: str, node_id: int) -> list[Arch
         return await read_archive(reader)
 
 
-def report(gaps_s: list[float], chatters: list[Chatter], probed: list[str]) -> None:
+def report(gaps_s: list[float], chatters: list[Chatter | ResumingChatter], probed: list[str]) -> None:
     """Print what was measured."""
     gaps_ms = sorted(round(gap * 1000, 1) for gap in gaps_s)
     print(

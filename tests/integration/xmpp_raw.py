@@ -249,7 +249,7 @@ class RawClient:
         if self.acked_count < count:
             raise StreamEndedError(self.stream_error or "ended while waiting for an acknowledgement")
 
-    async def wait_end(self, timeout_s: float) -> str:
+    async def wait_end(self, timeout_s: float | None) -> str:
         """Wait until the server ends the stream; returns the condition of its error, or an empty string."""
         await self._wait(lambda: False, timeout_s)
         return self.stream_error or ""
@@ -259,7 +259,7 @@ class RawClient:
         """Whether the stream has ended (while reading in the background)."""
         return self._is_over
 
-    async def _wait(self, predicate: Callable[[], bool], timeout_s: float) -> None:
+    async def _wait(self, predicate: Callable[[], bool], timeout_s: float | None) -> None:
         """Wait until the predicate holds or the stream has ended."""
         async with asyncio.timeout(timeout_s):
             while not predicate() and not self._is_over:

@@ -3,7 +3,9 @@ Whatever sessions do, no message is lost, doubled or reordered.
 
 The model keeps, for each message to bob, who was given it and who acknowledged. Its rules are those a person would
 state: a message is taken when a session without stream management was given it, or a session with it acknowledged;
-while it is not taken, either a living session owes it or it waits offline, never neither, never both.
+while it is not taken, either a living session owes it or it waits offline, never neither, never both. A session that
+waits to be resumed lives until its time is over. A copy (XEP-0280) is owed like a message and takes it when it is
+acknowledged; it stands in for the message only once nobody else does.
 """
 
 from __future__ import annotations
@@ -15,12 +17,23 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from machine.world import Client, World, arrivals
-from raftline.machine.commands import EnableManagement, Storage
-from raftline.machine.outcomes import CommandResult
-from raftline.machine.queries import ArchivePage
+from raftline.base.ids import CURSOR_START, NodeId
+from raftline.machine.commands import (
+    DetachSession,
+    EnableManagement,
+    ExpireSessions,
+    ResumeSession,
+    SetCarbons,
+    Storage,
+)
+from raftline.machine.outcomes import CarbonCopied, CommandResult, Done, Rejected, Resumed
+from raftline.machine.queries import ArchivePage, InboxPage
 
+TOKEN = bytes(range(16))
+TIMEOUT_S = 60
 OFFLINE = int(Storage.OFFLINE)
 BOTH = int(Storage.OFFLINE | Storage.ARCHIVE)
+COPY = int(Storage.COPY)
 
 
 @dataclass
@@ -29,8 +42,15 @@ class Device:
 
     client: Client
     managed: bool
+    due_ms: int = 0
     unacknowledged: list[int] = field(default_factory=list)
     given: list[int] = field(default_factory=list)
+    copies: set[int] = field(default_factory=set)
+
+    @property
+    def duties(self) -> set[int]:
+        """Messages that it was given itself and has not acknowledged."""
+        return set(self.unacknowledged) - self.copies
 
 
 class Delivery(RuleBasedStateMachine):
@@ -59,32 +79,85 @@ class Delivery(RuleBasedStateMachine):
                 device.unacknowledged.append(event.position)
             else:
                 self.taken.add(event.position)
+        for event in result.events:
+            if isinstance(event, CarbonCopied):
+                device = next(d for d in self.devices.values() if d.client.session_id == event.session_id)
+                if device.managed:
+                    assert event.position not in device.given
+                    device.given.append(event.position)
+                    device.unacknowledged.append(event.position)
+                    device.copies.add(event.position)
 
-    @rule(storage=st.sampled_from([OFFLINE, BOTH]), count=st.integers(1, 3))
-    def send(self, storage: int, count: int) -> None:
+    @rule(
+        storage=st.sampled_from([OFFLINE, BOTH]),
+        copied=st.booleans(),
+        to=st.sampled_from(["bob", "bob/one", "bob/two"]),
+        count=st.integers(1, 3),
+    )
+    def send(self, storage: int, copied: bool, to: str, count: int) -> None:
         for _ in range(count):
             self.count += 1
-            result = self.alice.send("bob", str(self.count), storage=storage)
+            result = self.alice.send(to, str(self.count), storage=storage | COPY * copied)
             self.sent[result.position] = storage
             self.observe(result)
 
-    @rule(name=st.sampled_from(["one", "two", "three"]), managed=st.booleans(), priority=st.integers(-1, 1))
-    def come(self, name: str, managed: bool, priority: int) -> None:
+    @rule(
+        name=st.sampled_from(["one", "two", "three"]),
+        managed=st.booleans(),
+        copies=st.booleans(),
+        priority=st.integers(-1, 1),
+    )
+    def come(self, name: str, managed: bool, copies: bool, priority: int) -> None:
         self.devices.pop(name, None)
         client, result = self.world.bind_observed("bob", name)  # takes the resource over where it is bound
         self.observe(result)
         self.devices[name] = Device(client, managed)
         self.world.machine._context.drop_derived()
         if managed:
-            self.world.do(EnableManagement(client.session_id, client.epoch))
+            self.world.do(EnableManagement(client.session_id, client.epoch, 0, TOKEN, TIMEOUT_S))
+        client.do(SetCarbons(enabled=copies))
         self.observe(client.present(priority))
 
+    @precondition(lambda self: self.held())
+    @rule(data=st.data())
+    def detach(self, data: st.DataObject) -> None:
+        device = self.some_device(data)
+        if not device.managed:
+            self.devices.pop(device.client.resource)
+        device.due_ms = self.world.time_ms + TIMEOUT_S * 1000
+        self.observe(self.world.do(DetachSession(device.client.session_id, device.client.epoch)))
+
     @precondition(lambda self: self.devices)
+    @rule(data=st.data())
+    def resume(self, data: st.DataObject) -> None:
+        device = self.devices[data.draw(st.sampled_from(sorted(self.devices)))]
+        client = device.client
+        result = self.world.do(ResumeSession("bob", client.session_id, TOKEN, NodeId(2), 1), node_id=2)
+        if not device.managed:
+            assert isinstance(result.outcome, Rejected)
+            return
+        assert isinstance(result.outcome, Done)
+        resumed = result.outcome.result
+        assert isinstance(resumed, Resumed)
+        client.epoch, device.due_ms = resumed.epoch, 0
+        page = self.world.machine.answer(InboxPage(client.session_id, CURSOR_START))
+        assert [event.position for event in page] == device.unacknowledged[:100]
+
+    @rule(seconds=st.integers(1, TIMEOUT_S))
+    def pass_time(self, seconds: int) -> None:
+        self.world.time_ms += seconds * 1000
+        # One that ends hands its messages to the next, which may end by the same command.
+        self.observe(self.world.do(ExpireSessions()))
+        for name, device in list(self.devices.items()):
+            if 0 < device.due_ms <= self.world.time_ms:
+                del self.devices[name]
+
+    @precondition(lambda self: self.held())
     @rule(data=st.data(), priority=st.sampled_from([-1, 0, None]))
     def change_presence(self, data: st.DataObject, priority: int | None) -> None:
         self.observe(self.some_device(data).client.present(priority))
 
-    @precondition(lambda self: self.devices)
+    @precondition(lambda self: self.held())
     @rule(data=st.data())
     def acknowledge(self, data: st.DataObject) -> None:
         device = self.some_device(data)
@@ -95,7 +168,7 @@ class Delivery(RuleBasedStateMachine):
             for _ in range(data.draw(st.integers(1, 2))):  # marks may be repeated
                 device.client.acknowledge(done[-1])
 
-    @precondition(lambda self: self.devices)
+    @precondition(lambda self: self.held())
     @rule(data=st.data())
     def leave(self, data: st.DataObject) -> None:
         device = self.some_device(data)
@@ -112,7 +185,11 @@ class Delivery(RuleBasedStateMachine):
         self.world.machine._context.drop_derived()
 
     def some_device(self, data: st.DataObject) -> Device:
-        return self.devices[data.draw(st.sampled_from(sorted(self.devices)))]
+        """One of the devices that a node holds."""
+        return self.devices[data.draw(st.sampled_from(self.held()))]
+
+    def held(self) -> list[str]:
+        return sorted(name for name, device in self.devices.items() if not device.due_ms)
 
     def rows(self, sql: str) -> list[tuple[int, ...]]:
         self.world.machine._context.rows.flush()
@@ -128,7 +205,13 @@ class Delivery(RuleBasedStateMachine):
             assert owed.pop(device.client.session_id, []) == (device.unacknowledged if device.managed else [])
         assert owed == {}
         in_hand = {position for device in self.devices.values() for position in device.unacknowledged}
-        assert set(waiting) == set(self.sent) - self.taken - in_hand
+        duties = {position for device in self.devices.values() for position in device.duties}
+        stood_in_for = set(self.sent) - self.taken - duties - set(waiting)
+        assert not set(waiting) & (self.taken | duties)
+        standing_in = {
+            position for (position,) in self.rows(f"SELECT position FROM inbox WHERE form = 1 AND storage & {OFFLINE}")
+        }
+        assert stood_in_for <= standing_in
         archived = [row.position for row in self.archive()]
         assert archived == [position for position, storage in self.sent.items() if storage == BOTH]
         kept = {position for (position,) in self.rows("SELECT position FROM message")}

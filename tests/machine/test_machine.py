@@ -14,11 +14,17 @@ from raftline.base.errors import StorageError
 from raftline.base.ids import LogIndex, Term
 from raftline.machine.chain import CHAIN_START
 from raftline.machine.commands import (
+    ChangeBlocklist,
     DeleteAccount,
     KeyOrigin,
+    PrivateElement,
     RemoveRosterItem,
+    SetCarbons,
     SetRosterItem,
+    SetVcard,
     StartNode,
+    Storage,
+    StorePrivate,
     SubscriptionKind,
 )
 from raftline.machine.database import checkpoint, open_database
@@ -42,6 +48,17 @@ def write_log(world: World) -> None:
         alice.send("bob", str(number), origin_id=f"id-{number % 4}")
         bob.send("dora")
         carol.send("nobody")
+    tv = world.online("bob", "tv", managed=True, priority=-1)
+    tv.do(SetCarbons(enabled=True))
+    copied = int(Storage.ARCHIVE | Storage.OFFLINE | Storage.COPY)
+    alice.send("bob", "for all devices", storage=copied)
+    carol.do(ChangeBlocklist(True, (alice.jid, "spam.example")))
+    alice.send("carol", storage=copied)
+    alice.do(ChangeBlocklist(True, (bob.jid,)))
+    alice.do(ChangeBlocklist(False, ()))
+    alice.do(StorePrivate((PrivateElement("urn:x", "a", b"<a/>"),)))
+    alice.do(SetVcard(b"<vCard/>"))
+    alice.subscription(SubscriptionKind.SUBSCRIBED, carol.jid)
     bob.acknowledge(world.machine.applied_index << 16)
     commands = [world.command(alice.message("bob", str(n)), alice.origin()) for n in range(20)]
     world.apply(*commands[:10], b"junk", *commands[5:])

@@ -166,3 +166,59 @@ def test_no_version_of_an_earlier_account_comes_again(world: World):
     world.do(DeleteAccount("alice"))
     world.account("alice")
     assert world.machine.answer(RosterOf("alice")).version > kept
+
+
+class TestChangesSince:
+    """2.6: what a client has to be told that knows an older version."""
+
+    def changes(self, world: World, version: int) -> list[tuple[str, str, str, int]]:
+        context = world.machine._context
+        account = context.accounts.get("alice")
+        assert account is not None
+        found = rosters.changes_since(context, account, version)
+        return [(item.contact, item.name, item.subscription, version) for item, version in found]
+
+    def test_the_last_change_of_each_contact_in_order(self, world: World):
+        """Items as they are now, removals, and nothing that was known."""
+        alice = world.online("alice")
+        start = world.machine.answer(RosterOf("alice")).version
+        for contact, name in (("a@x", "1"), ("b@x", "1"), ("c@x", "1"), ("a@x", "2")):
+            alice.do(SetRosterItem(contact, name, ()))
+        alice.do(RemoveRosterItem("b@x"))
+        expected = [
+            ("c@x", "1", "none", start + 3),
+            ("a@x", "2", "none", start + 4),
+            ("b@x", "", "remove", start + 5),
+        ]
+        assert self.changes(world, start) == expected
+        assert self.changes(world, start + 3) == expected[1:]
+        assert self.changes(world, start + 5) == []
+
+    def test_a_contact_that_comes_back_was_not_removed(self, world: World):
+        """The removal is forgotten."""
+        alice = world.online("alice")
+        start = world.machine.answer(RosterOf("alice")).version
+        for action in (SetRosterItem("a@x", "1", ()), RemoveRosterItem("a@x"), SetRosterItem("a@x", "2", ())):
+            alice.do(action)
+        assert self.changes(world, start) == [("a@x", "2", "none", start + 3)]
+        assert world.count("removed_contact") == 0
+
+    def test_subscriptions_count_as_changes(self, world: World):
+        """Whoever caused them."""
+        alice, bob = world.online("alice"), world.online("bob")
+        world.befriend(alice, bob)
+        version = world.machine.answer(RosterOf("alice")).version
+        bob.subscription(SubscriptionKind.UNSUBSCRIBED, alice.jid)
+        assert self.changes(world, version) == [(bob.jid, "", "from", version + 1)]
+
+    def test_the_oldest_removals_are_forgotten(self, world: World, monkeypatch: pytest.MonkeyPatch):
+        """The memory is bounded, and goes with the account."""
+        monkeypatch.setattr(rosters, "ROSTER_REMOVAL_COUNT_MAX", 2)
+        alice = world.online("alice")
+        start = world.machine.answer(RosterOf("alice")).version
+        for contact in ("c@x", "b@x", "a@x"):
+            alice.do(SetRosterItem(contact, "", ()))
+            alice.do(RemoveRosterItem(contact))
+        assert [contact for contact, *_ in self.changes(world, start)] == ["b@x", "a@x"]
+        world.do(DeleteAccount("alice"))
+        assert world.count("removed_contact") == 0

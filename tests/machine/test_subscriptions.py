@@ -6,7 +6,7 @@ import pytest
 
 from machine.world import DOMAIN, Client, World
 from raftline.machine import subscriptions
-from raftline.machine.commands import SubscriptionKind
+from raftline.machine.commands import RemoveRosterItem, SubscriptionKind
 from raftline.machine.outcomes import (
     ContactUnavailable,
     Done,
@@ -297,3 +297,54 @@ class TestSection33:
         assert subscription(world, "alice", "bob") == ("none", False)
         bob = world.bind("bob")
         assert not any(b"'subscribe'" in event.stanza for event in bob.present().events)
+
+
+class TestSection34:
+    """3.4. Pre-approval."""
+
+    def test_it_is_noted_and_not_routed(self, world: World):
+        """3.4.2: a roster item that says so is pushed; the contact hears nothing, and once more changes nothing."""
+        alice, bob = pair(world)
+        result = alice.subscription(SUBSCRIBED, bob.jid)
+        [push] = result.events
+        assert isinstance(push, RosterPushed)
+        assert (push.session_id, push.item.subscription, push.item.approved) == (alice.session_id, "none", True)
+        assert alice.subscription(SUBSCRIBED, bob.jid).events == []
+
+    def test_a_request_is_granted_at_once(self, world: World):
+        """3.4.2: the contact is subscribed and sees presence; the user is not asked, and approval stays."""
+        alice, bob = pair(world)
+        alice.subscription(SUBSCRIBED, bob.jid)
+        result = bob.subscription(SUBSCRIBE, alice.jid)
+        assert [event.item.subscription for event in of_kind(result.events, RosterPushed, bob)] == ["none", "to"]
+        assert [event.kind for event in of_kind(result.events, SubscriptionChanged, bob)] == ["subscribed"]
+        assert len(of_kind(result.events, PresenceArrived, bob)) == 1
+        [push] = of_kind(result.events, RosterPushed, alice)
+        assert (push.item.subscription, push.item.approved) == ("from", True)
+        assert of_kind(result.events, PresenceArrived, alice) == []
+        assert world.machine.answer(SubscriptionOf("alice", bob.jid)) is True
+
+    def test_it_can_be_taken_back(self, world: World):
+        """3.4.2: unsubscribed cancels it without a word to the contact; the next request is asked about."""
+        alice, bob = pair(world)
+        alice.subscription(SUBSCRIBED, bob.jid)
+        result = alice.subscription(UNSUBSCRIBED, bob.jid)
+        assert [event.item.approved for event in of_kind(result.events, RosterPushed, alice)] == [False]
+        assert of_kind(result.events, PresenceArrived, bob) == []
+        assert len(of_kind(bob.subscription(SUBSCRIBE, alice.jid).events, PresenceArrived, alice)) == 1
+
+    def test_it_goes_with_the_roster_item(self, world: World):
+        """2.5: whoever is removed is not approved any more."""
+        alice, bob = pair(world)
+        alice.subscription(SUBSCRIBED, bob.jid)
+        alice.do(RemoveRosterItem(bob.jid))
+        assert len(of_kind(bob.subscription(SUBSCRIBE, alice.jid).events, PresenceArrived, alice)) == 1
+
+    def test_a_subscription_needs_none(self, world: World):
+        """3.4.2: to a contact that is subscribed, or has asked, it is the plain answer."""
+        alice, bob = pair(world)
+        bob.subscription(SUBSCRIBE, alice.jid)
+        alice.subscription(SUBSCRIBED, bob.jid)
+        assert alice.subscription(SUBSCRIBED, bob.jid).events == []
+        [item] = world.machine.answer(RosterOf("alice")).items
+        assert (item.subscription, item.approved) == ("from", False)

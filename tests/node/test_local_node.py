@@ -13,9 +13,9 @@ import pytest_asyncio
 from cluster.clusters import Cluster, until
 from cluster.people import Person, anything, send_to_full_jid
 from raftline.base.errors import LocalProtocolError, Refused
-from raftline.base.ids import Position
+from raftline.base.ids import CURSOR_START
 from raftline.machine.commands import CreateAccount, DeleteAccount, SetRosterItem
-from raftline.machine.outcomes import Done, Event, MessageArrived, Rejected, Repeated, SessionEnded
+from raftline.machine.outcomes import Done, Event, MessageArrived, Rejected, Repeated, SessionEnded, cursor_of
 from raftline.machine.queries import AccountExists, SessionRow, SessionsOf
 from raftline.node.node import LocalNode
 
@@ -184,7 +184,7 @@ class TestProgress:
         await until(lambda: alice.progress == [1])
         before = node.driver.metrics().applied_command_count
         for count in range(2, 50):
-            alice.session.progress(count, Position(0))
+            alice.session.progress(count, CURSOR_START)
         await until(lambda: alice.progress[-1] == 49)
         assert node.driver.metrics().applied_command_count - before <= 2
 
@@ -196,7 +196,7 @@ class TestProgress:
         await until(lambda: all(person.progress == [1] for person in people))
         before = node.driver.metrics().applied_command_count
         for person in people:
-            person.session.progress(7, Position(0))
+            person.session.progress(7, CURSOR_START)
         await until(lambda: all(person.progress[-1] == 7 for person in people))
         assert node.driver.metrics().applied_command_count - before == 1
 
@@ -206,10 +206,10 @@ class TestProgress:
         await alice.appear(node)
         await until(lambda: alice.progress == [1])
         before = node.driver.metrics().applied_command_count
-        alice.session.progress(1, Position(0))
+        alice.session.progress(1, CURSOR_START)
         alice.send("alice", "hello")
         await until(lambda: alice.progress[-1] == 2)
-        alice.session.progress(2, Position(0))
+        alice.session.progress(2, CURSOR_START)
         await node.execute(CreateAccount("bob", ()), key=os.urandom(16))
         assert node.driver.metrics().applied_command_count - before == 2
 
@@ -223,7 +223,7 @@ class TestProgress:
             alice.send("bob", f"{number}")
         await until(lambda: len(bob.bodies) == 4)
         arrivals = [event for event in bob.events if isinstance(event, MessageArrived)]
-        bob.session.progress(1, arrivals[1].position)
+        bob.session.progress(1, cursor_of(arrivals[1]))
         before = node.driver.metrics().applied_command_count
         await until(lambda: node.driver.metrics().applied_command_count > before)
         await bob.session.end()
@@ -245,11 +245,11 @@ class TestProgress:
         await until(lambda: bob.bodies == [b"live"])
         bob.submit_presence()
         await until(lambda: bob.bodies == [b"live", b"offline"])
-        positions = [event.position for event in bob.events if isinstance(event, MessageArrived)]
-        assert positions[1] < positions[0]
-        for position in positions:
+        cursors = [cursor_of(event) for event in bob.events if isinstance(event, MessageArrived)]
+        assert cursors[1].position < cursors[0].position
+        for cursor in cursors:
             before = node.driver.metrics().applied_command_count
-            bob.session.progress(1, position)
+            bob.session.progress(1, cursor)
             await until(lambda before=before: node.driver.metrics().applied_command_count > before)  # type: ignore[misc]
         await bob.session.end()
         again = Person("bob")

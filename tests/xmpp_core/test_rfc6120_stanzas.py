@@ -10,7 +10,7 @@ from raftline.base.errors import Busy, LocalProtocolError, Unavailable
 from raftline.base.ids import NodeId, SessionId
 from raftline.machine.commands import SendMessage
 from raftline.machine.outcomes import Done, Rejected, Repeated, Stale
-from raftline.machine.queries import SessionAt, SessionRow
+from raftline.machine.queries import Reachable, SessionRow
 from raftline.xmpp.effects import Ask, Route, Submit
 from raftline.xmpp.stream import PENDING_COUNT_MAX
 from xmpp_core.playbook import Playbook
@@ -114,7 +114,7 @@ class TestSection82Iq:
     def test_to_a_full_jid(self, bound: Playbook, kind: str) -> None:
         """IQs between clients go to the session, stamped, and are answered there (10.5.4, RFC 6121 8.5.3.1)."""
         bound.feed(f"<iq to='bob@localhost/phone' type='{kind}' id='1'><a xmlns='urn:x'/></iq>".encode())
-        assert bound.answer(Ask, BOB_ROW).query == SessionAt("bob", "phone")
+        assert bound.answer(Ask, [BOB_ROW]).query == Reachable("bob", "phone", "alice@localhost/home")
         route = bound.answer(Route, True)
         assert route.session_id == 9
         assert (
@@ -130,7 +130,7 @@ class TestSection82Iq:
     def test_to_nobody(self, bound: Playbook, kind: str, is_gone_late: bool) -> None:
         """A request to nobody is service-unavailable, an answer is dropped (RFC 6121 section 8.5.3.2.3)."""
         bound.feed(f"<iq to='bob@localhost/phone' type='{kind}' id='1'><a xmlns='urn:x'/></iq>".encode())
-        bound.answer(Ask, BOB_ROW if is_gone_late else None)
+        bound.answer(Ask, [BOB_ROW] if is_gone_late else [])
         if is_gone_late:
             bound.answer(Route, False)
         sent = bound.take()

@@ -27,9 +27,10 @@ from raftline.machine.database import open_database
 from raftline.machine.entry import encode_entry
 from raftline.machine.machine import Machine
 from raftline.machine.outcomes import Bound, Done, Outcome, SessionEnded
+from raftline.machine.queries import Block, BlockBetween
 from raftline.xmpp.catalog import all_modules
-from raftline.xmpp.dispatch import handle_stanza
-from raftline.xmpp.effects import Ask, Effect, Propose, Route, Steps, Submit
+from raftline.xmpp.dispatch import ROUTED, handle_stanza
+from raftline.xmpp.effects import Ask, AwaitReplicas, Effect, Propose, Route, Steps, Submit
 from raftline.xmpp.element import Element
 from raftline.xmpp.payloads import require_effect
 from raftline.xmpp.stanza import error_reply, result_reply
@@ -66,9 +67,13 @@ class Client(FakeContext):
             result = None if steps is None else self._service.drive(self, steps)
         except Refused as refused:
             to_jid = str(self.jid)
-            self.send(error_reply(received.element, refused.condition, refused.kind, to_jid=to_jid))
+            if received.type not in {"error", "result"}:
+                reply = error_reply(
+                    received.element, refused.condition, refused.kind, to_jid=to_jid, detail=refused.detail
+                )
+                self.send(reply)
             return
-        if received.kind == "iq":
+        if received.kind == "iq" and received.type in {"get", "set"} and result is not ROUTED:
             assert result is None or isinstance(result, Element)
             self.send(result_reply(received.element, result, to_jid=str(self.jid)))
 
@@ -77,6 +82,10 @@ class Client(FakeContext):
         origin = SessionOrigin(self.bound.session_id, self.bound.epoch, self._number, self._previous)
         self._previous = self._number
         return origin
+
+    def machine_blocks(self, jid: str) -> bool:
+        """Whether the client's account has blocked an address, as the state machine says."""
+        return self._service.machine.answer(BlockBetween(str(self.jid), jid)) is Block.USER
 
     def end(self) -> None:
         """End the session, without a word."""
@@ -88,7 +97,8 @@ class Service:
     """The machine, its clients, and a clock that moves a second with each command."""
 
     def __init__(self, *accounts: str) -> None:
-        self.modules = all_modules()
+        self.time_ms = 0
+        self.modules = all_modules(wall_clock_ms=lambda: self.time_ms)
         self.clients: dict[int, Client] = {}
         self.machine = Machine(open_database(":memory:"), domain=DOMAIN)
         self._index = itertools.count(1)
@@ -109,7 +119,8 @@ class Service:
         """Apply one command and deliver its events."""
         index = next(self._index)
         command = Command(NODE, 1, index, index.to_bytes(16, "big"), origin, action)
-        [result] = self.machine.apply(LogIndex(index), Term(1), encode_entry(1000 * index, [encode_command(command)]))
+        self.time_ms = 1000 * index
+        [result] = self.machine.apply(LogIndex(index), Term(1), encode_entry(self.time_ms, [encode_command(command)]))
         for event in result.events:
             client = self.clients.get(event.session_id)
             if client is not None and not isinstance(event, SessionEnded):
@@ -124,6 +135,8 @@ class Service:
         def answer(effect: Effect) -> Any:
             if isinstance(effect, Ask):
                 return self.machine.answer(effect.query)
+            if isinstance(effect, AwaitReplicas):
+                return None  # there is one
             if isinstance(effect, Route):
                 recipient = self.clients.get(effect.session_id)
                 if recipient is not None:

@@ -7,14 +7,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from raftline.machine.commands import MessageKind, SendMessage, Storage
-from raftline.machine.queries import SessionsOf
+from raftline.machine.queries import Reachable
 from raftline.xmpp.effects import Ask, Effect, Route, Submit
 from raftline.xmpp.messages import fingerprint_of, handle_message, storage_of
 from raftline.xmpp.stanza import Stanza
 from xmpp_im.playbook import Playbook, session, stanza, tree
 
-BOTH = int(Storage.ARCHIVE | Storage.OFFLINE)
 OFFLINE = int(Storage.OFFLINE)
+BOTH = int(Storage.ARCHIVE | Storage.OFFLINE)
+COPY = int(Storage.COPY)
+PHONE = "alice@example.org/phone"
 BODY = "<body>hi</body>"
 COMPOSING = "<composing xmlns='http://jabber.org/protocol/chatstates'/>"
 HINT = "<{} xmlns='urn:xmpp:hints'/>"
@@ -67,7 +69,7 @@ class TestRfc6121Section5:
             to_localpart="bob",
             to_resource="desk",
             kind=MessageKind.CHAT,
-            storage=BOTH,
+            storage=BOTH | COPY,
             stanza=b"<message from='alice@example.org/phone' to='bob@example.org/desk' type='chat' id='m1'>"
             b"<body>hi</body></message>",
             origin_id="",
@@ -121,8 +123,10 @@ class TestRfc6121Section8:
         sent = message(BODY, kind="groupchat", to="bob@example.org/desk")
         stamped = sent.stamped(book.context.jid, sent.to)
         rows = [session(4, "phone"), session(5, "desk", None)]
-        book.play(handle_message(book.context, sent), (Ask(SessionsOf("bob")), rows), (Route(5, stamped), True))
-        assert book.refusal(handle_message(book.context, sent), (Ask(SessionsOf("bob")), rows[:1])) == (
+        book.play(
+            handle_message(book.context, sent), (Ask(Reachable("bob", "desk", PHONE)), rows), (Route(5, stamped), True)
+        )
+        assert book.refusal(handle_message(book.context, sent), (Ask(Reachable("bob", "desk", PHONE)), rows[:1])) == (
             "service-unavailable",
             "cancel",
         )
@@ -166,30 +170,30 @@ class TestWhatIsKept:
     )
     def test_conversation_is_archived(self, book: Playbook, inner: str) -> None:
         """What a second device needs to show the conversation goes to archive and offline store."""
-        assert submitted(book, message(inner)).storage == BOTH
+        assert submitted(book, message(inner)).storage == BOTH | COPY
 
     @pytest.mark.parametrize("inner", [RECEIPT, MARKER, "<event xmlns='urn:example:unknown'/>"])
     def test_signals_wait_but_are_not_archived(self, book: Playbook, inner: str) -> None:
         """Receipts, markers and what nobody knows reach a device that comes back."""
-        assert submitted(book, message(inner)).storage == OFFLINE
+        assert submitted(book, message(inner)).storage == OFFLINE | COPY
 
     @pytest.mark.parametrize("inner", [RECEIPT, MARKER])
     def test_signals_with_a_hint_are_archived(self, book: Playbook, inner: str) -> None:
         """XEP-0334 section 4.4: the sender asks for it."""
-        assert submitted(book, message(inner + HINT.format("store"))).storage == BOTH
+        assert submitted(book, message(inner + HINT.format("store"))).storage == BOTH | COPY
 
     def test_no_permanent_store(self, book: Playbook) -> None:
         """XEP-0334 section 4.1: no archive, but it may wait."""
-        assert submitted(book, message(BODY + HINT.format("no-permanent-store"))).storage == OFFLINE
+        assert submitted(book, message(BODY + HINT.format("no-permanent-store"))).storage == OFFLINE | COPY
         both = BODY + HINT.format("store") + HINT.format("no-permanent-store")
-        assert submitted(book, message(both)).storage == OFFLINE
+        assert submitted(book, message(both)).storage == OFFLINE | COPY
 
     def test_headlines(self, book: Playbook) -> None:
         """XEP-0160 section 3: a headline is of the moment, unless its sender wants it kept."""
         assert submitted(book, message(BODY, kind="headline")).storage == 0
         assert submitted(book, message(BODY + HINT.format("store"), kind="headline")).storage == BOTH
 
-    @given(kind=st.sampled_from(MessageKind), traits=st.integers(0, 255))
+    @given(kind=st.sampled_from(MessageKind), traits=st.integers(0, 1023))
     def test_storage_never_contradicts_a_hint(self, kind: MessageKind, traits: int) -> None:
         """For every sum of traits: no-store keeps nothing, no-permanent-store no archive, errors are never kept."""
         storage = storage_of(kind, traits)
@@ -201,6 +205,8 @@ class TestWhatIsKept:
             assert not (storage or 0) & Storage.ARCHIVE
         if storage is not None and storage & Storage.ARCHIVE:
             assert storage & Storage.OFFLINE
+        if traits & 256 or kind not in {MessageKind.NORMAL, MessageKind.CHAT}:
+            assert not (storage or 0) & Storage.COPY
 
 
 class TestOffTheLog:
@@ -224,28 +230,33 @@ class TestOffTheLog:
         rows = [session(1, "a", 0), session(2, "b", -1), session(3, "c", None), session(4, "d", 127)]
         book.play(
             handle_message(book.context, sent),
-            (Ask(SessionsOf("bob")), rows),
+            (Ask(Reachable("bob", None, PHONE)), rows),
             (Route(1, stamped), True),
             (Route(4, stamped), False),
         )
 
     def test_states_for_nobody_are_dropped(self, book: Playbook) -> None:
         """No error for a chat state; a client would show it as a message that failed."""
-        book.play(handle_message(book.context, message(COMPOSING)), (Ask(SessionsOf("bob")), []))
+        book.play(handle_message(book.context, message(COMPOSING)), (Ask(Reachable("bob", None, PHONE)), []))
 
     @pytest.mark.parametrize("inner", [BODY, RECEIPT, "<event xmlns='urn:example:unknown'/>"])
     def test_what_may_not_be_stored_is_refused_when_nobody_is_there(self, book: Playbook, inner: str) -> None:
         """8.5.2.2.1: it cannot wait, so the sender hears of it."""
         sent = message(inner + HINT.format("no-store"))
         steps = handle_message(book.context, sent)
-        assert book.refusal(steps, (Ask(SessionsOf("bob")), [session(1, "a", -1)])) == ("service-unavailable", "cancel")
+        assert book.refusal(steps, (Ask(Reachable("bob", None, PHONE)), [session(1, "a", -1)])) == (
+            "service-unavailable",
+            "cancel",
+        )
 
     def test_a_lost_session_counts_as_nobody(self, book: Playbook) -> None:
         """A session that is gone by now leads to the same refusal."""
         sent = message(BODY + HINT.format("no-store"))
         stamped = sent.stamped(book.context.jid, sent.to)
         steps = handle_message(book.context, sent)
-        assert book.refusal(steps, (Ask(SessionsOf("bob")), [session(1, "a")]), (Route(1, stamped), False)) == (
+        assert book.refusal(
+            steps, (Ask(Reachable("bob", None, PHONE)), [session(1, "a")]), (Route(1, stamped), False)
+        ) == (
             "service-unavailable",
             "cancel",
         )
@@ -253,23 +264,27 @@ class TestOffTheLog:
     def test_headlines_are_dropped_when_nobody_is_there(self, book: Playbook) -> None:
         """8.5.2.2.1: a headline for nobody is ignored."""
         sent = message(BODY + HINT.format("no-store"), kind="headline")
-        book.play(handle_message(book.context, sent), (Ask(SessionsOf("bob")), []))
+        book.play(handle_message(book.context, sent), (Ask(Reachable("bob", None, PHONE)), []))
 
     def test_a_resource_is_matched_even_when_unavailable(self, book: Playbook) -> None:
         """8.5.3.1: a connected resource that matches gets it, whatever its presence, and nobody else."""
         sent = message(COMPOSING, to="bob@example.org/desk")
         stamped = sent.stamped(book.context.jid, sent.to)
         rows = [session(1, "phone"), session(2, "desk", None)]
-        book.play(handle_message(book.context, sent), (Ask(SessionsOf("bob")), rows), (Route(2, stamped), True))
+        book.play(
+            handle_message(book.context, sent), (Ask(Reachable("bob", "desk", PHONE)), rows), (Route(2, stamped), True)
+        )
 
     def test_chat_falls_back_to_the_account(self, book: Playbook) -> None:
         """8.5.3.2.1: type chat to a resource that is gone is handled as if for the account; type normal is not."""
         rows = [session(1, "phone"), session(2, "tv", -5)]
         chat = message(BODY + HINT.format("no-store"), to="bob@example.org/desk")
         stamped = chat.stamped(book.context.jid, chat.to)
-        book.play(handle_message(book.context, chat), (Ask(SessionsOf("bob")), rows), (Route(1, stamped), True))
+        book.play(
+            handle_message(book.context, chat), (Ask(Reachable("bob", "desk", PHONE)), rows), (Route(1, stamped), True)
+        )
         normal = message(BODY + HINT.format("no-store"), kind="normal", to="bob@example.org/desk")
-        assert book.refusal(handle_message(book.context, normal), (Ask(SessionsOf("bob")), rows)) == (
+        assert book.refusal(handle_message(book.context, normal), (Ask(Reachable("bob", "desk", PHONE)), rows)) == (
             "service-unavailable",
             "cancel",
         )

@@ -5,12 +5,14 @@ from __future__ import annotations
 import pytest
 
 from raftline.machine.commands import ChangeSubscription, SetPresence, SubscriptionKind
-from raftline.machine.queries import SessionsOf, SubscriptionOf
+from raftline.machine.queries import Block, BlockBetween, Reachable, SessionsOf, SubscriptionOf
 from raftline.xmpp.effects import Ask, Route, Submit
 from raftline.xmpp.presence import DIRECTED_PRESENCE_COUNT_MAX, farewells, handle_presence, priority_of
 from xmpp_im.playbook import Playbook, session, stanza, tree
 
 FROM = b"from='alice@example.org/phone'"
+
+PHONE = "alice@example.org/phone"
 
 
 @pytest.fixture
@@ -119,6 +121,7 @@ class TestSection43:
         ]
         book.play(
             handle_presence(book.context, stanza("<presence type='probe' to='bob@example.org'/>")),
+            (Ask(BlockBetween(PHONE, "bob@example.org")), Block.NOBODY),
             (Ask(SubscriptionOf("bob", "alice@example.org")), True),
             (Ask(SessionsOf("bob")), rows),
         )
@@ -137,6 +140,7 @@ class TestSection43:
             book.sent.clear()
             book.play(
                 handle_presence(book.context, stanza(f"<presence type='probe' to='bob@example.org/{resource}'/>")),
+                (Ask(BlockBetween(PHONE, f"bob@example.org/{resource}")), Block.NOBODY),
                 (Ask(SubscriptionOf("bob", "alice@example.org")), True),
                 (Ask(SessionsOf("bob")), rows),
             )
@@ -146,6 +150,7 @@ class TestSection43:
         """4.3.2: unsubscribed, which is also what a probe of nobody gets."""
         book.play(
             handle_presence(book.context, stanza("<presence type='probe' to='bob@example.org/a'/>")),
+            (Ask(BlockBetween(PHONE, "bob@example.org/a")), Block.NOBODY),
             (Ask(SubscriptionOf("bob", "alice@example.org")), False),
         )
         assert book.sent == [b"<presence from='bob@example.org' to='alice@example.org' type='unsubscribed'/>"]
@@ -154,6 +159,7 @@ class TestSection43:
         """One's own resources need no subscription."""
         book.play(
             handle_presence(book.context, stanza("<presence type='probe' to='alice@example.org'/>")),
+            (Ask(BlockBetween(PHONE, "alice@example.org")), Block.NOBODY),
             (Ask(SessionsOf("alice")), []),
         )
         assert book.sent == [b"<presence from='alice@example.org' to='alice@example.org' type='unavailable'/>"]
@@ -176,7 +182,7 @@ class TestSection46:
         rows = [session(1, "a", -5), session(2, "b", None), session(3, "c", 9)]
         book.play(
             handle_presence(book.context, sent),
-            (Ask(SessionsOf("bob")), rows),
+            (Ask(Reachable("bob", None, PHONE)), rows),
             (Route(1, stamped), True),
             (Route(3, stamped), True),
         )
@@ -187,8 +193,10 @@ class TestSection46:
         sent = stanza("<presence to='bob@example.org/b'/>")
         stamped = sent.stamped(book.context.jid, sent.to)
         rows = [session(1, "a"), session(2, "b", None)]
-        book.play(handle_presence(book.context, sent), (Ask(SessionsOf("bob")), rows), (Route(2, stamped), True))
-        book.play(handle_presence(book.context, sent), (Ask(SessionsOf("bob")), rows[:1]))
+        book.play(
+            handle_presence(book.context, sent), (Ask(Reachable("bob", "b", PHONE)), rows), (Route(2, stamped), True)
+        )
+        book.play(handle_presence(book.context, sent), (Ask(Reachable("bob", "b", PHONE)), rows[:1]))
 
     def test_to_the_server_and_elsewhere(self, book: Playbook) -> None:
         """The server takes no presence; another domain cannot be reached and is owed nothing."""
@@ -203,7 +211,9 @@ class TestSection46:
         sent = stanza("<presence to='bob@example.org/a' type='unavailable'/>")
         stamped = sent.stamped(book.context.jid, sent.to)
         book.play(
-            handle_presence(book.context, sent), (Ask(SessionsOf("bob")), [session(1, "a")]), (Route(1, stamped), True)
+            handle_presence(book.context, sent),
+            (Ask(Reachable("bob", "a", PHONE)), [session(1, "a")]),
+            (Route(1, stamped), True),
         )
         assert book.context.directed_presence == {"carol@example.org"}
 
@@ -217,9 +227,9 @@ class TestSection46:
         book.play(
             handle_presence(book.context, sent),
             (Submit(SetPresence(broadcast, None)), None),
-            (Ask(SessionsOf("bob")), [session(1, "a")]),
+            (Ask(Reachable("bob", None, PHONE)), [session(1, "a")]),
             (Route(1, to_bob), True),
-            (Ask(SessionsOf("carol")), [session(2, "x")]),
+            (Ask(Reachable("carol", "x", PHONE)), [session(2, "x")]),
             (Route(2, to_carol), True),
         )
         book.play(farewells(book.context))
@@ -229,7 +239,7 @@ class TestSection46:
         book.context.directed_presence.add("bob@example.org/a&b")
         book.play(
             farewells(book.context),
-            (Ask(SessionsOf("bob")), [session(1, "a&b")]),
+            (Ask(Reachable("bob", "a&b", PHONE)), [session(1, "a&b")]),
             (Route(1, b"<presence " + FROM + b" to='bob@example.org/a&amp;b' type='unavailable'/>"), True),
         )
         assert tree(b"<presence " + FROM + b"/>").get("from") == "alice@example.org/phone"
@@ -240,11 +250,15 @@ class TestSection46:
         owed = book.context.directed_presence
         owed.update(f"u{number}@example.org" for number in range(DIRECTED_PRESENCE_COUNT_MAX - 1))
         book.play(
-            handle_presence(book.context, stanza("<presence to='last@example.org'/>")), (Ask(SessionsOf("last")), [])
+            handle_presence(book.context, stanza("<presence to='last@example.org'/>")),
+            (Ask(Reachable("last", None, PHONE)), []),
         )
         assert book.refusal(handle_presence(book.context, stanza("<presence to='more@example.org'/>"))) == (
             "resource-constraint",
             "wait",
         )
         assert len(owed) == DIRECTED_PRESENCE_COUNT_MAX
-        book.play(handle_presence(book.context, stanza("<presence to='u1@example.org'/>")), (Ask(SessionsOf("u1")), []))
+        book.play(
+            handle_presence(book.context, stanza("<presence to='u1@example.org'/>")),
+            (Ask(Reachable("u1", None, PHONE)), []),
+        )

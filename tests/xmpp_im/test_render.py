@@ -12,15 +12,18 @@ from raftline.base.ids import NodeId, Position, SessionId
 from raftline.machine.outcomes import (
     ContactUnavailable,
     Event,
+    InboxWaiting,
     MessageArrived,
     MessageBounced,
     PresenceArrived,
     RosterItem,
     RosterPushed,
     SessionEnded,
+    SessionReleased,
     SubscriptionChanged,
 )
 from raftline.xmpp import render
+from raftline.xmpp.catalog import all_modules
 from raftline.xmpp.jid import parse_jid
 from raftline.xmpp.module import Modules
 from raftline.xmpp.payloads import append_child
@@ -143,11 +146,11 @@ def test_roster_push(context: FakeContext) -> None:
     removed = RosterItem("bob@example.org", "", "remove", False, ())
     kept = RosterItem("bob@example.org", "Bob", "to", False, ("A&B",))
     assert rendered(context, RosterPushed(*HERE, removed, 4)) == (
-        b"<iq to='alice@example.org/phone' type='set' id='s1'><query xmlns='jabber:iq:roster'>"
+        b"<iq to='alice@example.org/phone' type='set' id='s1'><query xmlns='jabber:iq:roster' ver='4'>"
         b"<item jid='bob@example.org' subscription='remove'/></query></iq>"
     )
     assert rendered(context, RosterPushed(*HERE, kept, 5)) == (
-        b"<iq to='alice@example.org/phone' type='set' id='s2'><query xmlns='jabber:iq:roster'>"
+        b"<iq to='alice@example.org/phone' type='set' id='s2'><query xmlns='jabber:iq:roster' ver='5'>"
         b"<item jid='bob@example.org' name='Bob' subscription='to'><group>A&amp;B</group></item></query></iq>"
     )
 
@@ -169,7 +172,7 @@ def test_bounce(context: FakeContext) -> None:
     assert [child.tag for child in cause] == ["{urn:ietf:params:xml:ns:xmpp-stanzas}service-unavailable"]
 
 
-def test_every_event_but_the_end_is_rendered(context: FakeContext) -> None:
-    """SessionEnded is the stream's own affair; nothing else is forgotten."""
+def test_every_event_but_those_of_the_stream_is_rendered() -> None:
+    """The end of a session and what its stream has to fetch are the stream's own affair; nothing else is forgotten."""
     events = set(cast("Any", Event).__args__)
-    assert events - set(context.modules.renderers) == {SessionEnded}
+    assert events - set(all_modules().renderers) == {SessionEnded, SessionReleased, InboxWaiting}

@@ -13,7 +13,8 @@ from raftline.xmpp.effects import Ask, Propose
 from raftline.xmpp.module import Modules
 from raftline.xmpp.roster import handle_get, handle_set, register
 from raftline.xmpp.stanza import Stanza
-from xmpp_im.playbook import Playbook, stanza
+from xmpp_im.playbook import Playbook, stanza, tree
+from xmpp_im.service import Service
 
 BOB = RosterItem("bob@example.org", "Bob <3", "both", False, ("Friends", "Work"))
 CAROL = RosterItem("carol@example.org", "", "none", True, ())
@@ -55,9 +56,9 @@ class TestSection22:
         )
 
     def test_an_empty_roster(self, book: Playbook) -> None:
-        """2.1.4: an empty roster is an empty query, also for a client that names a version."""
+        """2.1.4: an empty roster is an empty query."""
         result = book.play(
-            handle_get(book.context, roster_get(attributes="ver='abc'")),
+            handle_get(book.context, roster_get()),
             (Propose(DeclareInterest()), Repeated()),
             (Ask(RosterOf("alice")), Roster(0, [])),
         )
@@ -183,3 +184,56 @@ def test_registration() -> None:
     assert modules.iq_handlers["account", "get", "jabber:iq:roster", "query"] is handle_get
     with pytest.raises(LocalProtocolError):
         register(modules)
+
+
+class TestSection26:
+    """2.6. Roster versioning."""
+
+    def test_the_current_version_is_not_sent_again(self, book: Playbook) -> None:
+        """2.6.3: an empty result; pushes are declared all the same."""
+        result = book.play(
+            handle_get(book.context, roster_get(attributes="ver='7'")),
+            (Propose(DeclareInterest()), Done()),
+            (Ask(RosterOf("alice")), Roster(7, [BOB])),
+        )
+        assert result is None
+
+    @pytest.mark.parametrize("known", ["", "6", "8", "abc"])
+    def test_any_other_version_gets_the_roster(self, book: Playbook, known: str) -> None:
+        """2.6.2, 2.6.3: older, newer, none yet, or never ours: the whole roster under its version."""
+        result = book.play(
+            handle_get(book.context, roster_get(attributes=f"ver='{known}'")),
+            (Propose(DeclareInterest()), Done()),
+            (Ask(RosterOf("alice")), Roster(7, [BOB])),
+        )
+        assert result.attributes == {"ver": "7"}
+        assert [item.get("jid") for item in result.elements()] == ["bob@example.org"]
+
+    def test_versions_of_pushes_lead_to_that_of_the_roster(self) -> None:
+        """2.6.3: a client that takes every push, removals too, knows the current version."""
+        service = Service("alice", "bob")
+        alice = service.bind("alice")
+        alice.write("<iq type='get' id='r'><query xmlns='jabber:iq:roster' ver=''/></iq>")
+        versions = [tree(alice.take()[-1])[0].get("ver")]
+        for item in ("<item jid='bob@example.org' name='Bob'/>", "<item jid='bob@example.org' subscription='remove'/>"):
+            alice.write(f"<iq type='set' id='s'><query xmlns='jabber:iq:roster'>{item}</query></iq>")
+            push = tree(alice.take()[0])
+            versions.append(push[0].get("ver"))
+        assert len(set(versions)) == 3
+        desk = service.bind("alice", "desk")
+        for version, is_current in zip(versions, (False, False, True), strict=True):
+            desk.write(f"<iq type='get' id='r'><query xmlns='jabber:iq:roster' ver='{version}'/></iq>")
+            assert (len(tree(desk.take()[-1])) == 0) is is_current
+
+
+def test_pre_approval_shows_in_the_roster() -> None:
+    """3.4: an approved contact is marked as such (section 2.1.2.1); a client's own mark is ignored."""
+    service = Service("alice", "bob")
+    alice = service.bind("alice")
+    alice.write("<presence to='bob@example.org' type='subscribed'/>")
+    item = "<item jid='carol@example.org' approved='true'/>"
+    alice.write(f"<iq type='set' id='s'><query xmlns='jabber:iq:roster'>{item}</query></iq>")
+    alice.take()
+    alice.write("<iq type='get' id='r'><query xmlns='jabber:iq:roster'/></iq>")
+    items = {entry.get("jid"): entry.get("approved") for entry in tree(alice.take()[-1])[0]}
+    assert items == {"bob@example.org": "true", "carol@example.org": None}

@@ -41,13 +41,15 @@ class Refused(RaftlineError):
         condition: Stanza error condition, such as `item-not-found` (RFC 6120 section 8.3.3).
         kind: Stanza error type: `auth`, `cancel`, `continue`, `modify` or `wait` (RFC 6120 section 8.3.2).
         text: A sentence for people, in English.
+        detail: An application's own condition as `{namespace}name` (RFC 6120 section 8.3.4); empty for none.
     """
 
-    def __init__(self, condition: str, kind: str, text: str = "") -> None:
+    def __init__(self, condition: str, kind: str, text: str = "", detail: str = "") -> None:
         super().__init__(text or condition)
         self.condition = condition
         self.kind = kind
         self.text = text
+        self.detail = detail
 
 
 class Unavailable(RaftlineError):

@@ -26,6 +26,9 @@ ACCOUNT_SESSION_COUNT_MAX: Final = 32
 ROSTER_ITEM_COUNT_MAX: Final = 4096
 """Items of one roster: presence is broadcast to all of them in one command."""
 
+ROSTER_REMOVAL_COUNT_MAX: Final = 1024
+"""Removed items an account remembers, so that a session that waited to be resumed can be told of them."""
+
 ROSTER_NAME_SIZE_MAX: Final = 1023
 """Bytes of the name of a roster item; RFC 6121 section 2.1.2.4 leaves the bound to the server."""
 
@@ -70,6 +73,12 @@ RESUMPTION_TOKEN_SIZE: Final = 16
 
 ENDED_SESSION_AGE_MAX_MS: Final = 24 * 60 * 60 * 1000
 """Cluster time for which it is known how far a resumable session had come when it ended: a night without network."""
+
+LEFT_RESOURCE_AGE_MAX_MS: Final = 60 * 60 * 1000
+"""
+Cluster time for which it is known that a resource left: longer than a session waits to be resumed, and than a dead
+connection is taken for alive before that.
+"""
 
 EXPIRED_SESSION_COUNT_MAX: Final = 256
 """Sessions that one command ends because nobody resumed them; what is left is the next command's."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from typing import Annotated, Any
+import time
+from typing import Annotated, Any, Final
 
 import msgspec
 from cyclopts import App, Parameter
@@ -12,8 +13,12 @@ from rich.table import Table
 
 from raftline.cli.connection import HERE, Target, open_client
 from raftline.server.cluster_file import read_cluster_file
+from raftline.server.failures import ExitCode, Failure
 
-app = App(name="cluster", help="Look at the nodes of a cluster.")
+app = App(name="cluster", help="Look at the nodes of a cluster, and choose who leads.")
+
+TRANSFER_TIMEOUT_S: Final = 5.0
+LOOK_INTERVAL_S: Final = 0.05
 
 
 @app.command
@@ -34,6 +39,39 @@ def status(
     console = Console(soft_wrap=True)
     console.print(describe(content))
     console.print(make_table(content, _processes(target)))
+
+
+@app.command
+def transfer(
+    *,
+    to: Annotated[int | None, Parameter(help="Node that is to lead; without it the most caught-up one.")] = None,
+    target: Target = HERE,
+) -> None:
+    """
+    Have another node lead, before the one that leads is taken down; clients notice nothing.
+
+    Exit codes: 1 no such node, or the leadership stayed where it is; 6 nobody answers. Example: raftline cluster
+    transfer --to 2
+    """
+    client = open_client(target)
+    before = client.request("GET", "/admin/v1/cluster")["leader"]
+    if before is not None and before == to:
+        print(f"Node {to} leads already.")
+        return
+    print(f"Node {before} leads; " + ("another node is asked." if to is None else f"node {to} is asked."), flush=True)
+    client.request("POST", "/admin/v1/cluster/transfer", {"to": to})
+    deadline = time.monotonic() + TRANSFER_TIMEOUT_S
+    while time.monotonic() < deadline:
+        leader = client.request("GET", "/admin/v1/cluster")["leader"]
+        if leader is not None and leader != before:
+            print(f"Node {leader} leads.")
+            return
+        time.sleep(LOOK_INTERVAL_S)
+    raise Failure(
+        ExitCode.REFUSED,
+        f"Node {before} still leads: "
+        + ("no other node took it." if to is None else f"node {to} is down or has not caught up."),
+    )
 
 
 def describe(content: dict[str, Any]) -> str:

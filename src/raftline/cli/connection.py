@@ -73,7 +73,7 @@ class AdminClient:
         self._token = token
         self._trust = trust
 
-    def request(self, method: str, path: str, body: dict[str, str] | None = None) -> Any:
+    def request(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
         """
         Send a request and return the decoded reply; None for an empty one.
 

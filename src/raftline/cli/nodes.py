@@ -11,6 +11,7 @@ from cyclopts import App, Parameter
 from raftline.base.errors import ConfigError
 from raftline.cli.connection import DATA_DEFAULT
 from raftline.server.cluster_file import record_process
+from raftline.server.config import NodeSettings
 from raftline.server.config_file import load_settings
 from raftline.server.development import run_cluster
 from raftline.server.development_layout import settings_file
@@ -58,8 +59,11 @@ def start(
     file = settings_file(data, node)
     if not file.exists():
         raise ConfigError(str(data), f"has no node {node}; `raftline up --data {data}` makes clusters")
-    settings = load_settings(file, os.environ)
-    return run_node(settings, on_locked=lambda: record_process(data, node, os.getpid()))
+
+    def read() -> NodeSettings:
+        return load_settings(file, os.environ)
+
+    return run_node(read(), read=read, on_locked=lambda: record_process(data, node, os.getpid()))
 
 
 @app.command
@@ -69,13 +73,17 @@ def run(
     stop_on_stdin_end: Annotated[bool, Flag, Parameter(show=False)] = False,
 ) -> ExitCode:
     """
-    Run one node, in the foreground; SIGTERM ends it in order.
+    Run one node, in the foreground; SIGTERM ends it in order, SIGHUP reads certificates and limits again.
 
     Exit codes: 2 settings, 3 storage damaged or failed, 4 port in use, 5 data directory in use.
 
     Example: raftline node run --config /etc/raftline/node.toml
     """
-    return run_node(load_settings(config, os.environ), stop_on_stdin_end=stop_on_stdin_end)
+
+    def read() -> NodeSettings:
+        return load_settings(config, os.environ)
+
+    return run_node(read(), read=read, stop_on_stdin_end=stop_on_stdin_end)
 
 
 def _say(text: str) -> None:

@@ -7,26 +7,34 @@ committed and durable here, so nobody sees what could be lost.
 
 The machine's transaction may span slices, since the log is the durability; it is closed once nothing was applied for
 `IDLE_NS`, and after `TRANSACTION_NS` at the latest, so that a restart has little to replay and the checkpoint thread
-something to do. Local reads use the same connection and see the open transaction.
+something to do. Local reads use the same connection and see the open transaction. It is closed as well once it holds
+`TRANSACTION_BYTES`, so that what a commit writes at once has a bound (`disk_space` says why that matters).
+
+While the disk has no space nothing is applied; `resume` begins again, as after a pause.
 """
 
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Final
 
 from raftline.base.ids import LogIndex
 from raftline.cluster.config import MILLISECOND_NS
+from raftline.cluster.disk_space import DiskSpace, SpaceState
 from raftline.machine.machine import Machine
 from raftline.machine.outcomes import CommandResult
 from raftline.raft.messages import Entry, EntryKind
+
+_LOG: Final = logging.getLogger(__name__)
 
 SLICE_COMMANDS: Final = 256
 SLICE_NS: Final = 5 * MILLISECOND_NS
 IDLE_NS: Final = 5 * MILLISECOND_NS
 TRANSACTION_NS: Final = 50 * MILLISECOND_NS
+TRANSACTION_BYTES: Final = 4 << 20
 
 
 class ApplyLoop:
@@ -37,6 +45,7 @@ class ApplyLoop:
         on_results: Takes the results of each entry, in order.
         on_slice: Called after each slice, with nothing in between half done.
         on_failure: Takes the error after which this node must stop; nothing is applied any more.
+        disk: Where the database lies; None for one in memory.
     """
 
     def __init__(
@@ -47,8 +56,10 @@ class ApplyLoop:
         on_results: Callable[[list[CommandResult]], None],
         on_slice: Callable[[], None],
         on_failure: Callable[[BaseException], None],
+        disk: DiskSpace | None = None,
     ) -> None:
         self._machine = machine
+        self._disk = disk
         self._monotonic_ns = monotonic_ns
         self._on_results = on_results
         self._on_slice = on_slice
@@ -61,6 +72,8 @@ class ApplyLoop:
         self._commit_timer: asyncio.TimerHandle | None = None
         self._opened_ns = 0
         self._applied_ns = 0
+        self._open_bytes = 0
+        self._held_since_ns: int | None = None
         self.command_count = 0
         self.apply_ns = 0
 
@@ -76,20 +89,37 @@ class ApplyLoop:
         if not self._is_scheduled:
             self._run_slice()
 
-    def pause(self) -> None:
-        """Close the transaction and apply nothing until `resume`."""
+    def pause(self, paused: Callable[[], None] | None = None) -> None:
+        """Close the transaction, apply nothing until `resume`, and call back."""
         self._is_paused = True
         self._commit()
+        if paused is not None:
+            paused()
 
     def resume(self) -> None:
-        """Apply again."""
+        """Apply again, if the disk lets us."""
         self._is_paused = False
         if self._queue and not self._is_scheduled:
             self._run_slice()
 
+    @property
+    def held_since_ns(self) -> int | None:
+        """When entries that are committed began to wait for space on the disk; None while there is some."""
+        return self._held_since_ns
+
+    def _is_held(self) -> bool:
+        """Look whether the disk takes more; if it does not, close the transaction, which the ballast has room for."""
+        if self._disk is None or self._disk.look() is not SpaceState.OUT:
+            self._held_since_ns = None
+            return False
+        if self._held_since_ns is None:
+            self._held_since_ns = self._monotonic_ns()
+        self._commit()
+        return True
+
     def _run_slice(self) -> None:
         self._is_scheduled = False
-        if self._is_stopped or self._is_paused:
+        if self._is_stopped or self._is_paused or self._is_held():
             return
         try:
             self._apply_slice()
@@ -109,6 +139,7 @@ class ApplyLoop:
         while self._queue and count < SLICE_COMMANDS and now_ns - started_ns < SLICE_NS:
             entry = self._queue.popleft()
             self._queue_bytes -= len(entry.payload)
+            self._open_bytes += len(entry.payload)
             if entry.kind is EntryKind.DATA:
                 results = machine.apply(entry.index, entry.term, entry.payload)
                 count += len(results)
@@ -119,6 +150,11 @@ class ApplyLoop:
         self.command_count += count
         self.apply_ns += now_ns - started_ns
         self._applied_ns = now_ns
+        for fault in machine.take_faults():
+            # The command was refused on every node alike; why is in the code.
+            _LOG.error("a fault in applying command %d", fault.position, exc_info=fault.error)
+        if self._open_bytes >= TRANSACTION_BYTES:
+            self._commit()
         if self._commit_timer is None and machine.has_open_transaction:
             self._opened_ns = started_ns
             self._arm_commit()
@@ -141,7 +177,10 @@ class ApplyLoop:
         if self._is_stopped or not self._machine.has_open_transaction:
             return
         try:
+            if self._disk is not None and self._disk.look() is SpaceState.OUT:
+                self._disk.release_ballast()
             self._machine.commit()
+            self._open_bytes = 0
         except BaseException as error:  # noqa: BLE001  as above
             self._is_stopped = True
             self._on_failure(error)

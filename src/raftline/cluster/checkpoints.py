@@ -36,6 +36,7 @@ class CheckpointThread:
         request_pause: Called on the thread: ask the event loop to commit, to apply nothing, and to call back then.
         resume: Called on the thread: apply again.
         on_failure: Called on the thread, once, with the error after which the node must stop.
+        has_room_for: Called on the thread: whether the database may grow by so many bytes.
     """
 
     def __init__(
@@ -46,6 +47,7 @@ class CheckpointThread:
         request_pause: Callable[[Callable[[], None]], None],
         resume: Callable[[], None],
         on_failure: Callable[[BaseException], None],
+        has_room_for: Callable[[int], bool] = lambda _size: True,
         period_seconds: float = PERIOD_SECONDS,
     ) -> None:
         self._path = path
@@ -54,6 +56,7 @@ class CheckpointThread:
         self._request_pause = request_pause
         self._resume = resume
         self._on_failure = on_failure
+        self._has_room_for = has_room_for
         self._period_seconds = period_seconds
         self._stopping = threading.Event()
         self._paused = threading.Event()
@@ -71,7 +74,7 @@ class CheckpointThread:
 
     def _look(self) -> None:
         progress = self._progress()
-        if progress == self._seen_progress:
+        if progress == self._seen_progress or not self._has_room_for(self._file_bytes()):
             return
         try:
             result = checkpoint(self._path)
@@ -83,6 +86,13 @@ class CheckpointThread:
             _LOG.warning("no checkpoint for now: %s", error)
         else:
             self._seen_progress = progress
+
+    def _file_bytes(self) -> int:
+        """Size of the write-ahead file: the database grows by no more when all of it is moved."""
+        try:
+            return self._path.with_name(f"{self._path.name}-wal").stat().st_size
+        except FileNotFoundError:
+            return 0
 
     def _restart_file(self) -> None:
         self._paused.clear()

@@ -26,27 +26,33 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from raftline.base.errors import Busy, LocalProtocolError, RemoteProtocolError, Stopping, Unavailable
+from raftline.base.errors import Busy, LocalProtocolError, RemoteProtocolError, Stopping, StorageError, Unavailable
 from raftline.base.ids import NodeId, SessionId
+from raftline.cluster.alarm import Alarm
 from raftline.cluster.apply_loop import ApplyLoop
 from raftline.cluster.checkpoints import CheckpointThread
 from raftline.cluster.config import MILLISECOND_NS, Clocks, ClusterConfig
+from raftline.cluster.disk_space import DiskSpace
+from raftline.cluster.expiry import SessionExpiry
 from raftline.cluster.forwarding import Forwarding
 from raftline.cluster.frames import Frame, Hello, OffLogStanza, Proposals, Refusal, StatusReply, StatusRequest
 from raftline.cluster.links import LinkContexts, PeerLinks
 from raftline.cluster.lives import Lives
-from raftline.cluster.metrics import ClusterMetrics, LinkMetrics
+from raftline.cluster.metrics import ClusterMetrics, collect_metrics, initial_metrics
 from raftline.cluster.off_log import OffLogInbox
 from raftline.cluster.proposals import Proposal
 from raftline.cluster.reads import ReadBarriers
+from raftline.cluster.salts import SaltPool
 from raftline.cluster.status import ClusterStatus
+from raftline.cluster.storage_watch import StorageWatch
 from raftline.cluster.subscriber import Subscriber
+from raftline.cluster.succession import Succession, TransferRequest
 from raftline.cluster.survey import Survey
 from raftline.machine.commands import Action, Command, KeyOrigin, SessionOrigin, encode_command
 from raftline.machine.machine import Machine
 from raftline.machine.outcomes import CommandResult
 from raftline.raft.messages import Message
-from raftline.raft.node import Raft, Role
+from raftline.raft.node import Raft
 from raftline.raft.ready import LogWrite, Ready
 from raftline.wal.log import WriteAheadLog
 from raftline.wal.writer import LogWriter
@@ -65,9 +71,6 @@ _READ_ANSWER_NS: Final = 500 * MILLISECOND_NS
 _APPLY_QUEUE_BYTES: Final = 8 << 20
 """With so much to apply, a node that catches up leaves the rest in its log."""
 
-_SALT_SIZE: Final = 16
-_SALT_POOL_SIZE: Final = 256 * _SALT_SIZE
-
 ResultCallback = Callable[[CommandResult], None]
 
 
@@ -81,6 +84,7 @@ class Driver:
         entropy: Random bytes that nobody can guess, for the salts of commands.
         fatal: Called once with the error after which the process must stop with a non-zero exit.
         database_path: Where the machine's database is, for checkpoints; None when it is in memory.
+        disk: Watches the space where log and database lie; None looks at the log's alone.
 
     Order: `start`, then anything, then `stop`. All calls from the event loop's thread.
     """
@@ -97,27 +101,27 @@ class Driver:
         entropy: Callable[[int], bytes],
         fatal: Callable[[BaseException], None],
         database_path: Path | None = None,
+        disk: DiskSpace | None = None,
     ) -> None:
-        self._config = config
+        self.config = config
         self._random = raft_random
         self._clocks = clocks
         self._now_ns = clocks.monotonic_ns
         self._log = log
         self._machine = machine
         self._contexts = contexts
-        self._entropy = entropy
+        self._salts = SaltPool(entropy)
         self._fatal = fatal
         self._database_path = database_path
+        self._disk = disk
         self._subscriber: Subscriber | None = None
-        self._salts = b""
-        self._salt_offset = 0
         self._turn_is_scheduled = False
+        self._is_started = False
         self._is_running = False
         self._is_failed = False
         self._writes: deque[LogWrite] = deque()
-        self._deadline_timer: asyncio.TimerHandle | None = None
-        self._deadline_ns = 0
-        self._housekeeping: asyncio.TimerHandle | None = None
+        self._alarm = Alarm(self._request_turn)
+        self._housekeeping = Alarm(self._keep_house)
         self._reads_held = False
         self._election_count = 0
         self._off_log = OffLogInbox(count_max=config.limits.off_log_count_max)
@@ -132,8 +136,8 @@ class Driver:
             OSError: The address cannot be listened on.
             StorageCorrupt: Log and database contradict each other.
         """
-        loop = self._loop = asyncio.get_running_loop()
-        config = self._config
+        self._loop = asyncio.get_running_loop()
+        config = self.config
         now_ns = self._now_ns()
         self._raft = Raft(
             node_id=config.node_id,
@@ -153,8 +157,10 @@ class Driver:
             on_results=self._entry_applied,
             on_slice=self._slice_applied,
             on_failure=self._fail,
+            disk=self._disk,
         )
         self._lives = Lives(config, self._clocks, self._raft, propose=self._propose_own, on_end=self._life_ended)
+        self._expiry = SessionExpiry(self._machine, self._raft, self._clocks, propose=self._propose_own)
         self._links = PeerLinks(
             config,
             self._contexts,
@@ -164,28 +170,45 @@ class Driver:
             monotonic_ns=self._now_ns,
             on_failure=self._fail,
         )
-        self._survey = Survey(config, self._raft, self._machine, self._links, on_sent=self._request_turn)
+        self.survey = Survey(config, self._raft, self._machine, self._links, on_sent=self._request_turn)
         self._forwarding = Forwarding(config, self._raft, self._links, self._clocks)
+        self.succession = Succession(config, self._raft, self._links)
         await self._links.start()
+        self._start_storage()
+        self._is_started = self._is_running = True
+        self._housekeeping.set(now_ns, now_ns)
+        self._lives.begin()
+        self._request_turn()
+
+    def _start_storage(self) -> None:
+        """Start the threads that write the log and move the database's write-ahead file."""
         self._writer = LogWriter(
             self._log,
             on_durable=lambda sequence: self._call_from_thread(self._write_durable, sequence),
             on_failure=lambda error: self._call_from_thread(self._fail, error),
             now_ns=self._now_ns,
         )
+        self.storage = StorageWatch(
+            self.config,
+            self._log,
+            self._writer,
+            self._apply,
+            self._lives,
+            self._links,
+            self.succession,
+            disk=self._disk,
+            on_failure=self._fail,
+        )
         self._checkpoints: CheckpointThread | None = None
         if self._database_path is not None:
             self._checkpoints = CheckpointThread(
                 self._database_path,
                 progress=lambda: self._apply.command_count,
-                request_pause=lambda paused: self._call_from_thread(self._pause_apply, paused),
+                request_pause=lambda paused: self._call_from_thread(self._apply.pause, paused),
                 resume=lambda: self._call_from_thread(self._apply.resume),
                 on_failure=lambda error: self._call_from_thread(self._fail, error),
+                has_room_for=self.storage.has_room_for,
             )
-        self._is_running = True
-        self._housekeeping = loop.call_later(HOUSEKEEPING_NS / 1e9, self._keep_house)
-        self._lives.begin()
-        self._request_turn()
 
     def _call_from_thread(self, callback: Callable[..., None], *args: object) -> None:
         self._loop.call_soon_threadsafe(callback, *args)
@@ -195,9 +218,8 @@ class Driver:
         if not self._is_running:
             return
         self._is_running = False
-        for timer in (self._deadline_timer, self._housekeeping):
-            if timer is not None:
-                timer.cancel()
+        self._alarm.cancel()
+        self._housekeeping.cancel()
         for waiter in self._reads.drop():
             if not waiter.done():
                 waiter.set_exception(Stopping("this node is shutting down"))
@@ -206,6 +228,7 @@ class Driver:
         await asyncio.to_thread(self._writer.close)
         if self._checkpoints is not None:
             await asyncio.to_thread(self._checkpoints.stop)
+        await self.storage.stop()
         self._apply.stop()
         self._log.close()
         self._machine.close()
@@ -215,7 +238,9 @@ class Driver:
         if self._is_failed:
             return
         self._is_failed = True
-        _LOG.critical("node %d stops: %s", self._config.node_id, error, exc_info=error)
+        # A disk that fails needs a sentence; a stack trace of ours would only hide it.
+        trace = None if isinstance(error, StorageError | OSError) else error
+        _LOG.critical("node %d stops: %s", self.config.node_id, error, exc_info=trace)
         self._fatal(error)
 
     # What edges and node ask for
@@ -223,7 +248,7 @@ class Driver:
     @property
     def node_id(self) -> NodeId:
         """This node."""
-        return self._config.node_id
+        return self.config.node_id
 
     @property
     def machine(self) -> Machine:
@@ -234,11 +259,6 @@ class Driver:
     def lives(self) -> Lives:
         """Which life this node is in."""
         return self._lives
-
-    @property
-    def config(self) -> ClusterConfig:
-        """As given."""
-        return self._config
 
     @property
     def peer_port(self) -> int:
@@ -282,11 +302,11 @@ class Driver:
         pending = self._forwarding.pending
         if not essential:
             pending.require_room()
-            if self._raft.role is Role.LEADER and not self._has_space:
-                raise Busy("the log has no space left")
+            if not self.storage.has_space:
+                raise Busy("the disk of this node has no space left")
         ticket = pending.next_ticket()
         command = encode_command(
-            Command(self._config.node_id, self._lives.incarnation, ticket, self._next_salt(), origin, action)
+            Command(self.config.node_id, self._lives.incarnation, ticket, self._salts.draw(), origin, action)
         )
         if len(command) > COMMAND_BYTES_MAX:
             raise LocalProtocolError(f"{type(action).__name__} of {len(command)} bytes")
@@ -308,16 +328,18 @@ class Driver:
         Wait until this replica has applied everything committed before the call.
 
         Raises:
-            Unavailable: There is no quorum now.
+            Unavailable: There is no quorum now, or nothing is applied here for want of space.
             Stopping: The node is shutting down.
         """
         if not self._is_running:
             raise Stopping("this node is shutting down")
+        if self._apply.held_since_ns is not None:
+            raise Unavailable("the disk of this node has no space left: what is committed cannot be applied")
         waiter: asyncio.Future[None] = self._loop.create_future()
         self._reads.add(waiter)
         self._request_turn()
         try:
-            async with asyncio.timeout(self._config.timing.wait_ns / 1e9):
+            async with asyncio.timeout(self.config.timing.wait_ns / 1e9):
                 await waiter
         except TimeoutError:
             raise Unavailable("no quorum answered in time") from None
@@ -334,14 +356,9 @@ class Driver:
             self._request_turn()
         return is_sent
 
-    def transfer_leadership(self, target: NodeId) -> None:
-        """
-        Hand the leadership over; it is given up if the target does not take it within an election timeout.
-
-        Raises:
-            NotLeader: This node has none to hand over.
-        """
-        self._raft.transfer_leadership(target, self._now_ns())
+    def transfer_leadership(self, target: NodeId | None = None) -> None:
+        """As `Succession.transfer`."""
+        self.succession.transfer(target, self._now_ns())
         self._request_turn()
 
     # Turns
@@ -360,7 +377,7 @@ class Driver:
             if now_ns >= self._raft.deadline_ns():
                 self._raft.tick(now_ns)
             self._forwarding.forward(now_ns)
-            self._forwarding.make_entries(now_ns, has_space=self._has_space)
+            self._forwarding.make_entries(now_ns, has_space=self.storage.takes_entries)
             if not self._reads_held and (request_id := self._reads.next_request(now_ns)) is not None:
                 self._raft.read_index(request_id, now_ns)
             self._carry_out(self._raft.ready(deliver=self._apply.queue_bytes < _APPLY_QUEUE_BYTES))
@@ -397,7 +414,7 @@ class Driver:
         self._request_turn()
 
     def _arm_deadline(self) -> None:
-        """Wake up when the core asks for it. A timer that fires early re-arms itself, so it is seldom cancelled."""
+        """Wake up when the core asks for it."""
         deadline_ns = self._raft.deadline_ns()
         now_ns = self._now_ns()
         if deadline_ns <= now_ns:
@@ -405,16 +422,7 @@ class Driver:
             if self._apply.queue_bytes < _APPLY_QUEUE_BYTES:
                 self._request_turn()
             return
-        if self._deadline_timer is not None:
-            if self._deadline_ns <= deadline_ns:
-                return
-            self._deadline_timer.cancel()
-        self._deadline_ns = deadline_ns
-        self._deadline_timer = self._loop.call_later((deadline_ns - now_ns) / 1e9, self._deadline_passed)
-
-    def _deadline_passed(self) -> None:
-        self._deadline_timer = None
-        self._request_turn()
+        self._alarm.set(deadline_ns, now_ns)
 
     def _write_durable(self, sequence: int) -> None:
         """Tell the core, then let go the messages that had to wait."""
@@ -432,34 +440,26 @@ class Driver:
 
     def _keep_house(self) -> None:
         """Look at what no event announces."""
-        self._housekeeping = self._loop.call_later(HOUSEKEEPING_NS / 1e9, self._keep_house)
         if self._is_failed:
             return
         now_ns = self._now_ns()
-        self._reads_held = False
-        self._reads.give_up_older_than(now_ns - _READ_ANSWER_NS)
-        self._forwarding.keep_house(now_ns)
-        self._lives.keep_house(now_ns, self._links)
+        self._housekeeping.set(now_ns + HOUSEKEEPING_NS, now_ns)
+        try:
+            self._reads_held = False
+            self._reads.give_up_older_than(now_ns - _READ_ANSWER_NS)
+            self._forwarding.keep_house(now_ns)
+            self._lives.keep_house(now_ns, self._links)
+            self._expiry.keep_house(now_ns)
+            self.storage.keep_house(now_ns)
+        except BaseException as error:  # noqa: BLE001  as in _turn
+            self._fail(error)
         self._request_turn()
-
-    @property
-    def _has_space(self) -> bool:
-        return self._log.has_space and not self._writer.stalled
-
-    def _next_salt(self) -> bytes:
-        """Return 16 random bytes; drawn in bulk, since each draw is a system call."""
-        offset = self._salt_offset
-        if offset == len(self._salts):
-            self._salts = self._entropy(_SALT_POOL_SIZE)
-            offset = 0
-        self._salt_offset = offset + _SALT_SIZE
-        return self._salts[offset : offset + _SALT_SIZE]
 
     # Applied
 
     def _entry_applied(self, results: list[CommandResult]) -> None:
         """Hand out an entry's outcomes and events, in the order of their commands."""
-        own_id = self._config.node_id
+        own_id = self.config.node_id
         subscriber = self._subscriber
         for result in results:
             if result.node_id == own_id and result.incarnation >= self._lives.first_incarnation:
@@ -482,6 +482,7 @@ class Driver:
             if self._off_log.waiting_count:
                 for session_id, stanza in self._off_log.take_ready(applied_index):
                     subscriber.receive_off_log(session_id, stanza)
+        self.survey.slice_applied()
         self._release_reads()
         self._request_turn()
 
@@ -490,16 +491,12 @@ class Driver:
             if not waiter.done():
                 waiter.set_result(None)
 
-    def _pause_apply(self, paused: Callable[[], None]) -> None:
-        self._apply.pause()
-        paused()
-
     def _propose_own(self, action: Action, on_result: ResultCallback | None) -> None:
         self.propose(action, None, on_result, essential=True)
 
     def _life_ended(self) -> None:
         """Tell the peers which life this is now, and the subscriber that its sessions are over."""
-        self._links.announce(self._lives.incarnation)
+        self.storage.announce()
         self._request_turn()
         if self._subscriber is not None:
             self._subscriber.life_ended()
@@ -510,6 +507,7 @@ class Driver:
         """See `LinkObserver`."""
         if node_id == self._raft.leader_id:
             self._forwarding.restart()
+        self.storage.link_up()
         self._request_turn()
 
     def link_down(self, node_id: NodeId) -> None:
@@ -520,15 +518,19 @@ class Driver:
         """See `LinkObserver`."""
         self._forwarding.peer_arrived(node_id)
         self._lives.peer_arrived(node_id, incarnation)
+        self.succession.peer_told(node_id, is_short=False)
 
     def peer_gone(self, node_id: NodeId) -> None:
         """See `LinkObserver`."""
         if self._is_running and not self._is_failed:
-            self._raft.peer_disconnected(node_id, self._now_ns())
+            try:
+                self._raft.peer_disconnected(node_id, self._now_ns())
+            except BaseException as error:  # noqa: BLE001  as in _turn
+                self._fail(error)
             self._peer_unreachable(node_id)
 
     def _peer_unreachable(self, node_id: NodeId) -> None:
-        self._survey.peer_lost(node_id)
+        self.survey.peer_lost(node_id)
         if self._subscriber is not None:
             self._subscriber.peer_lost(node_id)
         self._request_turn()
@@ -538,19 +540,22 @@ class Driver:
         if not self._is_running or self._is_failed:
             return
         if isinstance(frame, Proposals):
-            self._forwarding.receive_proposals(node_id, frame, has_space=self._has_space)
+            self._forwarding.receive_proposals(node_id, frame, has_space=self.storage.has_space)
         elif isinstance(frame, OffLogStanza):
             self._receive_off_log(node_id, frame)
             return
         elif isinstance(frame, Refusal):
             self._forwarding.receive_refusal(frame, self._now_ns())
         elif isinstance(frame, StatusRequest):
-            self._links.send(node_id, self._survey.reply_to(frame))
+            self.survey.asked(node_id, frame)
         elif isinstance(frame, StatusReply):
-            self._survey.answered(node_id, frame)
+            self.survey.answered(node_id, frame)
             return
         elif isinstance(frame, Hello):
             self._lives.peer_arrived(node_id, frame.incarnation)
+            self.succession.peer_told(node_id, is_short=frame.is_short)
+        elif isinstance(frame, TransferRequest):
+            self.succession.asked(frame, self._now_ns())
         else:
             self._step(node_id, frame)
         if not self._turn_is_scheduled:
@@ -574,39 +579,20 @@ class Driver:
 
     async def status(self) -> ClusterStatus:
         """Ask all nodes how they are, for at most `timing.status_ns`, and join the answers."""
-        return await self._survey.status()
+        return await self.survey.status()
 
     def metrics(self) -> ClusterMetrics:
-        """Return the figures as they are now."""
-        raft = self._raft
-        latency = self._writer.sync_latency
-        pending = self._forwarding.pending
-        links = [self._links.link(node_id) for node_id in sorted(self._config.peers) if node_id != self.node_id]
-        return ClusterMetrics(
-            role=raft.role.value,
-            term=raft.term,
-            leader_id=raft.leader_id,
-            commit_index=raft.commit_index,
-            applied_index=self._machine.applied_index,
-            durable_index=raft.durable_index,
+        """Return the figures as they are now; before `start` those of a node that has done nothing."""
+        if not self._is_started:
+            return initial_metrics(self._log.last_index, self._machine.applied_index)
+        return collect_metrics(
+            self._raft,
+            self._forwarding,
+            self._apply,
+            self._links,
+            self._off_log,
+            self._writer.sync_latency,
             election_count=self._election_count,
-            pending_count=len(pending),
-            pending_bytes=pending.byte_count,
-            queue_count=len(self._forwarding.queue),
-            entry_count=self._forwarding.entry_count,
-            entry_command_count=self._forwarding.entry_command_count,
-            applied_command_count=self._apply.command_count,
-            apply_seconds=self._apply.apply_ns / 1e9,
-            apply_queue_bytes=self._apply.queue_bytes,
-            sync_count=latency.count,
-            sync_seconds=latency.total_seconds,
-            sync_last_seconds=latency.last_seconds,
-            is_out_of_space=not self._has_space,
-            refused_link_count=self._links.refused_count,
-            off_log_waiting_count=self._off_log.waiting_count,
-            off_log_dropped_count=self._off_log.dropped_count,
-            links=tuple(
-                LinkMetrics(link.node_id, link.is_up, link.connect_count, link.dropped_count, link.queued_bytes)
-                for link in links
-            ),
+            storage=self.storage,
+            succession=self.succession,
         )

@@ -41,12 +41,14 @@ class Hello(msgspec.Struct, frozen=True, array_like=True, gc=False):
     Attributes:
         version: `PROTOCOL_VERSION` of the sender.
         incarnation: The life of the sender's node that this connection belongs to.
+        is_short: The sender's disk is short of space; it takes no leadership. Repeated when that changes.
     """
 
     version: int
     cluster_id: str
     node_id: NodeId
     incarnation: int
+    is_short: bool = False
 
 
 class Proposals(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -95,10 +97,12 @@ class StatusRequest(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
     Attributes:
         digest_index: Index at which the state hash is asked for; 0 for none.
+        after_index: The answer waits until this index is applied.
     """
 
     request_id: int
     digest_index: LogIndex
+    after_index: LogIndex = LogIndex(0)
 
 
 class StatusReply(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -120,7 +124,18 @@ class StatusReply(msgspec.Struct, frozen=True, array_like=True, gc=False):
     digest: bytes | None
 
 
-Frame = Hello | Message | Proposals | Refusal | OffLogStanza | StatusRequest | StatusReply
+class TransferRequest(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """
+    An operator wants another leader; for the leader, which tries, and answers by what then happens.
+
+    Attributes:
+        target: Who is to lead; 0 leaves the choice to the leader.
+    """
+
+    target: NodeId
+
+
+Frame = Hello | Message | Proposals | Refusal | OffLogStanza | StatusRequest | StatusReply | TransferRequest
 
 KIND_HELLO: Final = 1
 KIND_RAFT: Final = 2
@@ -131,6 +146,7 @@ _PLAIN_KINDS: Final[dict[type, int]] = {
     OffLogStanza: 5,
     StatusRequest: 6,
     StatusReply: 7,
+    TransferRequest: 8,
 }
 
 _ENCODER: Final = msgspec.msgpack.Encoder()

@@ -224,9 +224,9 @@ class PeerLinks:
         """Keep a connection until it ends."""
         self._accepted.add(connection)
 
-    def announce(self, incarnation: int) -> None:
-        """Tell all peers that this node is in another life now."""
-        self.hello = Hello(PROTOCOL_VERSION, self._config.cluster_id, self._config.node_id, incarnation)
+    def announce(self, incarnation: int, *, is_short: bool = False) -> None:
+        """Tell all peers which life this node is in now, and whether its disk is short of space."""
+        self.hello = Hello(PROTOCOL_VERSION, self._config.cluster_id, self._config.node_id, incarnation, is_short)
         for link in self._links.values():
             link.send(self.hello)
 

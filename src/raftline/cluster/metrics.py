@@ -5,6 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from raftline.base.ids import LogIndex, NodeId, Term
+from raftline.cluster.apply_loop import ApplyLoop
+from raftline.cluster.forwarding import Forwarding
+from raftline.cluster.links import PeerLinks
+from raftline.cluster.off_log import OffLogInbox
+from raftline.cluster.storage_watch import StorageWatch
+from raftline.cluster.succession import Succession
+from raftline.raft.node import Raft, Role
+from raftline.wal.writer import SyncLatency
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +39,11 @@ class ClusterMetrics:
         apply_seconds: Time spent in applying.
         apply_queue_bytes: Committed entries that wait to be applied.
         sync_count, sync_seconds, sync_last_seconds: Syncs of the log and how long they took.
-        is_out_of_space: The log has no room for another segment.
+        is_out_of_space: New commands are refused for want of space on the disk.
+        disk_state: 0 ample, 1 short (no new commands), 2 out (nothing is applied).
+        ballast_release_count: How often the reserve of last resort had to go.
+        handover_count: Leaderships this node began to hand over.
+        step_down_count: Leaderships this node gave up because its disk hung.
         refused_link_count: Peer connections dropped for what they said.
         off_log_waiting_count, off_log_dropped_count: Off-log stanzas from other nodes.
     """
@@ -55,7 +67,99 @@ class ClusterMetrics:
     sync_seconds: float
     sync_last_seconds: float
     is_out_of_space: bool
+    disk_state: int
+    ballast_release_count: int
+    handover_count: int
+    step_down_count: int
     refused_link_count: int
     off_log_waiting_count: int
     off_log_dropped_count: int
     links: tuple[LinkMetrics, ...]
+
+
+def initial_metrics(durable_index: LogIndex, applied_index: LogIndex) -> ClusterMetrics:
+    """Return the figures of a node that has not started: what its disk holds, and zeros."""
+    return ClusterMetrics(
+        role=Role.FOLLOWER.value,
+        term=Term(0),
+        leader_id=None,
+        commit_index=applied_index,
+        applied_index=applied_index,
+        durable_index=durable_index,
+        election_count=0,
+        pending_count=0,
+        pending_bytes=0,
+        queue_count=0,
+        entry_count=0,
+        entry_command_count=0,
+        applied_command_count=0,
+        apply_seconds=0.0,
+        apply_queue_bytes=0,
+        sync_count=0,
+        sync_seconds=0.0,
+        sync_last_seconds=0.0,
+        is_out_of_space=False,
+        disk_state=0,
+        ballast_release_count=0,
+        handover_count=0,
+        step_down_count=0,
+        refused_link_count=0,
+        off_log_waiting_count=0,
+        off_log_dropped_count=0,
+        links=(),
+    )
+
+
+def collect_metrics(
+    raft: Raft,
+    forwarding: Forwarding,
+    apply: ApplyLoop,
+    links: PeerLinks,
+    off_log: OffLogInbox,
+    latency: SyncLatency,
+    *,
+    storage: StorageWatch,
+    succession: Succession,
+    election_count: int,
+) -> ClusterMetrics:
+    """Gather the figures of a driver's parts."""
+    return ClusterMetrics(
+        role=raft.role.value,
+        term=raft.term,
+        leader_id=raft.leader_id,
+        commit_index=raft.commit_index,
+        applied_index=apply.applied_index,
+        durable_index=raft.durable_index,
+        election_count=election_count,
+        pending_count=len(forwarding.pending),
+        pending_bytes=forwarding.pending.byte_count,
+        queue_count=len(forwarding.queue),
+        entry_count=forwarding.entry_count,
+        entry_command_count=forwarding.entry_command_count,
+        applied_command_count=apply.command_count,
+        apply_seconds=apply.apply_ns / 1e9,
+        apply_queue_bytes=apply.queue_bytes,
+        sync_count=latency.count,
+        sync_seconds=latency.total_seconds,
+        sync_last_seconds=latency.last_seconds,
+        is_out_of_space=not storage.has_space,
+        disk_state=int(storage.state),
+        ballast_release_count=storage.release_count,
+        handover_count=succession.handover_count,
+        step_down_count=succession.step_down_count,
+        refused_link_count=links.refused_count,
+        off_log_waiting_count=off_log.waiting_count,
+        off_log_dropped_count=off_log.dropped_count,
+        links=tuple(
+            LinkMetrics(
+                node_id=node_id,
+                is_up=link.is_up,
+                connect_count=link.connect_count,
+                dropped_frame_count=link.dropped_count,
+                queued_bytes=link.queued_bytes,
+            )
+            for node_id in sorted(raft.voters)
+            if node_id != raft.node_id
+            for link in (links.link(node_id),)
+        ),
+    )

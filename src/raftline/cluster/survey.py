@@ -1,10 +1,15 @@
-"""Asks all nodes how they are, and answers such questions; `status` joins the answers."""
+"""
+Asks other nodes how they are, and answers such questions; `status` joins the answers.
+
+A question may wait for its answer until an index is applied there: so a node learns that others have caught up with
+it, in one round trip and without asking again.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Final
 
 from raftline.base.ids import LogIndex, NodeId
@@ -14,6 +19,9 @@ from raftline.cluster.links import PeerLinks
 from raftline.cluster.status import ClusterStatus, StatusInquiry, combine, comparable_index
 from raftline.machine.machine import Machine
 from raftline.raft.node import Raft, Role
+
+HELD_REQUEST_COUNT_MAX: Final = 4_096
+"""Questions that wait for this node to catch up; one beyond gets no answer, and whoever asked waits its time out."""
 
 _LOG: Final = logging.getLogger(__name__)
 
@@ -42,22 +50,41 @@ class Survey:
         self._on_sent = on_sent
         self._open: dict[int, tuple[StatusInquiry, asyncio.Future[None]]] = {}
         self._next_request_id = 1
+        self._held: list[tuple[NodeId, StatusRequest]] = []
 
     async def status(self) -> ClusterStatus:
         """Ask all nodes, for at most `timing.status_ns` in all, and join the answers."""
         deadline = asyncio.get_running_loop().time() + self._config.timing.status_ns / 1e9
-        replies = await self._ask(LogIndex(0), deadline)
+        replies = await self._ask(self._config.peers, self._request(), deadline)
         digest_index = comparable_index(replies.values())
-        digests = await self._ask(digest_index, deadline) if digest_index else {}
+        digests: dict[NodeId, StatusReply] = {}
+        if digest_index:
+            digests = await self._ask(self._config.peers, self._request(digest_index=digest_index), deadline)
         return combine(self._config.peers, replies, digest_index, digests)
 
-    async def _ask(self, digest_index: LogIndex, deadline: float) -> dict[NodeId, StatusReply]:
-        """Ask once, and return the answers that came by the deadline."""
-        own_id = self._config.node_id
-        request = StatusRequest(self._next_request_id, digest_index)
+    async def await_applied(self, node_ids: Iterable[NodeId]) -> bool:
+        """
+        Wait, for at most `timing.status_ns`, until these nodes have applied all that this one has applied by now.
+
+        Returns: Whether all of them have; False for one that cannot be reached.
+        """
+        deadline = asyncio.get_running_loop().time() + self._config.timing.status_ns / 1e9
+        awaited = set(node_ids)
+        replies = await self._ask(awaited, self._request(after_index=self._machine.applied_index), deadline)
+        return awaited <= replies.keys()
+
+    def _request(self, *, digest_index: LogIndex = LogIndex(0), after_index: LogIndex = LogIndex(0)) -> StatusRequest:
+        request = StatusRequest(self._next_request_id, digest_index, after_index)
         self._next_request_id += 1
+        return request
+
+    async def _ask(
+        self, node_ids: Iterable[NodeId], request: StatusRequest, deadline: float
+    ) -> dict[NodeId, StatusReply]:
+        """Ask once, and return the answers that came by the deadline, this node's own among them."""
+        own_id = self._config.node_id
         inquiry = StatusInquiry(
-            node_id for node_id in self._config.peers if node_id != own_id and self._links.send(node_id, request)
+            node_id for node_id in node_ids if node_id != own_id and self._links.send(node_id, request)
         )
         inquiry.replies[own_id] = self.reply_to(request)
         self._on_sent()
@@ -68,7 +95,7 @@ class Survey:
                 async with asyncio.timeout_at(deadline):
                     await done
             except TimeoutError:
-                _LOG.info("status: not all nodes answered in time")
+                _LOG.info("not all nodes answered in time")
             finally:
                 del self._open[request.request_id]
         return inquiry.replies
@@ -90,6 +117,20 @@ class Survey:
             digest=self._machine.digest_at(request.digest_index) if request.digest_index else None,
         )
 
+    def asked(self, node_id: NodeId, request: StatusRequest) -> None:
+        """Answer another node, now or once this one has applied what it names."""
+        if request.after_index <= self._machine.applied_index:
+            self._links.send(node_id, self.reply_to(request))
+        elif len(self._held) < HELD_REQUEST_COUNT_MAX:
+            self._held.append((node_id, request))
+
+    def slice_applied(self) -> None:
+        """Answer what waited for what is applied now."""
+        if self._held:
+            held, self._held = self._held, []
+            for node_id, request in held:
+                self.asked(node_id, request)
+
     def answered(self, node_id: NodeId, reply: StatusReply) -> None:
         """Take an answer; one that comes after the deadline is ignored."""
         waiting = self._open.get(reply.request_id)
@@ -98,7 +139,8 @@ class Survey:
             self._finish(*waiting)
 
     def peer_lost(self, node_id: NodeId) -> None:
-        """Wait no longer for a node whose link is down."""
+        """Wait no longer for a node whose link is down, and forget what it asked."""
+        self._held = [(asker, request) for asker, request in self._held if asker != node_id]
         for inquiry, done in self._open.values():
             inquiry.lost(node_id)
             self._finish(inquiry, done)

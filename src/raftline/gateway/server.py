@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections import deque
+from collections import OrderedDict
 from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Final, ParamSpec, TypeVar
 
@@ -58,6 +58,7 @@ class GatewaySettings:
         write_buffer_bytes_max: A client that leaves more unread is let go.
         connection_count_max: Connections beyond are refused.
         authentication_timeout_ms: From connection to success.
+        resumption_timeout_s, resumption_location: As in StreamSettings.
         settle_timeout_ms: A command without outcome for so long ends the stream (promise P6).
         close_timeout_ms: From our end tag to the end of the connection, whatever the client does.
         release_after_ms: An idle stream gives its parser's memory back.
@@ -72,6 +73,8 @@ class GatewaySettings:
     connection_count_max: int = 100_000
     authentication_timeout_ms: int = 60_000
     settle_timeout_ms: int = 5_000
+    resumption_timeout_s: int = 300
+    resumption_location: str = ""
     close_timeout_ms: int = 5_000
     release_after_ms: int = 10_000
 
@@ -88,6 +91,7 @@ class GatewayFigures:
     connection_count: int
     accepted_total: int
     bound_total: int
+    resumed_total: int
     submitted_total: int
     received_bytes_total: int
     sent_bytes_total: int
@@ -128,17 +132,20 @@ class Gateway:
             open_registration=settings.open_registration,
             has_tls=tls_context is not None,
             decoy_key=settings.decoy_key or entropy(DECOY_KEY_BYTES),
+            stanza_bytes_max=settings.stanza_bytes_max,
+            resumption_timeout_s=settings.resumption_timeout_s,
+            resumption_location=settings.resumption_location,
         )
         self.websocket_endpoint = WebSocketEndpoint(self)
         self.accepted_total = 0
         self.bound_total = 0
+        self.resumed_total = 0
         self.submitted_total = 0
         self.received_bytes_total = 0
         self.sent_bytes_total = 0
         self._stream_ends: dict[str, int] = {}
-        self._sessions: dict[ClientSession, None] = {}
+        self._sessions: OrderedDict[ClientSession, None] = OrderedDict()  # the next one to sweep comes first
         self._touched: list[ClientSession] = []
-        self._unswept: deque[ClientSession] = deque()
         self._servers: list[asyncio.Server] = []
         self._held: set[asyncio.Task[None]] = set()
         self._sweep_timer: asyncio.TimerHandle | None = None
@@ -167,6 +174,7 @@ class Gateway:
             connection_count=self.connection_count,
             accepted_total=self.accepted_total,
             bound_total=self.bound_total,
+            resumed_total=self.resumed_total,
             submitted_total=self.submitted_total,
             received_bytes_total=self.received_bytes_total,
             sent_bytes_total=self.sent_bytes_total,
@@ -216,13 +224,25 @@ class Gateway:
         if self._executor is not None:
             self._executor.shutdown(wait=False, cancel_futures=True)
 
+    def reconfigure(
+        self, *, tls_context: ssl.SSLContext | None, stanza_bytes_max: int, open_registration: bool
+    ) -> None:
+        """Change what holds for connections from now on; those that are open keep what they began with."""
+        self.tls_context = tls_context
+        self.settings = replace(self.settings, stanza_bytes_max=stanza_bytes_max, open_registration=open_registration)
+        self.stream_settings = replace(
+            self.stream_settings,
+            stanza_bytes_max=stanza_bytes_max,
+            open_registration=open_registration,
+            has_tls=tls_context is not None,
+        )
+
     # For the connections.
 
     def welcome(self, session: ClientSession) -> None:
         """Take a new connection in, or refuse it."""
         self.accepted_total += 1
         self._sessions[session] = None
-        self._unswept.append(session)
         if self._sweep_timer is None:
             self._sweep_timer = self.loop.call_later(SWEEP_INTERVAL_S, self._sweep)
         if self._is_closing:
@@ -285,12 +305,12 @@ class Gateway:
     def _sweep(self) -> None:
         self._sweep_timer = None
         if not self._sessions:
-            self._unswept.clear()
             return
         now_ns = self.clock()
-        for _ in range(min(len(self._unswept), len(self._sessions) // SWEEP_PARTS + 1)):
-            session = self._unswept.popleft()
-            if session in self._sessions:
-                session.check_deadlines(now_ns)
-                self._unswept.append(session)
+        for _ in range(len(self._sessions) // SWEEP_PARTS + 1):
+            session = next(iter(self._sessions))
+            self._sessions.move_to_end(session)
+            session.check_deadlines(now_ns)
+            if not self._sessions:
+                return
         self._sweep_timer = self.loop.call_later(SWEEP_INTERVAL_S, self._sweep)

@@ -10,11 +10,12 @@ socket's bytes to `Session.submit` without a task. What blocks is one task at a 
 waits for it anyway.
 
 Writing happens once in a turn of the loop: whoever makes bytes calls `touch`, and the gateway flushes all that were
-touched together. Reading stops while the stream is backlogged or the client does not read what it is sent.
+touched together. Reading stops while the stream is backlogged or the client does not read what it is sent; of a
+session with stream management, deliveries then wait in the replicated state, not here (xmpp/delivery.py).
 
-The end: `ClientStream.is_ended`, then the last bytes, then `Session.end` in the background (which may have to wait for
-a quorum), and the transport is closed in a way that lets the client read our last words: our direction first, then,
-after the client's or a bounded time, all.
+The end: `ClientStream.is_ended`, then the last bytes, then `Session.end`, or `Session.detach` where the session waits
+to be resumed, in the background (which may have to wait for a quorum), and the transport is closed in a way that lets
+the client read our last words: our direction first, then, after the client's or a bounded time, all.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ import structlog
 from raftline.base.errors import OutcomeUnknown, Refused, Unavailable
 from raftline.base.ids import NodeId
 from raftline.machine.commands import BindSession
-from raftline.machine.outcomes import Bound, Event, Outcome, SessionEnded
+from raftline.machine.outcomes import Bound, Event, Gone, Outcome, Resumed, SessionEnded
 from raftline.xmpp import effects
 from raftline.xmpp.effects import Effect
 from raftline.xmpp.framing import Framing
@@ -207,10 +208,13 @@ class ClientSession:
             self._wind_up()
             return
         waiting = self._transport.buffered_bytes
+        stream.delivery.is_congested = waiting > WRITE_BUFFER_BYTES_HIGH
         if waiting > self._gateway.settings.write_buffer_bytes_max:
             self.close("resource-constraint", "You do not read what you are sent.")
             return
-        if stream.is_backlogged or waiting > WRITE_BUFFER_BYTES_HIGH:
+        if stream.delivery.is_due:
+            self.touch()
+        if stream.is_backlogged or stream.delivery.is_congested:
             self._transport.pause_reading()
         else:
             self._transport.resume_reading()
@@ -236,10 +240,12 @@ class ClientSession:
         number = stream.number
         self._gateway.submitted_total += 1
         try:
-            session.submit(number, effect.action, partial(self._receive_outcome, number))
+            requests = stream.requests_to_tell()
+            session.submit(number, effect.action, partial(self._receive_outcome, number), requests)
         except Unavailable as error:
             stream.throw(error)
         else:
+            stream.requests_told(requests)
             stream.resume()
 
     def _begin(self, effect: Effect) -> None:
@@ -258,10 +264,13 @@ class ClientSession:
     def _propose(self, effect: effects.Propose) -> None:
         assert self._session is not None, "only bound streams propose"
         try:
-            self._session.submit(self.stream.number, effect.action, partial(self._answer, effect))
+            requests = self.stream.requests_to_tell()
+            self._session.submit(self.stream.number, effect.action, partial(self._answer, effect), requests)
         except Unavailable as error:
             self._effect = self.effect_since_ns = None
             self.stream.throw(error)
+        else:
+            self.stream.requests_told(requests)
 
     async def _carry_out(self, effect: Effect) -> None:
         try:
@@ -297,14 +306,19 @@ class ClientSession:
             case effects.Barrier():
                 await node.barrier()
                 return None
+            case effects.AwaitReplicas():
+                await node.await_replicas(effect.localpart)
+                return None
             case effects.Execute():
                 return await self._execute(effect)
             case effects.OpenSession():
                 return await self._open_session(effect)
             case effects.EnableManagement():
                 assert self._session is not None, "only bound streams enable it"
-                await self._session.enable_management()
+                await self._session.enable_management(effect.inbound_base, effect.token, effect.timeout_s)
                 return None
+            case effects.ResumeSession():
+                return await self._resume_session(effect)
             case effects.DeriveCredentials():
                 return await self._derive_credentials(effect)
             case effects.CheckPassword():
@@ -328,6 +342,15 @@ class ClientSession:
         self._session = session
         self._gateway.bound_total += 1
         return Bound(session.session_id, session.epoch)
+
+    async def _resume_session(self, effect: effects.ResumeSession) -> Resumed | Gone:
+        node = self._gateway.node
+        answer = await node.resume_session(effect.localpart, effect.session_id, effect.token, self)
+        if isinstance(answer, Gone):
+            return answer
+        self._session, resumed = answer
+        self._gateway.resumed_total += 1
+        return resumed
 
     async def _derive_credentials(self, effect: effects.DeriveCredentials) -> object:
         gateway = self._gateway
@@ -395,8 +418,9 @@ class ClientSession:
         if not self._is_finished:
             self._is_finished = True
             self._drop_task()
-            if self._session is not None and not self._has_session_ended:
-                self._gateway.run_held(self._session.end())
+            session, self._session = self._session, None  # it holds us: no cycle is left to the collector
+            if session is not None and not self._has_session_ended:
+                self._gateway.run_held(session.detach() if self.stream.is_detached else session.end())
 
 
 def _is_older(since_ns: int | None, now_ns: int, limit_ms: int) -> bool:

@@ -99,6 +99,7 @@ class TCPConnection(asyncio.Protocol):
         assert self._session is not None, "asyncio connects first"
         self._is_closed = True
         self._session.connection_lost()
+        self._session = None  # it holds us: a cycle would wait for the collector, which hardly ever looks
 
     def resume_writing(self) -> None:
         """As asyncio.Protocol: the client took most of what waited."""

@@ -129,10 +129,7 @@ def _reachable(context: Context, query: Reachable) -> list[SessionRow] | None:
     account = context.accounts.get(query.localpart)
     if account is None or block is Block.CONTACT:
         return []
-    if query.resource is None:
-        return [_session_row(context, session) for session in context.session_index.of(account.account_id)]
-    session = context.session_index.at(account.account_id, query.resource)
-    return [] if session is None else [_session_row(context, session)]
+    return [_session_row(context, session) for session in context.session_index.of(account.account_id)]
 
 
 def _block_between(context: Context, query: BlockBetween) -> Block:

@@ -2,9 +2,10 @@
 Copies of messages for the other sessions of an account (XEP-0280).
 
 Whether a message is copied at all is decided before it enters the log (`Storage.COPY`). Who gets a copy is decided
-here: of a message that the account sends, every session that asked for copies but the sending one; of a message that it
-gets, every one that asked and was not given the message itself. Whether they are available makes no difference
-(sections 6, 7), so a device that wants no messages, of negative priority, still shows the conversation.
+here: of a message that the account sends, every session that asked for copies but the sending one; of a message that
+one of its sessions is given, every other one that asked. It makes no difference whether they are available (sections
+7, 8), so a device that wants no messages, of negative priority, still shows the conversation. What waits offline is
+not copied: it is given, late and once, to the session it waits for.
 
 A message that an account sends to itself is copied as one it gets, once, and never to the session that sent it.
 

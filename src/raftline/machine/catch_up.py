@@ -12,9 +12,9 @@ from __future__ import annotations
 
 from bisect import bisect_right
 
-from raftline.base.ids import Cursor
+from raftline.base.ids import AccountId, Cursor
 from raftline.base.limits import INBOX_PAGE_BYTES_MAX, INBOX_PAGE_ROW_COUNT_MAX
-from raftline.machine import carbons, kept_requests, rosters
+from raftline.machine import carbons, departures, kept_requests, rosters
 from raftline.machine.context import Context
 from raftline.machine.idempotency import decode_outcome
 from raftline.machine.outcomes import ContactUnavailable, Event, PresenceArrived, RosterPushed
@@ -61,18 +61,18 @@ def picture_of(context: Context, query: PictureOf) -> Picture:
 
 
 def _roster_changes(context: Context, session: Session, account: Account) -> list[Event]:
-    """Return pushes of the items that the client may not know as they are."""
+    """Return pushes of what changed since the version that the client knows, removals too."""
     row = context.resumptions.get(session.session_id)
     if not session.interested or row is None or account.roster_version <= row.roster_version:
         return []
     return [
-        RosterPushed(session.node_id, session.session_id, rosters.item_of(entry), account.roster_version)
-        for entry in rosters.entries(context, account)
+        RosterPushed(session.node_id, session.session_id, item, version)
+        for item, version in rosters.changes_since(context, account, row.roster_version)
     ]
 
 
 def _presence_of_contacts(context: Context, session: Session) -> list[Event]:
-    """Answer as if the session had probed: presence where there is any, else that there is none (RFC 6121 4.3.2)."""
+    """Answer as if the session had probed (RFC 6121 section 4.3.2), and tell which resources left lately."""
     sql = "SELECT contact FROM roster WHERE account_id = ? AND subscription & ? ORDER BY contact"
     own_jid = context.bare_jid(session.localpart)
     full_jid = f"{own_jid}/{session.resource}"
@@ -86,8 +86,7 @@ def _presence_of_contacts(context: Context, session: Session) -> list[Event]:
         if entry is None or not entry.subscription & SUBSCRIBED_FROM:
             continue
         available = context.session_index.available(account.account_id)
-        # A farewell of the bare address is that of all resources; those that are there follow.
-        events.append(ContactUnavailable(session.node_id, session.session_id, contact))
+        events += _farewells(context, session, contact, account.account_id)
         events += [
             PresenceArrived(session.node_id, session.session_id, presence.stanza)
             for other, presence in available
@@ -96,8 +95,17 @@ def _presence_of_contacts(context: Context, session: Session) -> list[Event]:
     return events
 
 
+def _farewells(context: Context, session: Session, bare_jid: str, account_id: AccountId) -> list[Event]:
+    return [
+        ContactUnavailable(session.node_id, session.session_id, f"{bare_jid}/{resource}")
+        for resource in departures.left_resources(context, account_id)
+        if not context.blocks(session, f"{bare_jid}/{resource}")
+    ]
+
+
 def _presence_of_own_sessions(context: Context, session: Session) -> list[Event]:
-    events: list[Event] = [
+    events = _farewells(context, session, context.bare_jid(session.localpart), session.account_id)
+    events += [
         PresenceArrived(session.node_id, session.session_id, presence.stanza)
         for other, presence in context.session_index.available(session.account_id)
         if other.session_id != session.session_id

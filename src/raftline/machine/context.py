@@ -27,12 +27,14 @@ from raftline.machine.records import (
     EndedSession,
     KeptOutcome,
     KeptRequest,
+    LeftResource,
     Node,
     OriginSeen,
     Owed,
     Presence,
     PrivateData,
     Progress,
+    RemovedContact,
     Request,
     Resumption,
     RosterEntry,
@@ -75,6 +77,7 @@ class Context:
         "inbox",
         "inboxes",
         "kept_requests",
+        "left_resources",
         "message_holders",
         "messages",
         "nodes",
@@ -86,6 +89,7 @@ class Context:
         "presences",
         "private",
         "progress",
+        "removed_contacts",
         "requests",
         "resumptions",
         "roster",
@@ -119,11 +123,13 @@ class Context:
         self.doomed: Final = rows.table(schema.DOOMED, Doomed._make)
         self.resumptions: Final = rows.table(schema.RESUMPTION, Resumption._make)
         self.ended_sessions: Final = rows.table(schema.ENDED_SESSION, EndedSession._make)
+        self.left_resources: Final = rows.table(schema.LEFT_RESOURCE, LeftResource._make)
         self.kept_requests: Final = rows.table(schema.KEPT_REQUEST, KeptRequest._make)
         self.blocked: Final = rows.table(schema.BLOCKED, Blocked._make)
         self.private: Final = rows.table(schema.PRIVATE, PrivateData._make)
         self.vcards: Final = rows.table(schema.VCARD, Vcard._make)
         self.departures: Final = rows.table(schema.DEPARTURE, Departure._make)
+        self.removed_contacts: Final = rows.table(schema.REMOVED_CONTACT, RemovedContact._make)
         self.blocklists: Final = Blocklists(rows, self.blocked)
         self.session_index: Final = SessionIndex(rows, self.sessions, self.presences)
         self.inboxes: Final = Inboxes(rows, self.inbox)

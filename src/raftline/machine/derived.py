@@ -165,7 +165,14 @@ class Blocklists:
         if not listed:
             return False
         bare_jid = jid.partition("/")[0]
-        return jid in listed or bare_jid in listed or bare_jid.rpartition("@")[2] in listed
+        if jid in listed or bare_jid in listed:
+            return True
+        domain = bare_jid.rpartition("@")[2]
+        while domain:  # one that is listed stands for those below it
+            if domain in listed:
+                return True
+            domain = domain.partition(".")[2]
+        return False
 
     def resources(self, account_id: AccountId, bare_jid: str) -> frozenset[str]:
         """Return the resources of a contact that are on the list one by one."""

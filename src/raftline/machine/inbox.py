@@ -6,7 +6,7 @@ it ends, rows that carry `Storage.OFFLINE` become offline rows of the account (X
 account took the message:
 
 - given to a session without stream management as well: taken at once, inbox rows lose the flag from the start;
-- acknowledged by one session: the rows of the others lose the flag;
+- acknowledged by one session, be it as a copy (carbons.py): the rows of the others lose the flag;
 - still owed by another session: that one's row keeps the flag and the duty.
 
 A message that is not archived lives only as long as inbox or offline rows refer to it; its `holders` counts them. Of
@@ -19,6 +19,7 @@ from __future__ import annotations
 
 from raftline.base.ids import Cursor, Position
 from raftline.base.limits import INBOX_MESSAGE_COUNT_MAX, INBOX_PAGE_ROW_COUNT_MAX
+from raftline.machine.carbons import FORM_RECEIVED
 from raftline.machine.commands import Storage
 from raftline.machine.context import Context
 from raftline.machine.outcomes import InboxWaiting, MessageArrived
@@ -53,8 +54,18 @@ def acknowledge(context: Context, session: Session, last: Cursor) -> None:
             held = context.inboxes.of(other.session_id).get(row.position)
             if held is not None and held.storage & _OFFLINE:
                 context.inboxes.change(held._replace(storage=held.storage & ~_OFFLINE))
+        if row.form == FORM_RECEIVED:
+            _drop_offline(context, session, row)
         if not row.storage & _ARCHIVE:
             release_message(context, row.position)
+
+
+def _drop_offline(context: Context, session: Session, copy: Owed) -> None:
+    """A copy was acknowledged, so the account has taken the message, even if it waits for want of who it was for."""
+    if context.offline.get((session.account_id, copy.position)) is not None:
+        context.offline_counts.remove(session.account_id, copy.position)
+        if not copy.storage & _ARCHIVE:
+            release_message(context, copy.position)
 
 
 def release(context: Context, session: Session, owed: list[Owed], *, keep_messages: bool) -> None:

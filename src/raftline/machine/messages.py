@@ -113,7 +113,7 @@ def receive_message(context: Context, handed: MessageHandedOver) -> None:
         elif not storage & _ARCHIVE:
             _return(context, handed)
             return
-    if storage & _COPY:
+    if storage & _COPY and reached:
         carbons.copy_received(context, account, handed, reached)
     if storage & _ARCHIVE and handed.sender_id != account.account_id:
         _archive_received(context, account, handed)

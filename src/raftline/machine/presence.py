@@ -32,6 +32,7 @@ def set_presence(context: Context, session: Session, action: SetPresence) -> Out
             context.presences.delete(session.session_id)
             context.session_index.changed(session.account_id)
             departures.note(context, session, action.stanza)
+            departures.note_left(context, session)
             _tell_contacts(context, session, action.stanza)
             _tell_own_sessions(context, session, action.stanza)
         return Done()
@@ -42,6 +43,7 @@ def set_presence(context: Context, session: Session, action: SetPresence) -> Out
     _tell_contacts(context, session, action.stanza, probe=previous is None)
     _tell_own_sessions(context, session, action.stanza)
     if previous is None:
+        departures.forget_left(context, session)
         _greet(context, session)
     if action.priority >= 0:
         inbox.deliver_offline(context, session)
@@ -51,6 +53,7 @@ def set_presence(context: Context, session: Session, action: SetPresence) -> Out
 def broadcast_loss(context: Context, session: Session) -> None:
     """A session that was available is gone without a farewell."""
     departures.note(context, session, b"")
+    departures.note_left(context, session)
     _tell_contacts(context, session, None)
     _tell_own_sessions(context, session, None)
 

@@ -9,7 +9,12 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from raftline.base.limits import ENDED_SESSION_AGE_MAX_MS, IDEMPOTENCY_AGE_MAX_MS, ORIGIN_ID_AGE_MAX_MS
+from raftline.base.limits import (
+    ENDED_SESSION_AGE_MAX_MS,
+    IDEMPOTENCY_AGE_MAX_MS,
+    LEFT_RESOURCE_AGE_MAX_MS,
+    ORIGIN_ID_AGE_MAX_MS,
+)
 from raftline.machine import inbox
 from raftline.machine.commands import Storage
 from raftline.machine.context import Context
@@ -39,6 +44,7 @@ class Pruner:
             self._expire(context.idempotency, IDEMPOTENCY_AGE_MAX_MS, budget)
             self._expire(context.origins, ORIGIN_ID_AGE_MAX_MS, budget)
             self._expire(context.ended_sessions, ENDED_SESSION_AGE_MAX_MS, budget)
+            self._expire(context.left_resources, LEFT_RESOURCE_AGE_MAX_MS, budget)
             self._bury_doomed(budget)
         except BaseException:
             self.forget()  # the step is undone, so what it learned is no longer so
@@ -52,16 +58,18 @@ class Pruner:
     def _expire(self, table: Table[Any], age_max_ms: int, budget: int) -> None:
         """Delete rows older than `age_max_ms`, the oldest first."""
         context = self._context
-        name, key = table.definition.name, table.definition.columns[0]
+        definition = table.definition
+        name, width = definition.name, definition.key_width
         if context.time_ms < self._due_ms.get(name, 0):
             return
-        sql = f"SELECT {key}, time_ms FROM {name} ORDER BY position LIMIT ?"  # noqa: S608 - own names alone
+        keys = ", ".join(definition.columns[:width])
+        sql = f"SELECT time_ms, {keys} FROM {name} ORDER BY position LIMIT ?"  # noqa: S608 - own names alone
         oldest_ms = context.time_ms
-        for found, time_ms in context.rows.select((table,), sql, (budget,)):
+        for time_ms, *key in context.rows.select((table,), sql, (budget,)):
             if context.time_ms - time_ms <= age_max_ms:
                 oldest_ms = time_ms
                 break
-            table.delete(found)
+            table.delete(key[0] if width == 1 else tuple(key))
             oldest_ms = time_ms
         self._due_ms[name] = oldest_ms + age_max_ms + 1
 

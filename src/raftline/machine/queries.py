@@ -120,11 +120,11 @@ class Reachable(Query, frozen=True, array_like=True, tag=40):
     """
     Which sessions of an account may `sender`, a full JID of this domain, reach off the log, as far as block lists say?
 
-    Answer: `list[SessionRow]`, available or not, and none when the account has blocked the sender or there is no such
-    account, so that the two look the same; None when the sender has blocked the address (XEP-0191 section 3.3).
+    Answer: `list[SessionRow]`, all of the account, available or not; none when the account has blocked the sender or
+    does not exist, so that the two look the same; None when the sender has blocked the address (XEP-0191 section 3.3).
 
     Attributes:
-        resource: None for all sessions of the account.
+        resource: That of the address the stanza is sent to; None for a bare one.
     """
 
     localpart: str

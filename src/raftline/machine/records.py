@@ -115,6 +115,15 @@ class Resumption(NamedTuple):
     roster_version: int
 
 
+class LeftResource(NamedTuple):
+    """A resource of an account that was available within the last hour, and is no longer."""
+
+    account_id: AccountId
+    resource: str
+    position: Position
+    time_ms: int
+
+
 class EndedSession(NamedTuple):
     """How far a resumable session had come when it ended; `handled_count` is as its client counts."""
 
@@ -158,6 +167,7 @@ class RosterEntry(NamedTuple):
         ask: 1 while a request of the account is pending.
         groups: msgpack array of strings.
         approved: 1 when the contact's request is granted without asking (RFC 6121 section 3.4).
+        version: Of the roster, when the item changed last.
     """
 
     account_id: AccountId
@@ -167,6 +177,7 @@ class RosterEntry(NamedTuple):
     ask: int
     groups: bytes
     approved: int
+    version: int
 
 
 class Request(NamedTuple):
@@ -258,6 +269,14 @@ class Blocked(NamedTuple):
 
     account_id: AccountId
     jid: str
+
+
+class RemovedContact(NamedTuple):
+    """A contact that is in the roster no longer, and the roster's version since when."""
+
+    account_id: AccountId
+    contact: str
+    version: int
 
 
 class PrivateData(NamedTuple):

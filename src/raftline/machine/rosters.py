@@ -1,7 +1,10 @@
 """
 Rosters (RFC 6121 section 2): items, their version, pushes to the sessions that asked for the roster.
 
-The version of a roster grows by one with each change, whichever side of a subscription caused it.
+The version of a roster grows by one with each change, whichever side of a subscription caused it. Each item knows the
+version of its last change, and what was removed is remembered with its version, so that the changes since a version can
+be told (`changes_since`): the last of each contact, in order. The memory is bounded; what it has lost are the oldest
+removals, of interest to none but a session that slept through a thousand later ones.
 """
 
 from __future__ import annotations
@@ -14,6 +17,7 @@ from raftline.base.limits import (
     ROSTER_GROUP_SIZE_MAX,
     ROSTER_ITEM_COUNT_MAX,
     ROSTER_NAME_SIZE_MAX,
+    ROSTER_REMOVAL_COUNT_MAX,
 )
 from raftline.machine import presence
 from raftline.machine.commands import DeclareInterest, RemoveRosterItem, SetRosterItem, SubscriptionKind
@@ -21,7 +25,7 @@ from raftline.machine.context import Context
 from raftline.machine.outbox import SubscriptionHandedOver
 from raftline.machine.outcomes import Done, Outcome, Rejected, RosterItem, RosterPushed
 from raftline.machine.presence import SUBSCRIBED_FROM, SUBSCRIBED_TO
-from raftline.machine.records import Account, RosterEntry, Session
+from raftline.machine.records import Account, RemovedContact, RosterEntry, Session
 
 SUBSCRIPTION_NAMES = ("none", "to", "from", "both")
 """By the bits `SUBSCRIBED_TO` and `SUBSCRIBED_FROM`."""
@@ -43,7 +47,7 @@ def set_roster_item(context: Context, session: Session, action: SetRosterItem) -
     if entry is None:
         if is_full(context, account):
             return Rejected("resource-constraint", "wait", "The roster is full.")
-        entry = RosterEntry(account.account_id, action.contact, "", 0, 0, NO_GROUPS, 0)
+        entry = RosterEntry(account.account_id, action.contact, "", 0, 0, NO_GROUPS, 0, 0)
     context.roster.put(key, entry._replace(name=action.name, groups=_ENCODER.encode(action.groups)))
     push(context, account, item_of(context.roster.get(key) or entry))
     return Done()
@@ -56,7 +60,7 @@ def remove_roster_item(context: Context, session: Session, action: RemoveRosterI
     if entry is None:
         return Rejected("item-not-found", "cancel", "There is no such item in the roster.")
     _sever(context, account, entry.contact, entry)
-    push(context, account, RosterItem(entry.contact, "", "remove", ask=False, groups=()))
+    push(context, account, removal_of(entry.contact))
     return Done()
 
 
@@ -75,6 +79,9 @@ def dissolve_roster(context: Context, account: Account) -> None:
     sql = "SELECT contact FROM request WHERE account_id = ? ORDER BY contact"
     for (contact,) in context.rows.select((context.requests,), sql, (account.account_id,)):
         _sever(context, account, contact, None)
+    sql = "SELECT contact FROM removed_contact WHERE account_id = ? ORDER BY contact"
+    for (contact,) in context.rows.select((context.removed_contacts,), sql, (account.account_id,)):
+        context.removed_contacts.delete((account.account_id, contact))
 
 
 def account_of(context: Context, session: Session) -> Account:
@@ -110,9 +117,42 @@ def push(context: Context, account: Account, item: RosterItem) -> None:
     assert current is not None, account.localpart
     version = current.roster_version + 1
     context.accounts.put(account.localpart, current._replace(roster_version=version))
+    key = (account.account_id, item.contact)
+    entry = context.roster.get(key)
+    if entry is None:
+        context.removed_contacts.put(key, RemovedContact(account.account_id, item.contact, version))
+        _forget_removals(context, account)
+    else:
+        context.roster.put(key, entry._replace(version=version))
+        context.removed_contacts.delete(key)
     for session in context.session_index.of(account.account_id):
         if session.interested:
             context.events.append(RosterPushed(session.node_id, session.session_id, item, version))
+
+
+def changes_since(context: Context, account: Account, version: int) -> list[tuple[RosterItem, int]]:
+    """Return what a client that knows a version has to be told, each with its version: items as now, removals."""
+    tables = (context.roster, context.removed_contacts)
+    sql = "SELECT * FROM roster WHERE account_id = ? AND version > ?"
+    found = context.rows.select(tables, sql, (account.account_id, version))
+    changes = [(item_of(entry), entry.version) for entry in map(RosterEntry._make, found)]
+    sql = "SELECT contact, version FROM removed_contact WHERE account_id = ? AND version > ?"
+    for contact, removed in context.rows.select(tables, sql, (account.account_id, version)):
+        changes.append((removal_of(contact), removed))
+    return sorted(changes, key=lambda change: change[1])
+
+
+def removal_of(contact: str) -> RosterItem:
+    """Return what tells clients that a contact is gone (section 2.5.2)."""
+    return RosterItem(contact, "", "remove", ask=False, groups=())
+
+
+def _forget_removals(context: Context, account: Account) -> None:
+    """Keep the memory of removals bounded: the oldest go."""
+    sql = "SELECT contact FROM removed_contact WHERE account_id = ? ORDER BY version DESC LIMIT -1 OFFSET ?"
+    bindings = (account.account_id, ROSTER_REMOVAL_COUNT_MAX)
+    for (contact,) in context.rows.select((context.removed_contacts,), sql, bindings):
+        context.removed_contacts.delete((account.account_id, contact))
 
 
 def _check_item(context: Context, session: Session, action: SetRosterItem) -> Rejected | None:

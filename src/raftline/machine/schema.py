@@ -72,7 +72,7 @@ PRESENCE: Final = TableDefinition(8, "presence", ("session_id", "priority", "sta
 ROSTER: Final = TableDefinition(
     9,
     "roster",
-    ("account_id", "contact", "name", "subscription", "ask", "groups", "approved"),
+    ("account_id", "contact", "name", "subscription", "ask", "groups", "approved", "version"),
     key_width=2,
     cached=True,
 )
@@ -94,6 +94,9 @@ RESUMPTION: Final = TableDefinition(
 ENDED_SESSION: Final = TableDefinition(
     21, "ended_session", ("session_id", "account_id", "token", "handled_count", "position", "time_ms")
 )
+LEFT_RESOURCE: Final = TableDefinition(
+    23, "left_resource", ("account_id", "resource", "position", "time_ms"), key_width=2
+)
 KEPT_REQUEST: Final = TableDefinition(
     22, "kept_request", ("session_id", "number", "request_id", "recipient", "outcome"), key_width=2
 )
@@ -101,6 +104,7 @@ BLOCKED: Final = TableDefinition(40, "blocked", ("account_id", "jid"), key_width
 PRIVATE: Final = TableDefinition(41, "private", ("account_id", "namespace", "name", "data"), key_width=3)
 VCARD: Final = TableDefinition(42, "vcard", ("account_id", "data"))
 DEPARTURE: Final = TableDefinition(43, "departure", ("account_id", "time_ms", "stanza"))
+REMOVED_CONTACT: Final = TableDefinition(44, "removed_contact", ("account_id", "contact", "version"), key_width=2)
 
 TABLES: Final = (
     COUNTER,
@@ -123,10 +127,12 @@ TABLES: Final = (
     RESUMPTION,
     ENDED_SESSION,
     KEPT_REQUEST,
+    LEFT_RESOURCE,
     BLOCKED,
     PRIVATE,
     VCARD,
     DEPARTURE,
+    REMOVED_CONTACT,
 )
 assert len({table.number for table in TABLES}) == len(TABLES)
 
@@ -205,6 +211,12 @@ CREATE TABLE ended_session (
 ) STRICT;
 CREATE INDEX ended_session_by_position ON ended_session (position);
 
+CREATE TABLE left_resource (
+    account_id INTEGER, resource TEXT, position INTEGER NOT NULL, time_ms INTEGER NOT NULL,
+    PRIMARY KEY (account_id, resource)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX left_resource_by_position ON left_resource (position);
+
 CREATE TABLE kept_request (
     session_id INTEGER,
     number INTEGER,
@@ -218,7 +230,7 @@ CREATE TABLE presence (session_id INTEGER PRIMARY KEY, priority INTEGER NOT NULL
 
 CREATE TABLE roster (
     account_id INTEGER, contact TEXT, name TEXT, subscription INTEGER, ask INTEGER, groups BLOB,
-    approved INTEGER, PRIMARY KEY (account_id, contact)
+    approved INTEGER, version INTEGER, PRIMARY KEY (account_id, contact)
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE request (
@@ -266,6 +278,10 @@ CREATE INDEX origin_by_position ON origin (position);
 CREATE TABLE doomed (account_id INTEGER PRIMARY KEY) STRICT;
 
 CREATE TABLE blocked (account_id INTEGER, jid TEXT, PRIMARY KEY (account_id, jid)) STRICT, WITHOUT ROWID;
+
+CREATE TABLE removed_contact (
+    account_id INTEGER, contact TEXT, version INTEGER NOT NULL, PRIMARY KEY (account_id, contact)
+) STRICT, WITHOUT ROWID;
 
 CREATE TABLE private (
     account_id INTEGER, namespace TEXT, name TEXT, data BLOB, PRIMARY KEY (account_id, namespace, name)

@@ -146,7 +146,7 @@ def _write_state(
     if (state ^ new_state) & ~IN:
         entry = context.roster.get(key)
         if entry is None:
-            entry = RosterEntry(account.account_id, contact, "", 0, 0, rosters.NO_GROUPS, 0)
+            entry = RosterEntry(account.account_id, contact, "", 0, 0, rosters.NO_GROUPS, 0, 0)
         entry = entry._replace(
             subscription=new_state & (TO | FROM),
             ask=1 if new_state & OUT else 0,

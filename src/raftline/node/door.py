@@ -11,9 +11,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
-from raftline.base.ids import Position, SessionId
-from raftline.machine.commands import Action, BindSession
-from raftline.machine.outcomes import Event, Outcome
+from raftline.base.ids import Cursor, SessionId
+from raftline.machine.commands import Action, BindSession, OpenRequest
+from raftline.machine.outcomes import Event, Gone, Outcome, Resumed
 from raftline.machine.queries import Answer, Query
 
 
@@ -45,26 +45,48 @@ class Session(Protocol):
     def pending_since_ns(self) -> int | None:
         """Monotonic time at which the oldest unsettled submission was made; None when all are settled."""
 
-    def submit(self, number: int, action: Action, on_outcome: Callable[[Outcome], None]) -> None:
+    def submit(
+        self,
+        number: int,
+        action: Action,
+        on_outcome: Callable[[Outcome], None],
+        requests: tuple[OpenRequest, ...] = (),
+    ) -> None:
         """
         Propose the command that stanza `number` caused; pipelined, in order, never reordered.
 
         `on_outcome` is called once, in the order of submissions, when this node has applied the command. Retries
-        after a change of leader happen inside and are not seen.
+        after a change of leader happen inside and are not seen. `requests` are those that nobody told of yet, up to
+        this stanza; the command covers them (commands.SessionOrigin).
 
         Raises:
             Busy: Too much is under way; the command certainly entered no log.
         """
 
-    def progress(self, inbound_count: int, acknowledged: Position) -> None:
+    def progress(
+        self,
+        inbound_count: int,
+        acknowledged: Cursor,
+        requests: tuple[OpenRequest, ...] = (),
+        answered: tuple[int, ...] = (),
+        roster_version: int = 0,
+    ) -> None:
         """
         Tell how far the session has come; it becomes part of the node's next session mark (within 50 ms).
 
         `inbound_count` covers stanza `n` only when all commands of stanzas up to `n` have had their outcome.
+        `requests` and `answered` say what was not said before (commands.SessionMark).
         """
 
-    async def enable_management(self) -> None:
-        """Turn stream management on; returns once applied (XEP-0198 section 3)."""
+    async def enable_management(self, inbound_base: int = 0, token: bytes = b"", timeout_s: int = 0) -> None:
+        """Turn stream management on; returns once applied (XEP-0198 section 3). See commands.EnableManagement."""
+
+    async def detach(self) -> None:
+        """
+        Let the session wait to be resumed, after everything submitted before; returns once applied. Idempotent.
+
+        One that cannot be resumed ends. The receiver hears of nothing any more.
+        """
 
     async def end(self) -> None:
         """End the session, after everything submitted before; returns once applied. Idempotent."""
@@ -89,6 +111,13 @@ class Node(Protocol):
             Unavailable: There is no quorum now; waited at most 5 s.
         """
 
+    async def await_replicas(self, localpart: str) -> None:
+        """
+        Wait until each node that holds sessions of an account has applied all that is applied here.
+
+        A node that cannot be reached, or does not answer within a second, is waited for no longer.
+        """
+
     async def ask(self, query: Query) -> Answer:
         """Answer from the local replica; see machine/queries.py."""
 
@@ -110,6 +139,19 @@ class Node(Protocol):
 
         Raises:
             Refused: With the condition of RFC 6120 section 7.
+            Unavailable, OutcomeUnknown: As `execute`.
+        """
+
+    async def resume_session(
+        self, localpart: str, session_id: SessionId, token: bytes, receiver: SessionReceiver
+    ) -> tuple[Session, Resumed] | Gone:
+        """
+        Take over a session of any node (XEP-0198 section 5); events may reach `receiver` before this returns.
+
+        Returns: Gone when it is over.
+
+        Raises:
+            Refused: `item-not-found` when it is unknown, another account's, or the token is wrong.
             Unavailable, OutcomeUnknown: As `execute`.
         """
 

@@ -10,6 +10,11 @@ command tells the cluster how far all sessions of this node have come.
 
 An edge that fails over an event loses that session alone: `guard` reports the error, and tells the edge that the
 session is over.
+
+A session may be taken over, by another node or by this one again: the registry holds it under its latest epoch, and
+who held it before is told the moment the take-over is applied. When this node learns that it was declared dead, its
+sessions wait to be resumed, and some are taken over already, further on in the log that it is catching up with. So
+their streams are ended only when the next life begins: those that moved with `conflict`, the others with `reset`.
 """
 
 from __future__ import annotations
@@ -24,11 +29,40 @@ from raftline.base.errors import OutcomeUnknown, Refused, Unavailable
 from raftline.base.ids import NodeId, SessionId
 from raftline.cluster.config import MILLISECOND_NS
 from raftline.cluster.driver import Driver
-from raftline.machine.commands import Action, BindSession, EndSession, KeyOrigin, MarkSessions, SessionMark
-from raftline.machine.outcomes import Bound, CommandResult, Done, Event, Outcome, Rejected, SessionEnded, Stale
-from raftline.machine.queries import Answer, Query, SessionRow
+from raftline.machine.commands import (
+    Action,
+    BindSession,
+    DetachSession,
+    EndSession,
+    KeyOrigin,
+    MarkSessions,
+    ResumeSession,
+    SessionMark,
+)
+from raftline.machine.outcomes import (
+    Bound,
+    CommandResult,
+    Done,
+    Event,
+    Gone,
+    Outcome,
+    Rejected,
+    Resumed,
+    SessionEnded,
+    SessionReleased,
+    Stale,
+)
+from raftline.machine.queries import Answer, Block, BlockBetween, Query, SessionAt, SessionRow, SessionsOf
 from raftline.node.door import SessionReceiver
-from raftline.node.requests import IqAddress, OutstandingRequests, jid_of, read_iq_head, remote_server_timeout
+from raftline.node.requests import (
+    IqAddress,
+    OutstandingRequests,
+    jid_of,
+    read_iq_head,
+    remote_server_timeout,
+    sender_of,
+    service_unavailable,
+)
 from raftline.node.session import LocalSession
 
 _LOG: Final = logging.getLogger(__name__)
@@ -84,6 +118,8 @@ class LocalNode:
         self._locations: dict[SessionId, NodeId] = {}
         self._requests = OutstandingRequests(count_max=REQUEST_COUNT_MAX)
         self._local_stanzas: list[tuple[SessionId, bytes]] = []
+        self._is_declared_dead = False
+        self._closing: set[asyncio.Task[None]] = set()
         driver.subscribe(self)
 
     @property
@@ -105,6 +141,14 @@ class LocalNode:
         """See `door.Node`."""
         await self.driver.read_barrier()
 
+    async def await_replicas(self, localpart: str) -> None:
+        """See `door.Node`."""
+        rows = self.driver.machine.answer(SessionsOf(localpart))
+        holders = {row.node_id for row in rows if type(row) is SessionRow} if type(rows) is list else set()
+        holders -= {self.driver.node_id, NodeId(0)}  # what waits to be resumed is nowhere
+        if holders and not await self.driver.survey.await_applied(holders):
+            _LOG.warning("a node that holds sessions of an account does not follow: %s", sorted(holders))
+
     async def ask(self, query: Query) -> Answer:
         """See `door.Node`. Remembers where the sessions of the answer are, for `route`."""
         answer = self.driver.machine.answer(query)
@@ -117,7 +161,9 @@ class LocalNode:
         return answer
 
     def _remember(self, row: SessionRow) -> None:
-        if row.node_id != self.driver.node_id:
+        if row.node_id in {self.driver.node_id, 0}:
+            self._locations.pop(row.session_id, None)
+        else:
             if len(self._locations) >= LOCATION_COUNT_MAX:
                 del self._locations[next(iter(self._locations))]
             self._locations[row.session_id] = row.node_id
@@ -153,51 +199,90 @@ class LocalNode:
             raise OutcomeUnknown("no outcome in time") from None
         except asyncio.CancelledError:
             self.driver.forget(ticket)
-            if done.done() and not done.cancelled() and isinstance(bound := done.result(), LocalSession):
-                self._abandon(Bound(bound.session_id, bound.epoch))
+            if done.done() and not done.cancelled() and isinstance(session := done.result(), LocalSession):
+                self._let_go(session.session_id, session.epoch)
             raise
 
     async def open_session(self, bind: BindSession, receiver: SessionReceiver) -> LocalSession:
         """See `door.Node`. Node and incarnation of `bind` are this node's own, whatever it says."""
+        held = await self._take_hold(
+            lambda incarnation: BindSession(bind.localpart, bind.resource, self.driver.node_id, incarnation),
+            lambda result: self._bound(result, bind.localpart, bind.resource, receiver),
+        )
+        assert isinstance(held, LocalSession)
+        return held
+
+    async def resume_session(
+        self, localpart: str, session_id: SessionId, token: bytes, receiver: SessionReceiver
+    ) -> tuple[LocalSession, Resumed] | Gone:
+        """See `door.Node`."""
+        resumed: list[Resumed] = []
+
+        def applied(result: CommandResult) -> LocalSession | Outcome:
+            outcome = result.outcome
+            if not isinstance(outcome, Done) or not isinstance(outcome.result, Resumed):
+                return outcome
+            resumed.append(outcome.result)
+            return self._bound(result, localpart, outcome.result.resource, receiver)
+
+        held = await self._take_hold(
+            lambda incarnation: ResumeSession(localpart, session_id, token, self.driver.node_id, incarnation), applied
+        )
+        if isinstance(held, Gone):
+            return held
+        return held, resumed[-1]
+
+    async def _take_hold(
+        self,
+        make_action: Callable[[int], BindSession | ResumeSession],
+        read: Callable[[CommandResult], LocalSession | Outcome],
+    ) -> LocalSession | Gone:
+        """Propose to hold a session in this node's present life, until that has an outcome or time is up."""
         loop = asyncio.get_running_loop()
         lives = self.driver.lives
         deadline = loop.time() + self.wait_seconds
         while True:
             await lives.wait_live()
             incarnation = lives.incarnation
-            action = BindSession(bind.localpart, bind.resource, self.driver.node_id, incarnation)
             # Under a key: a repeat after a change of leader must not take the session over from itself.
-            bound = await self._await_outcome(
-                action,
+            held = await self._await_outcome(
+                make_action(incarnation),
                 KeyOrigin(self._entropy(_KEY_SIZE)),
-                lambda result: self._bound(result, bind, receiver),
+                read,
                 max(deadline - loop.time(), 0.0),
             )
-            if isinstance(bound, LocalSession):
-                return bound
-            if isinstance(bound, Rejected):
-                raise Refused(bound.condition, bound.kind, bound.text)
+            if isinstance(held, LocalSession):
+                return held
+            if isinstance(held, Rejected):
+                raise Refused(held.condition, held.kind, held.text)
+            if isinstance(held, Done) and isinstance(held.result, Gone):
+                return held.result
             # The life in which it was asked for is over.
             lives.end(incarnation)
 
-    def _bound(self, result: CommandResult, bind: BindSession, receiver: SessionReceiver) -> LocalSession | Outcome:
-        """Register a session the moment its bind is applied."""
+    def _bound(
+        self, result: CommandResult, localpart: str, resource: str, receiver: SessionReceiver
+    ) -> LocalSession | Outcome:
+        """Register a session the moment its bind or take-over is applied."""
         outcome = result.outcome
-        if not isinstance(outcome, Done) or outcome.result is None:
+        if not isinstance(outcome, Done) or not isinstance(outcome.result, Bound | Resumed):
             return outcome
         bound = outcome.result
         if result.incarnation != self.driver.lives.incarnation:
-            self._abandon(bound)
+            self._let_go(bound.session_id, bound.epoch)
             return Stale()
-        full_jid = f"{bind.localpart}@{self._domain}/{bind.resource}"
+        former = self._sessions.get(bound.session_id)
+        if former is not None:
+            self._close(former, SessionEnded(self.driver.node_id, former.session_id, "conflict"))
+        full_jid = f"{localpart}@{self._domain}/{resource}"
         session = LocalSession(self, bound, full_jid=full_jid, incarnation=result.incarnation, receiver=receiver)
         self._sessions[bound.session_id] = session
         self._by_address[full_jid] = session
         return session
 
-    def _abandon(self, bound: Bound) -> None:
-        """End a session that has no edge."""
-        self.driver.propose(EndSession(bound.session_id, bound.epoch), None, None, essential=True)
+    def _let_go(self, session_id: SessionId, epoch: int) -> None:
+        """Give up a session that has no edge: it waits for its client, or ends."""
+        self.driver.propose(DetachSession(session_id, epoch), None, None, essential=True)
 
     # What the driver tells
 
@@ -206,21 +291,48 @@ class LocalNode:
         session = self._sessions.get(event.session_id)
         if session is None:
             return  # of an earlier life, or ended here already
-        if type(event) is SessionEnded:
+        kind = type(event)
+        if kind is SessionEnded:
+            assert isinstance(event, SessionEnded)
             self._close(session, event)
             if event.reason == "reset":
-                self.driver.lives.end(session.incarnation)
+                self._declared_dead(session)
+        elif kind is SessionReleased:
+            assert isinstance(event, SessionReleased)
+            self._released(session, event)
         else:
             session.deliver(event)
 
+    def _released(self, session: LocalSession, event: SessionReleased) -> None:
+        """Take note that this node no longer holds a session, which lives on."""
+        if event.epoch != session.epoch:
+            return  # of a hold that was over before; this one goes on
+        if event.reason == "reset":
+            self._declared_dead(session)
+        else:
+            self._close(session, SessionEnded(event.node_id, event.session_id, event.reason))
+
+    def _declared_dead(self, session: LocalSession) -> None:
+        self._is_declared_dead = True
+        self.driver.lives.end(session.incarnation)
+        self._is_declared_dead = False
+
+    def detached(self, session: LocalSession) -> None:
+        """Forget a session that waits to be resumed."""
+        if self._sessions.get(session.session_id) is session:
+            self._remove(session)
+
     def _close(self, session: LocalSession, last_event: SessionEnded) -> None:
         """Take a session out of the registry and hand out its last event."""
+        self._remove(session)
+        session.deliver(last_event)
+
+    def _remove(self, session: LocalSession) -> None:
         del self._sessions[session.session_id]
         if self._by_address.get(session.full_jid) is session:
             del self._by_address[session.full_jid]
         self._to_mark.pop(session.session_id, None)
         session.ended()
-        session.deliver(last_event)
 
     def guard(self, session: LocalSession, call: Callable[[T], None], value: T) -> None:
         """Call into an edge; if it fails, its session alone is over."""
@@ -229,13 +341,16 @@ class LocalNode:
         except Exception:  # noqa: BLE001  one failing edge must not end the node, and with it all others
             _LOG.exception("the edge of session %d failed", session.session_id)
             if self._sessions.get(session.session_id) is session:
-                self._abandon(Bound(session.session_id, session.epoch))
+                self.driver.propose(EndSession(session.session_id, session.epoch), None, None, essential=True)
 
     def unclaimed(self, result: CommandResult) -> None:
-        """See `cluster.driver.Subscriber`: a session nobody waits for any more is ended."""
+        """See `cluster.driver.Subscriber`: a session nobody waits for any more is let go."""
         outcome = result.outcome
-        if isinstance(outcome, Done) and outcome.result is not None and outcome.result.session_id not in self._sessions:
-            self._abandon(outcome.result)
+        bound = outcome.result if isinstance(outcome, Done) else None
+        if isinstance(bound, Bound | Resumed):
+            session = self._sessions.get(bound.session_id)
+            if session is None or session.epoch != bound.epoch:
+                self._let_go(bound.session_id, bound.epoch)
 
     def slice_applied(self) -> None:
         """See `cluster.driver.Subscriber`."""
@@ -245,9 +360,26 @@ class LocalNode:
                 self.guard(session, session.receiver.receive_progress, session.replicated_count)
 
     def life_ended(self) -> None:
-        """See `cluster.driver.Subscriber`."""
-        for session in list(self._sessions.values()):
-            self._close(session, SessionEnded(self.driver.node_id, session.session_id, "reset"))
+        """See `cluster.driver.Subscriber`, and the head of this module."""
+        sessions = list(self._sessions.values())
+        if self._is_declared_dead:
+            task = asyncio.get_running_loop().create_task(self._close_in_next_life(sessions))
+            self._closing.add(task)
+            task.add_done_callback(self._closing.discard)
+        else:
+            self._close_all(sessions)
+
+    async def _close_in_next_life(self, sessions: list[LocalSession]) -> None:
+        try:
+            await self.driver.lives.wait_live()
+        except Unavailable as error:
+            _LOG.info("streams of the last life end before the next one begins: %s", error)
+        self._close_all(sessions)
+
+    def _close_all(self, sessions: list[LocalSession]) -> None:
+        for session in sessions:
+            if self._sessions.get(session.session_id) is session:
+                self._close(session, SessionEnded(self.driver.node_id, session.session_id, "reset"))
 
     # Progress of sessions
 
@@ -272,7 +404,7 @@ class LocalNode:
         marked: list[tuple[LocalSession, SessionMark]] = []
         for session in list(islice(self._to_mark.values(), MARK_COUNT_MAX)):
             del self._to_mark[session.session_id]
-            mark = session.next_mark()
+            mark = session.take_mark()
             if mark is not None:
                 marked.append((session, mark))
         if not marked:
@@ -281,8 +413,8 @@ class LocalNode:
         def applied(_result: CommandResult) -> None:
             self._mark_is_under_way = False
             for session, mark in marked:
-                session.advanced(mark.inbound_count, mark.acknowledged)
-                if session.next_mark() is not None:
+                session.advanced(mark.inbound_count, mark.acknowledged, mark.roster_version)
+                if session.needs_mark:
                     self._to_mark[session.session_id] = session
             self._arm_marks()
 
@@ -332,7 +464,33 @@ class LocalNode:
         head = read_iq_head(stanza)
         if head is not None and not head.is_request:
             self._requests.answered(head.request)
+        session = self._sessions.get(session_id)
+        if session is None:
+            return
+        if self._has_blocked(session, stanza):
+            if head is not None and head.is_request:
+                self._refuse(head.request)
+            return
         self._deliver_stanza(session_id, stanza)
+
+    def _has_blocked(self, session: LocalSession, stanza: bytes) -> bool:
+        """
+        Tell whether the account of a session has blocked the sender (XEP-0191 section 3.3).
+
+        The sender's node looked as well, but may not have known yet.
+        """
+        sender = sender_of(stanza)
+        if sender is None:
+            return False
+        return self.driver.machine.answer(BlockBetween(session.full_jid, jid_of(sender))) is Block.USER
+
+    def _refuse(self, request: IqAddress) -> None:
+        """Answer a request like an account that is not there."""
+        localpart, _, rest = jid_of(request.sender).partition("@")
+        row = self.driver.machine.answer(SessionAt(localpart, rest.partition("/")[2]))
+        if type(row) is SessionRow:
+            self._remember(row)
+            self.route(row.session_id, service_unavailable(request))
 
     def peer_lost(self, node_id: NodeId) -> None:
         """See `cluster.driver.Subscriber`: requests under way to that node are answered for."""

@@ -15,6 +15,7 @@ from raftline.base.ids import NodeId
 
 _START_TAG: Final = re.compile(rb"""<iq((?:\s+[^\s=<>'"/]+\s*=\s*(?:'[^'<]*'|"[^"<]*"))*)\s*/?>""")
 _ATTRIBUTE: Final = re.compile(rb"""([^\s=<>'"/]+)\s*=\s*('[^'<]*'|"[^"<]*")""")
+_SENDER: Final = re.compile(rb"""<(?:message|presence|iq) from='([^'<]*)'""")
 _REQUEST_TYPES: Final = frozenset({b"get", b"set"})
 _ANSWER_TYPES: Final = frozenset({b"result", b"error"})
 
@@ -62,12 +63,36 @@ def jid_of(attribute: bytes) -> str:
     return unescape(attribute.decode(), {"&apos;": "'", "&quot;": '"', "&#39;": "'", "&#34;": '"'})
 
 
+def sender_of(stanza: bytes) -> bytes | None:
+    """Return who sent a stanza, as it is written there; None if it does not say."""
+    match = _SENDER.match(stanza)
+    return None if match is None else match[1]
+
+
 def remote_server_timeout(request: IqAddress) -> bytes:
     """Answer a request whose receiver can no longer be reached (RFC 6120 section 8.3.3.16)."""
+    return _error(request, b"wait", b"remote-server-timeout")
+
+
+def service_unavailable(request: IqAddress) -> bytes:
+    """Answer a request that its receiver does not take (RFC 6120 section 8.3.3.19)."""
+    return _error(request, b"cancel", b"service-unavailable")
+
+
+def _error(request: IqAddress, kind: bytes, condition: bytes) -> bytes:
     sender, receiver, iq_id = (value.replace(b"'", b"&apos;") for value in request)
     return (
-        b"<iq from='" + receiver + b"' to='" + sender + b"' type='error' id='" + iq_id + b"'><error type='wait'>"
-        b"<remote-server-timeout xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></iq>"
+        b"<iq from='"
+        + receiver
+        + b"' to='"
+        + sender
+        + b"' type='error' id='"
+        + iq_id
+        + b"'><error type='"
+        + kind
+        + b"'><"
+        + condition
+        + b" xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></iq>"
     )
 
 

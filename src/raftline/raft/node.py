@@ -310,6 +310,12 @@ class Raft(CoreView):
         self._now_ns = now_ns
         self._leading().transfer(target, now_ns)
 
+    def step_down(self, now_ns: int) -> None:
+        """Stop leading, if this node does: whoever drives it knows that it should not. The others elect."""
+        self._now_ns = now_ns
+        if self._leader:
+            self._election.step_down(now_ns)
+
     def io_completed(self, sequence: int, now_ns: int) -> None:
         """Note that all log writes up to `sequence` are durable and readable through the log reader."""
         self._now_ns = now_ns

@@ -18,6 +18,8 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
+from raftline.base.limits import RESUMPTION_TIMEOUT_S_MAX
+
 Port = Annotated[int, Meta(ge=1, le=65_535)]
 """A TCP port."""
 
@@ -40,6 +42,8 @@ class PeerSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     """SHA-256 of its peer certificate (DER), 64 lowercase hexadecimal digits; another certificate is refused."""
     http_url: Annotated[str, Meta(pattern="^https?://[^/]+$")]
     """How people's browsers reach its HTTP listener, without a path: `https://one.example.org`."""
+    xmpp_address: Annotated[str, Meta(pattern="^([^/ ]+:[0-9]{1,5})?$")] = ""
+    """How clients reach its XMPP listener, `one.example.org:5222`: named to those of other nodes; empty for not."""
 
 
 class ClusterSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -64,6 +68,8 @@ class XmppSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     """STARTTLS (RFC 6120 section 5)."""
     direct_tls_port: Annotated[int, Meta(ge=0, le=65_535)] = 5223
     """TLS from the first byte (XEP-0368); 0 for none."""
+    resumption_timeout_s: Annotated[int, Meta(ge=0, le=RESUMPTION_TIMEOUT_S_MAX)] = 300
+    """A session whose connection is lost waits so long for its client (XEP-0198); 0 for not at all."""
 
 
 class HttpSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -134,6 +140,8 @@ class StorageSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, k
 
     segment_bytes: Annotated[int, Meta(ge=1_048_576, le=1_073_741_824)] = 67_108_864
     """Size of one file of the write-ahead log, zero-filled ahead."""
+    reserve_bytes: Annotated[int, Meta(ge=4_194_304, le=17_179_869_184)] = 134_217_728
+    """Space kept free on the disk of `data_dir`: with less, new commands are refused until there is more again."""
 
 
 class TimingSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

@@ -49,6 +49,8 @@ DOMAIN_DEFAULT: Final = "localhost"
 
 SEGMENT_BYTES: Final = 16 << 20
 """Of the log: several nodes share one disk here, and each keeps a spare segment."""
+RESERVE_BYTES: Final = 32 << 20
+"""Of the disk: little, since what is developed is little."""
 
 PARAMETERS_FILE: Final = "development.json"
 TOKEN_FILE: Final = "admin.token"  # noqa: S105 - a file's name
@@ -173,6 +175,7 @@ def lay_out(directory: Path, parameters: Parameters, *, open_registration: bool,
             port=_port(parameters, node_id, 3),
             fingerprint=fingerprint_of(certificates.nodes[node_id].certificate),
             http_url=f"{'http' if allow_plaintext else 'https'}://{HOST}:{_port(parameters, node_id, 2)}",
+            xmpp_address=f"{HOST}:{_port(parameters, node_id, 0)}",
         )
         for node_id in node_ids
     )
@@ -226,7 +229,7 @@ def _node_settings(
         peer=PeerListenSettings(host=HOST, port=_port(parameters, node_id, 3)),
         registration=RegistrationSettings(open=open_registration),
         plaintext=PlaintextSettings(allow=allow_plaintext),
-        storage=StorageSettings(segment_bytes=SEGMENT_BYTES),
+        storage=StorageSettings(segment_bytes=SEGMENT_BYTES, reserve_bytes=RESERVE_BYTES),
     )
 
 

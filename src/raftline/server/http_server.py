@@ -88,6 +88,10 @@ class HttpServer:
             listening.cancel()
             await self._task  # raises why it could not start
 
+    def limit_websockets(self, bytes_max: int) -> None:
+        """Set the greatest message of WebSockets that are opened from now on."""
+        self._server.config.ws_max_size = bytes_max
+
     async def stop(self) -> None:
         """Stop accepting, let requests under way end, at most STOP_TIMEOUT_S. Idempotent."""
         if self._task is None:

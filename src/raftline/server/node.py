@@ -7,7 +7,7 @@ One node, composed: the only place that knows every floor, the real clock and re
                 └─ this node's start is applied on a majority
                      └─ gateway listens ─ ready
 
-It stops in the reverse order: not ready, clients are told (`system-shutdown`), leadership is handed over, then links,
+It stops in the reverse order: not ready, leadership is handed over, clients are told (`system-shutdown`), then links,
 log and database close. Stopping is allowed at any point of starting.
 """
 
@@ -19,7 +19,6 @@ import errno
 import os
 import random
 import socket
-import ssl
 import time
 from collections.abc import Awaitable, Callable
 from hashlib import blake2b
@@ -27,28 +26,31 @@ from typing import Final
 
 import structlog
 
-from raftline.base.errors import ConfigError, NotLeader, StorageCorrupt, Unavailable
+from raftline.base.errors import ConfigError, StorageCorrupt, Unavailable
 from raftline.base.ids import NodeId
 from raftline.cluster.config import MILLISECOND_NS, Clocks, ClusterConfig, ClusterTiming, Peer
+from raftline.cluster.disk_space import DiskSpace
 from raftline.cluster.driver import Driver
-from raftline.cluster.links import LinkContexts
 from raftline.gateway.server import Gateway, GatewaySettings
 from raftline.machine.commands import Credential
 from raftline.machine.database import open_database
 from raftline.machine.machine import Machine
 from raftline.node.node import LocalNode
 from raftline.raft.config import RaftConfig
-from raftline.server.certificates import check_identity, client_facing_context, peer_contexts
+from raftline.server.certificates import check_identity
 from raftline.server.config import NodeSettings
 from raftline.server.config_file import read_secret
 from raftline.server.failures import ExitCode, Failure
 from raftline.server.figures import cluster_figures, gateway_figures
 from raftline.server.http_server import HttpServer
+from raftline.server.reload import WEBSOCKET_MARGIN_BYTES, Reloader, client_context, peer_link_contexts
 from raftline.server.telemetry import make_registry
+from raftline.wal.files import OperatingSystemFiles
 from raftline.wal.log import WriteAheadLog
 from raftline.web.admin import Admin
 from raftline.web.app import make_app
 from raftline.web.health import Health
+from raftline.web.operations import Operations
 from raftline.web.page import Page, websocket_url
 from raftline.web.rate_limit import RateLimit
 from raftline.xmpp.catalog import all_modules
@@ -60,8 +62,7 @@ LOG_DIRECTORY: Final = "log"
 TRANSFER_TIMEOUT_S: Final = 0.5
 TRANSFER_LOOK_S: Final = 0.002
 
-WEBSOCKET_MARGIN_BYTES: Final = 4_096
-"""A stanza that is a little too large must reach the parser, which refuses it with the stream error of the RFC."""
+FULL_DISK: Final = "the disk of this node has too little space: it takes no new commands"
 
 Logger = structlog.stdlib.BoundLogger
 Fatal = Callable[[BaseException], None]
@@ -73,12 +74,21 @@ class RunningNode:
 
     Args:
         fatal: Called with the error after which the process must end at once.
+        read: Reads the settings again; None where they cannot change while the node runs.
 
     Order: `start`, then `stop`, which is also right after a failed or cancelled start.
     """
 
-    def __init__(self, settings: NodeSettings, log: Logger, fatal: Fatal) -> None:
+    def __init__(
+        self,
+        settings: NodeSettings,
+        log: Logger,
+        fatal: Fatal,
+        read: Callable[[], NodeSettings] | None = None,
+    ) -> None:
         self._settings = settings
+        self._read = read
+        self._reloader: Reloader | None = None
         self._log = log
         self._fatal = fatal
         self._started = contextlib.AsyncExitStack()
@@ -98,14 +108,19 @@ class RunningNode:
         node = self._open_system()
         driver = node.driver
         gateway = self._make_gateway(node, token)
-        health = Health(node, lambda: driver.leader_id is not None, time.monotonic_ns)
+        health = Health(
+            node,
+            lambda: driver.leader_id is not None,
+            time.monotonic_ns,
+            hindrance=lambda: FULL_DISK if not driver.storage.has_space else "",
+        )
         await self._listen("peer.port", settings.peer.host, settings.peer.port, driver.start())
         self._started.push_async_callback(driver.stop)
-        self._started.push_async_callback(hand_over, driver)
         http = self._make_http_server(node, gateway, health, token)
         self._started.push_async_callback(http.stop)
         await http.start()
         self._started.push_async_callback(gateway.close)
+        self._started.push_async_callback(hand_over, driver)
         self._started.callback(setattr, health, "stopping", True)
         self._log.info("waiting for a majority", node_id=settings.cluster.node_id, term=driver.metrics().term)
         await self._wait_live(driver)
@@ -121,11 +136,27 @@ class RunningNode:
         """Stop everything that was started, in order. A log that never took part ends with the process."""
         await self._started.aclose()
 
+    def reload(self) -> list[str]:
+        """
+        Read the settings again; see reload.py.
+
+        Raises:
+            ConfigError: Refused; everything is as before.
+        """
+        if self._reloader is None:
+            raise ConfigError("settings", "cannot be read again: the node is starting, or was started without a file")
+        changed = self._reloader.reload()
+        self._log.info("settings were read again", changed=changed)
+        return changed
+
     def _open_system(self) -> LocalNode:
         """Open database and log, and join them with links and Raft under one door."""
         settings = self._settings
         config = cluster_config(settings)
         database_path = settings.data_dir / DATABASE_FILE
+        reserve_bytes = settings.storage.reserve_bytes
+        disk = DiskSpace(settings.data_dir, OperatingSystemFiles(), reserve_bytes=reserve_bytes)
+        disk.make_room_to_start()
         try:
             machine = Machine(open_database(database_path), domain=settings.domain)
         except StorageCorrupt as error:
@@ -137,25 +168,21 @@ class RunningNode:
             cluster_id=settings.cluster.id,
             node_id=config.node_id,
             applied_index=machine.applied_index,
+            files=OperatingSystemFiles(reserve_bytes=reserve_bytes),
             segment_bytes=settings.storage.segment_bytes,
         )
-        try:
-            tls = settings.tls
-            accepting, dialling = peer_contexts(tls.peer_certificate_file, tls.peer_key_file, tls.peer_ca_file)
-        except OSError as error:
-            raise ConfigError(
-                "tls", f"the peer certificate, its key or its authority cannot be used: {error}"
-            ) from error
+        self._peers = peer_link_contexts(settings)
         driver = Driver(
             config,
             raft_random=random.Random(os.urandom(16)),  # noqa: S311 - spreads timeouts, guards nothing
             clocks=Clocks(time.monotonic_ns, lambda: time.time_ns() // MILLISECOND_NS),
             log=log,
             machine=machine,
-            contexts=LinkContexts(accepting, dialling),
+            contexts=self._peers,
             entropy=os.urandom,
             fatal=self._fatal,
             database_path=database_path,
+            disk=disk,
         )
         return LocalNode(
             driver,
@@ -173,6 +200,8 @@ class RunningNode:
             open_registration=settings.registration.open,
             stanza_bytes_max=settings.limits.stanza_bytes_max,
             decoy_key=decoy_key(settings.cluster.id, token),
+            resumption_timeout_s=settings.xmpp.resumption_timeout_s,
+            resumption_location=resumption_location(settings),
         )
         return Gateway(
             node,
@@ -180,16 +209,8 @@ class RunningNode:
             all_modules(),
             clock=time.monotonic_ns,
             entropy=os.urandom,
-            tls_context=self._client_tls(),
+            tls_context=client_context(settings),
         )
-
-    def _client_tls(self) -> ssl.SSLContext:
-        """Make a context of the client-facing certificate; each listener sets its own up further."""
-        tls = self._settings.tls
-        try:
-            return client_facing_context(tls.certificate_file, tls.key_file)
-        except OSError as error:
-            raise ConfigError("tls.certificate_file", f"it or its key cannot be used: {error}") from error
 
     def _make_http_server(self, node: LocalNode, gateway: Gateway, health: Health, token: str) -> HttpServer:
         settings = self._settings
@@ -222,13 +243,30 @@ class RunningNode:
             health=health,
             registry=registry,
             websocket=gateway.websocket_endpoint,
+            operations=Operations(
+                node_ids=frozenset(driver.config.peers),
+                transfer=lambda target: driver.transfer_leadership(None if target is None else NodeId(target)),
+                reload=self.reload,
+            ),
         )
-        return HttpServer(
+        http_context = None if settings.plaintext.allow else client_context(settings)
+        http = HttpServer(
             app,
             bind_listener("http.port", settings.http.host, settings.http.port),
-            tls_context=None if settings.plaintext.allow else self._client_tls(),
+            tls_context=http_context,
             websocket_bytes_max=settings.limits.stanza_bytes_max + WEBSOCKET_MARGIN_BYTES,
         )
+        if self._read is not None:
+            self._reloader = Reloader(
+                settings,
+                self._read,
+                gateway=gateway,
+                page=page,
+                http=http,
+                http_context=http_context,
+                peers=self._peers,
+            )
+        return http
 
     async def _listen(self, path: str, host: str, port: int, listening: Awaitable[object]) -> None:
         """Await something that opens a listener, and name the setting when it cannot."""
@@ -279,6 +317,14 @@ def websockets(settings: NodeSettings) -> tuple[str, ...]:
     return tuple(websocket_url(peer.http_url) for peer in (*peers[place:], *peers[:place]))
 
 
+def resumption_location(settings: NodeSettings) -> str:
+    """Return where clients of this node find another one: at the next node that names an address, if any does."""
+    peers = settings.cluster.peers
+    place = peers.index(settings.own)
+    others = (*peers[place + 1 :], *peers[:place])
+    return next((peer.xmpp_address for peer in others if peer.xmpp_address), "")
+
+
 def decoy_key(cluster_id: str, token: str) -> bytes:
     """Return the key of salts for accounts that do not exist: equal on all nodes, known to nobody outside."""
     return blake2b(cluster_id.encode(), key=blake2b(token.encode()).digest()[:64], digest_size=32).digest()
@@ -286,17 +332,16 @@ def decoy_key(cluster_id: str, token: str) -> bytes:
 
 async def hand_over(driver: Driver) -> None:
     """If this node leads, let another one lead before it goes, so that nobody waits for an election."""
-    targets = _links_up(driver)
     own = driver.node_id
-    if driver.leader_id != own or not targets:
+    if driver.leader_id != own:
         return
     try:
-        driver.transfer_leadership(NodeId(targets[0]))
-    except NotLeader:
-        return
+        driver.transfer_leadership()
+    except Unavailable:
+        return  # nobody is left to take it
     deadline_ns = time.monotonic_ns() + int(TRANSFER_TIMEOUT_S * 1e9)
     # The core tells of a new leader by its state alone, and this is the last thing that looks at it.
-    while driver.leader_id == own and time.monotonic_ns() < deadline_ns:  # noqa: ASYNC110
+    while driver.leader_id in (own, None) and time.monotonic_ns() < deadline_ns:  # noqa: ASYNC110
         await asyncio.sleep(TRANSFER_LOOK_S)
 
 

@@ -1,9 +1,9 @@
 """
 The process of one node: lock, loop, signals, exit code.
 
-SIGTERM and SIGINT end it in order. What makes going on impossible (a damaged log, a failing disk) ends it at once, with
-one plain sentence and the exit code of failures.py: after a failed fsync nothing may be written or acknowledged any
-more, so there is no order to keep.
+SIGTERM and SIGINT end it in order; SIGHUP reads the settings again (reload.py). What makes going on impossible (a
+damaged log, a failing disk) ends it at once, with one plain sentence and the exit code of failures.py: after a failed
+fsync nothing may be written or acknowledged any more, so there is no order to keep.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import Final, NoReturn
 import structlog
 import uvloop
 
-from raftline.base.errors import StorageError
+from raftline.base.errors import ConfigError, StorageError
 from raftline.server.config import NodeSettings
 from raftline.server.failures import ExitCode, Failure
 from raftline.server.locks import DirectoryLock
@@ -37,12 +37,17 @@ Logger = structlog.stdlib.BoundLogger
 
 
 def run_node(
-    settings: NodeSettings, *, on_locked: Callable[[], None] | None = None, stop_on_stdin_end: bool = False
+    settings: NodeSettings,
+    *,
+    read: Callable[[], NodeSettings] | None = None,
+    on_locked: Callable[[], None] | None = None,
+    stop_on_stdin_end: bool = False,
 ) -> ExitCode:
     """
     Run a node until a signal ends it.
 
     Args:
+        read: Reads the settings again, for SIGHUP and the administration interface.
         on_locked: Called once this process alone holds the data directory.
         stop_on_stdin_end: End when standard input ends too: whoever started us is gone.
 
@@ -60,25 +65,27 @@ def run_node(
             on_locked()
         sys.setswitchinterval(SWITCH_INTERVAL_S)
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(_serve(settings, log, stop_on_stdin_end))
+            runner.run(_serve(settings, read, log, stop_on_stdin_end))
         return ExitCode.DONE
     finally:
         lock.close()
 
 
-async def _serve(settings: NodeSettings, log: Logger, stop_on_stdin_end: bool) -> None:
+async def _serve(
+    settings: NodeSettings, read: Callable[[], NodeSettings] | None, log: Logger, stop_on_stdin_end: bool
+) -> None:
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
     if stop_on_stdin_end:
-        loop.add_signal_handler(signal.SIGHUP, stop.set)  # the terminal of whoever started us is closed
         _watch_stdin(loop, stop)
 
     def fatal(error: BaseException) -> NoReturn:
         end_at_once(log, error)
 
-    node = RunningNode(settings, log, fatal)
+    node = RunningNode(settings, log, fatal, read)
+    loop.add_signal_handler(signal.SIGHUP, _reload, node, log)
     stopped = loop.create_task(stop.wait(), name="stop")
     starting = loop.create_task(node.start(), name="start")
     try:
@@ -96,6 +103,14 @@ async def _serve(settings: NodeSettings, log: Logger, stop_on_stdin_end: bool) -
         stopped.cancel()
         await node.stop()
     log.info("stopped")
+
+
+def _reload(node: RunningNode, log: Logger) -> None:
+    """Read the settings again; what is wrong with them is told and changes nothing."""
+    try:
+        node.reload()
+    except ConfigError as error:
+        log.error("the settings stay as they were", reason=str(error))  # noqa: TRY400  a sentence, no stack
 
 
 def end_at_once(log: Logger, error: BaseException) -> NoReturn:

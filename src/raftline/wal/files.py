@@ -151,7 +151,15 @@ class OperatingSystemFile:
 
 
 class OperatingSystemFiles:
-    """The `FileSystem` of this machine."""
+    """
+    The `FileSystem` of this machine.
+
+    Args:
+        reserve_bytes: Space that counts as taken: the log fills no spare with what the database needs to commit.
+    """
+
+    def __init__(self, *, reserve_bytes: int = 0) -> None:
+        self._reserve_bytes = reserve_bytes
 
     def make_directory(self, directory: Path) -> None:
         """Create `directory` and its parents, durably."""
@@ -200,9 +208,9 @@ class OperatingSystemFiles:
             os.fsync(descriptor)
 
     def free_bytes(self, directory: Path) -> int:
-        """Return the bytes an unprivileged process may still allocate there."""
+        """Return the bytes an unprivileged process may still allocate there, less the reserve; may be negative."""
         status = os.statvfs(directory)
-        return status.f_bavail * status.f_frsize
+        return status.f_bavail * status.f_frsize - self._reserve_bytes
 
     def lock(self, path: Path) -> OperatingSystemFile:
         """Take the lock file at `path`; the kernel gives it back when the process ends, however it ends."""

@@ -64,7 +64,7 @@ class Admin:
 
     def routes(self) -> list[Route]:
         """Return all routes, each behind the token."""
-        guard = self._guarded
+        guard = self.guarded
         return [
             Route("/admin/v1/users", guard(self.list_users), methods=["GET"]),
             Route("/admin/v1/users", guard(self.create_user), methods=["POST"]),
@@ -73,7 +73,9 @@ class Admin:
             Route("/admin/v1/cluster", guard(self.show_cluster), methods=["GET"]),
         ]
 
-    def _guarded(self, endpoint: Endpoint) -> Endpoint:
+    def guarded(self, endpoint: Endpoint) -> Endpoint:
+        """Put an endpoint behind the token."""
+
         async def check_token(request: Request) -> Response:
             scheme, _, token = request.headers.get("authorization", "").partition(" ")
             if scheme.lower() != "bearer" or not hmac.compare_digest(token.strip().encode(), self.token.encode()):

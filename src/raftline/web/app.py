@@ -19,15 +19,24 @@ from starlette.types import ASGIApp
 from raftline.base.errors import RaftlineError
 from raftline.web.admin import Admin
 from raftline.web.health import Health, ReadyGate
+from raftline.web.operations import Operations
 from raftline.web.page import WEBSOCKET_PATH, Page, SecurityHeaders, security_policy
 from raftline.web.replies import BadRequest, error_reply
 
 _CONDITIONS = {404: "item-not-found", 405: "not-allowed", 413: "policy-violation"}
 
 
-def make_app(*, page: Page, admin: Admin, health: Health, registry: CollectorRegistry, websocket: ASGIApp) -> Starlette:
+def make_app(
+    *,
+    page: Page,
+    admin: Admin,
+    health: Health,
+    registry: CollectorRegistry,
+    websocket: ASGIApp,
+    operations: Operations | None = None,
+) -> Starlette:
     """
-    Join all endpoints of a node into one ASGI application.
+    Join all endpoints of a node into one ASGI application; without `operations` nothing can be done to the cluster.
 
     An error that nobody expected is answered here and then raised to the HTTP server, which logs it.
     """
@@ -55,6 +64,7 @@ def make_app(*, page: Page, admin: Admin, health: Health, registry: CollectorReg
             *health.routes(),
             Route("/metrics", metrics, methods=["GET"]),
             *admin.routes(),
+            *(operations.routes(admin.guarded) if operations is not None else ()),
             WebSocketRoute(WEBSOCKET_PATH, websocket, name="xmpp"),
             *page.routes(),
         ],

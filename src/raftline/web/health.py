@@ -35,11 +35,13 @@ class Health:
         started: Set by the composition root once this node's start is applied and its listeners are open.
         stopping: Set when the node begins to stop: not ready any more, so that no new client is sent here.
         clock: Monotonic nanoseconds.
+        hindrance: Says why this node cannot take commands although a majority may; empty when it can.
     """
 
     node: Node
     leader_known: Callable[[], bool]
     clock: Callable[[], int]
+    hindrance: Callable[[], str] = lambda: ""
     started: bool = False
     stopping: bool = False
     _barrier_ns: int | None = None
@@ -64,6 +66,8 @@ class Health:
         """Return why clients cannot be served now; empty when they can."""
         if self.stopping:
             return "this node is stopping"
+        if reason := self.hindrance():
+            return reason
         if not self.started:
             return "this node is starting: a majority has not taken note of it yet"
         if not self.leader_known():

@@ -96,14 +96,14 @@ class SecurityHeaders:
         await self._app(scope, receive, send_with_headers)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Page:
     """
     The endpoints that the web client uses.
 
     Attributes:
         websockets: Of all nodes, this one first.
-        registrations: Limit per address; None when registration is closed.
+        registrations: Limit per address; None when registration is closed. May be replaced while the node runs.
         clock: Monotonic nanoseconds.
     """
 

@@ -16,15 +16,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from raftline.base.errors import Refused
-from raftline.machine.queries import SessionAt, SessionRow
+from raftline.machine.queries import Block, BlockBetween, Reachable, SessionRow
 from raftline.xmpp.effects import Route, Steps, ask
 from raftline.xmpp.element import Element
 from raftline.xmpp.jid import JID, parse_jid
 from raftline.xmpp.negotiation import SESSION_NAMESPACE
+from raftline.xmpp.payloads import blocked_by_user, concerns_own_account
 from raftline.xmpp.stanza import Stanza
 
 if TYPE_CHECKING:
-    from raftline.xmpp.module import StreamContext
+    from raftline.xmpp.module import IqHandler, StreamContext
 
 
 def handle_stanza(context: StreamContext, stanza: Stanza) -> Steps | None:
@@ -79,10 +80,22 @@ def _handle_iq(context: StreamContext, stanza: Stanza) -> Steps | None:
 def _handle_payload(context: StreamContext, stanza: Stanza, target: str, payload: Element) -> Steps:
     handler = context.modules.iq_handlers.get((target, stanza.type, payload.namespace, payload.name))
     if handler is not None:
+        if target == "account" and not concerns_own_account(context, stanza):
+            return _unless_blocked(context, stanza, handler)
         return handler(context, stanza)
     if payload.namespace == SESSION_NAMESPACE and stanza.type == "set":
         return _empty_result()
     raise Refused("service-unavailable", "cancel")
+
+
+def _unless_blocked(context: StreamContext, stanza: Stanza, handler: IqHandler) -> Steps:
+    """Answer for another account as it would itself, as far as block lists let through (XEP-0191 section 3.3)."""
+    block = yield from ask(BlockBetween(str(context.jid), str(stanza.to)), Block)
+    if block is Block.USER:
+        raise blocked_by_user()
+    if block is Block.CONTACT:
+        raise Refused("service-unavailable", "cancel")
+    return (yield from handler(context, stanza))
 
 
 def _empty_result() -> Steps:
@@ -92,10 +105,12 @@ def _empty_result() -> Steps:
 
 def _route(context: StreamContext, stanza: Stanza, to: JID) -> Steps:
     """Hand an IQ to a session; the answer comes from there. Yields no result."""
-    session: SessionRow | None = yield from ask(SessionAt(to.local, to.resource), SessionRow)
+    question = Reachable(to.local, to.resource, str(context.jid))
+    sessions: list[SessionRow] | None = yield from ask(question, list)
+    session = next((session for session in sessions or () if session.resource == to.resource), None)
     is_known = session is not None and (yield Route(session.session_id, stanza.stamped(context.jid, to)))
     if not is_known and stanza.type in {"get", "set"}:
-        raise Refused("service-unavailable", "cancel")
+        raise blocked_by_user() if sessions is None else Refused("service-unavailable", "cancel")
     return ROUTED
 
 

@@ -63,6 +63,17 @@ class Barrier:
 
 
 @dataclass(frozen=True, slots=True)
+class AwaitReplicas:
+    """
+    Wait until every node that holds sessions of an account has what this one has applied. Answer: None.
+
+    A node that is silent for a second is waited for no longer.
+    """
+
+    localpart: str
+
+
+@dataclass(frozen=True, slots=True)
 class Route:
     """Send a stanza off the log to a session. Answer: `bool`, False when there is no such session."""
 
@@ -80,7 +91,20 @@ class OpenSession:
 
 @dataclass(frozen=True, slots=True)
 class EnableManagement:
-    """Turn stream management on. Answer: None, once applied."""
+    """Turn stream management on, as machine.commands.EnableManagement says. Answer: None, once applied."""
+
+    inbound_base: int = 0
+    token: bytes = b""
+    timeout_s: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ResumeSession:
+    """Take a session over. Answer: `Resumed` or `Gone`. A refusal is thrown into the handler as `Refused`."""
+
+    localpart: str
+    session_id: SessionId
+    token: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,9 +149,11 @@ Effect = (
     | Execute
     | Ask
     | Barrier
+    | AwaitReplicas
     | Route
     | OpenSession
     | EnableManagement
+    | ResumeSession
     | DeriveCredentials
     | CheckPassword
     | StartTls

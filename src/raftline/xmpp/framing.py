@@ -50,6 +50,9 @@ class Framing(Protocol):
     def release(self) -> bool:
         """Give back memory that an idle stream does not need; return whether there was any to give."""
 
+    def close(self) -> None:
+        """Take nothing more, and hold on to nothing."""
+
     def header(self, attributes: dict[str, str]) -> bytes:
         """Write our own header."""
 
@@ -90,11 +93,16 @@ class TCPFraming:
 
     def restart(self) -> None:
         """As Framing."""
+        self._parser.close()
         self._parser = XMLStreamParser(stanza_bytes_max=self._stanza_bytes_max)
 
     def release(self) -> bool:
         """As Framing."""
         return self._parser.release()
+
+    def close(self) -> None:
+        """As Framing."""
+        self._parser.close()
 
     def header(self, attributes: dict[str, str]) -> bytes:
         """As Framing."""
@@ -150,6 +158,9 @@ class WebSocketFraming:
     def release(self) -> bool:
         """As Framing."""
         return False
+
+    def close(self) -> None:
+        """As Framing; a message leaves nothing behind anyway."""
 
     def header(self, attributes: dict[str, str]) -> bytes:
         """As Framing."""

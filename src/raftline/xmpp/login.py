@@ -137,6 +137,27 @@ class Login:
             yield Close("policy-violation", "Too many attempts to register.")
         return (yield from handle_registration(iq))
 
+    @property
+    def is_websocket(self) -> bool:
+        """Whether the stream lies on a WebSocket."""
+        return self._is_websocket
+
+    @property
+    def localpart(self) -> str:
+        """The account, once authenticated."""
+        return self._localpart
+
+    def resumed(self, session_id: SessionId, resource: str) -> None:
+        """Take note that the stream continues a session; it needs no bind (XEP-0198 section 5)."""
+        self._hold(session_id, resource)
+
+    def _hold(self, session_id: SessionId, resource: str) -> JID:
+        self.jid = jid = JID(self._localpart, self._settings.domain, resource)
+        self.session_id = session_id
+        self.state = StreamState.BOUND
+        self._outbound.recipient = str(jid)
+        return jid
+
     def bind(self, iq: Element) -> Steps:
         """
         Bind the resource the client asks for, or one we make.
@@ -153,8 +174,5 @@ class Login:
         except ValueError as error:
             raise Refused("bad-request", "modify", "This cannot be a resource.") from error
         bound: Bound = yield OpenSession(self._localpart, resource)
-        self.jid = jid = JID(self._localpart, self._settings.domain, resource)
-        self.session_id = bound.session_id
-        self.state = StreamState.BOUND
-        self._outbound.recipient = str(jid)
+        jid = self._hold(bound.session_id, resource)
         return Element("bind", BIND_NAMESPACE, {}, [Element("jid", BIND_NAMESPACE, {}, [str(jid)])])

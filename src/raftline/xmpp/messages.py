@@ -20,10 +20,15 @@ rest here is what a second device needs in order to show the conversation as the
 say nothing in an archive that the next marker does not replace, so they are archived when their sender asks for it
 (XEP-0334 section 4.4), but reach a device that comes back (XEP-0160 section 3 keeps all of type normal and chat but
 chat states). `no-permanent-store` takes the archive away, `no-store` all (XEP-0334 section 4). Hints of errors are
-those of the message that failed (XEP-0334 section 5). `no-copy` concerns carbons alone.
+those of the message that failed (XEP-0334 section 5). `no-copy` concerns copies alone.
 
 This is the hot path: one pass over the children, one dictionary look-up each, and the stanza's bytes are never
 rebuilt unless a child has to go.
+
+Copies for the other devices of both sides (XEP-0280 section 6.1) are made of what is kept or enters the log as a signal
+of a conversation: of type chat all, of type normal what has content or is a receipt or a marker. None are made of what
+is marked `<private/>` or `no-copy`, or is such a copy itself, of errors, which would have to be matched with what they
+answer, and of what stays off the log. `<private/>` says nothing to the recipient and is taken out.
 """
 
 from __future__ import annotations
@@ -34,11 +39,11 @@ from typing import TYPE_CHECKING, Final
 
 from raftline.base.errors import Refused
 from raftline.machine.commands import MessageKind, SendMessage, Storage
-from raftline.machine.queries import SessionRow, SessionsOf
+from raftline.machine.queries import Reachable, SessionRow
 from raftline.xmpp.effects import Route, Submit, ask
 from raftline.xmpp.jid import JID, parse_jid
 from raftline.xmpp.module import Declaration
-from raftline.xmpp.payloads import HINTS_NAMESPACE, STANZA_ID_NAMESPACE
+from raftline.xmpp.payloads import CARBONS_NAMESPACE, HINTS_NAMESPACE, STANZA_ID_NAMESPACE, blocked_by_user
 from raftline.xmpp.stanza import CLIENT_NAMESPACE
 
 if TYPE_CHECKING:
@@ -56,6 +61,8 @@ NO_STORE: Final = 16
 NO_PERMANENT_STORE: Final = 32
 ORIGIN_ID: Final = 64
 STANZA_ID: Final = 128
+NO_COPY: Final = 256
+PRIVATE: Final = 512
 
 _STATE: Final = 0
 _CHAT_STATES: Final = "http://jabber.org/protocol/chatstates"
@@ -95,7 +102,10 @@ _TRAITS: Final[dict[tuple[str, str], int]] = {
     (HINTS_NAMESPACE, "store"): STORE,
     (HINTS_NAMESPACE, "no-store"): NO_STORE,
     (HINTS_NAMESPACE, "no-permanent-store"): NO_PERMANENT_STORE,
-    (HINTS_NAMESPACE, "no-copy"): _STATE,
+    (HINTS_NAMESPACE, "no-copy"): NO_COPY,
+    (CARBONS_NAMESPACE, "private"): NO_COPY | PRIVATE,
+    (CARBONS_NAMESPACE, "received"): NO_COPY | OTHER,
+    (CARBONS_NAMESPACE, "sent"): NO_COPY | OTHER,
     (STANZA_ID_NAMESPACE, "origin-id"): ORIGIN_ID,
     (STANZA_ID_NAMESPACE, "stanza-id"): STANZA_ID,
 }
@@ -110,6 +120,7 @@ _KINDS: Final = {
 
 _ARCHIVE: Final = int(Storage.ARCHIVE)
 _OFFLINE: Final = int(Storage.OFFLINE)
+_COPY: Final = int(Storage.COPY)
 
 
 def register(modules: Modules) -> None:
@@ -120,8 +131,6 @@ def register(modules: Modules) -> None:
             number=334,
             title="Message Processing Hints",
             version="1.0.0",
-            status="partial",
-            note="no-copy waits for carbons, the one kind of copy it is about.",
         )
     )
 
@@ -147,11 +156,13 @@ def handle_message(context: StreamContext, stanza: Stanza) -> Steps:
         raise Refused("service-unavailable", "cancel", "The server takes no messages.")
     traits, origin_id = traits_of(stanza.element)
     storage = storage_of(kind, traits)
-    forged = partial(_claims_account_of, context.domain) if traits & STANZA_ID else None
-    message = stanza.stamped(context.jid, to, drop=forged)
+    dropped = partial(_is_dropped, context.domain) if traits & (STANZA_ID | PRIVATE) else None
+    message = stanza.stamped(context.jid, to, drop=dropped)
     if storage is None:
         says_something = traits & (CONTENT | SIGNAL | OTHER) != 0
-        yield from _send_off_log(kind, to, message, bounced=says_something and kind is not MessageKind.HEADLINE)
+        yield from _send_off_log(
+            context, kind, to, message, bounced=says_something and kind is not MessageKind.HEADLINE
+        )
         return
     yield Submit(
         SendMessage(
@@ -188,9 +199,14 @@ def storage_of(kind: MessageKind, traits: int) -> int | None:
         return None
     if kind is MessageKind.HEADLINE and not traits & STORE:
         return 0
+    copied = 0
+    if not traits & NO_COPY and (
+        kind is MessageKind.CHAT or (kind is MessageKind.NORMAL and traits & (CONTENT | SIGNAL))
+    ):
+        copied = _COPY
     if traits & (CONTENT | STORE) and not traits & NO_PERMANENT_STORE:
-        return _ARCHIVE | _OFFLINE
-    return _OFFLINE
+        return _ARCHIVE | _OFFLINE | copied
+    return _OFFLINE | copied
 
 
 def fingerprint_of(message: bytes) -> bytes:
@@ -205,8 +221,15 @@ def fingerprint_of(message: bytes) -> bytes:
     return blake2b(message[message.index(b">") :], digest_size=8).digest()
 
 
-def _claims_account_of(domain: str, child: Element) -> bool:
-    """Is the child a stanza id by an account of this domain? Only the server gives those (XEP-0359 section 3)."""
+def _is_dropped(domain: str, child: Element) -> bool:
+    """
+    Is the child one that the recipient does not get?
+
+    A stanza id by an account of this domain, as only the server gives those (XEP-0359 section 3), and the mark that
+    forbids copies, which has done its work (XEP-0280 section 9).
+    """
+    if child.namespace == CARBONS_NAMESPACE:
+        return child.name == "private"
     if child.name != "stanza-id" or child.namespace != STANZA_ID_NAMESPACE:
         return False
     try:
@@ -216,7 +239,7 @@ def _claims_account_of(domain: str, child: Element) -> bool:
     return by.domain == domain
 
 
-def _send_off_log(kind: MessageKind, to: JID, message: bytes, *, bounced: bool) -> Steps:
+def _send_off_log(context: StreamContext, kind: MessageKind, to: JID, message: bytes, *, bounced: bool) -> Steps:
     """
     Send a message to those sessions that are there now (RFC 6121 section 8.5).
 
@@ -226,7 +249,10 @@ def _send_off_log(kind: MessageKind, to: JID, message: bytes, *, bounced: bool) 
     """
     if kind is MessageKind.GROUPCHAT and not to.resource:
         raise Refused("service-unavailable", "cancel", "An account is no room.")
-    sessions: list[SessionRow] = yield from ask(SessionsOf(to.local), list)
+    question = Reachable(to.local, to.resource or None, str(context.jid))
+    sessions: list[SessionRow] | None = yield from ask(question, list)
+    if sessions is None:
+        raise blocked_by_user()
     recipients = [session for session in sessions if session.resource == to.resource] if to.resource else []
     if not to.resource or (not recipients and kind is MessageKind.CHAT):  # the fallback of section 8.5.3.2.1
         recipients = [session for session in sessions if session.priority is not None and session.priority >= 0]

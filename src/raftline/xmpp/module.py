@@ -10,10 +10,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from raftline.base.errors import LocalProtocolError
-from raftline.machine.outcomes import Event
+from raftline.base.ids import SessionId
 
 if TYPE_CHECKING:
     from raftline.xmpp.effects import Steps
@@ -53,6 +53,10 @@ class StreamContext(Protocol):
         """The full JID that is bound."""
 
     @property
+    def session_id(self) -> SessionId | None:
+        """The session, once bound."""
+
+    @property
     def domain(self) -> str:
         """The domain of this service."""
 
@@ -81,11 +85,18 @@ IqHandler = Callable[["StreamContext", "Stanza"], "Steps"]
 StanzaHandler = Callable[["StreamContext", "Stanza"], "Steps"]
 """Handles a message or presence; raises Refused for an error reply."""
 
-EventRenderer = Callable[["StreamContext", Event], "bytes | None"]
+EventRenderer = Callable[["StreamContext", Any], "bytes | None"]
 """Turns an event into the stanza the client gets; None for none."""
 
 DiscoItems = Callable[["StreamContext", "JID"], "list[Element]"]
 """Returns the `<item/>`s that a module adds to the server's for this user (XEP-0030 section 4.1)."""
+
+
+StreamFeature = Callable[["Modules"], "Element"]
+"""Makes a feature that an authenticated stream is offered (RFC 6120 section 4.3.2), once all modules are registered."""
+
+DiscoNode = Callable[["Modules"], str]
+"""Names a node under which the server's service discovery answers as for itself (XEP-0115 section 6.2)."""
 
 
 @dataclass(slots=True)
@@ -98,6 +109,8 @@ class Modules:
     presence_handler: StanzaHandler | None = None
     renderers: dict[type, EventRenderer] = field(default_factory=dict)
     disco_items: list[DiscoItems] = field(default_factory=list)
+    disco_nodes: list[DiscoNode] = field(default_factory=list)
+    stream_features: list[StreamFeature] = field(default_factory=list)
 
     def declare(self, declaration: Declaration) -> None:
         """Add a declaration."""

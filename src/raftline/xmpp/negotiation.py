@@ -21,9 +21,11 @@ from dataclasses import dataclass
 from typing import Final
 
 from raftline.xmpp.element import Element
-from raftline.xmpp.jid import prepare_domain
+from raftline.xmpp.jid import parse_jid, prepare_domain
 from raftline.xmpp.sasl import SCRAM_HASHES
 from raftline.xmpp.stanza import CLIENT_NAMESPACE, LANG, STANZA_KINDS
+from raftline.xmpp.xeps.xep_0352_client_state import CLIENT_STATE_NAMESPACE
+from raftline.xmpp.xeps.xep_0478_stream_limits import limits_element
 from raftline.xmpp.xmlstream import STREAM_NAMESPACE, StreamFailed, StreamOpened
 
 TLS_NAMESPACE: Final = "urn:ietf:params:xml:ns:xmpp-tls"
@@ -52,6 +54,7 @@ class Step(enum.Enum):
     REGISTER = "register"
     BIND = "bind"
     MANAGE = "manage the stream"
+    CLIENT_STATE = "tell the client state"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +68,9 @@ class StreamSettings:
         open_registration: Everyone may make an account (XEP-0077).
         has_tls: A certificate is there, so STARTTLS can be offered.
         decoy_key: The cluster's key for salts of accounts that do not exist; the same on every node.
+        stanza_bytes_max: Greatest stanza that is taken, as it is told to clients; 0 tells nothing.
+        resumption_timeout_s: For how long a session waits to be resumed (XEP-0198); 0 for not at all.
+        resumption_location: Where a client may resume when it does not find this node, `host:port`; empty for nowhere.
     """
 
     domain: str
@@ -72,6 +78,9 @@ class StreamSettings:
     open_registration: bool
     has_tls: bool
     decoy_key: bytes
+    stanza_bytes_max: int = 0
+    resumption_timeout_s: int = 300
+    resumption_location: str = ""
 
 
 _UNAUTHENTICATED: Final = frozenset({StreamState.OPEN, StreamState.SECURE})
@@ -94,6 +103,7 @@ _STEPS: Final[dict[tuple[StreamState, str, str], Step]] = {
         for state in (StreamState.AUTHENTICATED, StreamState.BOUND)
         for name in ("enable", "resume", "r", "a")
     },
+    **{(StreamState.BOUND, CLIENT_STATE_NAMESPACE, name): Step.CLIENT_STATE for name in ("active", "inactive")},
 }
 
 
@@ -149,6 +159,8 @@ def stream_features(state: StreamState, settings: StreamSettings, *, is_websocke
         # RFC 3921 had a session to establish; clients that still look for it may skip it.
         features.append(Element("session", SESSION_NAMESPACE, {}, [Element("optional", SESSION_NAMESPACE)]))
         features.append(Element("sm", MANAGEMENT_NAMESPACE))
+    if settings.stanza_bytes_max:
+        features.append(limits_element(settings.stanza_bytes_max))
     return features
 
 
@@ -182,3 +194,11 @@ def header_attributes(domain: str, stream_id: str, to: str | None) -> dict[str, 
     if to:
         attributes["to"] = to
     return attributes
+
+
+def valid_jid(text: str | None) -> str | None:
+    """Return what a client says it is, prepared, for our header's `to`; None for nothing and for nonsense."""
+    try:
+        return None if text is None else str(parse_jid(text))
+    except ValueError:
+        return None

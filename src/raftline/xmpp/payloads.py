@@ -13,15 +13,19 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from raftline.base.errors import Refused
+from raftline.base.ids import Position, format_stanza_id
+from raftline.machine.blocking import BLOCKED_BY_SENDER
 from raftline.machine.commands import Action
 from raftline.machine.outcomes import Outcome, Rejected, Stale
 from raftline.xmpp.effects import Effect, propose
 from raftline.xmpp.element import Element, escape_attribute
+from raftline.xmpp.xmlstream import ElementReceived, parse_element
 
 if TYPE_CHECKING:
     from raftline.xmpp.module import StreamContext
     from raftline.xmpp.stanza import Stanza
 
+CARBONS_NAMESPACE: Final = "urn:xmpp:carbons:2"
 DELAY_NAMESPACE: Final = "urn:xmpp:delay"
 FORM_NAMESPACE: Final = "jabber:x:data"
 HINTS_NAMESPACE: Final = "urn:xmpp:hints"
@@ -81,6 +85,16 @@ def delay_element(time_ms: int, by: str | None = None) -> str:
 # Stanzas
 
 
+def stanza_id_element(owner: str, cluster_epoch: int, position: Position) -> bytes:
+    """Write the id of a message in the archive of `owner`, a bare JID (XEP-0359 section 3)."""
+    return b"%b%b'/>" % (_stanza_id_head(owner), format_stanza_id(cluster_epoch, position).encode())
+
+
+@lru_cache(maxsize=4096)
+def _stanza_id_head(owner: str) -> bytes:
+    return f"<stanza-id xmlns='{STANZA_ID_NAMESPACE}' by='{escape_attribute(owner)}' id='".encode()
+
+
 def append_child(stanza: bytes, child: bytes) -> bytes:
     """Put a serialized child behind the others of a serialized stanza, whose root has no prefix."""
     if stanza.endswith(b"/>"):
@@ -112,6 +126,13 @@ def concerns_own_account(context: StreamContext, stanza: Stanza) -> bool:
     return stanza.to is None or stanza.to == context.jid.bare
 
 
+def stored_element(data: bytes) -> Element:
+    """Read an element that was kept as `Element.to_bytes("")` writes it."""
+    received = parse_element(data)
+    assert isinstance(received, ElementReceived), "only what was parsed is kept"
+    return received.element
+
+
 # Outcomes
 
 
@@ -123,7 +144,7 @@ def require_effect(outcome: Outcome) -> None:
         Refused: It did not: with the reason of the rejection, or to be tried again when the session is over.
     """
     if isinstance(outcome, Rejected):
-        raise Refused(outcome.condition, outcome.kind, outcome.text)
+        raise Refused(*outcome)
     if isinstance(outcome, Stale):
         raise Refused("resource-constraint", "wait", "The session is over; bind a new one and try again.")
 
@@ -131,6 +152,22 @@ def require_effect(outcome: Outcome) -> None:
 def propose_or_refuse(action: Action) -> Generator[Effect, Outcome, None]:
     """Propose, wait, and raise Refused unless the command took effect."""
     require_effect((yield from propose(action)))
+
+
+def blocked_by_user() -> Refused:
+    """Make the refusal of what goes to an address that the user has blocked (XEP-0191 section 3.3)."""
+    return Refused(*BLOCKED_BY_SENDER)
+
+
+def require_own(context: StreamContext, stanza: Stanza) -> None:
+    """
+    Return when a stanza is about the user's own account.
+
+    Raises:
+        Refused: `forbidden` when it is about another one's.
+    """
+    if not concerns_own_account(context, stanza):
+        raise Refused("forbidden", "auth", "This belongs to somebody else.")
 
 
 # Result sets (XEP-0059)

@@ -10,15 +10,16 @@ joins through the log.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 from raftline.base.errors import Refused
 from raftline.machine.commands import SetPresence
-from raftline.machine.queries import SessionRow, SessionsOf, SubscriptionOf
+from raftline.machine.queries import Block, BlockBetween, Reachable, SessionRow, SessionsOf, SubscriptionOf
 from raftline.xmpp.effects import Route, Submit, ask
 from raftline.xmpp.element import Element
 from raftline.xmpp.jid import JID, parse_jid
-from raftline.xmpp.payloads import address_presence
+from raftline.xmpp.payloads import address_presence, blocked_by_user
 from raftline.xmpp.stanza import CLIENT_NAMESPACE, Stanza
 from raftline.xmpp.subscriptions import SUBSCRIPTION_KINDS, handle_subscription
 
@@ -97,22 +98,27 @@ def _handle_directed(context: StreamContext, stanza: Stanza, to: JID) -> Steps:
         owed.add(str(to))
     else:
         context.directed_presence.discard(str(to))
-    yield from _route_presence(to, stanza.stamped(context.jid, to))
+    if not (yield from _route_presence(context, to, stanza.stamped(context.jid, to))):
+        context.directed_presence.discard(str(to))
+        raise blocked_by_user()
 
 
-def farewells(context: StreamContext, stanza: Stanza | None = None) -> Steps:
+def farewells(
+    context: StreamContext, stanza: Stanza | None = None, *, concerned: Callable[[str], bool] | None = None
+) -> Steps:
     """
     Tell everyone who was sent directed presence that it is over; forgets them.
 
-    For unavailable presence of the client, and for the end of its stream without one.
+    For unavailable presence of the client, for the end of its stream without one, and for who is blocked.
 
     Args:
         stanza: The client's own unavailable presence, whose words are passed on.
+        concerned: Which JIDs, as text, are told; all by default.
 
     Source: RFC 6121 section 4.6.3.
     """
-    owed = sorted(context.directed_presence)
-    context.directed_presence.clear()
+    owed = sorted(filter(concerned, context.directed_presence) if concerned else context.directed_presence)
+    context.directed_presence.difference_update(owed)
     for text in owed:
         to = parse_jid(text)
         if stanza is not None:
@@ -120,14 +126,17 @@ def farewells(context: StreamContext, stanza: Stanza | None = None) -> Steps:
         else:
             attributes = {"from": str(context.jid), "to": text, "type": "unavailable"}
             farewell = Element("presence", CLIENT_NAMESPACE, attributes).to_bytes()
-        yield from _route_presence(to, farewell)
+        yield from _route_presence(context, to, farewell)
 
 
-def _route_presence(to: JID, presence: bytes) -> Steps:
-    sessions: list[SessionRow] = yield from ask(SessionsOf(to.local), list)
-    for session in sessions:
+def _route_presence(context: StreamContext, to: JID, presence: bytes) -> Steps:
+    """Send presence to those sessions it is for; return False if the user has blocked the address."""
+    question = Reachable(to.local, to.resource or None, str(context.jid))
+    sessions: list[SessionRow] | None = yield from ask(question, list)
+    for session in sessions or ():
         if session.resource == to.resource if to.resource else session.priority is not None:
             yield Route(session.session_id, presence)
+    return sessions is not None
 
 
 def _handle_probe(context: StreamContext, stanza: Stanza) -> Steps:
@@ -142,6 +151,11 @@ def _handle_probe(context: StreamContext, stanza: Stanza) -> Steps:
     if stanza.to.domain != context.domain:
         raise Refused("remote-server-not-found", "cancel")
     contact, user = stanza.to, context.jid.bare
+    block = yield from ask(BlockBetween(str(context.jid), str(contact)), Block)
+    if block is Block.USER:
+        raise blocked_by_user()
+    if block is Block.CONTACT:
+        return  # XEP-0191 section 3.3: no answer at all
     seen = contact.bare == user or (yield from ask(SubscriptionOf(contact.local, str(user)), bool))
     if not seen:
         _answer(context, contact.bare, "unsubscribed")

@@ -8,10 +8,8 @@ affair.
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from raftline.base.ids import format_stanza_id
 from raftline.machine.outcomes import (
     ContactUnavailable,
     MessageArrived,
@@ -20,8 +18,8 @@ from raftline.machine.outcomes import (
     RosterPushed,
     SubscriptionChanged,
 )
-from raftline.xmpp.element import Element, escape_attribute
-from raftline.xmpp.payloads import STANZA_ID_NAMESPACE, address_presence, append_child, delay_element
+from raftline.xmpp.element import Element
+from raftline.xmpp.payloads import address_presence, append_child, delay_element, stanza_id_element
 from raftline.xmpp.roster import ROSTER_NAMESPACE, item_element
 from raftline.xmpp.stanza import CLIENT_NAMESPACE, error_reply, parse_stanza
 
@@ -30,7 +28,7 @@ if TYPE_CHECKING:
 
 
 def register(modules: Modules) -> None:
-    """Render every event but the end of the session."""
+    """Render every event but the end of the session; those of one extension are rendered by its file under xeps/."""
     renderers: dict[type, Any] = {
         MessageArrived: render_message,
         PresenceArrived: render_presence,
@@ -50,16 +48,10 @@ def render_message(context: StreamContext, event: MessageArrived) -> bytes:
     """
     added = b""
     if event.owner:
-        stanza_id = format_stanza_id(context.cluster_epoch, event.position)
-        added = b"%b%b'/>" % (_stanza_id_head(event.owner), stanza_id.encode())
+        added = stanza_id_element(event.owner, context.cluster_epoch, event.position)
     if event.delayed_ms is not None:
         added += delay_element(event.delayed_ms, context.domain).encode()
     return append_child(event.stanza, added) if added else event.stanza
-
-
-@lru_cache(maxsize=4096)
-def _stanza_id_head(owner: str) -> bytes:
-    return f"<stanza-id xmlns='{STANZA_ID_NAMESPACE}' by='{escape_attribute(owner)}' id='".encode()
 
 
 def render_presence(context: StreamContext, event: PresenceArrived) -> bytes:
@@ -81,7 +73,7 @@ def render_subscription(_context: StreamContext, event: SubscriptionChanged) -> 
 
 def render_roster_push(context: StreamContext, event: RosterPushed) -> bytes:
     """Write a roster push; nothing waits for the client's answer (RFC 6121 section 2.1.6)."""
-    query = Element("query", ROSTER_NAMESPACE, None, [item_element(event.item)])
+    query = Element("query", ROSTER_NAMESPACE, {"ver": str(event.version)}, [item_element(event.item)])
     attributes = {"to": str(context.jid), "type": "set", "id": context.new_id()}
     return Element("iq", CLIENT_NAMESPACE, attributes, [query]).to_bytes()
 

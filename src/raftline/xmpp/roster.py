@@ -4,6 +4,9 @@ The roster: get, set, remove, push (RFC 6121 section 2).
 A client that asks for its roster wants to hear of every later change, and must not miss one in between: interest is
 declared first, through the log, and the roster is read after that was applied here. A change that falls between comes
 twice, in the roster and as a push, which is harmless.
+
+Versions (section 2.6) are those of the replicated roster, the same on every node. A client that has the current one is
+told so, and any other gets the whole roster: what was removed since an older version is not remembered.
 """
 
 from __future__ import annotations
@@ -26,10 +29,14 @@ if TYPE_CHECKING:
     from raftline.xmpp.stanza import Stanza
 
 ROSTER_NAMESPACE: Final = "jabber:iq:roster"
+VERSIONS_FEATURE: Final = "urn:xmpp:features:rosterver"
+PRE_APPROVAL_FEATURE: Final = "urn:xmpp:features:pre-approval"
 
 
 def register(modules: Modules) -> None:
-    """Handle the roster."""
+    """Handle the roster; offer versions and pre-approval (RFC 6121 sections 2.6.1, 3.4)."""
+    modules.stream_features.append(lambda _modules: Element("ver", VERSIONS_FEATURE))
+    modules.stream_features.append(lambda _modules: Element("sub", PRE_APPROVAL_FEATURE))
     modules.on_iq("account", "get", ROSTER_NAMESPACE, "query", handle_get)
     modules.on_iq("account", "set", ROSTER_NAMESPACE, "query", handle_set)
 
@@ -38,13 +45,21 @@ def handle_get(context: StreamContext, stanza: Stanza) -> Steps:
     """
     Return the roster and be told of its changes from here on (RFC 6121 sections 2.1.3, 2.2).
 
+    To a client that has this version of it, return nothing (section 2.6.3).
+
     Raises:
         Refused: `forbidden` for another account's.
     """
     _require_own(context, stanza)
     yield from propose_or_refuse(DeclareInterest())
     roster = yield from ask(RosterOf(context.jid.local), Roster)
-    return Element("query", ROSTER_NAMESPACE, None, [item_element(item) for item in roster.items])
+    query = stanza.element.child("query", ROSTER_NAMESPACE)
+    assert query is not None, "dispatch found the payload by this name"
+    known, version = query.get("ver"), str(roster.version)
+    if known == version:
+        return None
+    attributes = {} if known is None else {"ver": version}
+    return Element("query", ROSTER_NAMESPACE, attributes, [item_element(item) for item in roster.items])
 
 
 def handle_set(context: StreamContext, stanza: Stanza) -> Steps:
@@ -85,6 +100,8 @@ def item_element(item: RosterItem) -> Element:
     attributes["subscription"] = item.subscription
     if item.ask:
         attributes["ask"] = "subscribe"
+    if item.approved:
+        attributes["approved"] = "true"
     return Element(
         "item", ROSTER_NAMESPACE, attributes, [Element("group", ROSTER_NAMESPACE, None, [name]) for name in item.groups]
     )

@@ -154,11 +154,19 @@ def with_namespace(stanza: bytes) -> bytes:
     return b"%b xmlns='jabber:client'%b" % (stanza[:end], stanza[end:])
 
 
-def error_element(condition: str, kind: str, text: str = "") -> Element:
-    """Make `<error type='kind'><condition xmlns='…'/><text …/></error>` (RFC 6120 section 8.3.2)."""
+def error_element(condition: str, kind: str, text: str = "", detail: str = "") -> Element:
+    """
+    Make `<error type='kind'><condition xmlns='…'/><text …/></error>` (RFC 6120 section 8.3.2).
+
+    Args:
+        detail: An application's own condition as `{namespace}name`; empty for none (section 8.3.4).
+    """
     children: list[Element | str] = [Element(condition, STANZA_ERROR_NAMESPACE)]
     if text:
         children.append(Element("text", STANZA_ERROR_NAMESPACE, {LANG: "en"}, [text]))
+    if detail:
+        namespace, _, name = detail[1:].rpartition("}")
+        children.append(Element(name, namespace))
     return Element("error", CLIENT_NAMESPACE, {"type": kind}, children)
 
 
@@ -170,20 +178,23 @@ def error_reply(
     *,
     from_jid: str | None = None,
     to_jid: str | None = None,
+    detail: str = "",
 ) -> bytes:
     """
     Write the error that answers a stanza, without its payload.
 
     Args:
         element: The stanza that failed.
-        condition, kind, text: As in `raftline.base.errors.Refused`.
+        condition, kind, text, detail: As in `raftline.base.errors.Refused`.
         from_jid: Who answers; by default the address the stanza was sent to, as it was written; empty for none.
         to_jid: Who gets it; by default the `from` of the stanza.
 
     Source: RFC 6120 section 8.3.1.
     """
     attributes = _reply_attributes(element, "error", from_jid, to_jid)
-    return Element(element.name, CLIENT_NAMESPACE, attributes, [error_element(condition, kind, text)]).to_bytes()
+    return Element(
+        element.name, CLIENT_NAMESPACE, attributes, [error_element(condition, kind, text, detail)]
+    ).to_bytes()
 
 
 def result_reply(

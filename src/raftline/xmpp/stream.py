@@ -20,6 +20,8 @@ Invariants:
   are done with, is one below the oldest stanza under way.
 - Nothing is written between `Bound` or `EnableManagement` being asked for and their answer: events that arrive
   meanwhile are held, for the client must see the answer first and count from there.
+- Of a session that can be resumed, what the client may still be owed when the stream is lost is told along with the
+  count: which IQ requests are covered, and which answers have arrived.
 - The first stream error wins. After it, or after the client's own end tag, nothing is read or written; what was owed
   to others (farewells, RFC 6121 section 4.6.3) is still sent, then `is_ended`.
 
@@ -31,11 +33,22 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Final
 
 from raftline.base.errors import LocalProtocolError, OutcomeUnknown, Refused, Unavailable
-from raftline.base.ids import Position, SessionId
-from raftline.machine.outcomes import Event, MessageArrived, Outcome, Rejected, SessionEnded, Stale
+from raftline.base.ids import SessionId
+from raftline.machine.commands import OpenRequest
+from raftline.machine.outcomes import (
+    Event,
+    Outcome,
+    Rejected,
+    Resumed,
+    SessionEnded,
+    Stale,
+)
+from raftline.xmpp.arrivals import Arrivals
+from raftline.xmpp.delivery import Delivery
 from raftline.xmpp.dispatch import ROUTED, handle_stanza, is_sender
 from raftline.xmpp.effects import (
     Close,
@@ -44,12 +57,13 @@ from raftline.xmpp.effects import (
     Execute,
     OpenSession,
     Propose,
+    ResumeSession,
     Steps,
     Submit,
 )
 from raftline.xmpp.element import Element
 from raftline.xmpp.framing import Framing
-from raftline.xmpp.jid import JID, parse_jid
+from raftline.xmpp.jid import JID
 from raftline.xmpp.login import RESTART, Login
 from raftline.xmpp.module import Modules
 from raftline.xmpp.negotiation import (
@@ -59,11 +73,19 @@ from raftline.xmpp.negotiation import (
     check_header,
     find_step,
     header_attributes,
+    valid_jid,
 )
+from raftline.xmpp.open_requests import OpenRequests
 from raftline.xmpp.outbound import Outbound
 from raftline.xmpp.presence import farewells
+from raftline.xmpp.progress import Progress, ProgressReports
+from raftline.xmpp.resumption import RESUMABLE_ENDS, Resumption
 from raftline.xmpp.stanza import CLIENT_NAMESPACE, LANG, STANZA_KINDS, Stanza
-from raftline.xmpp.xeps.xep_0198_stream_management import CountTooHigh, StreamManagement
+from raftline.xmpp.xeps.xep_0198_stream_management import (
+    AnswerSent,
+    CountTooHigh,
+    StreamManagement,
+)
 from raftline.xmpp.xmlstream import ElementReceived, StreamClosed, StreamFailed, StreamOpened, XMLEvent
 
 PENDING_COUNT_MAX: Final = 128
@@ -80,10 +102,12 @@ class ClientStream:
         entropy: Gives that many bytes of chance.
 
     Attributes:
+        delivery: How far it has come; its owner says there whether the client reads.
         number: Stanzas since the bind, the one at work included. Commands go under it.
         close_condition: Stream error it ended with; empty for none.
         is_closing: Nothing more is read or written but what `data_to_send` still has.
         is_ended: Everything is done; the session and the transport may go.
+        is_detached: The stream ended, while its session waits to be resumed.
     """
 
     def __init__(
@@ -115,11 +139,16 @@ class ClientStream:
         self._management = StreamManagement()
         self._outbound = Outbound(framing, self._management)
         self._login = Login(settings, self._outbound, entropy, is_secure=is_secure, is_websocket=framing.is_websocket)
-        self._reported = (0, Position(0))
+        self.delivery = Delivery()
+        self._arrivals = Arrivals(self._outbound, self.delivery)
+        self._requests = OpenRequests()
+        self._resumption = Resumption(settings, self._login, self._outbound, self.delivery, self._requests, entropy)
+        self._reports = ProgressReports(self._management, self._requests)
         self.number = 0
         self.close_condition = ""
         self.is_closing = False
         self.is_ended = False
+        self.is_detached = False
 
     # What handlers see (module.StreamContext).
 
@@ -182,22 +211,18 @@ class ClientStream:
             return self._pending[0][0] - 1
         return self.number - 1 if self._stanza is not None else self.number
 
-    def progress_to_report(self) -> tuple[int, Position] | None:
-        """
-        Return (handled count, acknowledged position) if the session's mark should move, else None.
+    def progress_to_report(self) -> Progress | None:
+        """Return how far the session has come if its mark should move, else None; what is returned counts as told."""
+        return self._reports.take(self.handled_count)
 
-        Commands carry the count along; only what they do not cover is worth a mark.
-        """
-        management = self._management
-        if not management.is_enabled:
-            return None
-        progress = (self.handled_count, management.acknowledged)
-        if progress == self._reported or (
-            progress[0] <= management.replicated_count and progress[1] == self._reported[1]
-        ):
-            return None
-        self._reported = progress
-        return progress
+    def requests_to_tell(self) -> tuple[OpenRequest, ...]:
+        """Return the IQ requests that the command now submitted covers first; `requests_told` if it was taken."""
+        is_command = type(self._effect) is Propose and self._stanza is not None and self._stanza.get("type") == "set"
+        return self._requests.to_tell(self.number, command=self.number if is_command else 0)
+
+    def requests_told(self, requests: tuple[OpenRequest, ...]) -> None:
+        """Take note that a command which covers these is under way."""
+        self._requests.told(requests)
 
     def receive_data(self, data: bytes) -> None:
         """Take bytes of the client (over WebSocket: one message)."""
@@ -213,24 +238,16 @@ class ClientStream:
                 self._postponed_end = event  # the stream asked for what ended it, and is owed the answer
             else:
                 self.close(event.reason)
-        elif not self.is_closing:
-            renderer = self._modules.renderers.get(type(event))
-            data = None if renderer is None else renderer(self, event)
-            if data is None:
-                return
-            if type(event) is MessageArrived:
-                self._outbound.write_stanza(data, event.position)
-                if self._management.is_overdue:
-                    self.close("resource-constraint", "Too many messages are unacknowledged.")
-            else:
-                self._outbound.write_stanza(data)
+        elif not self.is_closing and self._arrivals.take(self, event):
+            self.close("resource-constraint", "Too many messages are unacknowledged.")
 
     def receive_stanza(self, stanza: bytes) -> None:
         """Take a stanza that travelled off the log."""
         if self._held_events is not None:
             self._held_events.append(stanza)
-        else:
-            self.send(stanza)
+            return
+        number = self._requests.number_of(stanza)
+        self._outbound.write_stanza(stanza, None if number is None else AnswerSent(number))
 
     def receive_progress(self, inbound_count: int) -> None:
         """Take note that all stanzas up to this number are settled on a majority."""
@@ -244,7 +261,7 @@ class ClientStream:
             self.close("reset", "This session is over.")
             return
         if isinstance(outcome, Rejected):
-            self._outbound.refuse(stanza, outcome.condition, outcome.kind, outcome.text)
+            self._outbound.refuse(stanza, outcome.condition, outcome.kind, outcome.text, detail=outcome.detail)
         self._management.count_replicated(number)
 
     def data_to_send(self) -> list[bytes]:
@@ -311,12 +328,14 @@ class ClientStream:
             self._write_header(None)
         self._outbound.close(condition, text, detail)
         self.close_condition = condition
+        self.is_detached = self._management.is_resumable and condition in RESUMABLE_ENDS
         self._wind_up()
 
     def connection_lost(self) -> None:
         """Take note that the transport is gone."""
         self._outbound.discard()
         if not self.is_closing:
+            self.is_detached = self._management.is_resumable
             self._wind_up()
 
     # Ends.
@@ -324,6 +343,7 @@ class ClientStream:
     def _wind_up(self) -> None:
         """Drop what was under way and say farewell."""
         self.is_closing = True
+        self._framing.close()
         self._queue.clear()
         self._held_events = None
         self._effect = None
@@ -332,7 +352,7 @@ class ClientStream:
             self.number -= 1  # the stanza at work is not handled
         self._stanza = None
         self._steps = None
-        if self.session_id is not None and self._directed_presence:
+        if self.session_id is not None and self._directed_presence and not self.is_detached:
             self._run(farewells(self))
         else:
             self.is_ended = True
@@ -341,7 +361,12 @@ class ClientStream:
 
     def _begin_next(self) -> bool:
         """Begin work on the next element; False when there is none, or it has to wait."""
-        if not self._queue or self.is_closing:
+        if self.is_closing:
+            return False
+        if self.delivery.is_due:
+            self._run(self._arrivals.catch_up(self))
+            return True
+        if not self._queue:
             return False
         event = self._queue[0]
         if type(event) is ElementReceived:
@@ -371,11 +396,14 @@ class ClientStream:
             return
         failed = check_header(event, self.domain)
         self._lang = event.root.attributes.get(LANG, "")
-        self._write_header(_valid_jid(event.root.get("from")))
+        self._write_header(valid_jid(event.root.get("from")))
         if failed is not None:
             self.close(failed.condition, failed.text)
             return
-        self._outbound.write_features(self._login.features())
+        features = self._login.features()
+        if self.state is StreamState.AUTHENTICATED:
+            features.extend(feature(self._modules) for feature in self._modules.stream_features)
+        self._outbound.write_features(features)
 
     def _write_header(self, to: str | None) -> None:
         self._outbound.write_header(header_attributes(self.domain, self.new_id(), to))
@@ -406,6 +434,8 @@ class ClientStream:
             self._run(self._login.authenticate(element))
         elif step is Step.MANAGE:
             self._manage(element)
+        elif step is Step.CLIENT_STATE:
+            self._outbound.set_client_state(active=element.name == "active")
         elif step is Step.BIND:
             self._stanza = element
             self._run(self._login.bind(element))
@@ -417,6 +447,9 @@ class ClientStream:
         element = event.element
         self.number += 1
         self._has_proposed = False
+        is_tracked = self._management.is_resumable and element.name == "iq" and _is_request(element)
+        if is_tracked:
+            self._requests.asked(self.number, element)
         sender = element.attributes.get("from")
         if sender is not None and not is_sender(sender, self.jid):
             self.close("invalid-from")
@@ -424,13 +457,17 @@ class ClientStream:
         try:
             stanza = Stanza(element, event.raw, prefixes=self._framing.prefixes, lang=self._lang)
         except ValueError:
-            self._outbound.refuse(element, "jid-malformed", "modify", from_jid=self.domain)
+            self._outbound.refuse(element, "jid-malformed", "modify", from_jid=self.domain, number=self.number)
             return
         try:
             steps = handle_stanza(self, stanza)
         except Refused as refused:
-            self._outbound.refuse(element, refused.condition, refused.kind, refused.text)
+            self._outbound.refuse(
+                element, refused.condition, refused.kind, refused.text, detail=refused.detail, number=self.number
+            )
             return
+        if is_tracked and stanza.to is not None and stanza.to.resource:
+            self._requests.routed(self.number, stanza)
         if steps is not None:
             self._stanza = element
             self._run(steps)
@@ -450,7 +487,7 @@ class ClientStream:
         except StopIteration as stop:
             self._finish(steps, stop.value)
         except Refused as refused:
-            self._fail(steps, refused.condition, refused.kind, refused.text)
+            self._fail(steps, refused.condition, refused.kind, refused.text, refused.detail)
         except Unavailable:
             self._fail(steps, "resource-constraint", "wait", "The servers cannot agree right now.")
         except OutcomeUnknown:
@@ -475,7 +512,7 @@ class ClientStream:
                 assert stanza is not None
                 # Enough for an error reply; the payload is not kept.
                 self._pending.append((self.number, Element(stanza.name, stanza.namespace, stanza.attributes)))
-        elif kind is OpenSession or kind is EnableManagement:
+        elif kind is OpenSession or kind is EnableManagement or kind is ResumeSession:
             self._held_events = []
 
     def _finish_effect(self) -> Effect | None:
@@ -498,11 +535,11 @@ class ClientStream:
         if result is RESTART:
             self._restart()
         elif stanza is not None and stanza.name == "iq" and result is not ROUTED and _is_request(stanza):
-            self._outbound.reply(stanza, result)
+            self._outbound.reply(stanza, result, number=self.number)
         if self._held_events is not None or self._postponed_end is not None:
             self._release_events()
 
-    def _fail(self, steps: Steps, condition: str, kind: str, text: str) -> None:
+    def _fail(self, steps: Steps, condition: str, kind: str, text: str, detail: str = "") -> None:
         if self._steps is not steps:
             return
         self._steps = None
@@ -511,12 +548,13 @@ class ClientStream:
             self.is_ended = True
             return
         if stanza is not None:
-            self._outbound.refuse(stanza, condition, kind, text)
+            self._outbound.refuse(stanza, condition, kind, text, detail=detail, number=self.number)
         self._release_events()
 
     def _release_events(self) -> None:
         """Let out what was held back, and the end that had to wait for an answer."""
         held, self._held_events = self._held_events, None
+        self.delivery.is_congested = False  # what came before the session had an inbox must not be passed over
         for event in held or ():
             if isinstance(event, bytes):
                 self.receive_stanza(event)
@@ -534,9 +572,9 @@ class ClientStream:
             if management.is_enabled:
                 self.close("policy-violation", "Stream management is on already.")
             else:
-                self._run(self._enable_management())
+                self._run(self._resumption.enable(element, self.number))
         elif element.name == "resume" and self.state is StreamState.AUTHENTICATED:
-            self._outbound.write(management.failure("item-not-found"))
+            self._run(self._resume(element))
         elif not management.is_enabled or element.name not in {"r", "a"}:
             self._outbound.write(management.failure("unexpected-request"))
         elif element.name == "r":
@@ -552,21 +590,11 @@ class ClientStream:
         except ValueError as fault:
             self.close("bad-format", str(fault))
 
-    def _enable_management(self) -> Steps:
-        try:
-            yield EnableManagement()
-        except Unavailable:
-            self._outbound.write(self._management.failure("resource-constraint"))
-        else:
-            self._outbound.write(self._management.enable(self.number))
+    def _resume(self, element: Element) -> Steps:
+        resumed: Resumed | None = yield from self._resumption.resume(element, partial(self._arrivals.write, self))
+        if resumed is not None:
+            self.number = resumed.inbound_count
 
 
 def _is_request(iq: Element) -> bool:
     return iq.get("type") in {"get", "set"}
-
-
-def _valid_jid(text: str | None) -> str | None:
-    try:
-        return None if text is None else str(parse_jid(text))
-    except ValueError:
-        return None

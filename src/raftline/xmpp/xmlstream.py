@@ -182,6 +182,13 @@ class XMLStreamParser:
             self._expat = None
         return self._expat is None
 
+    def close(self) -> None:
+        """Let go of expat, which holds its handlers and by them this object; later bytes mean nothing."""
+        self._closed = True
+        self._expat = None
+        self._held = bytearray()
+        self._stack = []
+
     def _reopen(self) -> expat.XMLParserType:
         """Make a parser that stands where the released one stood."""
         self._depth = 0
@@ -231,10 +238,7 @@ class XMLStreamParser:
 
     def _fail(self, condition: str, text: str) -> None:
         self._events.append(StreamFailed(condition, text))
-        self._closed = True
-        self._expat = None
-        self._held = bytearray()
-        self._stack = []
+        self.close()
 
     def _fail_malformed(self, parser: expat.XMLParserType, error: expat.ExpatError) -> None:
         if self._depth > 1 and parser.ErrorByteIndex - self._start > self._stanza_bytes_max:

@@ -11,19 +11,17 @@ from typing import TYPE_CHECKING, Final
 
 from raftline.base.errors import Refused
 from raftline.machine.queries import SubscriptionOf
+from raftline.xmpp.capabilities import INFO_NAMESPACE, info_element, server_info
 from raftline.xmpp.effects import ask
 from raftline.xmpp.element import Element
 from raftline.xmpp.module import Declaration
 from raftline.xmpp.payloads import concerns_own_account
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from raftline.xmpp.effects import Steps
     from raftline.xmpp.module import Modules, StreamContext
     from raftline.xmpp.stanza import Stanza
 
-INFO_NAMESPACE: Final = "http://jabber.org/protocol/disco#info"
 ITEMS_NAMESPACE: Final = "http://jabber.org/protocol/disco#items"
 
 
@@ -44,12 +42,17 @@ def handle_server_info(context: StreamContext, stanza: Stanza) -> Steps:
     Return identity and features of the server (section 3.1).
 
     Raises:
-        Refused: `item-not-found` for a node; the server has none.
+        Refused: `item-not-found` for a node; the server has none but those that name its capabilities.
     """
-    _require_no_node(stanza, INFO_NAMESPACE)
-    features = (feature for declaration in context.modules.declarations for feature in declaration.features)
+    modules = context.modules
+    node = _node_of(stanza, INFO_NAMESPACE)
+    if node and node not in {name_of(modules) for name_of in modules.disco_nodes}:
+        raise Refused("item-not-found", "cancel", "There is no such node.")
     yield from ()  # a handler that asks for nothing
-    return _info("server", "im", "Raftline", features)
+    info = server_info(modules)
+    if node:
+        info.attributes["node"] = node
+    return info
 
 
 def handle_server_items(context: StreamContext, stanza: Stanza) -> Steps:
@@ -79,7 +82,7 @@ def handle_account_info(context: StreamContext, stanza: Stanza) -> Steps:
         raise Refused("service-unavailable", "cancel")
     _require_no_node(stanza, INFO_NAMESPACE)
     features = (feature for declaration in context.modules.declarations for feature in declaration.account_features)
-    return _info("account", "registered", None, features)
+    return info_element("account", "registered", None, features)
 
 
 def handle_account_items(context: StreamContext, stanza: Stanza) -> Steps:
@@ -99,17 +102,12 @@ def _is_seen(context: StreamContext, stanza: Stanza) -> Steps:
     return (yield from ask(SubscriptionOf(stanza.to.local, str(context.jid.bare)), bool))
 
 
-def _require_no_node(stanza: Stanza, namespace: str) -> None:
+def _node_of(stanza: Stanza, namespace: str) -> str | None:
     query = stanza.element.child("query", namespace)
     assert query is not None, "dispatch found the payload by this name"
-    if query.get("node"):
+    return query.get("node")
+
+
+def _require_no_node(stanza: Stanza, namespace: str) -> None:
+    if _node_of(stanza, namespace):
         raise Refused("item-not-found", "cancel", "There is no such node.")
-
-
-def _info(category: str, kind: str, name: str | None, features: Iterable[str]) -> Element:
-    identity = {"category": category, "type": kind}
-    if name is not None:
-        identity["name"] = name
-    children: list[Element | str] = [Element("identity", INFO_NAMESPACE, identity)]
-    children.extend(Element("feature", INFO_NAMESPACE, {"var": feature}) for feature in sorted(set(features)))
-    return Element("query", INFO_NAMESPACE, None, children)

@@ -1,5 +1,5 @@
 """
-XEP-0198 Stream Management: acknowledgements.
+XEP-0198 Stream Management: acknowledgements, and sessions that outlive their connection.
 
 What an acknowledgement means here is promise P1: `h` is the *replicated* length of the prefix of stanzas that were
 handled without a gap. Two things move it: the outcome of a command, which covers the stanza that caused it and all
@@ -7,22 +7,27 @@ before it, and a session mark, which covers stanzas that caused none. `<r/>` is 
 far; when that does not cover everything received until then, unsolicited `<a/>` follow until it does.
 
 In the other direction the client's `h` is mapped back to the log: each delivery is remembered as (number of the
-stanza on this stream, its position), so that "37 handled" becomes "every delivery up to position 8,224 arrived".
-We ask for it once at a time: after deliveries, and again when the answer left some out.
+stanza on this stream, its cursor), so that "37 handled" becomes "every delivery up to this one arrived". Answers to
+IQ requests and roster pushes are remembered likewise, where the session can be resumed. We ask for `h` once at a time:
+after something to remember, and again when the answer left some out.
 
 Numbers of inbound stanzas count from the bind (raftline.machine.commands.SessionOrigin), those of the protocol from
 `<enable/>`; both are kept as they are and only reduced modulo 2^32 on the wire (section 4).
 
-Resumption is not offered yet: `<resume/>` is answered `<failed/>`, `<enable resume='true'/>` without a resume id.
+A stream that continues a session on whichever node counts on from where the session was: inbound from the replicated
+count, outbound from the `h` that the client states, since only the client knows what reached it. Which deliveries
+those were cannot be told any more, so what the cursor does not cover is sent again under the same stanza ids.
 """
 
 from __future__ import annotations
 
+import re
 from collections import deque
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from raftline.base.errors import RemoteProtocolError
-from raftline.base.ids import Position
+from raftline.base.ids import CURSOR_START, Cursor, SessionId
+from raftline.base.limits import RESUMPTION_TOKEN_SIZE
 from raftline.xmpp.element import Element
 from raftline.xmpp.module import Declaration
 from raftline.xmpp.stanza import STANZA_ERROR_NAMESPACE
@@ -41,6 +46,25 @@ each costs some 100 bytes of memory here and a row in the replicated state.
 
 REQUEST: Final = b"<r xmlns='urn:xmpp:sm:3'/>"
 
+_RESUMPTION_ID: Final = re.compile(rf"([1-9][0-9]{{0,18}})\.([0-9a-f]{{{2 * RESUMPTION_TOKEN_SIZE}}})", re.ASCII)
+_COUNT: Final = re.compile(r"[0-9]{1,10}", re.ASCII)
+
+
+class AnswerSent(NamedTuple):
+    """The answer to the IQ request of this number was sent."""
+
+    number: int
+
+
+class RosterSent(NamedTuple):
+    """A push of this version of the roster was sent."""
+
+    version: int
+
+
+Tracked = Cursor | AnswerSent | RosterSent
+"""What is remembered of a stanza until the client acknowledges it; a cursor for a delivery."""
+
 
 def register(modules: Modules) -> None:
     """Declare the extension; its elements are no stanzas, so the stream itself handles them."""
@@ -49,8 +73,7 @@ def register(modules: Modules) -> None:
             number=198,
             title="Stream Management",
             version="1.6.3",
-            status="partial",
-            note="Acknowledgements; resumption follows.",
+            note="A session is resumed on any node; what was received unacknowledged may come again, under its id.",
         )
     )
 
@@ -73,52 +96,86 @@ class StreamManagement:
     The counters of one stream.
 
     Attributes:
-        is_enabled: Since `<enabled/>` was sent.
+        is_enabled: Since `<enabled/>` or `<resumed/>` was sent.
+        is_resumable: The session can be resumed.
         replicated_count: Inbound stanzas since the bind that are settled on a majority without a gap.
+        acknowledged: The client has this delivery and all before it.
+        answered: Numbers of IQ requests whose answers the client has; whoever takes them clears the list.
+        roster_version: The client has the roster's changes up to here.
     """
 
     __slots__ = (
         "_acknowledged_count",
-        "_deliveries",
         "_inbound_base",
         "_is_asked",
-        "_is_unordered",
-        "_newest",
         "_outbound_count",
         "_sent_count",
+        "_tracked",
         "_wanted_count",
+        "acknowledged",
+        "answered",
         "is_enabled",
+        "is_resumable",
         "replicated_count",
+        "roster_version",
     )
 
     def __init__(self) -> None:
         self.is_enabled = False
+        self.is_resumable = False
         self.replicated_count = 0
+        self.acknowledged = CURSOR_START
+        self.answered: list[int] = []
+        self.roster_version = 0
         self._inbound_base = 0
         self._sent_count = 0
         self._wanted_count = 0
         self._outbound_count = 0
         self._acknowledged_count = 0
-        self._deliveries: deque[tuple[int, Position]] = deque()
-        self._is_unordered = False
-        self._newest = Position(0)
+        self._tracked: deque[tuple[int, Tracked]] = deque()
         self._is_asked = False
 
-    def enable(self, inbound_count: int) -> bytes:
-        """Begin to count; return `<enabled/>`. `inbound_count` is that of stanzas since the bind."""
+    def enable(self, inbound_count: int, resumption_id: str = "", timeout_s: int = 0, location: str = "") -> bytes:
+        """
+        Begin to count; return `<enabled/>` (section 3).
+
+        Args:
+            inbound_count: Stanzas since the bind.
+            resumption_id: Empty when the session cannot be resumed.
+            timeout_s: For how long it waits to be.
+            location: Where else the client may try, `host:port`; empty for nowhere.
+        """
         self.is_enabled = True
         self._inbound_base = self._sent_count = self._wanted_count = inbound_count
-        return Element("enabled", NAMESPACE).to_bytes()
+        attributes = {}
+        if resumption_id:
+            self.is_resumable = True
+            attributes = {"id": resumption_id, "resume": "true", "max": str(timeout_s)}
+            if location:
+                attributes["location"] = location
+        return Element("enabled", NAMESPACE, attributes).to_bytes()
 
-    def count_sent(self, position: Position) -> None:
-        """Count a stanza that was written; `position` is 0 for what is no delivery."""
+    def resume(self, resumption_id: str, outbound_count: int, inbound_base: int, inbound_count: int) -> bytes:
+        """
+        Count on from where the session was; return `<resumed/>` (section 5).
+
+        Args:
+            outbound_count: `h` of the client.
+            inbound_base, inbound_count: As in machine.outcomes.Resumed.
+        """
+        self.is_enabled = self.is_resumable = True
+        self._inbound_base = inbound_base
+        self.replicated_count = self._sent_count = self._wanted_count = inbound_count
+        self._outbound_count = self._acknowledged_count = outbound_count
+        handled_count = str((inbound_count - inbound_base) % COUNT_MODULUS)
+        return Element("resumed", NAMESPACE, {"h": handled_count, "previd": resumption_id}).to_bytes()
+
+    def count_sent(self, tracked: Tracked | None = None) -> None:
+        """Count a stanza that was written; `tracked` is what its acknowledgement tells."""
         if self.is_enabled:
             self._outbound_count += 1
-            if position:
-                deliveries = self._deliveries
-                if deliveries and position < deliveries[-1][1]:
-                    self._is_unordered = True
-                deliveries.append((self._outbound_count, position))
+            if tracked is not None and (self.is_resumable or type(tracked) is Cursor):
+                self._tracked.append((self._outbound_count, tracked))
 
     def count_replicated(self, inbound_count: int) -> None:
         """Take note that this many inbound stanzas are settled on a majority."""
@@ -139,35 +196,22 @@ class StreamManagement:
         """Return the `<a/>` that precedes the end of a stream (section 7), unless it was said already."""
         return self._answer() if self.is_enabled and self.replicated_count > self._sent_count else b""
 
-    def failure(self, condition: str) -> bytes:
-        """Write `<failed/>`; after a resumption that was not possible with the count (section 5)."""
-        return Element("failed", NAMESPACE, {}, [Element(condition, STANZA_ERROR_NAMESPACE)]).to_bytes()
+    def failure(self, condition: str, handled_count: int | None = None) -> bytes:
+        """Write `<failed/>`; after a resumption that was not possible with the count, if it is known (section 5)."""
+        attributes = {} if handled_count is None else {"h": str(handled_count % COUNT_MODULUS)}
+        return Element("failed", NAMESPACE, attributes, [Element(condition, STANZA_ERROR_NAMESPACE)]).to_bytes()
 
     def request_due(self) -> bytes:
-        """Return `<r/>` when deliveries are unacknowledged and none is under way; else nothing."""
-        if self._is_asked or not self._deliveries:
+        """Return `<r/>` when something is unacknowledged and none is under way; else nothing."""
+        if self._is_asked or not self._tracked:
             return b""
         self._is_asked = True
         return REQUEST
 
     @property
-    def acknowledged(self) -> Position:
-        """
-        The client has every delivery up to this position; 0 for none.
-
-        Deliveries come in log order, but for what waited offline: it may follow a newer message that was sent to the
-        full JID. So this may go back, and whoever deletes by it looks at its latest value alone.
-        """
-        deliveries = self._deliveries
-        if not deliveries:
-            return self._newest
-        oldest = min(position for _, position in deliveries) if self._is_unordered else deliveries[0][1]
-        return min(self._newest, Position(oldest - 1))
-
-    @property
     def is_overdue(self) -> bool:
-        """Whether the client left more deliveries unacknowledged than are kept for it."""
-        return len(self._deliveries) > UNACKNOWLEDGED_COUNT_MAX
+        """Whether the client left more unacknowledged than is kept for it."""
+        return len(self._tracked) > UNACKNOWLEDGED_COUNT_MAX
 
     def receive_answer(self, element: Element) -> None:
         """
@@ -177,21 +221,48 @@ class StreamManagement:
             CountTooHigh: More than was sent.
             ValueError: `h` is no number.
         """
-        text = element.attributes.get("h", "")
-        if not (text.isascii() and text.isdigit() and len(text) <= 10):
-            raise ValueError("h is a number of 32 bits")
-        claimed = int(text)
+        claimed = parse_count(element)
         progress = (claimed - self._acknowledged_count) % COUNT_MODULUS
         if progress > self._outbound_count - self._acknowledged_count:
             raise CountTooHigh(claimed, self._outbound_count % COUNT_MODULUS)
         self._acknowledged_count += progress
         self._is_asked = False
-        deliveries = self._deliveries
-        while deliveries and deliveries[0][0] <= self._acknowledged_count:
-            self._newest = max(self._newest, deliveries.popleft()[1])
-        if not deliveries:
-            self._is_unordered = False
+        tracked = self._tracked
+        while tracked and tracked[0][0] <= self._acknowledged_count:
+            found = tracked.popleft()[1]
+            if type(found) is Cursor:
+                self.acknowledged = max(self.acknowledged, found)
+            elif isinstance(found, AnswerSent):
+                self.answered.append(found.number)
+            elif isinstance(found, RosterSent):
+                self.roster_version = max(self.roster_version, found.version)
 
     def _answer(self) -> bytes:
         self._sent_count = max(self.replicated_count, self._inbound_base)
         return b"<a xmlns='urn:xmpp:sm:3' h='%d'/>" % ((self._sent_count - self._inbound_base) % COUNT_MODULUS)
+
+
+def parse_count(element: Element) -> int:
+    """
+    Read `h`.
+
+    Raises:
+        ValueError: It is no number of 32 bits.
+    """
+    text = element.attributes.get("h", "")
+    if not _COUNT.fullmatch(text) or int(text) >= COUNT_MODULUS:
+        raise ValueError("h is a number of 32 bits")
+    return int(text)
+
+
+def format_resumption_id(session_id: SessionId, token: bytes) -> str:
+    """Write the id under which a client resumes its session (section 3)."""
+    return f"{session_id}.{token.hex()}"
+
+
+def parse_resumption_id(text: str) -> tuple[SessionId, bytes] | None:
+    """Read such an id; None if no server of this kind wrote it."""
+    match = _RESUMPTION_ID.fullmatch(text)
+    if match is None or int(match[1]) >= 1 << 63:
+        return None
+    return SessionId(int(match[1])), bytes.fromhex(match[2])

@@ -1,0 +1,67 @@
+"""
+The leader's clock for sessions that wait to be resumed.
+
+Whether a session's time is over is decided by cluster time, which stands still while nothing enters the log. So the
+leader looks at its own clock, which the time of its entries comes from, and proposes a command when there is something
+to end. To be late, or to be a leader no more when it is applied, does no harm.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final
+
+from raftline.cluster.config import MILLISECOND_NS, Clocks
+from raftline.machine.commands import ExpireSessions
+from raftline.machine.machine import Machine
+from raftline.machine.outcomes import CommandResult
+from raftline.machine.queries import NextExpiry
+from raftline.raft.node import Raft, Role
+
+if TYPE_CHECKING:
+    from raftline.machine.commands import Action
+
+LOOK_NS: Final = 1_000 * MILLISECOND_NS
+"""Shortest time between two looks at the replica."""
+
+
+class SessionExpiry:
+    """
+    Proposes `ExpireSessions` when a session's time is over.
+
+    Args:
+        propose: Proposes a command of the node's own, which no bound refuses.
+    """
+
+    def __init__(
+        self,
+        machine: Machine,
+        raft: Raft,
+        clocks: Clocks,
+        *,
+        propose: Callable[[Action, Callable[[CommandResult], None] | None], None],
+    ) -> None:
+        self._machine = machine
+        self._raft = raft
+        self._clocks = clocks
+        self._propose = propose
+        self._looked_ns = clocks.monotonic_ns()
+        self._is_under_way = False
+
+    def keep_house(self, now_ns: int) -> None:
+        """
+        Look, if it is time to and this node leads.
+
+        Raises:
+            StorageError: The disk failed.
+        """
+        if self._is_under_way or self._raft.role is not Role.LEADER or now_ns - self._looked_ns < LOOK_NS:
+            return
+        self._looked_ns = now_ns
+        due_ms = self._machine.answer(NextExpiry())
+        if isinstance(due_ms, int) and due_ms <= self._clocks.wall_ms():
+            self._is_under_way = True
+            self._propose(ExpireSessions(), self._applied)
+
+    def _applied(self, _result: CommandResult) -> None:
+        self._is_under_way = False

@@ -1,0 +1,155 @@
+"""
+Stream management's two requests that need the system: `<enable/>` and `<resume/>` (XEP-0198 sections 3 and 5).
+
+What a resumed stream writes, and in which order:
+
+1. `<resumed/>`; from here on stanzas count;
+2. answers to requests that may have been lost with the former stream: the outcome where it is known, else an error of
+   type wait, so that no request stays without one;
+3. roster changes and presence as they are now;
+4. what else came for the session meanwhile, then deliveries from the cursor on (delivery.py), as the client reads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from raftline.base.errors import Refused, Unavailable
+from raftline.base.limits import RESUMPTION_TOKEN_SIZE
+from raftline.machine.outcomes import Done, Event, Gone, Rejected, Repeated, Resumed
+from raftline.machine.queries import KeptAnswer, Picture, PictureOf
+from raftline.xmpp.delivery import Delivery
+from raftline.xmpp.effects import Close, EnableManagement, ResumeSession, Steps, ask
+from raftline.xmpp.element import Element
+from raftline.xmpp.login import Login
+from raftline.xmpp.negotiation import StreamSettings
+from raftline.xmpp.open_requests import OpenRequests
+from raftline.xmpp.outbound import Outbound
+from raftline.xmpp.stanza import CLIENT_NAMESPACE
+from raftline.xmpp.xeps.xep_0198_stream_management import (
+    format_resumption_id,
+    parse_count,
+    parse_resumption_id,
+)
+
+RESUMABLE_ENDS: Final = frozenset({"reset", "resource-constraint", "system-shutdown"})
+"""Stream errors of the server's own making, after which a session waits to be resumed."""
+
+_TRUE: Final = frozenset({"true", "1"})
+
+
+class Resumption:
+    """The two requests, at work on one stream; arguments are the stream's own parts."""
+
+    __slots__ = ("_delivery", "_entropy", "_login", "_outbound", "_requests", "_settings")
+
+    def __init__(
+        self,
+        settings: StreamSettings,
+        login: Login,
+        outbound: Outbound,
+        delivery: Delivery,
+        requests: OpenRequests,
+        entropy: Callable[[int], bytes],
+    ) -> None:
+        self._settings = settings
+        self._login = login
+        self._outbound = outbound
+        self._delivery = delivery
+        self._requests = requests
+        self._entropy = entropy
+
+    def enable(self, element: Element, inbound_count: int) -> Steps:
+        """
+        Turn stream management on; the client may ask for resumption, and for less time than it could have.
+
+        Args:
+            inbound_count: Stanzas since the bind.
+        """
+        outbound = self._outbound
+        timeout_s = self._timeout_s(element)
+        token = self._entropy(RESUMPTION_TOKEN_SIZE) if timeout_s else b""
+        try:
+            yield EnableManagement(inbound_count, token, timeout_s)
+        except Unavailable:
+            outbound.write(outbound.management.failure("resource-constraint"))
+            return
+        session_id = self._login.session_id
+        assert session_id is not None, "only bound streams are managed"
+        resumption_id = format_resumption_id(session_id, token) if token else ""
+        location = "" if self._login.is_websocket else self._settings.resumption_location
+        outbound.write(outbound.management.enable(inbound_count, resumption_id, timeout_s, location))
+        self._delivery.is_kept = True
+
+    def _timeout_s(self, element: Element) -> int:
+        if element.attributes.get("resume") not in _TRUE:
+            return 0
+        longest = self._settings.resumption_timeout_s
+        wanted = element.attributes.get("max", "")
+        if not (wanted.isascii() and wanted.isdigit() and len(wanted) < 10):
+            return longest
+        return min(int(wanted), longest)
+
+    def resume(self, element: Element, write_event: Callable[[Event], None]) -> Steps:
+        """
+        Continue a session of the account on this stream.
+
+        Args:
+            write_event: Renders an event and writes it.
+
+        Returns: Resumed, or None when it is not to be; the client may bind then.
+        """
+        outbound = self._outbound
+        resumption_id = element.attributes.get("previd", "")
+        try:
+            outbound_count = parse_count(element)
+        except ValueError:
+            outbound.write(outbound.management.failure("bad-request"))
+            return None
+        parsed = parse_resumption_id(resumption_id)
+        if parsed is None:
+            outbound.write(outbound.management.failure("item-not-found"))
+            return None
+        session_id, token = parsed
+        try:
+            resumed: Resumed | Gone = yield ResumeSession(self._login.localpart, session_id, token)
+        except Refused as refused:
+            outbound.write(outbound.management.failure(refused.condition))
+            return None
+        except Unavailable:
+            # Were it answered by <failed/>, the client would give the session up.
+            yield Close("resource-constraint", "The servers cannot agree right now.")
+            return None
+        if isinstance(resumed, Gone):
+            outbound.write(outbound.management.failure("item-not-found", resumed.handled_count))
+            return None
+        self._login.resumed(session_id, resumed.resource)
+        outbound.write(
+            outbound.management.resume(resumption_id, outbound_count, resumed.inbound_base, resumed.inbound_count)
+        )
+        self._delivery.is_kept = True
+        self._delivery.pass_over()
+        picture = yield from ask(PictureOf(session_id), Picture)
+        for kept in picture.answers:
+            self._answer_again(kept)
+        for event in picture.events:
+            write_event(event)
+        return resumed
+
+    def _answer_again(self, kept: KeptAnswer) -> None:
+        attributes = {"id": kept.request_id, "type": "set"}
+        if kept.to:
+            attributes["to"] = kept.to
+        request = Element("iq", CLIENT_NAMESPACE, attributes)
+        self._requests.restored(kept.number)
+        outcome = kept.outcome
+        if isinstance(outcome, Done | Repeated):
+            self._outbound.reply(request, None, number=kept.number)
+        elif isinstance(outcome, Rejected):
+            self._outbound.refuse(
+                request, outcome.condition, outcome.kind, outcome.text, detail=outcome.detail, number=kept.number
+            )
+        else:
+            text = "The answer was lost with a server; ask again."
+            self._outbound.refuse(request, "resource-constraint", "wait", text, number=kept.number)

@@ -1,0 +1,140 @@
+"""Leaderships that are handed over: on request, and because a disk hangs."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from pathlib import Path
+
+import pytest
+
+from cluster.clusters import Cluster, until
+from cluster.disks import TroubledDisk
+from cluster.people import Person
+from raftline.base.errors import StorageError, StorageFull, Unavailable
+from raftline.base.ids import NodeId
+
+
+async def led_by(cluster: Cluster, node_id: NodeId) -> None:
+    """Wait until everybody says that this node leads."""
+    await until(lambda: all(node.running.leader_id == node_id for node in cluster.running))
+
+
+async def test_any_node_can_be_asked_for_a_transfer(tmp_path: Path) -> None:
+    """A follower passes it on; the leadership goes where the request says, and commands go on."""
+    cluster = Cluster(tmp_path, 3)
+    await cluster.start()
+    try:
+        asked, target = (node.config.node_id for node in cluster.followers)
+        cluster[asked].running.transfer_leadership(target)
+        await led_by(cluster, target)
+        alice = Person("alice")
+        await alice.appear(cluster[asked].node)
+        await until(lambda: len(alice.outcomes) == 1)
+    finally:
+        await cluster.stop()
+
+
+async def test_a_transfer_to_nobody_in_particular_goes_to_a_follower(tmp_path: Path) -> None:
+    """The leader chooses one that can be reached; a transfer to the leader itself changes nothing."""
+    cluster = Cluster(tmp_path, 3)
+    await cluster.start()
+    try:
+        leader = cluster.leader
+        old_id = leader.config.node_id
+        leader.running.transfer_leadership(old_id)
+        assert leader.running.metrics().handover_count == 0
+        leader.running.transfer_leadership()
+        await until(lambda: all(node.running.leader_id not in (None, old_id) for node in cluster.running))
+    finally:
+        await cluster.stop()
+
+
+async def test_a_transfer_without_anyone_to_take_it_is_refused(tmp_path: Path) -> None:
+    """A single node says so."""
+    cluster = Cluster(tmp_path, 1)
+    await cluster.start()
+    try:
+        with pytest.raises(Unavailable, match="no other node"):
+            cluster[1].running.transfer_leadership()
+    finally:
+        await cluster.stop()
+
+
+async def test_a_leader_whose_disk_hangs_is_replaced_and_commands_go_on(tmp_path: Path) -> None:
+    """L1: no sync returns, no error either. Another node leads, the others' clients go on, the old leader follows."""
+    cluster = Cluster(tmp_path, 3)
+    disks = {}
+    for node_id, node in cluster.nodes.items():
+        node.files = disks[node_id] = TroubledDisk()
+    await cluster.start()
+    old = cluster.leader
+    old_id = old.config.node_id
+    try:
+        alice = Person("alice")
+        await alice.appear(cluster.followers[0].node)
+        await until(lambda: len(alice.outcomes) == 1)
+        disks[old_id].healthy.clear()
+        alice.send("alice", "into a disk that hangs")
+        others = cluster.followers
+        await until(lambda: all(node.running.leader_id not in (None, old_id) for node in others))
+        await until(lambda: alice.bodies == [b"into a disk that hangs"])
+        alice.send("alice", "and on")
+        await until(lambda: alice.bodies[1:] == [b"and on"])
+        assert old.running.metrics().handover_count >= 1
+
+        disks[old_id].healthy.set()
+        await cluster.caught_up()
+        await cluster.settle()
+        assert not old.failures
+    finally:
+        disks[old_id].healthy.set()
+        await cluster.stop()
+
+
+async def test_a_leader_whose_disk_hangs_steps_down_when_nobody_takes_over(tmp_path: Path) -> None:
+    """Without an heir it leads no longer all the same: a machine that is half dead must not be the leader."""
+    cluster = Cluster(tmp_path, 3)
+    disks = {}
+    for node_id, node in cluster.nodes.items():
+        node.files = disks[node_id] = TroubledDisk()
+    await cluster.start()
+    old = cluster.leader
+    old_id = old.config.node_id
+    try:
+        for follower in cluster.followers:
+            old.running.succession.peer_told(follower.config.node_id, is_short=True)
+        disks[old_id].healthy.clear()
+        alice = Person("alice")
+        creating = asyncio.ensure_future(alice.create(cluster.followers[0].node))
+        await until(lambda: old.running.metrics().step_down_count == 1)
+        await creating
+    finally:
+        disks[old_id].healthy.set()
+        await cluster.stop()
+
+
+def test_figures_can_be_asked_for_before_the_start(tmp_path: Path) -> None:
+    """They are those of a node that has done nothing."""
+    cluster = Cluster(tmp_path, 1)
+    node = cluster[1]
+    driver = node.make()
+    metrics = driver.metrics()
+    driver._log.close()
+    driver.machine.close()
+    assert (metrics.role, metrics.applied_index, metrics.links) == ("follower", 0, ())
+
+
+@pytest.mark.parametrize("error", [StorageFull("the database found no space"), StorageError("the disk failed")])
+async def test_a_failing_disk_is_told_in_a_sentence(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, error: StorageError
+) -> None:
+    """No stack trace hides it; any other error brings its own, since it is a fault of ours."""
+    cluster = Cluster(tmp_path, 1)
+    await cluster.start()
+    driver = cluster[1].running
+    with caplog.at_level(logging.CRITICAL):
+        driver._fail(error)
+    assert cluster[1].failures.pop() is error
+    assert [(record.getMessage(), record.exc_info) for record in caplog.records] == [(f"node 1 stops: {error}", None)]
+    await cluster.stop()
