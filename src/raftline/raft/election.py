@@ -118,13 +118,13 @@ class Election:
         others (thesis section 4.2.2); it does not count its own vote.
         """
         memberships = self._memberships
-        if self._node_id in memberships.current.deciders:
+        if self._node_id in memberships.deciders:
             return True
         before = memberships.previous
         return before is not None and memberships.index > self._log.commit_index and self._node_id in before.deciders
 
     def _others(self) -> list[NodeId]:
-        return sorted(self._memberships.current.deciders - {self._node_id})
+        return sorted(self._memberships.deciders - {self._node_id})
 
     def hears_leader(self, now_ns: int) -> bool:
         """Whether a follower heard its leader too recently to help another candidate."""

@@ -69,6 +69,8 @@ class Leader:
         self._config = config
         next_index = LogIndex(log.last_index + 1)
         self._progress: dict[NodeId, Progress] = {}
+        self._matches: dict[NodeId, int] = {}
+        """Durable index of each member, this node included, as far as it was counted."""
         self._followers: tuple[Progress, ...] = ()
         self._offer: SnapshotMeta | None = None
         self._follow_membership(next_index, now_ns)
@@ -280,15 +282,15 @@ class Leader:
         if match_index > self._log.last_index:
             raise RemoteProtocolError(f"node {progress.node_id} claims entry {match_index}, which was never sent")
         is_news = progress.acknowledged(match_index)
+        self._matches[progress.node_id] = progress.match_index
         if progress.is_learner:
             progress.follow_round(self._log.last_index, now_ns, self._config.election_timeout_min_ns)
         elif is_news and match_index > self._log.commit_index:
             self._count_commit()
 
     def _count_commit(self) -> None:
-        matches: dict[NodeId, int] = {progress.node_id: progress.match_index for progress in self._followers}
-        matches[self._node_id] = self._log.durable_index
-        reached = LogIndex(self._memberships.quorum.reached(matches))
+        self._matches[self._node_id] = self._log.durable_index
+        reached = LogIndex(self._memberships.quorum.reached(self._matches))
         committed = self._log.commit_index
         if reached <= committed or reached < self._term_start:
             return
@@ -335,7 +337,7 @@ class Leader:
             raise Busy("leadership is being handed over")
         if commit_index < self._term_start:
             raise Busy("no entry of this term is committed yet")
-        if self._memberships.index > commit_index or self._memberships.current.is_joint:
+        if self._memberships.index > commit_index or self._memberships.is_joint:
             raise Busy("another change is under way")
 
     def _append_membership(self, membership: Membership) -> LogIndex:
@@ -348,7 +350,7 @@ class Leader:
     def _leave_joint(self) -> None:
         memberships = self._memberships
         commit_index = self._log.commit_index
-        if not memberships.current.is_joint or self._transfer_target is not None:
+        if not memberships.is_joint or self._transfer_target is not None:
             return
         if memberships.index <= commit_index and self._term_start <= commit_index:
             self._append_membership(confchange.leave(memberships.current))
@@ -370,6 +372,7 @@ class Leader:
         kept = [member.node_id for member in current.members if member.node_id != self._node_id]
         self._progress = {node_id: self._progress[node_id] for node_id in kept}
         self._followers = tuple(self._progress.values())
+        self._matches = {progress.node_id: progress.match_index for progress in self._followers}
         for progress in self._followers:
             progress.is_learner = progress.node_id not in deciders
 
@@ -377,7 +380,7 @@ class Leader:
     def is_removed(self) -> bool:
         """Whether this node is a voter no more, and that is committed."""
         memberships = self._memberships
-        return memberships.index <= self._log.commit_index and self._node_id not in memberships.current.deciders
+        return memberships.index <= self._log.commit_index and self._node_id not in memberships.deciders
 
     def hand_over(self) -> None:
         """Ask the voter that stores most to stand at once; for a leader that is about to step down."""
@@ -399,6 +402,11 @@ class Leader:
     @property
     def snapshot_wanted(self) -> tuple[NodeId, ...]:
         """Followers that wait for a snapshot while none on offer would help."""
+        for progress in self._followers:
+            if progress.state is ProgressState.SNAPSHOT:
+                break
+        else:
+            return ()
         if self._offer_helps:
             return ()
         return tuple(progress.node_id for progress in self._followers if progress.state is ProgressState.SNAPSHOT)

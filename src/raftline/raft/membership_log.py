@@ -11,6 +11,7 @@ A leader begins a change only when the last one is committed, so at most the las
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Final
 
 from raftline.base.ids import LogIndex
 from raftline.raft.invariants import ensure
@@ -18,11 +19,21 @@ from raftline.raft.membership import Membership, decode_membership
 from raftline.raft.messages import Entry, EntryKind
 from raftline.raft.quorum import Quorum, quorum_of
 
+_MEMBERSHIP: Final = EntryKind.MEMBERSHIP
+
 
 class MembershipLog:
-    """Memberships by index, oldest first; `current` is in force since `index`, `quorum` counts its majorities."""
+    """
+    Memberships by index, oldest first.
 
-    __slots__ = ("_history", "current", "index", "quorum")
+    Attributes:
+        current: In force.
+        index: Since when.
+        quorum: Counts its majorities.
+        deciders: As `current.deciders`, and `is_joint` the same, at hand for every turn.
+    """
+
+    __slots__ = ("_history", "current", "deciders", "index", "is_joint", "quorum")
 
     def __init__(self, initial: Membership, stored: Iterable[tuple[LogIndex, bytes]]) -> None:
         """
@@ -45,6 +56,8 @@ class MembershipLog:
     def _settle(self) -> None:
         self.index, self.current = self._history[-1]
         self.quorum: Quorum = quorum_of(self.current)
+        self.deciders = self.current.deciders
+        self.is_joint = self.current.is_joint
 
     @property
     def previous(self) -> Membership | None:
@@ -60,10 +73,10 @@ class MembershipLog:
 
     def appended(self, entries: Sequence[Entry]) -> None:
         """Follow entries that were added to the log."""
-        found = [entry for entry in entries if entry.kind is EntryKind.MEMBERSHIP]
-        if found:
-            self._history += [(entry.index, decode_membership(entry.payload)) for entry in found]
-            self._settle()
+        for entry in entries:
+            if entry.kind is _MEMBERSHIP:
+                self._history.append((entry.index, decode_membership(entry.payload)))
+                self._settle()
 
     def cut_from(self, index: LogIndex) -> None:
         """Follow a cut: entries from `index` on are gone."""

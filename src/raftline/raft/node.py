@@ -353,8 +353,9 @@ class Raft(CoreView):
         report = (self._election.role, self._election.term, self._election.leader_id)
         role_changed = report != self._reported
         self._reported = report
-        membership_changed = self._memberships.current != self._membership_reported
-        self._membership_reported = self._memberships.current
+        membership, reported = self._memberships.current, self._membership_reported
+        membership_changed = membership is not reported and membership != reported
+        self._membership_reported = membership
         reads, self._reads = self._reads, []
         reads_failed, self._reads_failed = self._reads_failed, []
         return Ready(
