@@ -12,7 +12,8 @@ from cluster.clusters import Cluster, until
 from cluster.disks import TroubledDisk
 from cluster.people import Person
 from raftline.base.errors import StorageError, StorageFull, Unavailable
-from raftline.base.ids import NodeId
+from raftline.base.ids import NodeId, Position
+from raftline.machine.apply import Fault
 
 
 async def led_by(cluster: Cluster, node_id: NodeId) -> None:
@@ -138,3 +139,20 @@ async def test_a_failing_disk_is_told_in_a_sentence(
     assert cluster[1].failures.pop() is error
     assert [(record.getMessage(), record.exc_info) for record in caplog.records] == [(f"node 1 stops: {error}", None)]
     await cluster.stop()
+
+
+async def test_a_fault_in_applying_a_command_is_logged(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """The machine refuses the command and goes on; what was wrong stands in the log of the node, once."""
+    cluster = Cluster(tmp_path, 1)
+    await cluster.start()
+    try:
+        node = cluster[1]
+        node.machine._runner.faults.append(Fault(Position(77), ValueError("a bug of ours")))
+        alice = Person("alice")
+        await alice.create(node.node)
+        told = [record for record in caplog.records if "a fault in applying command 77" in record.getMessage()]
+        assert len(told) == 1
+        assert told[0].exc_info is not None
+        assert str(told[0].exc_info[1]) == "a bug of ours"
+    finally:
+        await cluster.stop()

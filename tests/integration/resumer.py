@@ -31,6 +31,7 @@ class Resumer:
     Attributes:
         stream: The connection it lives on now.
         unacknowledged: Stanzas sent that no `h` covers, with their numbers.
+        own_address: Address to connect from, at the next resumption; empty leaves it to the system.
         resend_count: Stanzas that were sent again after resumptions.
     """
 
@@ -39,6 +40,7 @@ class Resumer:
         self.password = password
         self.resource = resource
         self.stream = RawClient()
+        self.own_address = ""
         self.jid = ""
         self.resumption_id = ""
         self.enabled = ET.Element("none")
@@ -104,6 +106,7 @@ class Resumer:
 
     async def _try_to_resume(self, received_count: int, port: int) -> bool:
         stream = RawClient()
+        stream.own_address = self.own_address
         stream.received_count = received_count
         try:
             async with asyncio.timeout(ATTEMPT_TIMEOUT_S):

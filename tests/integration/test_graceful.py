@@ -14,7 +14,8 @@ import pytest
 
 from integration.archive import check_exactly_once, read_archive
 from integration.cluster_process import Cluster, wait_until
-from integration.xmpp_raw import RawClient, register
+from integration.resumer import Resumer
+from integration.xmpp_raw import NS_SID, RawClient, register
 from raftline.server.development_layout import settings_file
 
 pytestmark = pytest.mark.timeout(240)
@@ -186,3 +187,36 @@ async def test_certificates_and_limits_are_read_again(cluster: Cluster) -> None:
     await wait_until("the refusal in the log", is_refused, 10)
     assert await certificate_of(node.xmpps) == after
     assert await cluster.is_ready(1)
+
+
+async def test_a_client_that_changes_its_address_mid_send_loses_nothing(cluster: Cluster) -> None:
+    """Another network: the old connection falls silent without an end, the session goes on from another address."""
+    await register(cluster.node(1).xmpp, "anna", PASSWORD)
+    anna = Resumer("anna", PASSWORD)
+    sent: list[str] = []
+
+    def lost(_text: str) -> None:
+        """Send into a network that is gone."""
+
+    try:
+        await anna.log_in(cluster.node(1).xmpp)
+        for move in range(4):
+            for number in range(100):
+                if number == 50:
+                    anna.stream.write = lost  # type: ignore[method-assign]  # the old network takes no more
+                origin_id = f"move-{move}-{number}"
+                anna.send(
+                    f"<message to='anna@localhost' type='chat' id='{origin_id}'><body>{origin_id}</body>"
+                    f"<origin-id xmlns='{NS_SID}' id='{origin_id}'/></message>"
+                )
+                sent.append(origin_id)
+            # The old socket stays open, without an end, and is read no more.
+            anna.own_address = f"127.0.0.{2 + move}"
+            await anna.resume([cluster.node(1 + move % 2).xmpp])
+        await wait_until("everything acknowledged", anna.is_acknowledged, 20)
+        print(f"\n{len(sent)} messages over 4 changes of address, {anna.resend_count} of them sent again")
+        assert anna.resend_count >= 200
+        check_exactly_once(rows := await read_archive(anna.stream), sent, "anna")
+        assert [row.origin_id for row in rows] == sent, "order"
+    finally:
+        await anna.close()

@@ -49,10 +49,12 @@ class RawClient:
         sent_count: Stanzas sent since `<enable/>`; what `acked_count` is compared with.
         acked_count: The newest `h` of the server.
         stanzas: Received stanzas that no waiter took, oldest first.
+        own_address: Address to connect from; empty leaves it to the system.
     """
 
     def __init__(self, domain: str = "localhost") -> None:
         self.domain = domain
+        self.own_address = ""
         self.jid = ""
         self.features = ET.Element("none")
         self.sent_count = 0
@@ -85,7 +87,8 @@ class RawClient:
 
     async def connect_socket(self, port: int) -> None:
         """Open the socket alone; what is written then is up to the test."""
-        self._reader, self._writer = await asyncio.open_connection("127.0.0.1", port)
+        own = (self.own_address, 0) if self.own_address else None
+        self._reader, self._writer = await asyncio.open_connection("127.0.0.1", port, local_addr=own)
         self._start_parser()
 
     async def open_stream(self) -> None:
@@ -156,6 +159,14 @@ class RawClient:
     def start_pump(self) -> None:
         """Read in the background: answer `<r/>`, note `<a/>`, keep stanzas."""
         self._pump = asyncio.get_running_loop().create_task(self._run_pump())
+
+    def stop_reading(self) -> None:
+        """Leave in the socket whatever comes from now on."""
+        assert self._pump is not None
+        self._pump.cancel()
+        transport = self._writer.transport
+        assert isinstance(transport, asyncio.ReadTransport)
+        transport.pause_reading()
 
     async def close(self) -> None:
         """Close the socket without a word."""

@@ -8,10 +8,12 @@ import httpx2
 from prometheus_client import CollectorRegistry, Gauge
 from starlette.types import Receive, Scope, Send
 
+from raftline.base.errors import ConfigError
 from raftline.machine.commands import Credential
 from raftline.web.admin import Admin
 from raftline.web.app import make_app
 from raftline.web.health import Health
+from raftline.web.operations import Operations
 from raftline.web.page import Page
 from raftline.web.rate_limit import RateLimit
 from web.fake_door import FakeDoor
@@ -35,6 +37,8 @@ class Application:
         self.now_ns = 0
         self.leader_known = True
         self.status: object = {"leader": 1}
+        self.transfers: list[int | None] = []
+        self.reload_error: ConfigError | None = None
         self._drawn = 0
         registry = CollectorRegistry()
         Gauge("raftline_raft_term", "term", registry=registry).set(7)
@@ -53,6 +57,7 @@ class Application:
             health=self.health,
             registry=registry,
             websocket=self._websocket,
+            operations=Operations(frozenset({1, 2, 3}), self.transfers.append, self._reload),
         )
 
     def client(self, token: str | None = TOKEN) -> httpx2.AsyncClient:
@@ -63,6 +68,11 @@ class Application:
 
     async def _status(self) -> object:
         return self.status
+
+    def _reload(self) -> list[str]:
+        if self.reload_error is not None:
+            raise self.reload_error
+        return ["limits", "tls"]
 
     def _draw(self, count: int) -> bytes:
         self._drawn += 1

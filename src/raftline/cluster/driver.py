@@ -377,7 +377,7 @@ class Driver:
             if now_ns >= self._raft.deadline_ns():
                 self._raft.tick(now_ns)
             self._forwarding.forward(now_ns)
-            self._forwarding.make_entries(now_ns, has_space=self.storage.takes_entries)
+            self._forwarding.make_entries(now_ns, has_space=self.storage.takes_another_entry)
             if not self._reads_held and (request_id := self._reads.next_request(now_ns)) is not None:
                 self._raft.read_index(request_id, now_ns)
             self._carry_out(self._raft.ready(deliver=self._apply.queue_bytes < _APPLY_QUEUE_BYTES))

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from typing import Final
 
 from raftline.cluster.apply_loop import ApplyLoop
 from raftline.cluster.config import ClusterConfig
@@ -18,6 +19,9 @@ from raftline.cluster.lives import Lives
 from raftline.cluster.succession import Succession
 from raftline.wal.log import WriteAheadLog
 from raftline.wal.writer import LogWriter
+
+WRITE_QUEUE_COUNT_MAX: Final = 256
+"""Writes of a leader that are not on its own disk yet, of one entry or less; a disk that works has a few at most."""
 
 
 class StorageWatch:
@@ -69,6 +73,11 @@ class StorageWatch:
     def takes_entries(self) -> bool:
         """The log can be written: what is taken already, and the node's own housekeeping, goes on while it can."""
         return self._log.has_space and not self._writer.stalled and self.state is not SpaceState.OUT
+
+    @property
+    def takes_another_entry(self) -> bool:
+        """As leader: the disk keeps up as well. Commits run ahead of it when the others' disks are faster."""
+        return self.takes_entries and self._writer.queue_count < WRITE_QUEUE_COUNT_MAX
 
     @property
     def release_count(self) -> int:
