@@ -11,10 +11,11 @@ from hypothesis import strategies as st
 from raft.simulation.disk import SimulatedDisk
 from raft.simulation.script import entry
 from raftline.base.errors import StorageCorrupt
-from raftline.base.ids import LogIndex, Term
+from raftline.base.ids import LogIndex, NodeId, Term
 from raftline.raft.invariants import InvariantViolated
 from raftline.raft.log import RaftLog
-from raftline.raft.messages import Entry, HardState
+from raftline.raft.membership import NOBODY
+from raftline.raft.messages import Entry, HardState, SnapshotMeta
 from raftline.raft.ready import LogWrite
 
 
@@ -44,11 +45,12 @@ class Model:
             self.term += 1
 
     def write(self) -> None:
-        entries = self.log.take_unwritten()
-        if entries:
+        entries, snapshot = self.log.take_unwritten(), self.log.take_installed()
+        if entries or snapshot:
             self.sequence += 1
-            self.log.write_issued(self.sequence)
-            self.disk.pending.append(LogWrite(self.sequence, None, entries, []))
+            if entries:
+                self.log.write_issued(self.sequence)
+            self.disk.pending.append(LogWrite(self.sequence, None, entries, [], snapshot))
 
     def complete(self) -> None:
         for write in self.disk.sync(self.chance.randint(1, 3)):
@@ -60,18 +62,46 @@ class Model:
     def deliver(self) -> None:
         self.delivered += self.log.take_committed(self.chance.choice((1, 5, 1000)))
 
+    def compact(self) -> None:
+        index = self.chance.randint(0, self.log.delivered_index)
+        self.log.compact(LogIndex(index))
+        if self.chance.random() < 0.5 and self.disk_is_told():
+            self.disk.trim(self.log.base_index)
+
+    def disk_is_told(self) -> bool:
+        """Whether no snapshot is on its way to the disk."""
+        return self.log._installed is None and not any(write.snapshot for write in self.disk.pending)
+
+    def install(self) -> None:
+        if self.chance.random() < 0.9:
+            return
+        # A snapshot ends where this log has another entry, or none. What it replaces is told to the model as well.
+        self.term += 1
+        index = self.log.commit_index + self.chance.randint(1, 9)
+        del self.entries[index:]
+        while len(self.entries) < index:
+            self.entries.append(entry(len(self.entries) + 1, 0))
+        self.entries[index - 1] = entry(index, self.term)
+        self.delivered = self.entries[:]
+        self.log.install(SnapshotMeta(NodeId(2), "name", LogIndex(index), Term(self.term), NOBODY))
+        del self.entries[index:]
+        self.delivered = self.entries[:index]
+
     def check(self) -> None:
         log = self.log
         assert log.last_index == len(self.entries)
+        base = log.base_index
         terms = [log.term_at(LogIndex(index)) for index in range(log.last_index + 1)]
-        assert terms == [0, *(known.term for known in self.entries)]
+        known = [0, *(known.term for known in self.entries)]
+        assert terms == [None] * base + known[base:]
         assert log.term_at(LogIndex(log.last_index + 1)) is None
-        stored = self.disk.log[: log.durable_index]
-        assert stored == self.entries[: log.durable_index]
+        if self.disk_is_told():
+            stored = self.disk.log[max(base - self.disk.base_index, 0) : log.durable_index - self.disk.base_index]
+            assert stored == self.entries[base : log.durable_index]
         assert self.delivered == self.entries[: len(self.delivered)]
         assert len(self.delivered) <= min(log.commit_index, log.durable_index)
-        if self.entries:
-            low = self.chance.randint(1, len(self.entries))
+        if len(self.entries) > base:
+            low = self.chance.randint(base + 1, len(self.entries))
             found = log.entries(LogIndex(low), log.last_index, 1000)
             assert found
             assert found == self.entries[low - 1 : low - 1 + len(found)]
@@ -81,7 +111,9 @@ class Model:
 def test_log_agrees_with_a_model(seed: int) -> None:
     """After any steps, entries and terms are the model's, and what counts as durable is on the disk as it is."""
     model = Model(random.Random(seed))
-    steps = (model.append, model.cut, model.write, model.complete, model.commit, model.deliver)
+    steps = (
+        model.append, model.cut, model.write, model.complete, model.commit, model.deliver, model.compact, model.install
+    )  # fmt: skip
     for _ in range(60):
         model.chance.choice(steps)()
         model.check()
@@ -91,7 +123,7 @@ def test_log_agrees_with_a_model(seed: int) -> None:
         model.write()
         model.complete()
     assert model.log.durable_index == len(model.entries)
-    assert model.disk.log == model.entries
+    assert model.disk.log == model.entries[model.disk.base_index :]
 
 
 def test_recovered_log_must_reach_what_was_applied() -> None:

@@ -12,9 +12,17 @@ from collections.abc import Callable
 
 import pytest
 
-from raft import test_commit_and_election, test_durability, test_reads, test_simulation, test_thesis
-from raft.simulation import mutants
+from raft import (
+    test_commit_and_election,
+    test_durability,
+    test_reads,
+    test_scenarios,
+    test_simulation,
+    test_thesis,
+)
+from raft.simulation import membership_mutants, mutants
 from raft.simulation.mutants import Mutant
+from raft.simulation.transcript import perform
 from raft.simulation.world import World
 from raftline.base.errors import RaftlineError
 
@@ -38,8 +46,54 @@ CAUGHT_BY_SIMULATION = (
     mutants.stands_before_its_vote_is_durable,
     mutants.skips_the_check_of_the_previous_entry,
     mutants.never_sends_again,
-    mutants.accepts_votes_of_any_term,
+    mutants.counts_refusals_as_votes,
     mutants.keeps_silent_towards_old_terms,
+    membership_mutants.changes_before_its_term_commits,
+    membership_mutants.begins_a_second_change,
+    membership_mutants.changes_voters_in_one_step,
+    membership_mutants.joint_asks_the_new_majority_alone,
+    membership_mutants.keeps_a_membership_that_was_cut,
+    membership_mutants.counts_whoever_stores,
+    membership_mutants.stays_joint,
+    membership_mutants.forgets_the_membership_with_its_entry,
+    membership_mutants.snapshot_without_its_membership,
+    membership_mutants.offers_no_snapshot,
+)
+
+CAUGHT_BY_TRANSCRIPT: tuple[tuple[Mutant, str], ...] = (
+    (mutants.commits_old_terms_by_counting, "e1_old_term_by_counting"),
+    (mutants.acknowledges_its_last_index, "e2_stale_tail"),
+    (mutants.cuts_matching_entries, "e3_reordered_appends"),
+    (mutants.compares_logs_by_length_first, "e4_up_to_date"),
+    (mutants.searches_one_entry_at_a_time, "e7_long_conflicts"),
+    (mutants.shields_no_leader, "e8_returning_node"),
+    (mutants.shields_no_leader, "m9_removed_node_disturbs_nobody"),
+    (mutants.keeps_silent_towards_old_terms, "e10_higher_term_is_not_stuck"),
+    (mutants.sends_the_transfer_too_early, "e12_transfer_to_a_lagging_node"),
+    (mutants.old_write_makes_new_entries_durable, "d5_rewritten_entry"),
+    (mutants.reads_before_own_term_commits, "s1_read_before_own_commit"),
+    (mutants.read_contexts_start_anew, "s2_answer_of_an_earlier_life"),
+    (membership_mutants.learners_stand, "e12_transfer_to_a_learner"),
+    (membership_mutants.changes_before_its_term_commits, "m1_first_commit_of_the_term"),
+    (membership_mutants.refuses_to_vote_as_a_learner, "m2_promoted_unaware"),
+    (membership_mutants.joint_asks_the_new_majority_alone, "m3_in_force_when_appended"),
+    (membership_mutants.promotes_at_once, "m4_learner_catches_up_first"),
+    (membership_mutants.keeps_a_membership_that_was_cut, "m5_truncated_change"),
+    (membership_mutants.counts_whoever_stores, "m6_removed_leader"),
+    (membership_mutants.leads_on_after_its_removal, "m6_removed_leader"),
+    (membership_mutants.leads_on_after_its_removal, "m6_one_of_two"),
+    (membership_mutants.removed_nodes_never_stand, "m6_removed_leader_crashes"),
+    (membership_mutants.begins_a_second_change, "m8_two_changes"),
+    (membership_mutants.removes_whoever_is_needed, "m10_needed_nodes_stay"),
+    (membership_mutants.installs_whatever_was_fetched, "r5_install_races"),
+    (membership_mutants.snapshot_without_its_membership, "r6_membership_survives_compaction"),
+    (membership_mutants.forgets_the_membership_with_its_entry, "r6_membership_survives_compaction"),
+    (membership_mutants.acknowledges_what_it_dropped, "r8_compacted_previous_entry"),
+    (membership_mutants.takes_what_was_compacted_for_a_conflict, "r8_compacted_previous_entry"),
+    (membership_mutants.offers_no_snapshot, "r9_behind_compaction"),
+    (membership_mutants.forgets_the_offer_when_it_is_lost, "r5_leader_takes_another"),
+    (membership_mutants.compacts_past_the_offer, "r9_no_compaction_past_the_offer"),
+    (membership_mutants.old_writes_count_behind_a_snapshot, "d5_write_before_a_snapshot"),
 )
 
 DURABILITY = test_durability.TestDurability()
@@ -114,14 +168,29 @@ def test_scenario_catches(mutant: Mutant, scenario: Callable[[], None], monkeypa
         scenario()
 
 
+@pytest.mark.parametrize(("mutant", "name"), CAUGHT_BY_TRANSCRIPT, ids=lambda value: getattr(value, "__name__", value))
+def test_transcript_catches(mutant: Mutant, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The cores tell another story with this mistake in them, or none to its end."""
+    path = test_scenarios.DIRECTORY / f"{name}.txt"
+    expected = path.read_text(encoding="utf-8")
+    assert perform(expected) == expected
+    mutant(monkeypatch)
+    try:
+        performed = perform(expected)
+    except AssertionError as error:
+        print(f"{name}: {error}")
+    else:
+        assert performed != expected
+
+
 def test_every_mutant_is_caught_somewhere() -> None:
     """No mutant is defined and then forgotten."""
     defined = {
         name
-        for name, value in vars(mutants).items()
-        if callable(value) and getattr(value, "__module__", "") == mutants.__name__ and name != "Mutant"
+        for module in (mutants, membership_mutants)
+        for name, value in vars(module).items()
+        if callable(value) and getattr(value, "__module__", "") == module.__name__ and name != "Mutant"
     }
-    caught = {mutant.__name__ for mutant in CAUGHT_BY_SIMULATION} | {
-        mutant.__name__ for mutant, _ in CAUGHT_BY_SCENARIO
-    }
+    by_story = [mutant for mutant, _ in (*CAUGHT_BY_SCENARIO, *CAUGHT_BY_TRANSCRIPT)]
+    caught = {mutant.__name__ for mutant in (*CAUGHT_BY_SIMULATION, *by_story)}
     assert defined == caught

@@ -114,3 +114,30 @@ def test_snapshot_is_left_by_an_acknowledgement_alone() -> None:
     assert (found.state, found.window_is_open) == (ProgressState.SNAPSHOT, False)
     found.acknowledged(LogIndex(40))
     assert (found.state, found.next_index) == (ProgressState.REPLICATE, 41)
+
+
+class TestCatchUp:
+    """Thesis 4.2.1: a learner catches up in rounds."""
+
+    def test_one_short_round_is_enough(self) -> None:
+        """A round that took less than the timeout counts, as long as the next one has not taken longer."""
+        found = progress(10)
+        found.follow_round(LogIndex(9), 50, 100)
+        assert not found.has_caught_up(50, 100)
+        found.acknowledged(LogIndex(9))
+        found.follow_round(LogIndex(30), 60, 100)
+        assert found.has_caught_up(159, 100)
+        assert not found.has_caught_up(160, 100)
+
+    def test_long_round_does_not_count(self) -> None:
+        """What took long is followed by another round, which may be short."""
+        found = progress(10)
+        found.acknowledged(LogIndex(9))
+        found.follow_round(LogIndex(30), 100, 100)
+        assert not found.has_caught_up(100, 100)
+        found.acknowledged(LogIndex(29))
+        found.follow_round(LogIndex(40), 150, 100)
+        assert not found.has_caught_up(150, 100)
+        found.acknowledged(LogIndex(30))
+        found.follow_round(LogIndex(40), 160, 100)
+        assert found.has_caught_up(160, 100)

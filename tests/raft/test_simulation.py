@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import random
+from dataclasses import replace
 
 import pytest
 
@@ -23,9 +24,9 @@ SEED = int(os.environ["SEED"]) if "SEED" in os.environ else random.SystemRandom(
 SEEDS_PER_TEST = 10
 
 
-def run(seed: int, size: int, event_count: int = EVENT_COUNT) -> World:
+def run(seed: int, size: int, event_count: int = EVENT_COUNT, faults: Faults | None = None) -> World:
     """Run one seed through both phases; a failure names it."""
-    world = World(seed, size)
+    world = World(seed, size, faults)
     try:
         world.run_safety(event_count)
         world.run_liveness()
@@ -52,6 +53,20 @@ def test_fresh_seeds(first: int, size: int) -> None:
     print(f"seeds {SEED + first} to {SEED + first + count - 1}, {size} nodes")
     for seed in range(SEED + first, SEED + first + count):
         run(seed, size)
+
+
+@pytest.mark.parametrize("first", [SEED, 0], ids=["fresh", "fixed"])
+def test_clusters_that_change_and_forget(first: int) -> None:
+    """With much compaction and many changes of members, snapshots are installed, also across crashes."""
+    print(f"seeds {first} to {first + SEEDS_PER_TEST - 1} with churn")
+    worlds = []
+    for seed in range(first, first + SEEDS_PER_TEST):
+        faults = replace(Faults.draw(random.Random(seed)), checkpoint=1.0, churn=1.0, install_crash=0.2)
+        worlds.append(run(seed, (3, 1, 5)[seed % 3], faults=faults))
+    kept = [world.maintenance for world in worlds]
+    assert sum(maintenance.compaction_count for maintenance in kept) > 50
+    assert sum(maintenance.install_count for maintenance in kept) > 10
+    assert sum(maintenance.change_count for maintenance in kept) > 50
 
 
 def test_same_seed_same_run() -> None:

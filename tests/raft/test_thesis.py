@@ -182,7 +182,8 @@ class TestSection35Replication:
     def test_entries_already_compacted_are_skipped(self) -> None:
         """A repeated append whose first entries are no longer kept is taken from where the log goes on."""
         node = Scripted(terms=(1, 1, 1), term=1, applied_index=3)
-        node.disk.first_kept = 3
+        node.raft.compact(LogIndex(2), 0)
+        node.disk.trim(2)
         node.step(append(1, 0, 0, (1, 1, 1, 1)))
         assert node.raft.last_index == 4
         node.sync()
@@ -211,9 +212,9 @@ class TestSection35Replication:
             node.step(bad)
         assert node.raft.last_index == 0
 
-    @pytest.mark.parametrize(("sender", "receiver"), [(9, 1), (2, 3), (1, 1)])
-    def test_strangers_and_misdirected_messages_are_protocol_errors(self, sender: int, receiver: int) -> None:
-        """Only voters are heard, and only what is meant for this node."""
+    @pytest.mark.parametrize(("sender", "receiver"), [(2, 3), (1, 1)])
+    def test_misdirected_messages_are_protocol_errors(self, sender: int, receiver: int) -> None:
+        """Only what is meant for this node is heard."""
         node = Scripted()
         with pytest.raises(RemoteProtocolError):
             node.step(Heartbeat(NodeId(sender), NodeId(receiver), Term(1), 1, LogIndex(0)))

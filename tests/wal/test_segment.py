@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
+
 import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from raftline.base.ids import LogIndex, NodeId, Term
+from raftline.raft.membership import MEMBERSHIP_BYTES_MAX
 from raftline.raft.messages import HardState
 from raftline.wal import segment as segments
 from raftline.wal.segment import SegmentHeader
@@ -62,8 +65,26 @@ def test_any_flipped_bit_of_the_header_is_noticed():
 def test_later_version_is_named():
     """A header of a later release is not called damaged."""
     data = bytearray(segments.encode_header(HEADER))
-    data[8] = 2
-    assert segments.decode_header(bytes(data)) == "a header of version 2, which this release does not read"
+    data[8] = 3
+    assert segments.decode_header(bytes(data)) == "a header of version 3, which this release does not read"
+
+
+def test_header_of_version_1_is_still_read():
+    """A header without memberships, as the first releases wrote it, keeps its bytes, and so the seed of its records."""
+    old = msgspec.structs.replace(HEADER, version=1)
+    data = segments.encode_header(old)
+    assert segments.decode_header(data) == old
+    assert data[8] == 1
+    digest = hashlib.sha256(data).hexdigest()
+    assert digest.startswith("5976c7a7f960f2fb")
+    assert segments.seed_of(old) == 654923715
+
+
+def test_memberships_come_back():
+    """The last two memberships of the log are in the header, at their greatest size too."""
+    rows = ((LogIndex(7), b"older"), (LogIndex(2**63), bytes(range(250)) * 6 + b"x" * (MEMBERSHIP_BYTES_MAX - 1500)))
+    header = msgspec.structs.replace(HEADER, cluster_id="c" * segments.CLUSTER_ID_BYTES_MAX, memberships=rows)
+    assert segments.decode_header(segments.encode_header(header)) == header
 
 
 def test_short_file_has_no_header():

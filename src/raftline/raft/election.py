@@ -25,6 +25,8 @@ What holds:
   that comes back from a partition disturbs nobody. Only a leadership transfer passes this shield.
 - A leader that lost its quorum steps down (CheckQuorum, see `raftline.raft.leader`), which frees clients *and* its
   followers where connectivity is partial. Pre-vote alone or CheckQuorum alone do not suffice there.
+- Who votes for whom does not depend on memberships: a node may vote, and be asked, before it has learnt that it is a
+  voter (thesis section 4.1). A membership decides who counts, and who stands: learners and removed nodes do not.
 - Messages of an older term that expect an answer get one with our term: a node with a higher term than its working
   leader could otherwise neither follow nor be elected.
 
@@ -53,7 +55,6 @@ from raftline.raft.messages import (
     VoteRequest,
 )
 from raftline.raft.outbox import Outbox
-from raftline.raft.quorum import MajorityQuorum
 from raftline.raft.ready import Role
 
 _BACKOFF_DOUBLINGS_MAX = 3
@@ -73,7 +74,6 @@ class Election:
         self,
         *,
         node_id: NodeId,
-        quorum: MajorityQuorum,
         log: RaftLog,
         outbox: Outbox,
         config: RaftConfig,
@@ -83,9 +83,8 @@ class Election:
         on_transition: Callable[[int], None],
     ) -> None:
         self._node_id = node_id
-        self._quorum = quorum
-        self._others = tuple(sorted(quorum.voters - {node_id}))
         self._log = log
+        self._memberships = log.memberships
         self._outbox = outbox
         self._config = config
         self._random = random
@@ -109,6 +108,23 @@ class Election:
     def deadline_ns(self) -> int:
         """When `timeout` is due, unless this node leads."""
         return self._contact_ns + self._timeout_ns
+
+    @property
+    def may_stand(self) -> bool:
+        """
+        Whether this node may be a candidate: it votes, or voted until a membership that is not known to be committed.
+
+        The latter may be the only one left with that membership in its log, and is then needed to bring it to the
+        others (thesis section 4.2.2); it does not count its own vote.
+        """
+        memberships = self._memberships
+        if self._node_id in memberships.deciders:
+            return True
+        before = memberships.previous
+        return before is not None and memberships.index > self._log.commit_index and self._node_id in before.deciders
+
+    def _others(self) -> list[NodeId]:
+        return sorted(self._memberships.deciders - {self._node_id})
 
     def hears_leader(self, now_ns: int) -> bool:
         """Whether a follower heard its leader too recently to help another candidate."""
@@ -147,6 +163,11 @@ class Election:
 
     def timeout(self, now_ns: int) -> None:
         """Act on a passed deadline: ask, or ask again, who would vote for us."""
+        if not self.may_stand:
+            self._wait(now_ns, self._config.election_timeout_min_ns, self._config.election_timeout_max_ns)
+            if self.role is not Role.FOLLOWER or self.leader_id is not None:
+                self._enter(Role.FOLLOWER, None, now_ns)
+            return
         self._attempts += 1
         self._wait_for_retry(now_ns)
         if self.role is not Role.PRE_CANDIDATE:
@@ -154,9 +175,9 @@ class Election:
             self._granted = {self._node_id}
             self._enter(Role.PRE_CANDIDATE, None, now_ns)
         last_index, last_term = self._log.last_index, self._log.last_term
-        for receiver in self._others:
+        for receiver in self._others():
             self._outbox.send(PreVoteRequest(self._node_id, receiver, self.term, last_index, last_term))
-        if self._quorum.won(self._granted):
+        if self._memberships.quorum.won(self._granted):
             self._stand(now_ns, transfer=False)
 
     def pre_vote_requested(self, request: PreVoteRequest, *, shielded: bool) -> None:
@@ -174,7 +195,7 @@ class Election:
         if self.role is not Role.PRE_CANDIDATE or not reply.granted:
             return
         self._granted.add(reply.sender)
-        if self._quorum.won(self._granted):
+        if self._memberships.quorum.won(self._granted):
             self._stand(now_ns, transfer=False)
 
     def vote_requested(self, request: VoteRequest, now_ns: int) -> None:
@@ -205,7 +226,7 @@ class Election:
 
     def takeover_asked(self, request: TimeoutNow, now_ns: int) -> None:
         """Stand at once, without a pre-vote, because the leader of this term asks us to (thesis section 3.10)."""
-        if self.role is Role.FOLLOWER and self.leader_id in (None, request.sender):
+        if self.may_stand and self.role is Role.FOLLOWER and self.leader_id in (None, request.sender):
             self._stand(now_ns, transfer=True)
 
     def _stand(self, now_ns: int, *, transfer: bool) -> None:
@@ -216,7 +237,7 @@ class Election:
         self._outbox.term_rose()
         self._wait_for_retry(now_ns)
         last_index, last_term = self._log.last_index, self._log.last_term
-        for receiver in self._others:
+        for receiver in self._others():
             self._outbox.send_after_log(
                 VoteRequest(self._node_id, receiver, self.term, last_index, last_term, transfer)
             )
@@ -224,7 +245,7 @@ class Election:
 
     def _count_vote(self, voter: NodeId, now_ns: int) -> None:
         self._granted.add(voter)
-        if self._node_id in self._granted and self._quorum.won(self._granted):
+        if self._node_id in self._granted and self._memberships.quorum.won(self._granted):
             self._attempts = 0
             self._enter(Role.LEADER, self._node_id, now_ns)
 

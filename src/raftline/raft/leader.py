@@ -11,6 +11,11 @@ What a node does while it leads; one object per leadership, gone when it ends.
   answer from a majority for the longest election timeout steps down (thesis section 6.2).
 - **Transfer** (thesis section 3.10): proposals are refused until the target, once caught up, has taken over or an
   election timeout has passed.
+- **Membership** (thesis chapter 4): one change at a time, and none before an entry of this term is committed. A joint
+  membership is left as soon as it is committed. A leader that is no voter any more goes on, without counting itself,
+  until the membership without it is committed; then it hands over and steps down.
+- **Snapshots** (thesis chapter 5): a follower whose entries are gone is told of the snapshot on offer in each heartbeat
+  round. The log is not compacted past that snapshot while such a follower answers; it would only need the next one.
 """
 
 from __future__ import annotations
@@ -19,8 +24,10 @@ from collections.abc import Iterable, Sequence
 
 from raftline.base.errors import Busy, LocalProtocolError, RemoteProtocolError
 from raftline.base.ids import LogIndex, NodeId, Term
+from raftline.raft import confchange
 from raftline.raft.config import RaftConfig
 from raftline.raft.log import RaftLog
+from raftline.raft.membership import Membership, encode_membership
 from raftline.raft.messages import (
     Append,
     AppendReply,
@@ -29,11 +36,14 @@ from raftline.raft.messages import (
     EntryKind,
     Heartbeat,
     HeartbeatReply,
+    InstallSnapshot,
+    InstallSnapshotReply,
+    SnapshotMeta,
     TimeoutNow,
 )
 from raftline.raft.outbox import Outbox
-from raftline.raft.progress import Progress
-from raftline.raft.quorum import MajorityQuorum
+from raftline.raft.progress import Progress, ProgressState
+from raftline.raft.quorum import Quorum, quorum_of
 from raftline.raft.reads import LeaderReads, RemoteRead
 
 
@@ -45,7 +55,6 @@ class Leader:
         *,
         node_id: NodeId,
         term: Term,
-        quorum: MajorityQuorum,
         log: RaftLog,
         outbox: Outbox,
         config: RaftConfig,
@@ -54,14 +63,17 @@ class Leader:
         """Start to lead `term`: append its no-op and let a heartbeat announce it at once."""
         self._node_id = node_id
         self._term = term
-        self._quorum = quorum
         self._log = log
+        self._memberships = log.memberships
         self._outbox = outbox
         self._config = config
         next_index = LogIndex(log.last_index + 1)
-        others = sorted(quorum.voters - {node_id})
-        self._progress = {other: Progress(other, next_index, config.inflight_appends_max, now_ns) for other in others}
-        self._followers = tuple(self._progress.values())
+        self._progress: dict[NodeId, Progress] = {}
+        self._matches: dict[NodeId, int] = {}
+        """Durable index of each member, this node included, as far as it was counted."""
+        self._followers: tuple[Progress, ...] = ()
+        self._offer: SnapshotMeta | None = None
+        self._follow_membership(next_index, now_ns)
         self._term_start = next_index
         self._round = 0
         self._round_is_due = True
@@ -89,9 +101,13 @@ class Leader:
         return self._progress.get(node_id)
 
     def has_quorum(self, now_ns: int, window_ns: int) -> bool:
-        """Whether a majority, this node included, answered within the last `window_ns`."""
-        contacts = [progress.contact_ns for progress in self._followers]
-        return now_ns - self._quorum.reached([now_ns, *contacts]) < window_ns
+        """Whether a quorum, this node included if it votes, answered within the last `window_ns`."""
+        return self._answers(self._memberships.quorum, now_ns, window_ns)
+
+    def _answers(self, quorum: Quorum, now_ns: int, window_ns: int) -> bool:
+        contacts = {progress.node_id: progress.contact_ns for progress in self._followers}
+        contacts[self._node_id] = now_ns
+        return now_ns - quorum.reached(contacts) < window_ns
 
     def propose(self, payloads: Sequence[bytes]) -> LogIndex:
         """
@@ -126,11 +142,13 @@ class Leader:
         Raises:
             RemoteProtocolError: The follower claims entries this leader does not have.
         """
-        progress = self._progress[reply.sender]
+        progress = self._progress.get(reply.sender)
+        if progress is None:
+            return
         progress.contact_ns = now_ns
         progress.link_is_down = False
         if reply.success:
-            self._stored(progress, reply.match_index)
+            self._stored(progress, reply.match_index, now_ns)
         elif not progress.is_stale_rejection(reply.prev_index):
             # Our last entry whose term is not above the follower's: one round trip per term that differs.
             hint = self._log.last_index_up_to_term(reply.conflict_index, reply.conflict_term)
@@ -143,10 +161,26 @@ class Leader:
         Raises:
             RemoteProtocolError: The follower claims entries this leader does not have.
         """
-        progress = self._progress[reply.sender]
+        progress = self._progress.get(reply.sender)
+        if progress is None:
+            return
         progress.contact_ns = now_ns
-        self._stored(progress, reply.match_index)
+        self._stored(progress, reply.match_index, now_ns)
         progress.heartbeat_answered(reply.round, reply.accepted_index)
+
+    def snapshot_answered(self, reply: InstallSnapshotReply, now_ns: int) -> None:
+        """
+        Go on replicating behind what the follower stores.
+
+        Raises:
+            RemoteProtocolError: The follower claims entries this leader does not have.
+        """
+        progress = self._progress.get(reply.sender)
+        if progress is None:
+            return
+        progress.contact_ns = now_ns
+        progress.link_is_down = False
+        self._stored(progress, reply.match_index, now_ns)
 
     def disk_advanced(self) -> None:
         """Count this node's own log anew: more of it is durable."""
@@ -175,11 +209,11 @@ class Leader:
         Hand the leadership to `target` as soon as it has caught up.
 
         Raises:
-            LocalProtocolError: The target is no voter.
+            LocalProtocolError: The target is no voter, or is to be one no more.
         """
         if target == self._node_id:
             return
-        if target not in self._progress:
+        if target not in self._memberships.current.voters:
             raise LocalProtocolError(f"node {target} is no voter")
         self._transfer_target = target
         self._transfer_sent = False
@@ -189,11 +223,13 @@ class Leader:
         """Return the reads that a majority's answers to heartbeats confirm by now."""
         if not self.reads.is_waiting:
             return []
-        acked = [progress.round_acked for progress in self._followers]
-        return self.reads.confirmed(self._quorum.reached([self._round, *acked]))
+        acked = {progress.node_id: progress.round_acked for progress in self._followers}
+        acked[self._node_id] = self._round
+        return self.reads.confirmed(self._memberships.quorum.reached(acked))
 
     def flush(self) -> None:
-        """Form what is due: a heartbeat round, appends, commit notices, the transfer."""
+        """Form what is due: the end of a joint membership, a heartbeat round, appends, commit notices, the transfer."""
+        self._leave_joint()
         may_read = self._log.commit_index >= self._term_start
         if self._round_is_due or (may_read and self.reads.wants_round):
             self._start_round(may_read)
@@ -216,6 +252,11 @@ class Leader:
         for progress in self._followers:
             self._outbox.send(Heartbeat(self._node_id, progress.node_id, self._term, self._round, commit_index))
             progress.commit_sent = commit_index
+            self._send_offer(progress)
+
+    def _send_offer(self, progress: Progress) -> None:
+        if progress.state is ProgressState.SNAPSHOT and self._offer is not None and self._offer_helps:
+            self._outbox.send(InstallSnapshot(self._node_id, progress.node_id, self._term, self._offer))
 
     def _send_entries(self, progress: Progress, last_index: LogIndex, shared: dict[LogIndex, list[Entry]]) -> None:
         """Send one append; `shared` holds the slices already cut for other followers in this flush."""
@@ -224,6 +265,7 @@ class Leader:
         prev_term = self._log.term_at(prev_index)
         if prev_term is None:
             progress.needs_snapshot()
+            self._send_offer(progress)
             return
         entries = shared.get(next_index)
         if entries is None:
@@ -236,15 +278,19 @@ class Leader:
         progress.commit_sent = commit_index
         progress.sent(entries[-1].index, self._round)
 
-    def _stored(self, progress: Progress, match_index: LogIndex) -> None:
+    def _stored(self, progress: Progress, match_index: LogIndex, now_ns: int) -> None:
         if match_index > self._log.last_index:
             raise RemoteProtocolError(f"node {progress.node_id} claims entry {match_index}, which was never sent")
-        if progress.acknowledged(match_index) and match_index > self._log.commit_index:
+        is_news = progress.acknowledged(match_index)
+        self._matches[progress.node_id] = progress.match_index
+        if progress.is_learner:
+            progress.follow_round(self._log.last_index, now_ns, self._config.election_timeout_min_ns)
+        elif is_news and match_index > self._log.commit_index:
             self._count_commit()
 
     def _count_commit(self) -> None:
-        matches = [progress.match_index for progress in self._followers]
-        reached = LogIndex(self._quorum.reached([self._log.durable_index, *matches]))
+        self._matches[self._node_id] = self._log.durable_index
+        reached = LogIndex(self._memberships.quorum.reached(self._matches))
         committed = self._log.commit_index
         if reached <= committed or reached < self._term_start:
             return
@@ -258,3 +304,125 @@ class Leader:
         if self._progress[self._transfer_target].match_index == self._log.last_index:
             self._outbox.send(TimeoutNow(self._node_id, self._transfer_target, self._term))
             self._transfer_sent = True
+
+    # Membership
+
+    def propose_membership(self, change: confchange.MembershipChange, now_ns: int) -> LogIndex:
+        """
+        Begin a change and return the index of its entry; the rest follows by itself.
+
+        Raises:
+            Busy: Not now: nothing of this term is committed yet, another change is under way, a node to be promoted has
+                not caught up, the voters to be would not be enough to go on, or the leadership is being handed over.
+            LocalProtocolError: The change does not fit the membership.
+        """
+        memberships = self._memberships
+        self._require_settled()
+        begun = confchange.begin(memberships.current, change)
+        timeout_ns = self._config.election_timeout_min_ns
+        for node_id in change.promote:
+            progress = self._progress.get(node_id)
+            if progress is None or not progress.has_caught_up(now_ns, timeout_ns):
+                raise Busy(f"node {node_id} has not caught up")
+        if not self._answers(quorum_of(begun), now_ns, self._config.election_timeout_max_ns):
+            raise Busy("no majority of the voters to be answers")
+        index = self._append_membership(begun)
+        self._follow_membership(index, now_ns)
+        return index
+
+    def _require_settled(self) -> None:
+        """Refuse a change unless what it starts from is committed, and by an entry of this term (thesis chapter 4)."""
+        commit_index = self._log.commit_index
+        if self._transfer_target is not None:
+            raise Busy("leadership is being handed over")
+        if commit_index < self._term_start:
+            raise Busy("no entry of this term is committed yet")
+        if self._memberships.index > commit_index or self._memberships.is_joint:
+            raise Busy("another change is under way")
+
+    def _append_membership(self, membership: Membership) -> LogIndex:
+        payload = encode_membership(membership)
+        index = LogIndex(self._log.last_index + 1)
+        self._log.append([Entry(index, self._term, EntryKind.MEMBERSHIP, payload)])
+        self._uncommitted_bytes += len(payload)
+        return index
+
+    def _leave_joint(self) -> None:
+        memberships = self._memberships
+        commit_index = self._log.commit_index
+        if not memberships.is_joint or self._transfer_target is not None:
+            return
+        if memberships.index <= commit_index and self._term_start <= commit_index:
+            self._append_membership(confchange.leave(memberships.current))
+            self._dismiss()
+
+    def _follow_membership(self, next_index: LogIndex, now_ns: int) -> None:
+        """Replicate to exactly the members of the membership in force; to new ones from `next_index`, which is next."""
+        for member in self._memberships.current.members:
+            if member.node_id != self._node_id and member.node_id not in self._progress:
+                self._progress[member.node_id] = Progress(
+                    member.node_id, next_index, self._config.inflight_appends_max, now_ns
+                )
+        self._dismiss()
+
+    def _dismiss(self) -> None:
+        """Let go of followers that are members no more, and note who learns."""
+        current = self._memberships.current
+        deciders = current.deciders
+        kept = [member.node_id for member in current.members if member.node_id != self._node_id]
+        self._progress = {node_id: self._progress[node_id] for node_id in kept}
+        self._followers = tuple(self._progress.values())
+        self._matches = {progress.node_id: progress.match_index for progress in self._followers}
+        for progress in self._followers:
+            progress.is_learner = progress.node_id not in deciders
+
+    @property
+    def is_removed(self) -> bool:
+        """Whether this node is a voter no more, and that is committed."""
+        memberships = self._memberships
+        return memberships.index <= self._log.commit_index and self._node_id not in memberships.deciders
+
+    def hand_over(self) -> None:
+        """Ask the voter that stores most to stand at once; for a leader that is about to step down."""
+        voters = [self._progress[voter] for voter in self._memberships.current.voters if voter in self._progress]
+        heir = max(voters, key=lambda progress: progress.match_index)
+        self._outbox.send(TimeoutNow(self._node_id, heir.node_id, self._term))
+
+    def is_caught_up(self, progress: Progress, now_ns: int) -> bool:
+        """Say whether a learner may be promoted; of a voter, always."""
+        return not progress.is_learner or progress.has_caught_up(now_ns, self._config.election_timeout_min_ns)
+
+    # Snapshots
+
+    @property
+    def _offer_helps(self) -> bool:
+        """Whether what follows the snapshot on offer is still in the log."""
+        return self._offer is not None and self._offer.index >= self._log.base_index
+
+    @property
+    def snapshot_wanted(self) -> tuple[NodeId, ...]:
+        """Followers that wait for a snapshot while none on offer would help."""
+        for progress in self._followers:
+            if progress.state is ProgressState.SNAPSHOT:
+                break
+        else:
+            return ()
+        if self._offer_helps:
+            return ()
+        return tuple(progress.node_id for progress in self._followers if progress.state is ProgressState.SNAPSHOT)
+
+    def offer_snapshot(self, snapshot: SnapshotMeta | None) -> None:
+        """Tell the followers that wait of a snapshot; None takes the one on offer back."""
+        self._offer = snapshot
+        for progress in self._followers:
+            self._send_offer(progress)
+
+    def compaction_bound(self, index: LogIndex, now_ns: int) -> LogIndex:
+        """Return up to where the log may be compacted, at most `index`."""
+        window_ns = 2 * self._config.election_timeout_max_ns
+        if self._offer is None or not self._offer_helps:
+            return index
+        for progress in self._followers:
+            if progress.state is ProgressState.SNAPSHOT and now_ns - progress.contact_ns < window_ns:
+                return min(index, self._offer.index)
+        return index

@@ -1,15 +1,15 @@
 """
 The log as the core sees it: a durable part behind `LogReader` and a tail in memory.
 
-    1 ........ durable_index ........ last_index
-    |-- LogReader --|
-              |------- tail ----------|        tail_first <= durable_index + 1
-                     |-- unwritten ---|        not yet handed to I/O
+    base_index ........ durable_index ........ last_index
+             |-- LogReader --|
+                       |------- tail ----------|        tail_first <= durable_index + 1
+                              |-- unwritten ---|        not yet handed to I/O
 
 Cursors and what holds at all times:
 
-    delivered_index <= commit_index <= last_index
-    delivered_index <= durable_index <= last_index
+    base_index <= delivered_index <= commit_index <= last_index
+    base_index <= delivered_index <= durable_index <= last_index
     every index above min(durable_index, delivered_index) is in the tail
 
 `durable_index` only counts entries that are part of the log now. When a suffix is cut while its write is under way, the
@@ -19,6 +19,9 @@ suffix lowers that number; comparing terms at completion would be a weaker form 
 
 The reader is asked only for indexes up to `durable_index`: above it, it may show a write that was cut meanwhile.
 Entries that are durable but not yet delivered stay in the tail, so that the usual entry is never read back.
+
+Entries up to `base_index` are gone: compacted, or replaced by a snapshot. Its term alone is still known. The reader may
+keep more for a while; it is not asked for that, so it may forget at its own pace.
 """
 
 from __future__ import annotations
@@ -29,7 +32,9 @@ from collections.abc import Callable
 from raftline.base.errors import StorageCorrupt
 from raftline.base.ids import LogIndex, Term
 from raftline.raft.invariants import ensure
-from raftline.raft.messages import Entry, LogReader
+from raftline.raft.membership import NOBODY, Membership
+from raftline.raft.membership_log import MembershipLog
+from raftline.raft.messages import Entry, LogReader, SnapshotMeta
 
 
 class RaftLog:
@@ -37,23 +42,28 @@ class RaftLog:
 
     __slots__ = (
         "_delivered",
+        "_installed",
         "_reader",
         "_tail",
         "_tail_first",
         "_unwritten",
         "_writes",
+        "base_index",
+        "base_term",
         "commit_index",
         "durable_index",
         "last_index",
         "last_term",
+        "memberships",
     )
 
-    def __init__(self, reader: LogReader, applied_index: LogIndex) -> None:
+    def __init__(self, reader: LogReader, applied_index: LogIndex, initial: Membership = NOBODY) -> None:
         """
-        Take the log over as it was recovered.
+        Take the log over as it was recovered; `initial` is the membership before the first one it holds.
 
         Raises:
-            StorageCorrupt: The log ends below what was applied, or its last entry cannot be found.
+            StorageCorrupt: The log ends below what was applied, or begins above it, or its last entry cannot be found,
+                or a membership in it cannot be read.
         """
         last_index = reader.last_index
         if applied_index > last_index:
@@ -61,7 +71,19 @@ class RaftLog:
         last_term = reader.term_at(last_index)
         if last_term is None:
             raise StorageCorrupt(f"the log does not know the term of its last entry {last_index}")
+        base_index = LogIndex(reader.first_index - 1)
+        if applied_index < base_index:
+            raise StorageCorrupt(f"the log begins after {base_index}, but only {applied_index} was applied")
+        base_term = reader.term_at(base_index)
+        if base_term is None:
+            raise StorageCorrupt(f"the log does not know the term of the entry before its first, {base_index}")
+        try:
+            self.memberships = MembershipLog(initial, reader.memberships())
+        except ValueError as error:
+            raise StorageCorrupt(f"the log holds {error}") from error
         self._reader = reader
+        self.base_index = base_index
+        self.base_term = base_term
         self.last_index = last_index
         self.last_term = last_term
         self.durable_index = last_index
@@ -72,6 +94,8 @@ class RaftLog:
         self._unwritten = last_index + 1
         self._writes: deque[list[int]] = deque()
         """[sequence, last index the write still stands for], oldest first."""
+        self._installed: SnapshotMeta | None = None
+        """A snapshot that the log on disk has yet to be told of."""
 
     @property
     def delivered_index(self) -> LogIndex:
@@ -84,7 +108,9 @@ class RaftLog:
         return self._delivered < self.commit_index and self._delivered < self.durable_index
 
     def term_at(self, index: LogIndex) -> Term | None:
-        """Return the term of the entry at `index`, 0 for index 0, None if it is not in the log (any more)."""
+        """Return the term of the entry at `index`, that at `base_index` included; None if it is not in the log."""
+        if index <= self.base_index:
+            return self.base_term if index == self.base_index else None
         place = index - self._tail_first
         if place >= 0:
             return self._tail[place].term if place < len(self._tail) else None
@@ -94,9 +120,9 @@ class RaftLog:
         """
         Return entries from `low`, at most up to `high`, cut after `bytes_max` payload bytes but never before the first.
 
-        `low <= high <= last_index` is required.
+        `base_index < low <= high <= last_index` is required.
         """
-        ensure(low <= high <= self.last_index, "entries outside the log", low, high, self.last_index)
+        ensure(self.base_index < low <= high <= self.last_index, "entries outside the log", low, high, self.last_index)
         if low >= self._tail_first:
             return self._tail_entries(low, high, bytes_max)
         border = LogIndex(self._tail_first - 1)
@@ -126,6 +152,7 @@ class RaftLog:
         last = entries[-1]
         ensure(entries[0].index == self.last_index + 1, "append leaves a gap", entries[0].index, self.last_index)
         self._tail += entries
+        self.memberships.appended(entries)
         self.last_index = last.index
         self.last_term = last.term
 
@@ -146,6 +173,40 @@ class RaftLog:
         self._unwritten = min(self._unwritten, index)
         for write in self._writes:
             write[1] = min(write[1], index - 1)
+        self.memberships.cut_from(index)
+
+    def compact(self, index: LogIndex) -> None:
+        """Forget the entries up to `index`, all of which were delivered."""
+        ensure(index <= self._delivered, "an entry that was not delivered would be compacted", index, self._delivered)
+        if index <= self.base_index:
+            return
+        term = self.term_at(index)
+        assert term is not None, index
+        self.base_index, self.base_term = index, term
+        self.memberships.compacted(index)
+
+    def install(self, snapshot: SnapshotMeta) -> None:
+        """
+        Let the log begin, and for now end, behind a snapshot that is durable itself.
+
+        Nothing of the log may be worth keeping: it does not hold the last entry of the snapshot.
+        """
+        index, term = snapshot.index, snapshot.term
+        ensure(index > self.commit_index, "a snapshot of what is committed here", index, self.commit_index)
+        ensure(self.term_at(index) != term, "a snapshot of what the log holds", index, term)
+        self._tail.clear()
+        self._tail_first = self._unwritten = index + 1
+        for write in self._writes:
+            write[1] = 0
+        self.base_index = self.last_index = self.durable_index = self.commit_index = self._delivered = index
+        self.base_term = self.last_term = term
+        self.memberships.installed(index, snapshot.membership)
+        self._installed = snapshot
+
+    def take_installed(self) -> SnapshotMeta | None:
+        """Return the snapshot that the next log write must tell of; once."""
+        installed, self._installed = self._installed, None
+        return installed
 
     def take_unwritten(self) -> list[Entry]:
         """Return the entries that are to be written next; `write_issued` must follow if there are any."""

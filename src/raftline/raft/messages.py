@@ -20,9 +20,11 @@ only ever added at the end, with a default. `term` is the sender's current term,
      10  ReadIndexRequest    ReadIndexReply      at once
      11  ReadIndexReply                          when a quorum confirmed the leader
      12  TimeoutNow                              at once
-     13  reserved: InstallSnapshot    14  reserved: InstallSnapshotReply (thesis chapter 5)
+     13  InstallSnapshot     InstallSnapshotReply  at once
+     14  InstallSnapshotReply                    when what it acknowledges and the term are durable
 
-Joint consensus needs no message of its own: configurations travel as entries of kind MEMBERSHIP.
+Joint consensus needs no message of its own: memberships travel as entries of kind MEMBERSHIP. Snapshots travel beside
+these messages, which carry only what a snapshot is (thesis chapter 5).
 """
 
 from __future__ import annotations
@@ -33,6 +35,7 @@ from typing import Protocol
 import msgspec
 
 from raftline.base.ids import LogIndex, NodeId, Term
+from raftline.raft.membership import Membership
 
 
 class EntryKind(enum.IntEnum):
@@ -45,7 +48,7 @@ class EntryKind(enum.IntEnum):
     """A payload for the state machine."""
 
     MEMBERSHIP = 2
-    """A cluster configuration (Raft thesis chapter 4); reserved, nothing proposes one yet."""
+    """A cluster configuration (Raft thesis chapter 4): an encoded `Membership`."""
 
 
 class Entry(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -81,7 +84,19 @@ class LogReader(Protocol):
         """Index of the last durable entry; 0 when there never was one."""
 
     def term_at(self, index: LogIndex) -> Term | None:
-        """Term of the entry at `index`; 0 for index 0; None if it is not kept."""
+        """
+        Term of the entry at `index`; None if it is not kept.
+
+        Also known for the index before the first one kept: 0 with term 0 in a log that is kept from its start.
+        """
+
+    def memberships(self) -> list[tuple[LogIndex, bytes]]:
+        """
+        Index and payload of the durable MEMBERSHIP entries, in order.
+
+        The first is the one in force where the kept log begins, which may be older than the first entry kept; none at
+        all in a log that never held one.
+        """
 
     def entries(self, low: LogIndex, high: LogIndex, bytes_max: int) -> list[Entry]:
         """
@@ -268,6 +283,52 @@ class TimeoutNow(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=12)
     term: Term
 
 
+class SnapshotMeta(msgspec.Struct, frozen=True, array_like=True):
+    """
+    What a snapshot is, without its content.
+
+    Attributes:
+        node_id: The node that took it and hands it out.
+        snapshot_id: Its name there; another snapshot never has the same.
+        index: Last entry it contains.
+        term: Term of that entry.
+        membership: In force at that entry.
+    """
+
+    node_id: NodeId
+    snapshot_id: str
+    index: LogIndex
+    term: Term
+    membership: Membership
+
+
+class InstallSnapshot(msgspec.Struct, frozen=True, array_like=True, tag=13):
+    """
+    The log no longer holds what the receiver needs; a snapshot does (InstallSnapshot, thesis figure 5.3).
+
+    Sent again with each heartbeat round until the receiver has caught up by this or other means.
+    """
+
+    sender: NodeId
+    receiver: NodeId
+    term: Term
+    snapshot: SnapshotMeta
+
+
+class InstallSnapshotReply(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=14):
+    """
+    Answer to InstallSnapshot: the receiver does not need the snapshot (any more).
+
+    Attributes:
+        match_index: The last index that is durable and known to equal the leader's log, as in AppendReply.
+    """
+
+    sender: NodeId
+    receiver: NodeId
+    term: Term
+    match_index: LogIndex
+
+
 Message = (
     PreVoteRequest
     | PreVoteReply
@@ -281,5 +342,7 @@ Message = (
     | ReadIndexRequest
     | ReadIndexReply
     | TimeoutNow
+    | InstallSnapshot
+    | InstallSnapshotReply
 )
 """Anything one core says to another."""

@@ -6,6 +6,7 @@ Nothing here does I/O, reads a clock or draws chance of its own: the same calls 
     election   role, term, vote, timers            log        durable part and tail, cursors
     leader     replication, commit, liveness       outbox     what may leave when
     follower   the leader's messages               reads      read index, on the leader and forwarded
+    confchange from one membership to the next     membership_log   the membership in force
 
 How a driver uses it (one thread, calls never nested):
 
@@ -15,6 +16,16 @@ How a driver uses it (one thread, calls never nested):
 3. When the log reports a write durable: `io_completed(sequence)`, send that write's messages, and `ready` again.
 4. Arrange for `tick` at `deadline_ns`, which any call may have moved.
 
+Compaction and snapshots, beside that:
+
+5. When the state machine is durable up to an index: `compact`, and trim the log on disk up to what it returns.
+6. Where `snapshot_wanted` names followers: take a snapshot, or use one at hand, and `offer_snapshot`. Keep it and hand
+   it out to whoever asks for it by its name, until another is on offer.
+7. When `install` names a snapshot: fetch it from its node, verify it, make it durable under a name that a restart
+   finds, then `snapshot_installed`. If that is True, apply nothing before the state machine is replaced by the
+   snapshot; the log is told by the next write. A restart that finds such a snapshot finishes the replacement before
+   it opens the log, and tells the log of it.
+
 Times are nanoseconds of one monotonic clock. An `InvariantViolated` or `StorageCorrupt` out of any call means that the
 node must stop. A `RemoteProtocolError` out of `step` means that the message was not taken and its link must be dropped.
 """
@@ -23,15 +34,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import msgspec
-
 from raftline.base.errors import LocalProtocolError, NotLeader, RemoteProtocolError, StorageCorrupt
 from raftline.base.ids import LogIndex, NodeId, Term
+from raftline.raft.confchange import MembershipChange
 from raftline.raft.config import RaftConfig
 from raftline.raft.election import Election, RandomSource
 from raftline.raft.follower import Follower
 from raftline.raft.leader import Leader
 from raftline.raft.log import RaftLog
+from raftline.raft.membership import NOBODY, Membership, membership_of_voters
 from raftline.raft.messages import (
     Append,
     AppendReply,
@@ -39,21 +50,23 @@ from raftline.raft.messages import (
     HardState,
     Heartbeat,
     HeartbeatReply,
+    InstallSnapshot,
+    InstallSnapshotReply,
     LogReader,
     Message,
     PreVoteReply,
     PreVoteRequest,
     ReadIndexReply,
     ReadIndexRequest,
+    SnapshotMeta,
     TimeoutNow,
     VoteReply,
     VoteRequest,
 )
 from raftline.raft.outbox import Outbox
-from raftline.raft.progress import ProgressState
-from raftline.raft.quorum import MajorityQuorum
 from raftline.raft.reads import FORWARD_CONTEXT_BASE_MAX, ForwardedReads, RemoteRead
-from raftline.raft.ready import LogWrite, Ready, Role
+from raftline.raft.ready import FollowerStatus, LogWrite, Ready, Role
+from raftline.raft.view import CoreView
 
 __all__ = ["FollowerStatus", "LogWrite", "Raft", "RaftConfig", "Ready", "Role"]
 
@@ -61,55 +74,50 @@ COMMITTED_BYTES_MAX = 4 << 20
 """Payload bytes of committed entries in one `Ready`."""
 
 
-class FollowerStatus(msgspec.Struct, frozen=True, gc=False):
-    """How far a follower is, as its leader knows. `contact_ns` is when it last answered."""
-
-    node_id: NodeId
-    state: ProgressState
-    match_index: LogIndex
-    next_index: LogIndex
-    inflight_count: int
-    contact_ns: int
-
-
-class Raft:
+class Raft(CoreView):
     """One member of a cluster. See the head of this module for the order of calls."""
 
     def __init__(
         self,
         *,
         node_id: NodeId,
-        voters: frozenset[NodeId],
         log: LogReader,
         hard_state: HardState,
         applied_index: LogIndex,
         config: RaftConfig,
         random: RandomSource,
         now_ns: int,
+        voters: frozenset[NodeId] | None = None,
+        membership: Membership = NOBODY,
     ) -> None:
         """
         Start from what is durable, as a follower; a single voter stands for election at once.
 
         Args:
-            node_id: This node; one of `voters`.
-            voters: All members. Static for now.
+            node_id: This node.
             log: The durable log, as recovered.
             hard_state: Term and vote, as recovered; term 0 on an empty disk.
             applied_index: Index of the last entry applied; it counts as committed.
             config: Times and bounds.
             random: A `random.Random`, seeded differently for each life of each node.
             now_ns: The time.
+            voters: Short for a `membership` of these nodes, without addresses; this node is one of them.
+            membership: What the cluster was begun with, the same on each node that began it. It counts until the log
+                holds a membership. A node that joins a cluster leaves it out and waits for what its leader sends.
 
         Raises:
-            LocalProtocolError: `node_id` is no voter.
+            LocalProtocolError: `node_id` is not among `voters`.
             StorageCorrupt: What was recovered contradicts itself.
         """
-        if node_id not in voters:
-            raise LocalProtocolError(f"node {node_id} is no voter")
+        if voters is not None:
+            if node_id not in voters:
+                raise LocalProtocolError(f"node {node_id} is no voter")
+            membership = membership_of_voters(voters)
         self._node_id = node_id
         self._config = config
-        self._quorum = MajorityQuorum(voters)
-        self._log = RaftLog(log, applied_index)
+        self._log = RaftLog(log, applied_index, membership)
+        self._memberships = self._log.memberships
+        self._membership_reported = self._memberships.current
         if self._log.last_term > hard_state.term:
             raise StorageCorrupt(f"the log holds term {self._log.last_term}, but the term is {hard_state.term}")
         self._outbox = Outbox()
@@ -122,7 +130,6 @@ class Raft:
         self._delivery_is_held = False
         self._election = Election(
             node_id=node_id,
-            quorum=self._quorum,
             log=self._log,
             outbox=self._outbox,
             config=config,
@@ -133,96 +140,20 @@ class Raft:
         )
         self._followed = (hard_state.term, self._election.leader_id)
         self._reported = (self.role, self.term, self.leader_id)
-        if len(voters) == 1:
+        if self._memberships.quorum.won({node_id}):
             self._election.timeout(now_ns)
-
-    @property
-    def node_id(self) -> NodeId:
-        """This node."""
-        return self._node_id
-
-    @property
-    def voters(self) -> frozenset[NodeId]:
-        """All members."""
-        return self._quorum.voters
-
-    @property
-    def role(self) -> Role:
-        """What this node is at the moment."""
-        return self._election.role
-
-    @property
-    def term(self) -> Term:
-        """Current term, maybe not yet durable."""
-        return self._election.term
-
-    @property
-    def leader_id(self) -> NodeId | None:
-        """Who leads, as far as this node knows."""
-        return self._election.leader_id
-
-    @property
-    def commit_index(self) -> LogIndex:
-        """Index of the last entry known to be committed; may be ahead of this node's disk."""
-        return self._log.commit_index
-
-    @property
-    def last_index(self) -> LogIndex:
-        """Index of the last entry, durable or not."""
-        return self._log.last_index
-
-    @property
-    def durable_index(self) -> LogIndex:
-        """Index of the last entry that is durable here and still part of the log."""
-        return self._log.durable_index
-
-    @property
-    def delivered_index(self) -> LogIndex:
-        """Index of the last entry handed out in `Ready.committed`."""
-        return self._log.delivered_index
-
-    @property
-    def accepted_index(self) -> LogIndex:
-        """Index up to which this node's log is known to equal that of the term's leader."""
-        return self._log.last_index if self._leader else self._follower.accepted_index
-
-    @property
-    def transfer_target(self) -> NodeId | None:
-        """Who is to take the leadership over, while this node hands it over."""
-        return self._leader.transfer_target if self._leader else None
-
-    def match_index(self, node_id: NodeId) -> LogIndex | None:
-        """Return up to where a voter stores the log durably, as this leader knows; None if it does not lead."""
-        if self._leader is None:
-            return None
-        if node_id == self._node_id:
-            return self._log.durable_index
-        progress = self._leader.progress_of(node_id)
-        return progress.match_index if progress else None
-
-    def followers(self) -> list[FollowerStatus]:
-        """Return how far each follower is, ordered by node; empty if this node does not lead."""
-        return [
-            FollowerStatus(
-                node_id=progress.node_id,
-                state=progress.state,
-                match_index=progress.match_index,
-                next_index=progress.next_index,
-                inflight_count=progress.inflight_count,
-                contact_ns=progress.contact_ns,
-            )
-            for progress in (self._leader.followers if self._leader else ())
-        ]
 
     def step(self, message: Message, now_ns: int) -> None:
         """
         Take a message from another node.
 
         Raises:
-            RemoteProtocolError: It is not for this node, not from a voter, or contradicts itself.
+            RemoteProtocolError: It is not for this node, or contradicts itself.
+
+        Who may be a member of the cluster at all is for the driver to know; a node that is behind has not heard of all.
         """
         sender = message.sender
-        if message.receiver != self._node_id or sender == self._node_id or sender not in self._quorum.voters:
+        if message.receiver != self._node_id or sender == self._node_id:
             raise RemoteProtocolError(f"message from node {sender} to node {message.receiver} at {self._node_id}")
         self._now_ns = now_ns
         if message.term != self._election.term and not self._settle_term(message, now_ns):
@@ -282,6 +213,65 @@ class Raft:
         """
         self._now_ns = now_ns
         return self._leading().propose(payloads), self._election.term
+
+    def propose_membership(self, change: MembershipChange, now_ns: int) -> tuple[LogIndex, Term]:
+        """
+        Begin a change of the membership and return index and term of its first entry.
+
+        It is in force at once, and done when a membership that is not joint is committed; a joint one is left by
+        itself. If this node is no voter then, it hands the leadership over.
+
+        Raises:
+            NotLeader: Nothing was appended.
+            Busy: Nothing was appended: no entry of this term is committed yet, another change is under way, a node to
+                be promoted has not caught up, the voters to be do not answer, or the leadership is being handed over.
+            LocalProtocolError: The change does not fit the membership.
+        """
+        self._now_ns = now_ns
+        return self._leading().propose_membership(change, now_ns), self._election.term
+
+    def compact(self, index: LogIndex, now_ns: int) -> LogIndex:
+        """
+        Forget entries, all of which are in a durable state machine, up to `index` at most; return up to where.
+
+        The log on disk may be trimmed that far from now on. It is less than `index` while a follower is being sent a
+        snapshot that ends before; call again later.
+
+        Raises:
+            LocalProtocolError: An entry up to `index` was not even delivered.
+        """
+        self._now_ns = now_ns
+        if index > self._log.delivered_index:
+            raise LocalProtocolError(f"entry {index} was not delivered yet")
+        if self._leader:
+            index = self._leader.compaction_bound(index, now_ns)
+        self._log.compact(index)
+        return self._log.base_index
+
+    def offer_snapshot(self, snapshot: SnapshotMeta | None, now_ns: int) -> None:
+        """
+        Tell the followers that need one of a snapshot, in the place of the last one; None takes that back.
+
+        Does nothing if this node does not lead. A snapshot that ends before `base_index` helps nobody: another one
+        is wanted then.
+        """
+        self._now_ns = now_ns
+        if self._leader:
+            self._leader.offer_snapshot(snapshot)
+
+    def snapshot_installed(self, snapshot: SnapshotMeta, now_ns: int) -> bool:
+        """
+        Note that a snapshot is verified and durable here.
+
+        Returns: True if the log goes on behind it: the state machine must be replaced before anything is applied. False
+            if it is needless, because the log has come as far meanwhile.
+        """
+        self._now_ns = now_ns
+        return self._follower.installed(snapshot, self._election.leader_id, self._election.term)
+
+    def snapshot_failed(self, snapshot_id: str) -> None:
+        """Note that a snapshot could not be fetched; if it is announced again, it is asked for again."""
+        self._follower.install_failed(snapshot_id)
 
     def read_index(self, request_id: int, now_ns: int) -> None:
         """
@@ -346,17 +336,26 @@ class Raft:
             deliver: False leaves committed entries for a later call, for a driver that has enough to apply already.
         """
         self._delivery_is_held = not deliver
+        snapshot_wanted: tuple[NodeId, ...] = ()
         if self._leader:
             self._leader.flush()
             self._finish_reads(self._leader)
+            snapshot_wanted = self._leader.snapshot_wanted
+            if self._leader.is_removed:
+                self._leader.hand_over()
+                self._election.step_down(self._now_ns)
         else:
             self._forward_reads()
-        write = self._outbox.take_write(self._election.hard_state, self._log.take_unwritten())
+        installed = self._log.take_installed()
+        write = self._outbox.take_write(self._election.hard_state, self._log.take_unwritten(), installed)
         if write is not None and write.entries:
             self._log.write_issued(write.sequence)
         report = (self._election.role, self._election.term, self._election.leader_id)
         role_changed = report != self._reported
         self._reported = report
+        membership, reported = self._memberships.current, self._membership_reported
+        membership_changed = membership is not reported and membership != reported
+        self._membership_reported = membership
         reads, self._reads = self._reads, []
         reads_failed, self._reads_failed = self._reads_failed, []
         return Ready(
@@ -366,6 +365,9 @@ class Raft:
             reads=reads,
             reads_failed=reads_failed,
             role_changed=role_changed,
+            membership_changed=membership_changed,
+            snapshot_wanted=snapshot_wanted,
+            install=self._follower.take_install(),
         )
 
     def _settle_term(self, message: Message, now_ns: int) -> bool:
@@ -400,6 +402,8 @@ class Raft:
             self._outbox.send_after_term(
                 HeartbeatReply(self._node_id, message.sender, term, message.round, nothing, nothing)
             )
+        elif isinstance(message, InstallSnapshot):
+            self._outbox.send_after_term(InstallSnapshotReply(self._node_id, message.sender, term, LogIndex(0)))
         elif isinstance(message, PreVoteRequest):
             self._election.pre_vote_requested(message, shielded=True)
         elif isinstance(message, VoteRequest):
@@ -418,6 +422,12 @@ class Raft:
             self._election.vote_answered(message, now_ns)
         elif isinstance(message, TimeoutNow):
             self._election.takeover_asked(message, now_ns)
+        elif isinstance(message, InstallSnapshot):
+            self._election.leader_heard(message.sender, now_ns)
+            self._follower.snapshot_announced(message)
+        elif isinstance(message, InstallSnapshotReply):
+            if self._leader:
+                self._leader.snapshot_answered(message, now_ns)
         elif isinstance(message, ReadIndexRequest):
             if self._leader:
                 self._leader.reads.add(RemoteRead(message.sender, message.context))
@@ -460,7 +470,6 @@ class Raft:
             self._leader = Leader(
                 node_id=self._node_id,
                 term=term,
-                quorum=self._quorum,
                 log=self._log,
                 outbox=self._outbox,
                 config=self._config,

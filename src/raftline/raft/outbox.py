@@ -21,7 +21,7 @@ from __future__ import annotations
 from collections import deque
 
 from raftline.raft.invariants import ensure
-from raftline.raft.messages import Entry, HardState, Message
+from raftline.raft.messages import Entry, HardState, Message, SnapshotMeta
 from raftline.raft.ready import LogWrite
 
 
@@ -84,9 +84,11 @@ class Outbox:
             self._now.append(self._held.popleft()[1])
         return True
 
-    def take_write(self, hard_state: HardState, entries: list[Entry]) -> LogWrite | None:
+    def take_write(
+        self, hard_state: HardState, entries: list[Entry], snapshot: SnapshotMeta | None = None
+    ) -> LogWrite | None:
         """Form the next log write out of what changed; None if nothing is to be written."""
-        if not (self._hard_state_dirty or entries):
+        if not (self._hard_state_dirty or entries or snapshot):
             self._release_or_hold()
             return None
         self._sequence += 1
@@ -95,6 +97,7 @@ class Outbox:
             hard_state=hard_state if self._hard_state_dirty else None,
             entries=entries,
             messages=self._after_log,
+            snapshot=snapshot,
         )
         if self._hard_state_dirty:
             self._hard_state_dirty = False

@@ -10,13 +10,17 @@ How far one follower is, as its leader knows.
 
 PROBE looks for the last matching entry: one append under way, `next_index` stays. REPLICATE trusts that appends
 arrive: `next_index` moves when an append is sent, up to `inflight_appends_max` are under way. SNAPSHOT is where a
-follower waits that can only be helped by a snapshot; it leaves it when it acknowledges something by other means.
+follower waits that only a snapshot can help; it leaves it when it acknowledges something, by that or other means.
 
 A lost append is noticed without a timer: each append remembers the heartbeat round at which it left, and the reply to a
 later round says how far the follower has accepted. A follower that accepted the append and is only waiting for its disk
 is thus never sent the same bytes again. Where a network reorders, the worst is an append sent twice.
 
 `match_index` counts only what the follower has made durable; it never falls within a term.
+
+A learner catches up in rounds (Raft thesis section 4.2.1): each replicates what the log held at its beginning. It has
+caught up when a round took less than an election timeout, and the one under way has not taken longer so far: made a
+voter then, it will not hold up commits for longer than an election would.
 """
 
 from __future__ import annotations
@@ -41,8 +45,12 @@ class Progress:
     __slots__ = (
         "_inflight",
         "_inflight_max",
+        "_round_begin_ns",
+        "_round_is_short",
+        "_round_target",
         "commit_sent",
         "contact_ns",
+        "is_learner",
         "link_is_down",
         "match_index",
         "next_index",
@@ -63,6 +71,10 @@ class Progress:
         self._inflight: deque[tuple[LogIndex, int]] = deque()
         """(last index, heartbeat round when sent) of the appends under way, oldest first."""
         self._inflight_max = inflight_max
+        self.is_learner = False
+        self._round_target = LogIndex(next_index - 1)
+        self._round_begin_ns = now_ns
+        self._round_is_short = False
 
     @property
     def window_is_open(self) -> bool:
@@ -131,3 +143,14 @@ class Progress:
         """Note that the log no longer keeps what this follower needs."""
         self.state = ProgressState.SNAPSHOT
         self._inflight.clear()
+
+    def follow_round(self, last_index: LogIndex, now_ns: int, timeout_ns: int) -> None:
+        """End the learner's round if it stores what the round began with; the next one ends at `last_index`."""
+        if self.match_index >= self._round_target:
+            self._round_is_short = now_ns - self._round_begin_ns < timeout_ns
+            self._round_target = last_index
+            self._round_begin_ns = now_ns
+
+    def has_caught_up(self, now_ns: int, timeout_ns: int) -> bool:
+        """Say whether a learner could be a voter; see the head of this module."""
+        return self._round_is_short and now_ns - self._round_begin_ns < timeout_ns

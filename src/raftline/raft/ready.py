@@ -6,8 +6,9 @@ import enum
 
 import msgspec
 
-from raftline.base.ids import LogIndex
-from raftline.raft.messages import Entry, HardState, Message
+from raftline.base.ids import LogIndex, NodeId
+from raftline.raft.messages import Entry, HardState, Message, SnapshotMeta
+from raftline.raft.progress import ProgressState
 
 
 class Role(enum.Enum):
@@ -28,12 +29,15 @@ class LogWrite(msgspec.Struct, frozen=True, gc=False):
         hard_state: To be written before the entries of this job, if not None.
         entries: Contiguous. If `entries[0].index` is at or below the last index written, that suffix is cut first.
         messages: May leave only when this job is durable and `Raft.io_completed` was told so.
+        snapshot: If not None, the log is to forget all its entries and go on after this snapshot: behind the hard
+            state, before the entries of this job.
     """
 
     sequence: int
     hard_state: HardState | None
     entries: list[Entry]
     messages: list[Message]
+    snapshot: SnapshotMeta | None = None
 
 
 class Ready(msgspec.Struct, frozen=True, gc=False):
@@ -48,6 +52,11 @@ class Ready(msgspec.Struct, frozen=True, gc=False):
         reads: (request id, read index): the read may be answered once that index is applied here.
         reads_failed: Request ids whose read got no answer, because there is no leader or it changed.
         role_changed: Role, term or leader differ from the last time.
+        membership_changed: `Raft.membership` differs from the last time.
+        snapshot_wanted: Followers that need a snapshot while none is on offer that would help. As long as there are
+            any, each `Ready` of a leader names them; the answer is `Raft.offer_snapshot`.
+        install: A snapshot to fetch, verify and make durable; the answer is `Raft.snapshot_installed`, or
+            `Raft.snapshot_failed`. It takes the place of an older one that is not answered yet.
     """
 
     messages: list[Message]
@@ -56,3 +65,19 @@ class Ready(msgspec.Struct, frozen=True, gc=False):
     reads: list[tuple[int, LogIndex]]
     reads_failed: list[int]
     role_changed: bool
+    membership_changed: bool = False
+    snapshot_wanted: tuple[NodeId, ...] = ()
+    install: SnapshotMeta | None = None
+
+
+class FollowerStatus(msgspec.Struct, frozen=True, gc=False):
+    """How far a follower is, as its leader knows. `contact_ns` is when it last answered."""
+
+    node_id: NodeId
+    state: ProgressState
+    match_index: LogIndex
+    next_index: LogIndex
+    inflight_count: int
+    contact_ns: int
+    is_learner: bool = False
+    is_caught_up: bool = True

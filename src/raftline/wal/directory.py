@@ -24,7 +24,7 @@ from raftline.base.ids import LogIndex, NodeId, Term
 from raftline.raft.messages import HardState
 from raftline.wal import segment as segments
 from raftline.wal.corruption import corruption
-from raftline.wal.index import EntryIndex
+from raftline.wal.index import EntryIndex, SnapshotMark
 from raftline.wal.mark import MARK_NAME, Mark, MarkFile
 from raftline.wal.record import origin_chain
 from raftline.wal.recovery import RecoveredLog, Recovery
@@ -65,7 +65,12 @@ class OpenedDirectory(msgspec.Struct):
 
 
 def open_directory(
-    files: FileSystem, path: Path, identity: LogIdentity, sizes: LogSizes, applied_index: LogIndex
+    files: FileSystem,
+    path: Path,
+    identity: LogIdentity,
+    sizes: LogSizes,
+    applied_index: LogIndex,
+    snapshot: SnapshotMark | None = None,
 ) -> OpenedDirectory:
     """
     Lock the directory, clear what a crash left half made, and read the log back or begin one.
@@ -102,6 +107,7 @@ def open_directory(
                 mark=mark.mark,
                 applied_index=applied_index,
                 recent_bytes_max=sizes.recent_bytes_max,
+                snapshot=snapshot,
             ).run(segment_names)
         else:
             recovered = _begin(files, path, spares, identity, sizes)

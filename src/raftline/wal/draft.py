@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from raftline.base.errors import LocalProtocolError
+from raftline.raft.membership import MEMBERSHIP_BYTES_MAX
+from raftline.raft.messages import EntryKind
 from raftline.wal import record as records
-from raftline.wal.index import Truncation
+from raftline.wal.index import SnapshotMark, Truncation
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -23,7 +25,7 @@ class Draft(NamedTuple):
     kind: records.RecordKind
     body: list[bytes]
     size: int
-    change: HardState | Truncation | Sequence[Entry]
+    change: HardState | Truncation | SnapshotMark | Sequence[Entry]
 
 
 def draft_hard_state(hard_state: HardState) -> Draft:
@@ -38,6 +40,18 @@ def draft_truncation(truncation: Truncation) -> Draft:
     return Draft(records.RecordKind.TRUNCATE, body, records.record_size(sum(map(len, body))), truncation)
 
 
+def draft_snapshot_mark(mark: SnapshotMark) -> Draft:
+    """Draft the record that lets the log begin anew."""
+    _check_membership(mark.membership)
+    body = records.snapshot_mark_body(mark.last_index, mark.last_term, mark.membership)
+    return Draft(records.RecordKind.SNAPSHOT_MARK, body, records.record_size(sum(map(len, body))), mark)
+
+
+def _check_membership(payload: bytes) -> None:
+    if len(payload) > MEMBERSHIP_BYTES_MAX:
+        raise LocalProtocolError(f"a membership of {len(payload)} bytes, more than {MEMBERSHIP_BYTES_MAX}")
+
+
 def draft_entries(entries: Sequence[Entry], room: int) -> Iterator[Draft]:
     """
     Draft the records of entries that follow one another; nearly always a single one.
@@ -47,10 +61,14 @@ def draft_entries(entries: Sequence[Entry], room: int) -> Iterator[Draft]:
         room: Bytes for records in an empty segment.
 
     Raises:
-        LocalProtocolError: An entry does not fit a record, or they do not follow one another.
+        LocalProtocolError: An entry does not fit a record, a membership does not fit a segment's header, or they do
+            not follow one another.
     """
     if any(entry.index != index for index, entry in enumerate(entries, entries[0].index)):
         raise LocalProtocolError(f"entries from {entries[0].index} do not follow one another")
+    for entry in entries:
+        if entry.kind is EntryKind.MEMBERSHIP:
+            _check_membership(entry.payload)
     for batch in _split(entries, (min(RECORD_BYTES_MAX, room) & -records.ALIGNMENT_BYTES) - records.HEADER_BYTES):
         size = records.record_size(records.entries_body_bytes(batch))
         yield Draft(records.RecordKind.ENTRIES, records.entries_body(batch), size, batch)

@@ -19,11 +19,15 @@ from bisect import bisect_left, bisect_right
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from raftline.base.ids import LogIndex, Term
+from raftline.raft.messages import EntryKind
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from raftline.raft.messages import Entry
+
+StoredMembership = tuple[LogIndex, bytes]
+"""Index and payload of an entry of kind MEMBERSHIP."""
 
 OFFSET_BITS: Final = 32
 
@@ -43,6 +47,14 @@ class Truncation(NamedTuple):
     last_term: Term
 
 
+class SnapshotMark(NamedTuple):
+    """The log begins anew after `last_index`, whose term is `last_term`; `membership` is in force there, encoded."""
+
+    last_index: LogIndex
+    last_term: Term
+    membership: bytes
+
+
 class Place(NamedTuple):
     """Where a batch is: its record's segment and offset, and which of its entries count."""
 
@@ -55,7 +67,14 @@ class Place(NamedTuple):
 class EntryIndex:
     """Indexes, terms and places of the durable entries, and the newest entries themselves."""
 
-    def __init__(self, base_index: LogIndex, base_term: Term, *, recent_bytes_max: int) -> None:
+    def __init__(
+        self,
+        base_index: LogIndex,
+        base_term: Term,
+        *,
+        recent_bytes_max: int,
+        memberships: Sequence[StoredMembership] = (),
+    ) -> None:
         self._lock = threading.Lock()
         self._base_index = base_index
         self._base_term = base_term
@@ -68,6 +87,7 @@ class EntryIndex:
         self._recent_first = base_index + 1
         self._recent_bytes = 0
         self._recent_bytes_max = recent_bytes_max
+        self._memberships: list[StoredMembership] = list(memberships)
 
     @property
     def base_index(self) -> LogIndex:
@@ -96,23 +116,38 @@ class EntryIndex:
             return None
         return self._run_terms[bisect_right(self._run_firsts, index) - 1]
 
-    def add(self, first_index: LogIndex, terms: Sequence[Term], sequence: int, offset: int) -> None:
+    def add(
+        self,
+        first_index: LogIndex,
+        terms: Sequence[Term],
+        sequence: int,
+        offset: int,
+        memberships: Sequence[StoredMembership] = (),
+    ) -> None:
         """Add the batch of the record at `offset` of segment `sequence`, found on disk when the log is opened."""
         with self._lock:
             self._append(first_index, terms, sequence, offset)
             self._recent_first = self._last_index + 1
+            self._memberships += memberships
 
     def truncate(self, last_index: LogIndex, last_term: Term) -> None:
         """Forget the entries after `last_index`, whose term is `last_term`; found on disk when the log is opened."""
         with self._lock:
             self._truncate(last_index, last_term)
 
-    def publish(self, changes: Sequence[Batch | Truncation]) -> None:
+    def install(self, mark: SnapshotMark) -> None:
+        """Forget all entries and begin anew behind a snapshot; found on disk when the log is opened."""
+        with self._lock:
+            self._install(mark)
+
+    def publish(self, changes: Sequence[Batch | Truncation | SnapshotMark]) -> None:
         """Take over what has just become durable, in order and for readers at once."""
         with self._lock:
             for change in changes:
                 if isinstance(change, Truncation):
                     self._truncate(change.last_index, change.last_term)
+                elif isinstance(change, SnapshotMark):
+                    self._install(change)
                 else:
                     self._append_recent(change)
 
@@ -123,6 +158,8 @@ class EntryIndex:
         for entry in entries:
             recent[entry.index] = entry
             self._recent_bytes += len(entry.payload)
+            if entry.kind is EntryKind.MEMBERSHIP:
+                self._memberships.append((entry.index, entry.payload))
         while self._recent_bytes > self._recent_bytes_max:
             self._recent_bytes -= len(recent.pop(self._recent_first).payload)
             self._recent_first += 1
@@ -154,8 +191,21 @@ class EntryIndex:
         keep = bisect_right(self._run_firsts, last_index)
         del self._run_firsts[keep:], self._run_terms[keep:]
         self._last_index = last_index
+        while self._memberships and self._memberships[-1][0] > last_index:
+            self._memberships.pop()
         if last_index <= self._base_index:
             self._base_index, self._base_term = last_index, last_term
+
+    def _install(self, mark: SnapshotMark) -> None:
+        del self._batch_firsts[:], self._batch_places[:]
+        self._run_firsts.clear()
+        self._run_terms.clear()
+        self._recent.clear()
+        self._recent_first = mark.last_index + 1
+        self._recent_bytes = 0
+        self._base_index = self._last_index = mark.last_index
+        self._base_term = mark.last_term
+        self._memberships = [(mark.last_index, mark.membership)]
 
     def trim(self, sequence: int) -> None:
         """Forget the entries whose records are in segments before `sequence`."""
@@ -173,6 +223,13 @@ class EntryIndex:
                 self._recent_bytes -= len(self._recent.pop(index).payload)
             self._recent_first = max(self._recent_first, base + 1)
             self._base_index, self._base_term = base, base_term
+            while len(self._memberships) > 1 and self._memberships[1][0] <= base:
+                del self._memberships[0]
+
+    def memberships(self) -> list[StoredMembership]:
+        """Return the memberships of the entries kept, after the one in force before them."""
+        with self._lock:
+            return list(self._memberships)
 
     def recent(self, low: LogIndex, high: LogIndex, bytes_max: int) -> list[Entry] | None:
         """

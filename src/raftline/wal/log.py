@@ -8,6 +8,7 @@ else. What holds between calls:
 - Segments before the last are durable to their end: a segment is begun after a sync of everything before it.
 - The mark file names a durable record, never one that is only appended.
 - Every record tells the last record that was durable when it was written.
+- A snapshot mark ends what was before it: the segments before are removed after the mark is durable, never sooner.
 - After any error of the disk the log is failed and takes nothing more: what is on disk is then unknown until it is
   read back by a new start. Lack of space is found out before anything is written and is no such error.
 
@@ -30,11 +31,13 @@ from raftline.raft.messages import HardState
 from raftline.wal import segment as segments
 from raftline.wal.corruption import corruption
 from raftline.wal.directory import LogIdentity, LogSizes, OpenedDirectory, disk_errors, open_directory
-from raftline.wal.draft import Draft, draft_entries, draft_hard_state, draft_truncation
+from raftline.wal.draft import Draft, draft_entries, draft_hard_state, draft_snapshot_mark, draft_truncation
 from raftline.wal.files import OperatingSystemFiles
-from raftline.wal.index import Batch, Truncation
+from raftline.wal.index import Batch, SnapshotMark, StoredMembership, Truncation
 from raftline.wal.mark import Mark
 from raftline.wal.record import encode_record
+from raftline.wal.recovery import lacks_snapshot
+from raftline.wal.retention import LogExtent
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -74,7 +77,7 @@ class WriteAheadLog:
         self._last_index = recovered.index.last_index
         self._durable_number = recovered.number
         self._durable_hard_state = recovered.hard_state
-        self._unpublished: list[Batch | Truncation] = []
+        self._unpublished: list[Batch | Truncation | SnapshotMark] = []
         self._last_read: tuple[int, int, list[Entry]] | None = None
         self._mark_synced_number = recovered.number
         self._failure: BaseException | None = None
@@ -93,6 +96,7 @@ class WriteAheadLog:
         files: FileSystem | None = None,
         segment_bytes: int = SEGMENT_BYTES,
         recent_bytes_max: int = RECENT_BYTES_MAX,
+        snapshot: SnapshotMark | None = None,
     ) -> WriteAheadLog:
         """
         Open the log in `directory`, or begin one where there is none. What is returned is durable to its end.
@@ -106,6 +110,8 @@ class WriteAheadLog:
             files: The disk; the operating system's unless a test brings another.
             segment_bytes: Size of new segments.
             recent_bytes_max: Payload bytes of the newest entries to keep in memory.
+            snapshot: Of which the database beside the log was made, if a crash may have come before the log was told:
+                unless it knows already, it is told now.
 
         Raises:
             StorageCorrupt: Something that was durable is damaged or gone: a record at or below the mark, the end of
@@ -116,7 +122,14 @@ class WriteAheadLog:
         identity = LogIdentity(cluster_id, node_id)
         sizes = LogSizes(segment_bytes, recent_bytes_max)
         files = OperatingSystemFiles() if files is None else files
-        return cls(open_directory(files, directory, identity, sizes, applied_index))
+        log = cls(open_directory(files, directory, identity, sizes, applied_index, snapshot))
+        if snapshot is not None and lacks_snapshot(log._index, snapshot):
+            try:
+                log.install_snapshot(*snapshot)
+            except BaseException:
+                log.close()
+                raise
+        return log
 
     @property
     def hard_state(self) -> HardState:
@@ -160,6 +173,21 @@ class WriteAheadLog:
         Also known for the index before the first one kept, where a follower's log has to match.
         """
         return self._index.term_at(index)
+
+    def memberships(self) -> list[StoredMembership]:
+        """
+        Return index and payload of the durable MEMBERSHIP entries, in order.
+
+        The first is the one in force where the kept log begins; it may be older than the first entry kept. None at all
+        in a log that never held one.
+        """
+        return self._index.memberships()
+
+    def extents(self) -> list[LogExtent]:
+        """Return what each segment holds, oldest first; the last one is in use. From any thread."""
+        with self._segments_lock:
+            segments_in_order = [segment for _, segment in sorted(self._segments.items())]
+        return [LogExtent(segment.last_index_max, segment.end - segments.HEADER_BYTES) for segment in segments_in_order]
 
     def entries(self, low: LogIndex, high: LogIndex, bytes_max: int) -> list[Entry]:
         """
@@ -303,6 +331,9 @@ class WriteAheadLog:
                 self._hard_state = draft.change
             elif isinstance(draft.change, Truncation):
                 self._unpublished.append(draft.change)
+            elif isinstance(draft.change, SnapshotMark):
+                self._unpublished.append(draft.change)
+                self._active.last_index_max = draft.change.last_index
             else:
                 self._unpublished.append(Batch(draft.change, self._active.header.sequence, end))
                 self._active.last_index_max = max(self._active.last_index_max, draft.change[-1].index)
@@ -333,6 +364,7 @@ class WriteAheadLog:
             base_term=last_term,
             hard_state=self._hard_state,
             segment_bytes=self._spares.segment_bytes,
+            memberships=tuple(self._index.memberships()[-segments.MEMBERSHIP_COUNT_MAX :]),
         )
         segment = segments.begin_segment(self._files, self._directory, spare, file, header)
         with self._segments_lock:
@@ -407,15 +439,58 @@ class WriteAheadLog:
             for sequence, segment in sorted(self._segments.items()):
                 if segment is self._active or segment.last_index_max > upto:
                     break
-                with self._segments_lock:
-                    self._index.trim(sequence + 1)
-                    del self._segments[sequence]
-                    segment.file.close()
-                self._files.unlink(segment.path)
-                # One at a time: a crash must not leave a gap between segments.
-                self._files.fsync_directory(self._directory)
+                self._remove(sequence, segment)
                 count += 1
         return count
+
+    def _remove(self, sequence: int, segment: segments.Segment) -> None:
+        """Remove the oldest segment; one at a time, since a crash must not leave a gap between segments."""
+        with self._segments_lock:
+            self._index.trim(sequence + 1)
+            del self._segments[sequence]
+            segment.file.close()
+        self._files.unlink(segment.path)
+        self._files.fsync_directory(self._directory)
+
+    def install_snapshot(self, index: LogIndex, term: Term, membership: bytes) -> None:
+        """
+        Forget all entries and go on behind a snapshot, durably. On the thread that appends.
+
+        Order: the caller has the snapshot durably, under a name that a restart finds, before this call, and keeps it
+        so until the database made of it is durable and this has returned. A restart in between gives it to `open`.
+        Inside, a crash leaves the old log or the new one: the snapshot mark is synced, then the mark file, and only
+        then the segments before are removed, the oldest first.
+
+        The hard state becomes that of `term`, without a vote, if it is of an older one.
+
+        Args:
+            index: Last entry of the snapshot; above the one before the first kept. What the log holds behind it is
+                forgotten too: a log that has the very entry at `index` needs no snapshot.
+            term: Term of that entry.
+            membership: Payload in force there.
+
+        Raises:
+            StorageFull: There is no space. The log is as before: try again later.
+            LocalProtocolError: The log begins behind `index` already, or the membership is too large.
+            StorageError: The disk failed, now or earlier; stop the process.
+        """
+        self._check_usable()
+        if index <= self._index.base_index:
+            raise LocalProtocolError(f"a snapshot up to {index} for a log from {self.first_index}")
+        drafts = [draft_snapshot_mark(SnapshotMark(index, term, membership))]
+        if self._hard_state.term < term:
+            # A crash may have taken the term but not the snapshot. No vote was given in it, or it would be known.
+            drafts.insert(0, draft_hard_state(HardState(term, None)))
+        with disk_errors(self._directory):
+            self._spares.prepare(self._spares_needed(drafts))
+        with self._fails_for_good():
+            self._write(drafts)
+            self._last_index = index
+            self._sync()
+            self._sync_mark()
+            for sequence, segment in sorted(self._segments.items()):
+                if segment is not self._active:
+                    self._remove(sequence, segment)
 
     def close(self) -> None:
         """

@@ -1,7 +1,7 @@
 """
 Format of the log's records. Pure: bytes in, bytes out.
 
-A record is what one write adds to the log: a batch of entries, a hard state, or a truncation. Integers are
+A record is what one write adds to the log: a batch of entries, a hard state, a truncation, or a snapshot. Integers are
 little-endian; a record starts at a multiple of 8 bytes and is padded with zeros to the next.
 
     0        4       8        12     13      14         16       24           32             40
@@ -19,6 +19,7 @@ little-endian; a record starts at a multiple of 8 bytes and is padded with zeros
                 row     | term u64 | payload length u32 | entry kind u8 | reserved 3 bytes |
     body of HARD_STATE  | term u64 | vote u64, 0 for none |
     body of TRUNCATE    | last index kept u64 | its term u64 |
+    body of SNAPSHOT_MARK | last index u64 | its term u64 | membership |
 
 The chain value of a record is a hash of its header, which holds the checksum of the rest and the chain value before:
 a record in the wrong place, from another time or another node's log does not continue the chain.
@@ -73,7 +74,7 @@ class RecordKind(enum.IntEnum):
     """The log ends at an earlier index from here on."""
 
     SNAPSHOT_MARK = 4
-    """Reserved: the log continues after a snapshot. No version up to this one writes it."""
+    """The log begins anew, behind a snapshot: no entry before this record counts any more."""
 
 
 class Record(msgspec.Struct, frozen=True):
@@ -259,6 +260,19 @@ def _decode_rows(body: memoryview) -> tuple[LogIndex, list[tuple[int, int, int]]
     return LogIndex(first_index), rows
 
 
+def decode_memberships(body: memoryview) -> list[tuple[LogIndex, bytes]]:
+    """
+    Read index and payload of the entries of kind MEMBERSHIP in an ENTRIES record; nearly always none.
+
+    Raises:
+        ValueError: The body is not what its head says.
+    """
+    _first_index, rows = _decode_rows(body)
+    if all(row[2] != EntryKind.MEMBERSHIP for row in rows):
+        return []
+    return [(entry.index, entry.payload) for entry in decode_entries(body) if entry.kind is EntryKind.MEMBERSHIP]
+
+
 def hard_state_body(hard_state: HardState) -> list[bytes]:
     """Build the body of a HARD_STATE record."""
     return [_TWO_NUMBERS.pack(hard_state.term, hard_state.vote or 0)]
@@ -289,6 +303,22 @@ def decode_truncate(body: memoryview) -> tuple[LogIndex, Term]:
     """
     last_index, last_term = _decode_two_numbers(body)
     return LogIndex(last_index), Term(last_term)
+
+
+def snapshot_mark_body(last_index: LogIndex, last_term: Term, membership: bytes) -> list[bytes]:
+    """Build the body of a SNAPSHOT_MARK record: the log goes on behind `last_index`, whose term is `last_term`."""
+    return [_TWO_NUMBERS.pack(last_index, last_term), membership]
+
+
+def decode_snapshot_mark(body: memoryview) -> tuple[LogIndex, Term, bytes]:
+    """
+    Read a SNAPSHOT_MARK record as (last index, its term, membership).
+
+    Raises:
+        ValueError: The body is too short.
+    """
+    last_index, last_term = _decode_two_numbers(body[: _TWO_NUMBERS.size])
+    return LogIndex(last_index), Term(last_term), bytes(body[_TWO_NUMBERS.size :])
 
 
 def _decode_two_numbers(body: memoryview) -> tuple[int, int]:

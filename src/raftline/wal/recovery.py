@@ -29,7 +29,7 @@ from raftline.raft.messages import HardState
 from raftline.wal import record as records
 from raftline.wal import segment as segments
 from raftline.wal.corruption import corruption
-from raftline.wal.index import EntryIndex
+from raftline.wal.index import EntryIndex, SnapshotMark
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -65,6 +65,11 @@ class RecoveredLog(msgspec.Struct):
             segment.file.close()
 
 
+def lacks_snapshot(index: EntryIndex, snapshot: SnapshotMark) -> bool:
+    """Say whether a log was not told of a snapshot yet: it neither begins behind it nor holds its last entry."""
+    return index.base_index < snapshot.last_index and index.term_at(snapshot.last_index) != snapshot.last_term
+
+
 class Recovery:
     """
     One pass over the segments of a directory.
@@ -76,6 +81,7 @@ class Recovery:
         node_id: This node.
         mark: Lower bound of what was durable.
         applied_index: Last index that the database has applied; 0 for a new one.
+        snapshot: Of which the database is made, if the log may not have been told of it yet; else None.
         recent_bytes_max: Payload bytes that the index may keep in memory.
     """
 
@@ -89,6 +95,7 @@ class Recovery:
         mark: Mark,
         applied_index: LogIndex,
         recent_bytes_max: int,
+        snapshot: SnapshotMark | None = None,
     ) -> None:
         self._files = files
         self._directory = directory
@@ -96,6 +103,7 @@ class Recovery:
         self._node_id = node_id
         self._mark = mark
         self._applied_index = applied_index
+        self._snapshot = snapshot
         self._recent_bytes_max = recent_bytes_max
         self._rewrite_from = segments.HEADER_BYTES
         self._log: RecoveredLog | None = None
@@ -141,7 +149,12 @@ class Recovery:
             raise
         segment = segments.Segment(path, file, header)
         if self._log is None:
-            index = EntryIndex(header.base_index, header.base_term, recent_bytes_max=self._recent_bytes_max)
+            index = EntryIndex(
+                header.base_index,
+                header.base_term,
+                recent_bytes_max=self._recent_bytes_max,
+                memberships=header.memberships,
+            )
             self._log = RecoveredLog([], index, header.hard_state, header.first_number - 1, header.chain)
         self._log.segments.append(segment)
         self._check_mark(segment)
@@ -208,7 +221,8 @@ class Recovery:
             first_index, terms = records.decode_terms(record.body)
             if first_index != log.index.last_index + 1 or not terms:
                 return f"{len(terms)} entries from {first_index} after entry {log.index.last_index}"
-            log.index.add(first_index, terms, segment.header.sequence, record.offset)
+            memberships = records.decode_memberships(record.body)
+            log.index.add(first_index, terms, segment.header.sequence, record.offset, memberships)
             segment.last_index_max = max(segment.last_index_max, log.index.last_index)
         elif record.kind == records.RecordKind.HARD_STATE:
             log.hard_state = records.decode_hard_state(record.body)
@@ -217,6 +231,13 @@ class Recovery:
             if last_index >= log.index.last_index:
                 return f"a truncation to {last_index} after entry {log.index.last_index}"
             log.index.truncate(last_index, last_term)
+        elif record.kind == records.RecordKind.SNAPSHOT_MARK:
+            mark = SnapshotMark(*records.decode_snapshot_mark(record.body))
+            log.index.install(mark)
+            # What earlier segments hold counts no more, however far it went.
+            for earlier in log.segments:
+                earlier.last_index_max = min(earlier.last_index_max, mark.last_index)
+            segment.last_index_max = mark.last_index
         else:
             raise StorageError(
                 f"{segment.path}, offset {record.offset}: a record of kind {record.kind}, which a later release "
@@ -250,6 +271,9 @@ class Recovery:
     def _check_applied(self, log: RecoveredLog) -> None:
         """Compare the log with the database beside it."""
         path = log.segments[-1].path
+        if self._snapshot is not None and lacks_snapshot(log.index, self._snapshot):
+            # The crash came before the log was told; it is told next.
+            return
         if self._applied_index > log.index.last_index:
             expected = f"entry {self._applied_index}, which the database has applied"
             raise corruption(path, expected=expected, found=f"a log that ends at {log.index.last_index}")

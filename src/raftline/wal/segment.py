@@ -12,16 +12,21 @@ of a write about twice as fast; and after the last record there are only zeros.
       8s      u32       u32   u64        u64       u64            u64     u64          u64         u64    u64
 
     80              88                       90
-    | segment bytes | length of cluster id | cluster id, UTF-8 ... | zeros to 4,096 |
-      u64             u16
+    | segment bytes | length of cluster id | cluster id, UTF-8 | count | memberships ... | zeros to 4,096 |
+      u64             u16                                          u8
 
     first number  number of the first record in this segment
     chain         chain value of the record before it
     base          last index of the log, and its term, when the segment was begun
     term, vote    hard state when the segment was begun
+    memberships   the last ones of the log then, two at most, each | index u64 | length u16 | payload |
 
-So a log whose older segments are gone can still be opened. The CRC-32C covers `sequence` to the end of the cluster
-id. A segment gets its name only when its header is durable, and is begun only when everything in the one before is.
+So a log whose older segments are gone can still be opened. Two memberships, because the last one may yet be cut, and
+then the one before is in force again; that one is committed. A segment gets its name only when its header is durable,
+and is begun only when everything in the one before is.
+
+The CRC-32C covers `sequence` to the last byte of the header. Headers of version 1, which end with the cluster id and
+whose CRC covers no more, are still read.
 """
 
 from __future__ import annotations
@@ -44,11 +49,13 @@ if TYPE_CHECKING:
 
     from raftline.raft.messages import Entry
     from raftline.wal.files import File, FileSystem
+    from raftline.wal.index import StoredMembership
 
 MAGIC: Final = b"RLWALseg"
-VERSION: Final = 1
+VERSION: Final = 2
 HEADER_BYTES: Final = 4096
 CLUSTER_ID_BYTES_MAX: Final = 255
+MEMBERSHIP_COUNT_MAX: Final = 2
 SEGMENT_BYTES_MIN: Final = 2 * HEADER_BYTES
 SEGMENT_BYTES_MAX: Final = 1 << 31
 SEQUENCE_MAX: Final = (1 << 31) - 1
@@ -56,6 +63,7 @@ SEQUENCE_MAX: Final = (1 << 31) - 1
 _NAME: Final = re.compile(r"wal-(\d{10})-(\d{20})")
 _HEAD: Final = struct.Struct("<8sII")
 _BODY: Final = struct.Struct("<QQQQQQQQQH")
+_MEMBERSHIP: Final = struct.Struct("<QH")
 
 
 class SegmentHeader(msgspec.Struct, frozen=True):
@@ -70,6 +78,8 @@ class SegmentHeader(msgspec.Struct, frozen=True):
     base_term: Term
     hard_state: HardState
     segment_bytes: int
+    memberships: tuple[StoredMembership, ...] = ()
+    version: int = VERSION
 
 
 class Segment:
@@ -146,7 +156,9 @@ def parse_segment_name(name: str) -> tuple[int, LogIndex] | None:
 def encode_header(header: SegmentHeader) -> bytes:
     """Build the bytes of a header, with the zeros after it."""
     body = _encode_header_body(header)
-    return (_HEAD.pack(MAGIC, VERSION, crc32c(body)) + body).ljust(HEADER_BYTES, b"\0")
+    if header.version > 1:
+        body = body.ljust(HEADER_BYTES - _HEAD.size, b"\0")
+    return (_HEAD.pack(MAGIC, header.version, crc32c(body)) + body).ljust(HEADER_BYTES, b"\0")
 
 
 def _encode_header_body(header: SegmentHeader) -> bytes:
@@ -164,7 +176,11 @@ def _encode_header_body(header: SegmentHeader) -> bytes:
         header.segment_bytes,
         len(cluster_id),
     )
-    return numbers + cluster_id
+    if header.version == 1:
+        return numbers + cluster_id
+    assert len(header.memberships) <= MEMBERSHIP_COUNT_MAX, header.memberships
+    rows = b"".join(_MEMBERSHIP.pack(index, len(payload)) + payload for index, payload in header.memberships)
+    return numbers + cluster_id + bytes((len(header.memberships),)) + rows
 
 
 def decode_header(data: bytes) -> SegmentHeader | str:
@@ -174,19 +190,20 @@ def decode_header(data: bytes) -> SegmentHeader | str:
     magic, version, crc = _HEAD.unpack_from(data)
     if magic != MAGIC:
         return "no header"
-    if version != VERSION:
+    if version not in {1, VERSION}:
         return f"a header of version {version}, which this release does not read"
-    body_bytes = _BODY.size + int.from_bytes(data[_HEAD.size + _BODY.size - 2 : _HEAD.size + _BODY.size], "little")
-    body = data[_HEAD.size : _HEAD.size + body_bytes]
-    if body_bytes > _BODY.size + CLUSTER_ID_BYTES_MAX or crc32c(body) != crc:
+    rest = data[_HEAD.size : HEADER_BYTES]
+    id_bytes = int.from_bytes(rest[_BODY.size - 2 : _BODY.size], "little")
+    end = _BODY.size + id_bytes if version == 1 else len(rest)
+    if id_bytes > CLUSTER_ID_BYTES_MAX or crc32c(rest[:end]) != crc:
         return "a header whose checksum does not hold"
-    if any(data[_HEAD.size + body_bytes : HEADER_BYTES]):
+    if any(rest[end:]):
         return "a header with something after its end"
     sequence, node_id, first_number, chain, base_index, base_term, term, vote, segment_bytes, _ = _BODY.unpack_from(
-        body
+        rest
     )
     return SegmentHeader(
-        cluster_id=body[_BODY.size :].decode(),
+        cluster_id=rest[_BODY.size : _BODY.size + id_bytes].decode(),
         node_id=NodeId(node_id),
         sequence=sequence,
         first_number=first_number,
@@ -195,7 +212,22 @@ def decode_header(data: bytes) -> SegmentHeader | str:
         base_term=Term(base_term),
         hard_state=HardState(Term(term), NodeId(vote) if vote else None),
         segment_bytes=segment_bytes,
+        memberships=() if version == 1 else _decode_memberships(rest, _BODY.size + id_bytes),
+        version=version,
     )
+
+
+def _decode_memberships(rest: bytes, place: int) -> tuple[StoredMembership, ...]:
+    """Read the memberships at `place`, of which the checksum has been found to hold."""
+    found: list[StoredMembership] = []
+    count = rest[place]
+    place += 1
+    for _ in range(count):
+        index, length = _MEMBERSHIP.unpack_from(rest, place)
+        place += _MEMBERSHIP.size
+        found.append((LogIndex(index), rest[place : place + length]))
+        place += length
+    return tuple(found)
 
 
 def seed_of(header: SegmentHeader) -> int:

@@ -29,7 +29,9 @@ from raftline.base.errors import LocalProtocolError, StorageFull
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from raftline.base.ids import LogIndex
     from raftline.raft.messages import Entry, HardState
+    from raftline.wal.index import SnapshotMark
     from raftline.wal.log import WriteAheadLog
 
 SPACE_POLL_SECONDS: Final = 1.0
@@ -59,6 +61,7 @@ class _Job(msgspec.Struct, frozen=True):
     hard_state: HardState | None
     entries: Sequence[Entry]
     submitted_ns: int
+    snapshot: SnapshotMark | None
 
 
 class LogWriter:
@@ -94,6 +97,7 @@ class LogWriter:
         self._queue: deque[_Job] = deque()
         self._round: list[_Job] = []
         self._last_sequence: int | None = None
+        self._trim_upto: LogIndex | None = None
         self._is_closing = False
         self._is_stalled = False
         self._is_failed = False
@@ -103,7 +107,13 @@ class LogWriter:
         self._writer_thread.start()
         self._spare_thread.start()
 
-    def submit(self, sequence: int, hard_state: HardState | None, entries: Sequence[Entry]) -> None:
+    def submit(
+        self,
+        sequence: int,
+        hard_state: HardState | None,
+        entries: Sequence[Entry],
+        snapshot: SnapshotMark | None = None,
+    ) -> None:
         """
         Queue a job; from any thread, never blocks on the disk.
 
@@ -111,6 +121,7 @@ class LogWriter:
             sequence: Higher than that of the job before.
             hard_state: As for `WriteAheadLog.append`.
             entries: The same; not to be changed afterwards. A job with neither is a marker for the ones before it.
+            snapshot: As for `WriteAheadLog.install_snapshot`, behind the hard state and before the entries.
 
         Raises:
             LocalProtocolError: The writer is closed, or the sequence does not grow.
@@ -124,7 +135,18 @@ class LogWriter:
             if self._last_sequence is not None and sequence <= self._last_sequence:
                 raise LocalProtocolError(f"job {sequence} after job {self._last_sequence}")
             self._last_sequence = sequence
-            self._queue.append(_Job(sequence, hard_state, entries, self._now_ns()))
+            self._queue.append(_Job(sequence, hard_state, entries, self._now_ns(), snapshot))
+            self._work.notify()
+
+    def trim(self, upto: LogIndex) -> None:
+        """
+        Ask for `WriteAheadLog.trim`, after what is queued and on the writer's thread; from any thread, never blocks.
+
+        Order: the caller reads no entry up to `upto` any more. A request that is still waiting when the next one comes,
+        or when the writer is closed, is dropped: the next start can ask again.
+        """
+        with self._lock:
+            self._trim_upto = upto
             self._work.notify()
 
     @property
@@ -172,14 +194,15 @@ class LogWriter:
         try:
             while self._wait_for_round():
                 self._write_round()
+                self._trim()
         except BaseException as error:  # noqa: BLE001  whatever ends this thread must stop the process
             self._fail(error)
 
     def _wait_for_round(self) -> bool:
-        """Take everything queued into the round; False when there is nothing left to do."""
+        """Take everything queued into the round, nothing if a trim is due; False when there is nothing left to do."""
         while True:
             with self._lock:
-                while not self._round and not self._queue and not self._is_closing and not self._is_failed:
+                while not (self._round or self._queue or self._trim_upto is not None or self._is_ending()):
                     is_idle = not self._work.wait(MARK_IDLE_SECONDS if self._log.is_mark_dirty else None)
                     if is_idle:
                         break
@@ -187,7 +210,7 @@ class LogWriter:
                     return False
                 self._round.extend(self._queue)
                 self._queue.clear()
-                if self._round:
+                if self._round or (self._trim_upto is not None and not self._is_closing):
                     return True
                 if self._is_closing:
                     return False
@@ -199,7 +222,7 @@ class LogWriter:
         done_count = 0
         for job in self._round:
             try:
-                self._log.append(job.hard_state, job.entries)
+                self._append(job)
             except StorageFull:
                 is_full = True
                 break
@@ -219,6 +242,22 @@ class LogWriter:
         if is_full:
             self._wait_for_space()
 
+    def _append(self, job: _Job) -> None:
+        if job.snapshot is None:
+            self._log.append(job.hard_state, job.entries)
+            return
+        # Each part is refused whole where there is no space, and then tried again: none is done twice.
+        self._log.append(job.hard_state, ())
+        if self._log.first_index <= job.snapshot.last_index:
+            self._log.install_snapshot(*job.snapshot)
+        self._log.append(None, job.entries)
+
+    def _trim(self) -> None:
+        with self._lock:
+            upto, self._trim_upto = self._trim_upto, None
+        if upto is not None:
+            self._log.trim(upto)
+
     def _wait_for_space(self) -> None:
         """Stall until the other thread has found space; drop what waits if the writer is to end without it."""
         with self._lock:
@@ -231,7 +270,8 @@ class LogWriter:
             poll_seconds = self._space_poll_seconds if self._log.has_spare else None
             is_short = self._log.has_spare
             self._work.wait_for(
-                lambda: self._is_ending() or (self._log.has_spare and not is_short), timeout=poll_seconds
+                lambda: self._is_ending() or self._trim_upto is not None or (self._log.has_spare and not is_short),
+                timeout=poll_seconds,
             )
             self._is_stalled = False
 

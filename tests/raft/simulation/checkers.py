@@ -7,22 +7,32 @@ What must hold between the nodes of a cluster, checked after every event; all ch
     commit                 an entry is committed only when a majority has it durable, and never changes afterwards
     promises               votes, acknowledgements and answers leave only when what they promise is durable; one vote
                            per term and node, across crashes
-    cursors                term and commit index never fall in one life; entries are delivered once, in order
+    cursors                term and commit index never fall in one life; entries are delivered once, in order;
+                           kept from <= checkpointed <= applied <= committed
+    membership             what a node has in force is what its log says; any quorum of a membership meets any of the
+                           next; a leader changes it only when the last one and an entry of its own term are committed
+    state machines         after the same entries, by log or by snapshot, they are the same
     reads                  a read index is at or above every entry delivered anywhere before the read was asked for
 """
 
 from __future__ import annotations
 
 import bisect
+import functools
+import zlib
 
 from raft.simulation.disk import SimulatedDisk
 from raftline.base.ids import LogIndex, NodeId, Term
+from raftline.raft.membership import Membership, decode_membership
 from raftline.raft.messages import (
     AppendReply,
     Entry,
+    EntryKind,
     HardState,
     HeartbeatReply,
+    InstallSnapshotReply,
     Message,
+    SnapshotMeta,
     VoteReply,
     VoteRequest,
 )
@@ -38,12 +48,38 @@ def demand(condition: bool, text: str, *values: object) -> None:
         raise Violation(f"{text}: {values}")
 
 
-class Checkers:
-    """Sees every event of a cluster."""
+def next_state(state: int, term: Term, payload: bytes) -> int:
+    """Apply an entry to a state machine that is a hash."""
+    return zlib.crc32(payload, zlib.crc32(b"%d" % term, state))
 
-    def __init__(self, disks: dict[NodeId, SimulatedDisk]) -> None:
-        self._disks = disks
-        self._majority = len(disks) // 2 + 1
+
+def decides(nodes: frozenset[NodeId], voters: tuple[NodeId, ...], outgoing: tuple[NodeId, ...]) -> bool:
+    """Whether some nodes are a quorum; said once more than in the core, and as plainly as possible."""
+    return all(sum(voter in nodes for voter in side) * 2 > len(side) for side in (voters, outgoing) if side)
+
+
+@functools.cache
+def quorums_meet(one: tuple[tuple[NodeId, ...], ...], two: tuple[tuple[NodeId, ...], ...]) -> bool:
+    """Whether every quorum of one (voters, outgoing) has a node in common with every quorum of the other."""
+    everyone = sorted({node for side in (*one, *two) for node in side})
+    for chosen in range(1 << len(everyone)):
+        inside = frozenset(node for place, node in enumerate(everyone) if chosen >> place & 1)
+        if decides(inside, *one) and decides(frozenset(everyone) - inside, *two):
+            return False
+    return True
+
+
+class Checkers:
+    """Sees every event of a cluster; `disks` is to hold that of every node."""
+
+    def __init__(self, founding: Membership) -> None:
+        self.disks: dict[NodeId, SimulatedDisk] = {}
+        self.states = [0]
+        """Of the state machine after each committed entry, by index."""
+        self._in_force: dict[tuple[LogIndex, Term], tuple[LogIndex, Membership]] = {
+            (LogIndex(0), Term(0)): (LogIndex(0), founding)
+        }
+        """Membership at each entry that was ever in a log, and the index of the entry that brought it."""
         self._leaders: dict[Term, NodeId] = {}
         self._entries: dict[tuple[LogIndex, Term], tuple[Term, bytes]] = {}
         self._votes: dict[tuple[Term, NodeId], NodeId] = {}
@@ -65,10 +101,49 @@ class Checkers:
             known = self._entries.setdefault((entry.index, entry.term), (prev_term, entry.payload))
             demand(known == (prev_term, entry.payload), "log matching", entry, known)
             demand(prev_term <= entry.term, "terms fall along the log", entry, prev_term)
+            if (entry.index, entry.term) not in self._in_force:
+                self._membership_follows(raft, entry, prev_term)
+
+    def _membership_follows(self, raft: Raft, entry: Entry, prev_term: Term) -> None:
+        since, before = self._in_force[LogIndex(entry.index - 1), prev_term]
+        if entry.kind is not EntryKind.MEMBERSHIP:
+            self._in_force[entry.index, entry.term] = since, before
+            return
+        after = decode_membership(entry.payload)
+        self._in_force[entry.index, entry.term] = entry.index, after
+        meet = quorums_meet((before.voters, before.outgoing), (after.voters, after.outgoing))
+        demand(meet, "quorums of consecutive memberships need not meet", before, after)
+        demand(raft.role is Role.LEADER and raft.term == entry.term, "who does not lead changed the membership", entry)
+        demand(since <= len(self.committed), "a change began before the last one was committed", raft.node_id, entry)
+        own = bool(self._commit_terms) and self._commit_terms[-1] == raft.term
+        demand(own, "a change began before the leader committed anything", raft.node_id, entry)
+
+    def snapshot_taken(self, snapshot: SnapshotMeta) -> None:
+        """A node took a snapshot: it says what is committed."""
+        _, known = self._in_force[snapshot.index, snapshot.term]
+        demand(snapshot.membership == known, "a snapshot with another membership", snapshot, known)
+
+    def state_reached(self, node_id: NodeId, index: LogIndex, state: int) -> None:
+        """A state machine has applied everything up to `index`."""
+        demand(index < len(self.states), "applied but not committed", node_id, index)
+        demand(state == self.states[index], "state machines differ", node_id, index)
+        self.delivered_max = max(self.delivered_max, index)
+
+    def settled(self, raft: Raft, disk: SimulatedDisk, checkpoint_index: LogIndex, applied_index: LogIndex) -> None:
+        """A node has dealt with an event."""
+        last = raft.last_index, raft.term_at(raft.last_index)
+        known = self._in_force.get(last)  # type: ignore[arg-type]
+        if known is not None and (known[0] > 0 or raft.membership.members):
+            # Who joins is told of what the cluster was founded with by a change, or by a snapshot.
+            demand(raft.membership == known[1], "another membership than the log has", raft.node_id, last, known)
+        demand(raft.base_index <= raft.delivered_index, "compacted before delivered", raft.node_id)
+        purged = disk.base_index if disk.fetched is None else LogIndex(0)
+        order = [purged, checkpoint_index, applied_index, raft.commit_index]
+        demand(order == sorted(order), "cursors of log and state machine", raft.node_id, order)
 
     def message_left(self, message: Message, raft: Raft) -> None:
         """A message leaves its sender: what it promises must be durable on its disk."""
-        disk = self._disks[message.sender]
+        disk = self.disks[message.sender]
         durable: HardState = disk.hard_state
         if isinstance(message, VoteRequest):
             self._voted(message.term, message.sender, message.sender)
@@ -80,14 +155,16 @@ class Checkers:
                 message,
                 durable,
             )
-        if isinstance(message, VoteRequest | VoteReply | AppendReply | HeartbeatReply):
+        if isinstance(message, VoteRequest | VoteReply | AppendReply | HeartbeatReply | InstallSnapshotReply):
             demand(durable.term >= message.term, "a term left before it was durable", message, durable)
-        if isinstance(message, AppendReply | HeartbeatReply) and durable.term == message.term:
+        acknowledges = isinstance(message, AppendReply | HeartbeatReply | InstallSnapshotReply)
+        kept_by_snapshot = max(disk.base_index, disk.fetched.index if disk.fetched else 0)
+        if acknowledges and durable.term == message.term and message.match_index > kept_by_snapshot:
             stored = disk.term_at(message.match_index)
             demand(stored is not None, "acknowledged before durable", message)
             if raft.term == message.term:
                 # In this term the acknowledged entry stays, so the disk must hold the very entry of the log.
-                known = raft._log.term_at(message.match_index)
+                known = raft.term_at(message.match_index)
                 demand(stored == known, "acknowledged before durable", message, stored, known)
 
     def stepped(self, node_id: NodeId, raft: Raft, was_leader: bool) -> None:
@@ -103,6 +180,11 @@ class Checkers:
         self._cursors[node_id] = (raft.term, raft.commit_index)
         if raft.role is Role.LEADER and not was_leader:
             self._elected(node_id, raft)
+        if raft.base_index > commit_index:
+            # A snapshot: what it contains was committed, and its last entry is the one that was.
+            commit_index = raft.base_index
+            known = self.committed[commit_index - 1][0] if commit_index <= len(self.committed) else None
+            demand(raft.term_at(commit_index) == known, "a snapshot of what is not committed", node_id, commit_index)
         for index in range(commit_index + 1, raft.commit_index + 1):
             self._committed(node_id, raft, LogIndex(index))
 
@@ -114,7 +196,7 @@ class Checkers:
             demand(entry.index <= len(self.committed), "delivered but not committed", node_id, entry.index)
             known = self.committed[entry.index - 1]
             demand(known == (entry.term, entry.payload), "replicas differ", node_id, entry, known)
-            stored = self._disks[node_id].term_at(entry.index)
+            stored = self.disks[node_id].term_at(entry.index)
             demand(stored == entry.term, "delivered before durable", node_id, entry, stored)
         self.delivered_max = max(self.delivered_max, after)
 
@@ -133,7 +215,15 @@ class Checkers:
         owed = bisect.bisect_left(self._commit_terms, raft.term)
         for index, (term, _) in enumerate(self.committed[:owed], start=1):
             found = raft._log.term_at(LogIndex(index))
-            demand(found == term, "a leader lacks a committed entry", node_id, raft.term, index, found, term)
+            demand(
+                index < raft.base_index or found == term,
+                "a leader lacks a committed entry",
+                node_id,
+                raft.term,
+                index,
+                found,
+                term,
+            )
 
     def _committed(self, node_id: NodeId, raft: Raft, index: LogIndex) -> None:
         term = raft._log.term_at(index)
@@ -143,8 +233,10 @@ class Checkers:
             demand(self.committed[index - 1][0] == term, "a committed entry changed", node_id, index, term)
             return
         demand(index == len(self.committed) + 1, "commits leave a gap", node_id, index)
-        holders = sum(disk.term_at(index) == term for disk in self._disks.values())
-        demand(holders >= self._majority, "committed without a durable majority", node_id, index, term, holders)
+        holders = frozenset(number for number, disk in self.disks.items() if disk.holds(index, term))
+        counted = decides(holders, raft.membership.voters, raft.membership.outgoing)
+        demand(counted, "committed without a durable majority", node_id, index, term, holders, raft.membership)
         # A payload cannot be unknown here: the entry was written by a majority.
         self.committed.append((term, self._entries[index, term][1]))
         self._commit_terms.append(raft.term)
+        self.states.append(next_state(self.states[-1], *self.committed[-1]))

@@ -32,6 +32,11 @@ class Faults:
     pause: float = 0.0
     transfer: float = 0.0
     link_flap: float = 0.0
+    checkpoint: float = 0.0
+    install_crash: float = 0.0
+    """Chance of a crash right before, and again right after, a fetched snapshot is handed to the core."""
+    churn: float = 0.0
+    """Chance that the operator asks for a change of the membership."""
     fault_every_ns: int = 100 * MILLISECOND_NS
 
     @classmethod
@@ -57,5 +62,8 @@ class Faults:
             pause=sometimes(0.3, 0.3),
             transfer=sometimes(0.3, 0.3),
             link_flap=sometimes(0.4, 0.4),
+            checkpoint=sometimes(0.6, 1.0),
+            install_crash=sometimes(0.5, 0.5),
+            churn=sometimes(0.5, 1.0),
             fault_every_ns=chance.choice((20, 100, 300)) * MILLISECOND_NS,
         )

@@ -253,12 +253,11 @@ def never_sends_again(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Progress, "heartbeat_answered", answered)
 
 
-def accepts_votes_of_any_term(patch: pytest.MonkeyPatch) -> None:
-    """A candidate counts every granted vote as one more, even the same voter's."""
+def counts_refusals_as_votes(patch: pytest.MonkeyPatch) -> None:
+    """A candidate counts every answer of its term, whatever it says."""
 
     def answered(self: Election, reply: VoteReply, now_ns: int) -> None:
-        if self.role.value == "candidate" and reply.granted:
-            self._granted.add(NodeId(max(self._granted | {NodeId(0)}) % len(self._quorum.voters) + 1))
+        if self.role.value == "candidate":
             self._count_vote(reply.sender, now_ns)
 
     patch.setattr(Election, "vote_answered", answered)

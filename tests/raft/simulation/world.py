@@ -19,12 +19,14 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from raft.simulation.checkers import Checkers, demand
+from raft.simulation.checkers import Checkers, demand, next_state
 from raft.simulation.disk import SimulatedDisk
 from raft.simulation.faults import MILLISECOND_NS, Faults
+from raft.simulation.maintenance import Maintenance
 from raftline.base.errors import Busy, NotLeader
 from raftline.base.ids import LogIndex, NodeId, Term
-from raftline.raft.messages import AppendReply, Message, VoteReply, VoteRequest
+from raftline.raft.membership import NOBODY, membership_of_voters
+from raftline.raft.messages import AppendReply, Message, SnapshotMeta, VoteReply, VoteRequest
 from raftline.raft.node import LogWrite, Raft, RaftConfig, Role
 
 SECOND_NS = 1000 * MILLISECOND_NS
@@ -50,6 +52,15 @@ class Node:
     sync_is_running: bool = False
     reads: dict[int, LogIndex] = field(default_factory=dict)
     """Request id -> what had been delivered anywhere when the read was asked for."""
+    state: int = 0
+    """Hash over all that was applied."""
+    checkpoint_index: LogIndex = LogIndex(0)
+    """Up to where the state machine survives a crash."""
+    snapshot: SnapshotMeta | None = None
+    """What this node hands out."""
+    fetching: SnapshotMeta | None = None
+    is_taking: bool = False
+    is_retired: bool = False
 
 
 class World:
@@ -79,18 +90,31 @@ class World:
         self._cuts: set[tuple[NodeId, NodeId]] = set()
         self._link_free_ns: dict[tuple[NodeId, NodeId], int] = {}
         self._faults_are_on = True
-        self.nodes = {
-            node_id: Node(
-                node_id,
-                SimulatedDisk(),
-                clock_offset_ns=self.chance.randrange(1 << 50),
-                clock_rate=self.chance.uniform(0.98, 1.02),
-            )
-            for node_id in self._ids
-        }
-        self.checkers = Checkers({node_id: node.disk for node_id, node in self.nodes.items()})
+        self._founding = membership_of_voters(self._ids)
+        self._founders = frozenset(self._ids)
+        self.nodes: dict[NodeId, Node] = {}
+        self.checkers = Checkers(self._founding)
+        self.maintenance = Maintenance(self)
+        for node_id in self._ids:
+            self.nodes[node_id] = self._new_node(node_id)
         for node in self.nodes.values():
             self._start(node)
+
+    def _new_node(self, node_id: NodeId) -> Node:
+        node = Node(
+            node_id,
+            SimulatedDisk(),
+            clock_offset_ns=self.chance.randrange(1 << 50),
+            clock_rate=self.chance.uniform(0.98, 1.02),
+        )
+        self.checkers.disks[node_id] = node.disk
+        return node
+
+    def add_node(self, node_id: NodeId) -> None:
+        """Start a node that knows nothing of the cluster, and waits to be talked to."""
+        self.nodes[node_id] = self._new_node(node_id)
+        self._ids.append(node_id)
+        self._start(self.nodes[node_id])
 
     # Running
 
@@ -107,7 +131,7 @@ class World:
         self._cuts.clear()
         for node in self.nodes.values():
             node.paused_until_ns = min(node.paused_until_ns, self.now_ns)
-            if node.raft is None:
+            if node.raft is None and not node.is_retired:
                 self._start(node)
         marker = b"the end"
         deadline_ns = self.now_ns + CONVERGENCE_NS
@@ -129,8 +153,10 @@ class World:
 
         def converged() -> bool:
             demand(self.now_ns < deadline_ns, "the cluster does not converge", self.describe())
-            ends = {node.applied_index for node in self.nodes.values()}
-            return len(ends) == 1 and (marker in {payload for _, payload in self.checkers.committed[-20:]})
+            members = self.maintenance.settled_members()
+            if members is None or len({node.applied_index for node in members}) > 1:
+                return False
+            return marker in {payload for _, payload in self.checkers.committed[-20:]}
 
         self.run_until(converged)
         payloads = {payload for _, payload in self.checkers.committed}
@@ -183,7 +209,7 @@ class World:
         self._order += 1
         heapq.heappush(self._events, (self.now_ns + delay_ns, self._order, action))
 
-    def _at_node(self, node: Node, delay_ns: int, action: Callable[[], None]) -> None:
+    def at_node(self, node: Node, delay_ns: int, action: Callable[[], None]) -> None:
         """Do something at a node later, unless it crashed meanwhile; while it is paused, when it wakes."""
         life = node.life
 
@@ -204,12 +230,13 @@ class World:
 
     def _start(self, node: Node) -> None:
         node.life += 1
+        self.maintenance.started(node)
         node.timer_ns = None
         node.sync_is_running = False
         node.reads = {}
         node.raft = Raft(
             node_id=node.node_id,
-            voters=frozenset(self._ids),
+            membership=self._founding if node.node_id in self._founders else NOBODY,
             log=node.disk,
             hard_state=node.disk.hard_state,
             applied_index=node.applied_index,
@@ -227,17 +254,19 @@ class World:
         node.raft = None
         node.disk.crash(self.chance)
         # The state machine keeps a prefix of what it applied, never more than the log kept.
-        node.applied_index = LogIndex(self.chance.randint(max(0, node.applied_index - 20), node.applied_index))
+        least = max(node.checkpoint_index, node.applied_index - 20)
+        node.applied_index = LogIndex(self.chance.randint(least, node.applied_index))
+        node.state = self.checkers.states[node.applied_index]
         for other in self.nodes.values():
             if other is not node and self.chance.random() < hint_share:
                 # The end of a connection arrives behind what was sent along it.
                 last_ns = self._link_free_ns.get((node.node_id, other.node_id), 0)
                 delay_ns = max(self.now_ns + self._delay(), last_ns + 1) - self.now_ns
-                self._at_node(other, delay_ns, lambda other=other: self._hint(other, node.node_id))
+                self.at_node(other, delay_ns, lambda other=other: self._hint(other, node.node_id))
         life = node.life
 
         def restart() -> None:
-            if node.raft is None and node.life == life:
+            if node.raft is None and node.life == life and not node.is_retired:
                 self._start(node)
 
         self._after(self.chance.randrange(MILLISECOND_NS, self.faults.restart_ns_max + MILLISECOND_NS), restart)
@@ -256,18 +285,24 @@ class World:
         raft = node.raft
         assert raft is not None
         ready = raft.ready()
+        # What the event committed comes before what a leader made of it, such as the end of a joint membership.
+        self.checkers.stepped(node.node_id, raft, was_leader)
         for write in ready.io:
             self.checkers.log_written(raft, write)
             node.disk.pending.append(write)
-        self.checkers.stepped(node.node_id, raft, was_leader)
         if ready.committed:
             self.checkers.delivered(node.node_id, ready.committed, node.applied_index)
             node.applied_index = ready.committed[-1].index
+            for entry in ready.committed:
+                node.state = next_state(node.state, entry.term, entry.payload)
+            self.checkers.state_reached(node.node_id, node.applied_index, node.state)
             for entry in ready.committed:
                 payload = self._proposed.get((entry.index, entry.term))
                 if payload is not None:
                     demand(payload == entry.payload, "an entry holds another's payload", entry)
                     self.acked[payload] = entry.index
+        self.checkers.settled(raft, node.disk, node.checkpoint_index, node.applied_index)
+        self.maintenance.follow(node, ready)
         for request_id, index in ready.reads:
             self.reads_answered += 1
             self.checkers.read_answered(node.node_id, index, node.reads.pop(request_id))
@@ -285,7 +320,7 @@ class World:
             return
         node.timer_ns = due_ns
         delay_ns = max(int((due_ns - node.clock_offset_ns) / node.clock_rate) + 1 - self.now_ns, 0)
-        self._at_node(node, delay_ns, lambda: self._timer(node, due_ns))
+        self.at_node(node, delay_ns, lambda: self._timer(node, due_ns))
 
     def _timer(self, node: Node, due_ns: int) -> None:
         if node.timer_ns != due_ns:
@@ -308,7 +343,7 @@ class World:
             if node.raft is None or node.life != life:
                 return
             done = node.disk.sync(count)
-            self._at_node(node, self.chance.randrange(100_000), lambda: self._completed(node, done))
+            self.at_node(node, self.chance.randrange(100_000), lambda: self._completed(node, done))
 
         self._after(delay_ns, synced)
 
@@ -407,7 +442,8 @@ class World:
         if not self._faults_are_on:
             return
         chance, faults = self.chance, self.faults
-        if chance.random() < faults.partition:
+        several = len(self._ids) > 1
+        if several and chance.random() < faults.partition:
             self._partition()
         if chance.random() < faults.one_way_cut:
             self._cuts.add((chance.choice(self._ids), chance.choice(self._ids)))
@@ -422,9 +458,13 @@ class World:
             self._victim().paused_until_ns = self.now_ns + chance.randrange(SECOND_NS)
         if chance.random() < faults.transfer:
             self._transfer()
-        if chance.random() < faults.link_flap:
+        if chance.random() < faults.churn:
+            self.maintenance.operate()
+        if chance.random() < faults.checkpoint:
+            self.maintenance.checkpoint(self.nodes[chance.choice(self._ids)])
+        if several and chance.random() < faults.link_flap:
             node, lost = chance.sample(self._ids, 2)
-            self._at_node(self.nodes[node], 0, lambda: self._hint(self.nodes[node], lost))
+            self.at_node(self.nodes[node], 0, lambda: self._hint(self.nodes[node], lost))
         self._after(faults.fault_every_ns, self._fault)
 
     def _victim(self) -> Node:
@@ -434,6 +474,10 @@ class World:
             return self.chance.choice(leaders)
         return self.nodes[self.chance.choice(self._ids)]
 
+    def is_cut(self, link: tuple[NodeId, NodeId]) -> bool:
+        """Whether messages along a (sender, receiver) pair get lost now."""
+        return link in self._cuts
+
     def _partition(self) -> None:
         side = set(self.chance.sample(self._ids, self.chance.randint(1, len(self._ids) - 1)))
         self._cuts = {(a, b) for a in self._ids for b in self._ids if (a in side) != (b in side)}
@@ -442,4 +486,8 @@ class World:
         target = self.chance.choice(self._ids)
         for node in self.nodes.values():
             if node.raft and node.raft.role is Role.LEADER and self.now_ns >= node.paused_until_ns:
-                self.act(node, lambda raft, now_ns: raft.transfer_leadership(target, now_ns))
+                self.act(node, lambda raft, now_ns: self._ask_transfer(raft, target, now_ns))
+
+    def _ask_transfer(self, raft: Raft, target: NodeId, now_ns: int) -> None:
+        if target in raft.membership.voters:
+            raft.transfer_leadership(target, now_ns)
