@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import struct
 import time
+from abc import ABC, abstractmethod
 from typing import cast
 
 from bench.generator.meter import Meter
@@ -20,7 +21,7 @@ class LogError(Exception):
     """The log refused an append or broke its protocol."""
 
 
-class LogConnection(asyncio.Protocol):
+class LogConnection(asyncio.Protocol, ABC):
     """
     One connection with its slots; what differs between systems is in the subclasses.
 
@@ -94,10 +95,11 @@ class LogConnection(asyncio.Protocol):
         if self.is_sending:
             self._append(slot)
 
+    @abstractmethod
     def request(self, slot: int) -> bytes:
         """Return the bytes of a slot's next append."""
-        raise NotImplementedError
 
+    @abstractmethod
     def parse(self, data: bytes) -> int:
         """
         Read all whole answers, call `answered` for each; return how many bytes were read.
@@ -105,7 +107,6 @@ class LogConnection(asyncio.Protocol):
         Raises:
             LogError: The log refused.
         """
-        raise NotImplementedError
 
 
 FRAME = struct.Struct("<I")

@@ -144,3 +144,20 @@ def response(data: bytes) -> bytes:
 def payload(element: bytes) -> bytes:
     """Decode what a SASL element carries."""
     return b64decode(element[element.index(b">") + 1 : element.rindex(b"</")])
+
+
+def error(condition: str) -> bytes:
+    """Write the beginning of a stream error."""
+    return f"<stream:error><{condition} xmlns='urn:ietf:params:xml:ns:xmpp-streams'/>".encode()
+
+
+def header(**changes: str) -> bytes:
+    """Write a header with other attributes; an empty one is left out."""
+    attributes = {
+        "xmlns": "jabber:client",
+        "xmlns:stream": "http://etherx.jabber.org/streams",
+        "to": "localhost",
+        "version": "1.0",
+    } | changes
+    written = "".join(f" {name}='{value}'" for name, value in attributes.items() if value)
+    return f"<stream:stream{written}>".encode()

@@ -14,27 +14,21 @@ from raftline.machine.outcomes import Bound, MessageArrived, Rejected, SessionEn
 from raftline.machine.queries import SessionRow
 from raftline.xmpp.effects import Ask, Close, OpenSession, Route, StartTls, Submit
 from raftline.xmpp.negotiation import StreamState
-from xmpp_core.playbook import CREDENTIALS, HEADER, Playbook, auth, bind_request, credential_rules, response
+from xmpp_core.playbook import (
+    CREDENTIALS,
+    HEADER,
+    Playbook,
+    auth,
+    bind_request,
+    credential_rules,
+    error,
+    header,
+    response,
+)
 
 END = b"</stream:stream>"
 BODY = b"<message to='bob@localhost' type='chat' id='m1'><body>hello</body></message>"
 BOB_ROW = SessionRow(SessionId(9), NodeId(1), "phone", 0, None)
-
-
-def error(condition: str) -> bytes:
-    return f"<stream:error><{condition} xmlns='urn:ietf:params:xml:ns:xmpp-streams'/>".encode()
-
-
-def header(**changes: str) -> bytes:
-    """Write a header with other attributes; an empty one is left out."""
-    attributes = {
-        "xmlns": "jabber:client",
-        "xmlns:stream": "http://etherx.jabber.org/streams",
-        "to": "localhost",
-        "version": "1.0",
-    } | changes
-    written = "".join(f" {name}='{value}'" for name, value in attributes.items() if value)
-    return f"<stream:stream{written}>".encode()
 
 
 def message_arrived(position: int) -> MessageArrived:

@@ -13,26 +13,10 @@ from raftline.machine.outcomes import Done, Rejected, Repeated, Stale
 from raftline.machine.queries import Reachable, SessionRow
 from raftline.xmpp.effects import Ask, Route, Submit
 from raftline.xmpp.handler_runner import PENDING_COUNT_MAX
-from xmpp_core.playbook import MODULES, Playbook
+from xmpp_core.playbook import MODULES, Playbook, error, header
 
 BODY = b"<message to='bob@localhost' type='chat' id='m1'><body>hello</body></message>"
 BOB_ROW = SessionRow(SessionId(9), NodeId(1), "phone", 0, None)
-
-
-def error(condition: str) -> bytes:
-    return f"<stream:error><{condition} xmlns='urn:ietf:params:xml:ns:xmpp-streams'/>".encode()
-
-
-def header(**changes: str) -> bytes:
-    """Write a header with other attributes; an empty one is left out."""
-    attributes = {
-        "xmlns": "jabber:client",
-        "xmlns:stream": "http://etherx.jabber.org/streams",
-        "to": "localhost",
-        "version": "1.0",
-    } | changes
-    written = "".join(f" {name}='{value}'" for name, value in attributes.items() if value)
-    return f"<stream:stream{written}>".encode()
 
 
 @pytest.fixture
