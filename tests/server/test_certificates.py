@@ -59,6 +59,17 @@ def test_clients_verify_the_server(certificates: ClusterCertificates, name: str)
     handshake(client_facing_context(*certificates.server), trust, name)
 
 
+def test_clients_may_ask_for_the_protocol(certificates: ClusterCertificates) -> None:
+    """XEP-0368 3: who names xmpp-client by ALPN gets it; who names nothing, or another, is served all the same."""
+    context = client_facing_context(*certificates.server, protocol="xmpp-client")
+    for asked, selected in ((["xmpp-client"], "xmpp-client"), (["h2"], None), ([], None)):
+        trust = ssl.create_default_context(cafile=certificates.authority)
+        if asked:
+            trust.set_alpn_protocols(asked)
+        _, client = handshake(context, trust, "localhost")
+        assert client.selected_alpn_protocol() == selected
+
+
 def test_clients_refuse_other_names_and_strangers(certificates: ClusterCertificates, tmp_path: Path) -> None:
     """Another name, or another cluster's authority, does not verify."""
     context = client_facing_context(*certificates.server)

@@ -110,10 +110,16 @@ def check_identity(settings: NodeSettings) -> None:
         )
 
 
-def client_facing_context(certificate: Path, key: Path) -> ssl.SSLContext:
-    """Make the TLS context of listeners for clients: TLS 1.2 or newer, no client certificate."""
+def client_facing_context(certificate: Path, key: Path, *, protocol: str = "") -> ssl.SSLContext:
+    """
+    Make the TLS context of listeners for clients: TLS 1.2 or newer, no client certificate.
+
+    `protocol` is what the listener speaks, for clients that ask by ALPN: `xmpp-client` (XEP-0368 section 3).
+    """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
+    if protocol:
+        context.set_alpn_protocols([protocol])
     context.load_cert_chain(certificate, key)
     return context
 

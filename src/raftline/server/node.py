@@ -43,7 +43,13 @@ from raftline.server.config_file import read_secret
 from raftline.server.failures import ExitCode, Failure
 from raftline.server.figures import cluster_figures, gateway_figures
 from raftline.server.http_server import HttpServer
-from raftline.server.reload import WEBSOCKET_MARGIN_BYTES, Reloader, client_context, peer_link_contexts
+from raftline.server.reload import (
+    WEBSOCKET_MARGIN_BYTES,
+    XMPP_PROTOCOL,
+    Reloader,
+    client_context,
+    peer_link_contexts,
+)
 from raftline.server.telemetry import make_registry
 from raftline.wal.files import OperatingSystemFiles
 from raftline.wal.log import WriteAheadLog
@@ -209,7 +215,7 @@ class RunningNode:
             all_modules(),
             clock=time.monotonic_ns,
             entropy=os.urandom,
-            tls_context=client_context(settings),
+            tls_context=client_context(settings, protocol=XMPP_PROTOCOL),
         )
 
     def _make_http_server(self, node: LocalNode, gateway: Gateway, health: Health, token: str) -> HttpServer:

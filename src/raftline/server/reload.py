@@ -30,6 +30,9 @@ from raftline.web.rate_limit import RateLimit
 RELOADABLE: Final = frozenset({"tls", "limits", "registration"})
 """Tables of settings that take effect while the node runs."""
 
+XMPP_PROTOCOL: Final = "xmpp-client"
+"""Name of XMPP over direct TLS in ALPN (XEP-0368 section 3)."""
+
 WEBSOCKET_MARGIN_BYTES: Final = 4_096
 """A stanza that is a little too large must reach the parser, which refuses it with the stream error of the RFC."""
 
@@ -77,7 +80,7 @@ class Reloader:
         check_files(settings)
         check_identity(settings)
         changed = _changed_tables(self._settings, settings)
-        client = client_context(settings)
+        client = client_context(settings, protocol=XMPP_PROTOCOL)
         peer_link_contexts(settings)
         tls, limits = settings.tls, settings.limits
         if self._http_context is not None:
@@ -113,7 +116,7 @@ def _first_difference(path: str, old: Any, new: Any) -> str:
     return path
 
 
-def client_context(settings: NodeSettings) -> ssl.SSLContext:
+def client_context(settings: NodeSettings, *, protocol: str = "") -> ssl.SSLContext:
     """
     Make a context of the client-facing certificate; each listener sets its own up further.
 
@@ -121,7 +124,7 @@ def client_context(settings: NodeSettings) -> ssl.SSLContext:
         ConfigError: The files cannot be used.
     """
     try:
-        return client_facing_context(settings.tls.certificate_file, settings.tls.key_file)
+        return client_facing_context(settings.tls.certificate_file, settings.tls.key_file, protocol=protocol)
     except OSError as error:
         raise ConfigError("tls.certificate_file", f"it or its key cannot be used: {error}") from error
 
