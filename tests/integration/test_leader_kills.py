@@ -3,7 +3,7 @@ Twenty SIGKILLs of the leader under load: the promises P1, P2, P3 and P5 on ever
 
 Six slixmpp users on all nodes write to each other without pause; one whose node died goes to another and resends, under
 the same origin-id, what was not acknowledged. Two more users, on raw sockets, each keep one session all along, which is
-resumed on another node every time (the library resumes only where it was connected). Around each kill two probes on the
+resumed on another node every time (the library's clients log in anew). Around each kill two probes on the
 surviving nodes send small messages every few milliseconds; the time to the next commit is from the SIGKILL to the first
 acknowledgement of a probe message that was sent after it. Each killed node is restarted and the cluster is whole again
 before the next kill.

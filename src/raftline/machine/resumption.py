@@ -35,13 +35,9 @@ _TIMED_OUT = "connection-timeout"
 
 def detach_session(context: Context, action: DetachSession) -> Outcome:
     """Let a session wait; end it if it cannot be resumed."""
-    progress = context.progress.get(action.session_id)
-    if progress is None:
-        return Done()
-    if progress.epoch != action.epoch:
-        return _STALE
-    session = context.sessions.get(action.session_id)
-    assert session is not None, action.session_id
+    session = sessions.at_epoch(context, action.session_id, action.epoch)
+    if not isinstance(session, Session):
+        return session
     row = context.resumptions.get(action.session_id)
     if row is None:
         sessions.end_session(context, session, "")

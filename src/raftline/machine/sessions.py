@@ -113,15 +113,23 @@ def _make_room(context: Context, account: Account) -> bool:
     return True
 
 
-def end_session_command(context: Context, action: EndSession) -> Outcome:
-    """End a session at the wish of its stream."""
-    progress = context.progress.get(action.session_id)
+def at_epoch(context: Context, session_id: SessionId, epoch: int) -> Session | Done | Stale:
+    """Return a session in the epoch that is named; Done if it is over, Stale if it was taken over since."""
+    progress = context.progress.get(session_id)
     if progress is None:
         return Done()
-    if progress.epoch != action.epoch:
+    if progress.epoch != epoch:
         return _STALE
-    session = context.sessions.get(action.session_id)
-    assert session is not None, action.session_id
+    session = context.sessions.get(session_id)
+    assert session is not None, session_id
+    return session
+
+
+def end_session_command(context: Context, action: EndSession) -> Outcome:
+    """End a session at the wish of its stream."""
+    session = at_epoch(context, action.session_id, action.epoch)
+    if not isinstance(session, Session):
+        return session
     end_session(context, session, "")
     return Done()
 
@@ -130,11 +138,9 @@ def enable_management(context: Context, action: EnableManagement) -> Outcome:
     """From here on keep what the session has not acknowledged, and let it be resumed if it has a token."""
     if action.token and len(action.token) != RESUMPTION_TOKEN_SIZE:
         return Rejected("bad-request", "modify", "The token has another size.")
-    progress = context.progress.get(action.session_id)
-    if progress is None or progress.epoch != action.epoch:
+    session = at_epoch(context, action.session_id, action.epoch)
+    if not isinstance(session, Session):
         return _STALE
-    session = context.sessions.get(action.session_id)
-    assert session is not None, action.session_id
     if not session.managed:
         context.sessions.put(session.session_id, session._replace(managed=1))
         context.session_index.changed(session.account_id)
