@@ -30,6 +30,7 @@ from raftline.base.ids import LogIndex, NodeId, SessionId, Term, position_of
 from raftline.cluster.config import MILLISECOND_NS, Clocks, ClusterConfig, Peer
 from raftline.cluster.driver import Driver
 from raftline.cluster.links import LinkContexts
+from raftline.cluster.storage import LOG_DIRECTORY, NodeStorage, StorageSettings
 from raftline.machine.commands import MessageKind, SendMessage, decode_command
 from raftline.machine.database import open_database
 from raftline.machine.entry import decode_entry
@@ -154,13 +155,16 @@ async def run(task: NodeTask) -> None:
     loop.add_signal_handler(signal.SIGTERM, stop.set)
     node_id = NodeId(task.node_id)
     own = next(each for each in task.nodes if each.node_id == node_id)
-    machine = LogOnlyMachine(open_database(folder / "state.db"), domain="localhost")
+    kept = StorageSettings(
+        data_dir=folder, cluster_id="bench", node_id=node_id, domain="localhost", segment_bytes=SEGMENT_BYTES
+    )
+    machine = LogOnlyMachine(open_database(kept.database_path), domain=kept.domain)
     log = WriteAheadLog.open(
-        folder / "log",
-        cluster_id="bench",
+        folder / LOG_DIRECTORY,
+        cluster_id=kept.cluster_id,
         node_id=node_id,
         applied_index=machine.applied_index,
-        segment_bytes=SEGMENT_BYTES,
+        segment_bytes=kept.segment_bytes,
     )
     accepting, dialling = peer_contexts(Path(task.certificate_file), Path(task.key_file), Path(task.authority_file))
     driver = Driver(
@@ -173,8 +177,7 @@ async def run(task: NodeTask) -> None:
         ),
         raft_random=random.Random(os.urandom(16)),  # noqa: S311  spreads timeouts, guards nothing
         clocks=Clocks(time.monotonic_ns, lambda: time.time_ns() // MILLISECOND_NS),
-        log=log,
-        machine=machine,
+        storage=NodeStorage(kept, machine, log, disk=None),
         contexts=LinkContexts(accepting, dialling),
         entropy=os.urandom,
         fatal=fatal,

@@ -16,12 +16,11 @@ from raftline.base.ids import LogIndex, NodeId
 from raftline.cluster.config import Clocks, ClusterConfig, ClusterLimits, ClusterTiming, Peer
 from raftline.cluster.disk_space import DiskSpace
 from raftline.cluster.driver import Driver
-from raftline.machine.database import open_database
+from raftline.cluster.storage import StorageSettings, open_storage
 from raftline.machine.machine import Machine
 from raftline.node.node import LocalNode
 from raftline.raft.config import MILLISECOND_NS, RaftConfig
 from raftline.wal.files import FileSystem
-from raftline.wal.log import WriteAheadLog
 
 CLUSTER_ID = "test-cluster"
 DOMAIN = "example.test"
@@ -101,30 +100,25 @@ class ClusterNode:
     def make(self) -> Driver:
         """Open what is on the disk; the driver has it from then on."""
         self.directory.mkdir(parents=True, exist_ok=True)
-        database_path = self.directory / "state.db"
-        machine = Machine(open_database(database_path), domain=DOMAIN)
-        log = WriteAheadLog.open(
-            self.directory / "log",
+        settings = StorageSettings(
+            data_dir=self.directory,
             cluster_id=CLUSTER_ID,
             node_id=self.config.node_id,
-            applied_index=machine.applied_index,
-            files=self.files,
+            domain=DOMAIN,
             segment_bytes=4 << 20,
+            reserve_bytes=self.reserve_bytes,
+            **({} if self.files is None else {"files": self.files}),
         )
-        if self.reserve_bytes:
-            assert self.files is not None
-            self.disk = DiskSpace(self.directory, self.files, reserve_bytes=self.reserve_bytes)
+        storage = open_storage(settings)
+        self.disk = storage.disk
         return Driver(
             self.config,
             raft_random=random.Random(),
             clocks=CLOCKS,
-            log=log,
-            machine=machine,
+            storage=storage,
             contexts=self.identity.contexts(),
             entropy=os.urandom,
             fatal=self.failures.append,
-            database_path=database_path,
-            disk=self.disk,
         )
 
     async def stop(self) -> None:

@@ -18,7 +18,7 @@ from raftline.machine.database import CheckpointResult
 def quick_period(monkeypatch: pytest.MonkeyPatch) -> None:
     """Look often, and find the file large early."""
     monkeypatch.setattr(checkpoints, "RESTART_PAGES", 8)
-    monkeypatch.setitem(checkpoints.CheckpointThread.__init__.__kwdefaults__, "period_seconds", 0.02)
+    monkeypatch.setitem(checkpoints.Checkpoints.__init__.__kwdefaults__, "period_seconds", 0.02)
 
 
 async def busy_until(alice: Person, condition: object) -> None:
@@ -42,11 +42,10 @@ async def test_the_file_starts_anew_under_load(tmp_path: Path) -> None:
     try:
         alice = Person("alice")
         await alice.appear(cluster[1].node)
-        thread = cluster[1].running._checkpoints
-        assert thread is not None
-        await busy_until(alice, lambda: thread.restart_count >= 3)
+        runs = cluster[1].running.checkpoints
+        await busy_until(alice, lambda: runs.restart_count >= 3)
         await until(lambda: len(alice.bodies) + 1 == len(alice.outcomes) == alice.number)
-        assert thread.passive_count >= thread.restart_count
+        assert runs.passive_count >= runs.restart_count
     finally:
         await cluster.stop()
 
@@ -56,13 +55,12 @@ async def test_an_idle_node_runs_none(tmp_path: Path) -> None:
     cluster = Cluster(tmp_path, 1)
     await cluster.start()
     try:
-        thread = cluster[1].running._checkpoints
-        assert thread is not None
-        await until(lambda: thread.passive_count >= 1)
-        count = thread.passive_count
+        runs = cluster[1].running.checkpoints
+        await until(lambda: runs.passive_count >= 1)
+        count = runs.passive_count
         for _ in range(20):
             await asyncio.sleep(0.01)
-        assert thread.passive_count <= count + 1
+        assert runs.passive_count <= count + 1
     finally:
         await cluster.stop()
 
@@ -72,7 +70,7 @@ async def test_no_space_is_no_end_but_damage_is(tmp_path: Path, monkeypatch: pyt
     failing: list[Exception] = [StorageFull("no space"), StorageFull("no space"), StorageError("input/output error")]
     seen = []
 
-    def fail(_path: Path, *, restart: bool = False) -> CheckpointResult:
+    def fail(_path: Path, *, restart: bool = False, vfs: str | None = None) -> CheckpointResult:
         seen.append(restart)
         raise failing[min(len(seen), len(failing)) - 1]
 

@@ -8,8 +8,10 @@ import apsw
 import pytest
 
 from raftline.base.errors import StorageCorrupt, StorageError, StorageFull
-from raftline.machine.database import checkpoint, open_database, storage_error
-from raftline.machine.schema import SCHEMA_VERSION, TABLES
+from raftline.base.ids import LogIndex, Term
+from raftline.machine.database import checkpoint, connect, open_database, storage_error
+from raftline.machine.machine import Machine
+from raftline.machine.schema import MIGRATIONS, SCHEMA_VERSION, TABLES
 
 
 def test_a_new_database_has_every_table_in_the_declared_form(tmp_path: Path):
@@ -98,3 +100,81 @@ def test_errors_of_sqlite_in_words_of_this_package():
     assert type(storage_error(apsw.FullError("x"))) is StorageFull
     assert type(storage_error(apsw.CorruptError("x"))) is StorageCorrupt
     assert type(storage_error(apsw.IOError("x"))) is StorageError
+
+
+def filled(path: Path) -> None:
+    """Make a database with some pages of rows, all of them in its own file."""
+    database = open_database(path)
+    with database:
+        database.executemany("INSERT INTO vcard VALUES (?, ?)", ((number, b"photograph" * 20) for number in range(500)))
+    checkpoint(path, restart=True)
+    database.close()
+
+
+def read_all(path: Path) -> int:
+    """Read every row; what SQLite finds wrong is raised in this package's words."""
+    database = open_database(path)
+    try:
+        return len(database.execute("SELECT * FROM vcard").fetchall())
+    except apsw.Error as error:
+        raise storage_error(error) from error
+    finally:
+        database.close()
+
+
+def test_every_flipped_bit_in_a_row_is_an_error(tmp_path: Path):
+    """What the disk altered is never an answer, wherever in a page it is, text of users included."""
+    path = tmp_path / "state"
+    filled(path)
+    content = path.read_bytes()
+    places = [place for place in range(len(content)) if content.startswith(b"photograph", place)][:: 997 * 3]
+    assert len(places) > 3
+    for place in places:
+        damaged = bytearray(content)
+        damaged[place] ^= 1
+        path.write_bytes(damaged)
+        with pytest.raises(StorageCorrupt, match="checksum"):
+            read_all(path)
+    path.write_bytes(content)
+    assert read_all(path) == 500
+
+
+def test_a_database_without_checksums_gets_them(tmp_path: Path):
+    """One that an earlier release wrote is opened, and from then on every page is verified."""
+    path = tmp_path / "state"
+    old = apsw.Connection(str(path))
+    old.pragma("journal_mode", "wal")
+    old.execute(MIGRATIONS[0])
+    old.pragma("user_version", 1)
+    old.execute("INSERT INTO vcard VALUES (7, CAST('a photograph of format one' AS BLOB))")
+    old.close()
+    database = open_database(path)
+    assert database.execute("SELECT account_id FROM vcard").fetchall() == [(7,)]
+    assert database.pragma("journal_mode") == "wal"
+    database.close()
+    content = bytearray(path.read_bytes())
+    content[content.rindex(b"photograph")] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(StorageCorrupt, match="checksum"):
+        read_all(path)
+
+
+def test_checkpoint_tells_up_to_where_the_file_is_durable(tmp_path: Path):
+    """The index is the one that was committed before; while a reader keeps pages from moving, there is none."""
+    path = tmp_path / "state"
+    machine = Machine(open_database(path), domain="example.org")
+    for index in (1, 2, 3):
+        machine.apply_empty(LogIndex(index), Term(1))
+    machine.commit()
+    machine.apply_empty(LogIndex(4), Term(1))
+    assert checkpoint(path).durable_index == 3
+    machine.commit()
+    reader = connect(path)
+    reader.execute("BEGIN")
+    reader.execute("SELECT * FROM machine").fetchall()
+    machine.apply_empty(LogIndex(5), Term(1))
+    machine.commit()
+    assert checkpoint(path).durable_index is None
+    reader.close()
+    assert checkpoint(path).durable_index == 5
+    machine.close()

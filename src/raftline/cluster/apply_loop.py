@@ -10,7 +10,7 @@ The machine's transaction may span slices, since the log is the durability; it i
 something to do. Local reads use the same connection and see the open transaction. It is closed as well once it holds
 `TRANSACTION_BYTES`, so that what a commit writes at once has a bound (`disk_space` says why that matters).
 
-While the disk has no space nothing is applied; `resume` begins again, as after a pause.
+While the disk has no space nothing is applied; `go_on` looks again.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ class ApplyLoop:
         self._queue_bytes = 0
         self._is_scheduled = False
         self._is_stopped = False
-        self._is_paused = False
+        self._pause_count = 0
         self._commit_timer: asyncio.TimerHandle | None = None
         self._opened_ns = 0
         self._applied_ns = 0
@@ -89,16 +89,18 @@ class ApplyLoop:
         if not self._is_scheduled:
             self._run_slice()
 
-    def pause(self, paused: Callable[[], None] | None = None) -> None:
-        """Close the transaction, apply nothing until `resume`, and call back."""
-        self._is_paused = True
+    def pause(self) -> None:
+        """Close the transaction and apply nothing until `resume` was called as often."""
+        self._pause_count += 1
         self._commit()
-        if paused is not None:
-            paused()
 
     def resume(self) -> None:
-        """Apply again, if the disk lets us."""
-        self._is_paused = False
+        """End a pause."""
+        self._pause_count -= 1
+        self.go_on()
+
+    def go_on(self) -> None:
+        """Apply again what waits, if neither a pause nor the disk forbids it."""
         if self._queue and not self._is_scheduled:
             self._run_slice()
 
@@ -119,7 +121,7 @@ class ApplyLoop:
 
     def _run_slice(self) -> None:
         self._is_scheduled = False
-        if self._is_stopped or self._is_paused or self._is_held():
+        if self._is_stopped or self._pause_count or self._is_held():
             return
         try:
             self._apply_slice()

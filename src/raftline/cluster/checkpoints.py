@@ -1,21 +1,28 @@
 """
-The thread that moves the database's write-ahead file into the database, so that no apply waits for the disk.
+Moving the database's write-ahead file into the database, so that no apply waits for the disk; and what follows from
+it: the log need not keep what the database has durably (Raft thesis section 5.1).
 
-A passive checkpoint runs beside the writer and disturbs nobody, but under steady load it never catches up entirely,
-and the file could only start anew if it did. So when the file has grown large, applying pauses for the moment it takes
-to move the last pages: commands go on being logged and committed meanwhile, and are applied right after.
+A passive checkpoint runs off the loop, beside the writer, and disturbs nobody; but under steady load it never catches
+up entirely, and the file could only start anew if it did. So when the file has grown large, applying pauses for the
+moment it takes to move the last pages: commands go on being logged and committed, and are applied right after.
+
+A checkpoint that moved everything tells up to which entry the database file is synced. Nobody else may say so: what is
+merely committed to SQLite is gone with the power.
 """
 
 from __future__ import annotations
 
+import asyncio
 import logging
-import threading
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol, TypeVar
 
 from raftline.base.errors import StorageFull
-from raftline.machine.database import checkpoint
+from raftline.base.ids import LogIndex
+from raftline.cluster.apply_loop import ApplyLoop
+from raftline.machine.database import CheckpointResult, checkpoint
 
 _LOG: Final = logging.getLogger(__name__)
 
@@ -25,67 +32,84 @@ PERIOD_SECONDS: Final = 2.0
 RESTART_PAGES: Final = 16_384
 """From this size on (64 MiB) the file is made to start anew."""
 
+T = TypeVar("T")
 
-class CheckpointThread:
+
+class RunAside(Protocol):
+    """Runs a function that blocks on the disk off the loop, one at a time, and returns what it returns."""
+
+    def __call__(self, function: Callable[[], T], /) -> Awaitable[T]:
+        """Run it."""
+
+
+class Checkpoints:
     """
-    Runs checkpoints until stopped.
+    Runs checkpoints until its task is cancelled.
 
     Args:
         path: The database.
-        progress: Changes whenever something was applied; from any thread.
-        request_pause: Called on the thread: ask the event loop to commit, to apply nothing, and to call back then.
-        resume: Called on the thread: apply again.
-        on_failure: Called on the thread, once, with the error after which the node must stop.
-        has_room_for: Called on the thread: whether the database may grow by so many bytes.
+        apply: What writes it.
+        aside: Where checkpoints run.
+        on_durable: Called with the entry up to which the database is durable; it never falls.
+        has_room_for: Whether the database may grow by so many bytes.
+        vfs: As for `raftline.machine.database.connect`.
     """
 
     def __init__(
         self,
         path: Path,
+        apply: ApplyLoop,
         *,
-        progress: Callable[[], int],
-        request_pause: Callable[[Callable[[], None]], None],
-        resume: Callable[[], None],
-        on_failure: Callable[[BaseException], None],
-        has_room_for: Callable[[int], bool] = lambda _size: True,
+        aside: RunAside,
+        on_durable: Callable[[LogIndex], None],
+        has_room_for: Callable[[int], bool],
+        vfs: str | None = None,
         period_seconds: float = PERIOD_SECONDS,
     ) -> None:
         self._path = path
-        self._progress = progress
-        self._seen_progress = -1
-        self._request_pause = request_pause
-        self._resume = resume
-        self._on_failure = on_failure
+        self._apply = apply
+        self._aside = aside
+        self._on_durable = on_durable
         self._has_room_for = has_room_for
+        self._vfs = vfs
         self._period_seconds = period_seconds
-        self._stopping = threading.Event()
-        self._paused = threading.Event()
+        self._seen_index: LogIndex | None = None
+        self.durable_index = LogIndex(0)
+        """Entries up to here are in the database file, synced."""
         self.passive_count = 0
         self.restart_count = 0
-        self._thread = threading.Thread(target=self._run, name="checkpoint", daemon=True)
-        self._thread.start()
 
-    def _run(self) -> None:
-        try:
-            while not self._stopping.wait(self._period_seconds):
-                self._look()
-        except BaseException as error:  # noqa: BLE001  whatever ends this thread must stop the process
-            self._on_failure(error)
+    async def run(self) -> None:
+        """
+        Look every now and then.
 
-    def _look(self) -> None:
-        progress = self._progress()
-        if progress == self._seen_progress or not self._has_room_for(self._file_bytes()):
+        Raises:
+            StorageError: The disk failed; the node must stop.
+        """
+        while True:
+            await asyncio.sleep(self._period_seconds)
+            await self.look()
+
+    async def look(self) -> None:
+        """Run a checkpoint if something was applied since the last one that moved everything."""
+        applied_index = self._apply.applied_index
+        if applied_index == self._seen_index or not self._has_room_for(self._file_bytes()):
             return
         try:
-            result = checkpoint(self._path)
+            result = await self._aside(partial(checkpoint, self._path, vfs=self._vfs))
             self.passive_count += 1
             if result.wal_page_count >= RESTART_PAGES:
-                self._restart_file()
+                result = await self._restart_file()
         except StorageFull as error:
             # Nothing is damaged: the file keeps what could not be moved, and the log keeps it too.
             _LOG.warning("no checkpoint for now: %s", error)
-        else:
-            self._seen_progress = progress
+            return
+        if result.durable_index is not None:
+            # Only a checkpoint that began behind an entry's commit can tell that there is nothing left to move.
+            self._seen_index = result.durable_index
+            if result.durable_index > self.durable_index:
+                self.durable_index = result.durable_index
+                self._on_durable(result.durable_index)
 
     def _file_bytes(self) -> int:
         """Size of the write-ahead file: the database grows by no more when all of it is moved."""
@@ -94,19 +118,11 @@ class CheckpointThread:
         except FileNotFoundError:
             return 0
 
-    def _restart_file(self) -> None:
-        self._paused.clear()
-        self._request_pause(self._paused.set)
-        self._paused.wait()
+    async def _restart_file(self) -> CheckpointResult:
+        self._apply.pause()
         try:
-            if not self._stopping.is_set():
-                checkpoint(self._path, restart=True)
-                self.restart_count += 1
+            result = await self._aside(partial(checkpoint, self._path, restart=True, vfs=self._vfs))
         finally:
-            self._resume()
-
-    def stop(self) -> None:
-        """End the thread; call it before the event loop ends. A checkpoint under way is finished first."""
-        self._stopping.set()
-        self._paused.set()
-        self._thread.join()
+            self._apply.resume()
+        self.restart_count += not result.busy
+        return result

@@ -23,27 +23,28 @@ import logging
 import random
 from collections import deque
 from collections.abc import Callable
-from pathlib import Path
 from typing import Final
 
 from raftline.base.errors import Busy, LocalProtocolError, RemoteProtocolError, Stopping, StorageError, Unavailable
 from raftline.base.ids import NodeId, SessionId
 from raftline.cluster.alarm import Alarm
 from raftline.cluster.apply_loop import ApplyLoop
-from raftline.cluster.checkpoints import CheckpointThread
+from raftline.cluster.barriers import Barriers
+from raftline.cluster.checkpoints import Checkpoints
+from raftline.cluster.chores import Chores
+from raftline.cluster.compaction import Compaction
 from raftline.cluster.config import MILLISECOND_NS, Clocks, ClusterConfig
-from raftline.cluster.disk_space import DiskSpace
 from raftline.cluster.expiry import SessionExpiry
 from raftline.cluster.forwarding import Forwarding
 from raftline.cluster.frames import Frame, Hello, OffLogStanza, Proposals, Refusal, StatusReply, StatusRequest
 from raftline.cluster.links import LinkContexts, PeerLinks
 from raftline.cluster.lives import Lives
 from raftline.cluster.metrics import ClusterMetrics, collect_metrics, initial_metrics
-from raftline.cluster.off_log import OffLogInbox
+from raftline.cluster.off_log import OffLogExchange
 from raftline.cluster.proposals import Proposal
-from raftline.cluster.reads import ReadBarriers
 from raftline.cluster.salts import SaltPool
 from raftline.cluster.status import ClusterStatus
+from raftline.cluster.storage import NodeStorage
 from raftline.cluster.storage_watch import StorageWatch
 from raftline.cluster.subscriber import Subscriber
 from raftline.cluster.succession import Succession, TransferRequest
@@ -54,8 +55,6 @@ from raftline.machine.outcomes import CommandResult
 from raftline.raft.messages import Message
 from raftline.raft.node import Raft
 from raftline.raft.ready import LogWrite, Ready
-from raftline.wal.log import WriteAheadLog
-from raftline.wal.writer import LogWriter
 
 _LOG: Final = logging.getLogger(__name__)
 
@@ -64,9 +63,6 @@ COMMAND_BYTES_MAX: Final = 4 << 20
 
 HOUSEKEEPING_NS: Final = 50 * MILLISECOND_NS
 """How often things are looked at that no event announces."""
-
-_READ_ANSWER_NS: Final = 500 * MILLISECOND_NS
-"""A read index that is not answered by then was lost on the way."""
 
 _APPLY_QUEUE_BYTES: Final = 8 << 20
 """With so much to apply, a node that catches up leaves the rest in its log."""
@@ -80,11 +76,9 @@ class Driver:
 
     Args:
         raft_random: Seeded differently for each life; for elections and pauses between dials.
-        log: Open; the driver closes it. So with the machine.
+        storage: Open; the driver closes it.
         entropy: Random bytes that nobody can guess, for the salts of commands.
         fatal: Called once with the error after which the process must stop with a non-zero exit.
-        database_path: Where the machine's database is, for checkpoints; None when it is in memory.
-        disk: Watches the space where log and database lie; None looks at the log's alone.
 
     Order: `start`, then anything, then `stop`. All calls from the event loop's thread.
     """
@@ -95,25 +89,21 @@ class Driver:
         *,
         raft_random: random.Random,
         clocks: Clocks,
-        log: WriteAheadLog,
-        machine: Machine,
+        storage: NodeStorage,
         contexts: LinkContexts,
         entropy: Callable[[int], bytes],
         fatal: Callable[[BaseException], None],
-        database_path: Path | None = None,
-        disk: DiskSpace | None = None,
     ) -> None:
         self.config = config
         self._random = raft_random
         self._clocks = clocks
         self._now_ns = clocks.monotonic_ns
-        self._log = log
-        self._machine = machine
+        self._kept = storage
+        self._log = storage.log
+        self._machine = storage.machine
         self._contexts = contexts
         self._salts = SaltPool(entropy)
         self._fatal = fatal
-        self._database_path = database_path
-        self._disk = disk
         self._subscriber: Subscriber | None = None
         self._turn_is_scheduled = False
         self._is_started = False
@@ -122,9 +112,8 @@ class Driver:
         self._writes: deque[LogWrite] = deque()
         self._alarm = Alarm(self._request_turn)
         self._housekeeping = Alarm(self._keep_house)
-        self._reads_held = False
         self._election_count = 0
-        self._off_log = OffLogInbox(count_max=config.limits.off_log_count_max)
+        self._off_log = OffLogExchange(self._machine, count_max=config.limits.off_log_count_max)
 
     # Life cycle
 
@@ -150,14 +139,15 @@ class Driver:
             now_ns=now_ns,
         )
         # Request numbers continue above those of any earlier life.
-        self._reads: ReadBarriers[asyncio.Future[None]] = ReadBarriers(self._clocks.wall_ms() << 20)
+        self._barriers = Barriers(self._clocks.wall_ms() << 20, config.timing.wait_ns)
+        self._chores = Chores(self._fail)
         self._apply = ApplyLoop(
             self._machine,
             monotonic_ns=self._now_ns,
             on_results=self._entry_applied,
             on_slice=self._slice_applied,
             on_failure=self._fail,
-            disk=self._disk,
+            disk=self._kept.disk,
         )
         self._lives = Lives(config, self._clocks, self._raft, propose=self._propose_own, on_end=self._life_ended)
         self._expiry = SessionExpiry(self._machine, self._raft, self._clocks, propose=self._propose_own)
@@ -181,8 +171,9 @@ class Driver:
         self._request_turn()
 
     def _start_storage(self) -> None:
-        """Start the threads that write the log and move the database's write-ahead file."""
-        self._writer = LogWriter(
+        """Start what writes the log and what moves the database's write-ahead file."""
+        settings = self._kept.settings
+        self._writer = settings.start_writer(
             self._log,
             on_durable=lambda sequence: self._call_from_thread(self._write_durable, sequence),
             on_failure=lambda error: self._call_from_thread(self._fail, error),
@@ -196,19 +187,21 @@ class Driver:
             self._lives,
             self._links,
             self.succession,
-            disk=self._disk,
+            disk=self._kept.disk,
             on_failure=self._fail,
         )
-        self._checkpoints: CheckpointThread | None = None
-        if self._database_path is not None:
-            self._checkpoints = CheckpointThread(
-                self._database_path,
-                progress=lambda: self._apply.command_count,
-                request_pause=lambda paused: self._call_from_thread(self._apply.pause, paused),
-                resume=lambda: self._call_from_thread(self._apply.resume),
-                on_failure=lambda error: self._call_from_thread(self._fail, error),
-                has_room_for=self.storage.has_room_for,
-            )
+        self.compaction = Compaction(
+            self._raft, self._log, self._writer, trailing_bytes=settings.trailing_bytes, now_ns=self._now_ns
+        )
+        self.checkpoints = Checkpoints(
+            settings.database_path,
+            self._apply,
+            aside=self._chores.aside,
+            on_durable=self.compaction.checkpointed,
+            has_room_for=self.storage.has_room_for,
+            vfs=settings.vfs,
+        )
+        self._chores.begin(self.checkpoints.run(), "checkpoints")
 
     def _call_from_thread(self, callback: Callable[..., None], *args: object) -> None:
         self._loop.call_soon_threadsafe(callback, *args)
@@ -220,14 +213,11 @@ class Driver:
         self._is_running = False
         self._alarm.cancel()
         self._housekeeping.cancel()
-        for waiter in self._reads.drop():
-            if not waiter.done():
-                waiter.set_exception(Stopping("this node is shutting down"))
+        self._barriers.stop()
         await self._links.stop()
-        # The threads may be waiting for the loop: let it run while they end.
+        await self._chores.stop()
+        # Its thread may be waiting for the loop: let it run while that ends.
         await asyncio.to_thread(self._writer.close)
-        if self._checkpoints is not None:
-            await asyncio.to_thread(self._checkpoints.stop)
         await self.storage.stop()
         self._apply.stop()
         self._log.close()
@@ -335,14 +325,9 @@ class Driver:
             raise Stopping("this node is shutting down")
         if self._apply.held_since_ns is not None:
             raise Unavailable("the disk of this node has no space left: what is committed cannot be applied")
-        waiter: asyncio.Future[None] = self._loop.create_future()
-        self._reads.add(waiter)
+        waiter = self._barriers.enter()
         self._request_turn()
-        try:
-            async with asyncio.timeout(self.config.timing.wait_ns / 1e9):
-                await waiter
-        except TimeoutError:
-            raise Unavailable("no quorum answered in time") from None
+        await self._barriers.pass_through(waiter)
 
     def send_off_log(self, node_id: NodeId, session_id: SessionId, stanza: bytes) -> bool:
         """
@@ -350,8 +335,7 @@ class Driver:
 
         Returns: False when the link is down or overloaded: it was not sent.
         """
-        frame = OffLogStanza(self._machine.applied_index, session_id, stanza)
-        is_sent = self._links.send(node_id, frame, yields=True)
+        is_sent = self._off_log.send(self._links, node_id, session_id, stanza)
         if is_sent:
             self._request_turn()
         return is_sent
@@ -378,8 +362,7 @@ class Driver:
                 self._raft.tick(now_ns)
             self._forwarding.forward(now_ns)
             self._forwarding.make_entries(now_ns, has_space=self.storage.takes_another_entry)
-            if not self._reads_held and (request_id := self._reads.next_request(now_ns)) is not None:
-                self._raft.read_index(request_id, now_ns)
+            self._barriers.ask(self._raft, now_ns)
             self._carry_out(self._raft.ready(deliver=self._apply.queue_bytes < _APPLY_QUEUE_BYTES))
             self._arm_deadline()
         except BaseException as error:  # noqa: BLE001  a node in an unknown state must stop, whatever the reason
@@ -395,21 +378,16 @@ class Driver:
         if ready.role_changed:
             self._role_changed()
         links.flush()
-        for request_id, index in ready.reads:
-            self._reads.granted(request_id, index)
-        for request_id in ready.reads_failed:
-            # No leader: asking again at once would spin.
-            self._reads_held = True
-            self._reads.failed(request_id)
+        self._barriers.answered(ready)
         if ready.committed:
             self._apply.enqueue(ready.committed)
         elif ready.reads:
-            self._release_reads()
+            self._barriers.release(self._machine.applied_index)
 
     def _role_changed(self) -> None:
         raft = self._raft
         self._election_count += 1
-        self._reads_held = False
+        self._barriers.ask_again()
         _LOG.info("term %d: this node is %s, leader is %s", raft.term, raft.role.value, raft.leader_id)
         self._request_turn()
 
@@ -445,8 +423,7 @@ class Driver:
         now_ns = self._now_ns()
         self._housekeeping.set(now_ns + HOUSEKEEPING_NS, now_ns)
         try:
-            self._reads_held = False
-            self._reads.give_up_older_than(now_ns - _READ_ANSWER_NS)
+            self._barriers.keep_house(now_ns)
             self._forwarding.keep_house(now_ns)
             self._lives.keep_house(now_ns, self._links)
             self._expiry.keep_house(now_ns)
@@ -475,21 +452,13 @@ class Driver:
                         subscriber.receive_event(event)
 
     def _slice_applied(self) -> None:
-        applied_index = self._machine.applied_index
         subscriber = self._subscriber
         if subscriber is not None:
             subscriber.slice_applied()
-            if self._off_log.waiting_count:
-                for session_id, stanza in self._off_log.take_ready(applied_index):
-                    subscriber.receive_off_log(session_id, stanza)
+            self._off_log.slice_applied(subscriber)
         self.survey.slice_applied()
-        self._release_reads()
+        self._barriers.release(self._machine.applied_index)
         self._request_turn()
-
-    def _release_reads(self) -> None:
-        for waiter in self._reads.applied(self._machine.applied_index):
-            if not waiter.done():
-                waiter.set_result(None)
 
     def _propose_own(self, action: Action, on_result: ResultCallback | None) -> None:
         self.propose(action, None, on_result, essential=True)
@@ -542,7 +511,7 @@ class Driver:
         if isinstance(frame, Proposals):
             self._forwarding.receive_proposals(node_id, frame, has_space=self.storage.has_space)
         elif isinstance(frame, OffLogStanza):
-            self._receive_off_log(node_id, frame)
+            self._off_log.receive(self._subscriber, node_id, frame)
             return
         elif isinstance(frame, Refusal):
             self._forwarding.receive_refusal(frame, self._now_ns())
@@ -571,10 +540,6 @@ class Driver:
         except BaseException as error:  # noqa: BLE001  as in _turn
             self._fail(error)
 
-    def _receive_off_log(self, node_id: NodeId, frame: OffLogStanza) -> None:
-        if self._off_log.add(node_id, frame, self._machine.applied_index) and self._subscriber is not None:
-            self._subscriber.receive_off_log(frame.session_id, frame.stanza)
-
     # Status and figures
 
     async def status(self) -> ClusterStatus:
@@ -590,7 +555,7 @@ class Driver:
             self._forwarding,
             self._apply,
             self._links,
-            self._off_log,
+            self._off_log.inbox,
             self._writer.sync_latency,
             election_count=self._election_count,
             storage=self.storage,

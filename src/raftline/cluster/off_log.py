@@ -9,9 +9,15 @@ queue per sender keeps its order.
 from __future__ import annotations
 
 from collections import deque
+from typing import TYPE_CHECKING
 
 from raftline.base.ids import LogIndex, NodeId, SessionId
 from raftline.cluster.frames import OffLogStanza
+
+if TYPE_CHECKING:
+    from raftline.cluster.links import PeerLinks
+    from raftline.cluster.subscriber import Subscriber
+    from raftline.machine.machine import Machine
 
 
 class OffLogInbox:
@@ -51,3 +57,26 @@ class OffLogInbox:
                 ready.append((frame.session_id, frame.stanza))
         self.waiting_count -= len(ready)
         return ready
+
+
+class OffLogExchange:
+    """Stanzas between sessions of different nodes that no log holds."""
+
+    def __init__(self, machine: Machine, *, count_max: int) -> None:
+        self._machine = machine
+        self.inbox = OffLogInbox(count_max=count_max)
+
+    def send(self, links: PeerLinks, node_id: NodeId, session_id: SessionId, stanza: bytes) -> bool:
+        """Queue a stanza for another node; False when the link is down or overloaded: it was not sent."""
+        return links.send(node_id, OffLogStanza(self._machine.applied_index, session_id, stanza), yields=True)
+
+    def receive(self, subscriber: Subscriber | None, node_id: NodeId, frame: OffLogStanza) -> None:
+        """Hand a stanza over, now or when its cause is applied."""
+        if self.inbox.add(node_id, frame, self._machine.applied_index) and subscriber is not None:
+            subscriber.receive_off_log(frame.session_id, frame.stanza)
+
+    def slice_applied(self, subscriber: Subscriber) -> None:
+        """Hand over what waited for what is applied now."""
+        if self.inbox.waiting_count:
+            for session_id, stanza in self.inbox.take_ready(self._machine.applied_index):
+                subscriber.receive_off_log(session_id, stanza)

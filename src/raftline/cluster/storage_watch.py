@@ -18,7 +18,7 @@ from raftline.cluster.links import PeerLinks
 from raftline.cluster.lives import Lives
 from raftline.cluster.succession import Succession
 from raftline.wal.log import WriteAheadLog
-from raftline.wal.writer import LogWriter
+from raftline.wal.writer import Writer
 
 WRITE_QUEUE_COUNT_MAX: Final = 256
 """Writes of a leader that are not on its own disk yet, of one entry or less; a disk that works has a few at most."""
@@ -37,7 +37,7 @@ class StorageWatch:
         self,
         config: ClusterConfig,
         log: WriteAheadLog,
-        writer: LogWriter,
+        writer: Writer,
         apply: ApplyLoop,
         lives: Lives,
         links: PeerLinks,
@@ -121,7 +121,7 @@ class StorageWatch:
     def _go_on_applying(self, now_ns: int) -> None:
         """Apply what waited for space; without any for long, send the clients to other nodes."""
         if self._apply.held_since_ns is not None:
-            self._apply.resume()
+            self._apply.go_on()
         if self.state is not SpaceState.OUT:
             self._out_since_ns = None
         elif self._out_since_ns is None:

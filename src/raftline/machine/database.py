@@ -1,6 +1,9 @@
 """
 Opening the database of the state machine, and moving its write-ahead file into it.
 
+Every page carries a checksum, kept and verified by SQLite's own checksum VFS (`cksumvfs`), so that what a disk altered
+is an error when it is read and never an answer. All connections to a database go through it.
+
 SQLite syncs nothing on commit (`synchronous=NORMAL` in WAL mode syncs at checkpoints alone): the replicated log is the
 durability, and after a power cut entries are applied again from the index that the database itself tells. Checkpoints
 run on a thread of the caller, on a connection of their own, so that no apply ever waits for the disk.
@@ -8,13 +11,21 @@ run on a thread of the caller, on a connection of their own, so that no apply ev
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 from typing import Final, Literal, NamedTuple
 
 import apsw
+import apsw.sqlite_extra
 
 from raftline.base.errors import StorageCorrupt, StorageError, StorageFull
+from raftline.base.ids import LogIndex
 from raftline.machine.schema import migrate
+
+_CHECKSUM_EXTENSION: Final = "cksumvfs"
+_CHECKSUM_VFS: Final = "cksmvfs"
+_CHECKSUM_SIZE: Final = 8
+"""Bytes that the checksum VFS asks to be left free at the end of each page."""
 
 _PAGE_CACHE_KIB: Final = 64 * 1024
 _STATEMENT_CACHE_SIZE: Final = 400
@@ -50,29 +61,65 @@ class CheckpointResult(NamedTuple):
         busy: A reader or writer was in the way; the rest is moved next time.
         wal_page_count: Pages in the write-ahead file.
         moved_page_count: Pages of them that are in the database file now.
+        durable_index: Entries up to here are in the database file, synced; None when not all pages were moved.
     """
 
     busy: bool
     wal_page_count: int
     moved_page_count: int
+    durable_index: LogIndex | None = None
 
 
-def open_database(path: Path | Literal[":memory:"]) -> apsw.Connection:
+@functools.cache
+def _checksum_vfs() -> str:
+    """Register the checksum VFS with this process, once, and return its name."""
+    if apsw.sqlite_extra.has(_CHECKSUM_EXTENSION) is None:
+        raise StorageError(f"this build of apsw lacks {_CHECKSUM_EXTENSION}; install the wheel from PyPI")
+    connection = apsw.Connection(":memory:")
+    try:
+        apsw.sqlite_extra.load(connection, _CHECKSUM_EXTENSION)  # stays registered when the connection is closed
+    finally:
+        connection.close()
+    return _CHECKSUM_VFS
+
+
+def connect(path: Path | str, *, flags: int = apsw.SQLITE_OPEN_READWRITE, vfs: str | None = None) -> apsw.Connection:
+    """
+    Open a connection that verifies what it reads and checksums what it writes.
+
+    Args:
+        vfs: Lies above the checksum VFS, for simulations; None for that alone.
+
+    Raises:
+        apsw.Error: As SQLite says.
+    """
+    below = _checksum_vfs()
+    connection = apsw.Connection(str(path), flags=flags, vfs=vfs or below, statementcachesize=_STATEMENT_CACHE_SIZE)
+    connection.wal_autocheckpoint(0)
+    return connection
+
+
+def open_database(path: Path | Literal[":memory:"], *, vfs: str | None = None) -> apsw.Connection:
     """
     Open the database at `path`, making or migrating its tables.
+
+    A database of an earlier release, without checksums, gets them now; that rewrites it once.
 
     Raises:
         StorageCorrupt: It is no database, is damaged, or a later version wrote it.
         StorageFull, StorageError: The disk failed.
     """
     try:
-        database = apsw.Connection(str(path), statementcachesize=_STATEMENT_CACHE_SIZE)
+        if path == ":memory:":
+            database = apsw.Connection(path, statementcachesize=_STATEMENT_CACHE_SIZE)
+        else:
+            database = connect(path, flags=apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE, vfs=vfs)
+            _require_checksums(database)
         database.pragma("journal_mode", "wal")
         database.pragma("synchronous", "normal")
         database.pragma("cache_size", -_PAGE_CACHE_KIB)
         database.pragma("temp_store", "memory")
         database.pragma("trusted_schema", value=False)
-        database.wal_autocheckpoint(0)
         migrate(database)
     except apsw.Error as error:
         raise storage_error(error) from error
@@ -80,22 +127,35 @@ def open_database(path: Path | Literal[":memory:"]) -> apsw.Connection:
     return database
 
 
-def checkpoint(path: Path, *, restart: bool = False) -> CheckpointResult:
+def _require_checksums(database: apsw.Connection) -> None:
+    """Make sure that pages have room for their checksums; a crash on the way leaves the database as it was."""
+    if database.reserve_bytes(None, -1) == _CHECKSUM_SIZE:
+        return
+    database.reserve_bytes(None, _CHECKSUM_SIZE)
+    if database.pragma("page_count"):
+        # The space in a page is only rearranged outside of WAL mode.
+        database.pragma("journal_mode", "delete")
+        database.execute("VACUUM")
+
+
+def checkpoint(path: Path, *, restart: bool = False, vfs: str | None = None) -> CheckpointResult:
     """
     Move pages from the write-ahead file into the database file and sync it; call it from a thread of its own.
 
     Args:
         restart: Also wait for readers, so that the next write starts the file anew and it stops growing.
+        vfs: As for `connect`.
 
     Raises:
         StorageFull, StorageCorrupt, StorageError: The disk failed.
     """
     mode = apsw.SQLITE_CHECKPOINT_RESTART if restart else apsw.SQLITE_CHECKPOINT_PASSIVE
     try:
-        database = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)
+        database = connect(path, vfs=vfs)
         try:
             database.pragma("synchronous", "normal")
-            database.wal_autocheckpoint(0)
+            # What is committed by now is in the file before the checkpoint begins.
+            found = database.execute("SELECT applied_index FROM machine").fetchone()
             wal_page_count, moved_page_count = database.wal_checkpoint(mode=mode)
         except apsw.BusyError:
             return CheckpointResult(busy=True, wal_page_count=0, moved_page_count=0)
@@ -103,7 +163,9 @@ def checkpoint(path: Path, *, restart: bool = False) -> CheckpointResult:
             database.close()
     except apsw.Error as error:
         raise storage_error(error) from error
-    return CheckpointResult(wal_page_count != moved_page_count, wal_page_count, moved_page_count)
+    is_whole = wal_page_count == moved_page_count
+    durable_index = LogIndex(found[0]) if is_whole and found is not None else None
+    return CheckpointResult(not is_whole, wal_page_count, moved_page_count, durable_index)
 
 
 def storage_error(error: apsw.Error) -> StorageError:
@@ -112,6 +174,8 @@ def storage_error(error: apsw.Error) -> StorageError:
         return StorageFull(f"the database found no space: {error}")
     if isinstance(error, apsw.CorruptError | apsw.NotADBError):
         return StorageCorrupt(f"the database is damaged: {error}")
+    if getattr(error, "extendedresult", None) == apsw.SQLITE_IOERR_DATA:
+        return StorageCorrupt("the database is damaged: the checksum of a page does not hold")
     return StorageError(f"the database failed: {error}")
 
 

@@ -140,6 +140,8 @@ class StorageSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, k
 
     segment_bytes: Annotated[int, Meta(ge=1_048_576, le=1_073_741_824)] = 67_108_864
     """Size of one file of the write-ahead log, zero-filled ahead."""
+    trailing_bytes: Annotated[int, Meta(ge=1_048_576, le=17_179_869_184)] = 67_108_864
+    """What the log keeps at least behind a checkpoint: a node that was away for no longer needs no snapshot."""
     reserve_bytes: Annotated[int, Meta(ge=4_194_304, le=17_179_869_184)] = 134_217_728
     """Space kept free on the disk of `data_dir`: with less, new commands are refused until there is more again."""
 

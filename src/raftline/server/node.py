@@ -26,15 +26,13 @@ from typing import Final
 
 import structlog
 
-from raftline.base.errors import ConfigError, StorageCorrupt, Unavailable
+from raftline.base.errors import ConfigError, Unavailable
 from raftline.base.ids import NodeId
 from raftline.cluster.config import MILLISECOND_NS, Clocks, ClusterConfig, ClusterTiming, Peer
-from raftline.cluster.disk_space import DiskSpace
 from raftline.cluster.driver import Driver
+from raftline.cluster.storage import StorageSettings, open_storage
 from raftline.gateway.server import Gateway, GatewaySettings
 from raftline.machine.commands import Credential
-from raftline.machine.database import open_database
-from raftline.machine.machine import Machine
 from raftline.node.node import LocalNode
 from raftline.raft.config import RaftConfig
 from raftline.server.certificates import check_identity
@@ -52,7 +50,6 @@ from raftline.server.reload import (
 )
 from raftline.server.telemetry import make_registry
 from raftline.wal.files import OperatingSystemFiles
-from raftline.wal.log import WriteAheadLog
 from raftline.web.admin import Admin
 from raftline.web.app import make_app
 from raftline.web.health import Health
@@ -61,9 +58,6 @@ from raftline.web.page import Page, websocket_url
 from raftline.web.rate_limit import RateLimit
 from raftline.xmpp.catalog import all_modules
 from raftline.xmpp.sasl import derive_credentials
-
-DATABASE_FILE: Final = "state.db"
-LOG_DIRECTORY: Final = "log"
 
 TRANSFER_TIMEOUT_S: Final = 0.5
 TRANSFER_LOOK_S: Final = 0.002
@@ -159,36 +153,28 @@ class RunningNode:
         """Open database and log, and join them with links and Raft under one door."""
         settings = self._settings
         config = cluster_config(settings)
-        database_path = settings.data_dir / DATABASE_FILE
         reserve_bytes = settings.storage.reserve_bytes
-        disk = DiskSpace(settings.data_dir, OperatingSystemFiles(), reserve_bytes=reserve_bytes)
-        disk.make_room_to_start()
-        try:
-            machine = Machine(open_database(database_path), domain=settings.domain)
-        except StorageCorrupt as error:
-            raise StorageCorrupt(
-                f"{database_path}: {error}. This node must not serve it; the other nodes go on without this one"
-            ) from error
-        log = WriteAheadLog.open(
-            settings.data_dir / LOG_DIRECTORY,
-            cluster_id=settings.cluster.id,
-            node_id=config.node_id,
-            applied_index=machine.applied_index,
-            files=OperatingSystemFiles(reserve_bytes=reserve_bytes),
-            segment_bytes=settings.storage.segment_bytes,
+        storage = open_storage(
+            StorageSettings(
+                data_dir=settings.data_dir,
+                cluster_id=settings.cluster.id,
+                node_id=config.node_id,
+                domain=settings.domain,
+                segment_bytes=settings.storage.segment_bytes,
+                trailing_bytes=settings.storage.trailing_bytes,
+                reserve_bytes=reserve_bytes,
+                files=OperatingSystemFiles(reserve_bytes=reserve_bytes),
+            )
         )
         self._peers = peer_link_contexts(settings)
         driver = Driver(
             config,
             raft_random=random.Random(os.urandom(16)),  # noqa: S311 - spreads timeouts, guards nothing
             clocks=Clocks(time.monotonic_ns, lambda: time.time_ns() // MILLISECOND_NS),
-            log=log,
-            machine=machine,
+            storage=storage,
             contexts=self._peers,
             entropy=os.urandom,
             fatal=self._fatal,
-            database_path=database_path,
-            disk=disk,
         )
         return LocalNode(
             driver,

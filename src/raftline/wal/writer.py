@@ -19,12 +19,12 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import deque
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 import msgspec
 
 from raftline.base.errors import LocalProtocolError, StorageFull
+from raftline.wal.rounds import WriteRounds
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -56,12 +56,53 @@ class SyncLatency(msgspec.Struct, frozen=True, gc=False):
     last_seconds: float = 0.0
 
 
-class _Job(msgspec.Struct, frozen=True):
-    sequence: int
-    hard_state: HardState | None
-    entries: Sequence[Entry]
-    submitted_ns: int
-    snapshot: SnapshotMark | None
+class Writer(Protocol):
+    """What a driver asks of the writer of its log; simulations have one without threads. See `LogWriter`."""
+
+    @property
+    def pending_since(self) -> int | None:
+        """Monotonic ns of when the oldest job not yet durable was submitted; None if none waits."""
+
+    @property
+    def queue_count(self) -> int:
+        """Jobs not yet durable."""
+
+    @property
+    def stalled(self) -> bool:
+        """Whether jobs wait for space on the disk."""
+
+    @property
+    def sync_latency(self) -> SyncLatency:
+        """How long syncs took so far."""
+
+    def submit(
+        self,
+        sequence: int,
+        hard_state: HardState | None,
+        entries: Sequence[Entry],
+        snapshot: SnapshotMark | None = None,
+    ) -> None:
+        """Queue a job."""
+
+    def trim(self, upto: LogIndex) -> None:
+        """Ask for a trim of the log, after what is queued."""
+
+    def close(self) -> None:
+        """Write what is queued, then end; may block. The log stays open."""
+
+
+class StartWriter(Protocol):
+    """Makes the writer of a log; `LogWriter` is one."""
+
+    def __call__(
+        self,
+        log: WriteAheadLog,
+        *,
+        on_durable: Callable[[int], None],
+        on_failure: Callable[[BaseException], None],
+        now_ns: Callable[[], int],
+    ) -> Writer:
+        """As the arguments of `LogWriter`."""
 
 
 class LogWriter:
@@ -87,6 +128,7 @@ class LogWriter:
         space_poll_seconds: float = SPACE_POLL_SECONDS,
     ) -> None:
         self._log = log
+        self._rounds = WriteRounds(log, now_ns)
         self._on_durable = on_durable
         self._on_failure = on_failure
         self._now_ns = now_ns
@@ -94,9 +136,6 @@ class LogWriter:
         self._lock = threading.Lock()
         self._work = threading.Condition(self._lock)
         self._spare_work = threading.Condition(self._lock)
-        self._queue: deque[_Job] = deque()
-        self._round: list[_Job] = []
-        self._last_sequence: int | None = None
         self._trim_upto: LogIndex | None = None
         self._is_closing = False
         self._is_stalled = False
@@ -132,10 +171,7 @@ class LogWriter:
         with self._lock:
             if self._is_closing:
                 raise LocalProtocolError("the log writer is closed")
-            if self._last_sequence is not None and sequence <= self._last_sequence:
-                raise LocalProtocolError(f"job {sequence} after job {self._last_sequence}")
-            self._last_sequence = sequence
-            self._queue.append(_Job(sequence, hard_state, entries, self._now_ns(), snapshot))
+            self._rounds.submit(sequence, hard_state, entries, snapshot)
             self._work.notify()
 
     def trim(self, upto: LogIndex) -> None:
@@ -153,14 +189,13 @@ class LogWriter:
     def pending_since(self) -> int | None:
         """Monotonic ns of when the oldest job not yet durable was submitted; None if none waits. For a watchdog."""
         with self._lock:
-            oldest = self._round[0] if self._round else self._queue[0] if self._queue else None
-            return None if oldest is None else oldest.submitted_ns
+            return self._rounds.pending_since_ns
 
     @property
     def queue_count(self) -> int:
         """Jobs not yet durable, the running round included."""
         with self._lock:
-            return len(self._round) + len(self._queue)
+            return self._rounds.count
 
     @property
     def stalled(self) -> bool:
@@ -199,18 +234,16 @@ class LogWriter:
             self._fail(error)
 
     def _wait_for_round(self) -> bool:
-        """Take everything queued into the round, nothing if a trim is due; False when there is nothing left to do."""
+        """Begin a round of everything queued, an empty one if a trim is due; False when nothing is left to do."""
         while True:
             with self._lock:
-                while not (self._round or self._queue or self._trim_upto is not None or self._is_ending()):
+                while not (self._rounds.count or self._trim_upto is not None or self._is_ending()):
                     is_idle = not self._work.wait(MARK_IDLE_SECONDS if self._log.is_mark_dirty else None)
                     if is_idle:
                         break
                 if self._is_failed:
                     return False
-                self._round.extend(self._queue)
-                self._queue.clear()
-                if self._round or (self._trim_upto is not None and not self._is_closing):
+                if self._rounds.begin() or (self._trim_upto is not None and not self._is_closing):
                     return True
                 if self._is_closing:
                     return False
@@ -218,39 +251,20 @@ class LogWriter:
 
     def _write_round(self) -> None:
         """Append the round's jobs and make them durable with one sync; keep those that find no space."""
-        is_full = False
-        done_count = 0
-        for job in self._round:
-            try:
-                self._append(job)
-            except StorageFull:
-                is_full = True
-                break
-            done_count += 1
-        if done_count:
+        count = self._rounds.append()
+        if count:
             started_ns = self._now_ns()
             self._log.sync()
             seconds = (self._now_ns() - started_ns) / 1e9
             latency = self._latency
             self._latency = SyncLatency(latency.count + 1, latency.total_seconds + seconds, seconds)
-            sequence = self._round[done_count - 1].sequence
             with self._lock:
-                del self._round[:done_count]
+                sequence = self._rounds.finish(count)
                 if not self._log.has_spare:
                     self._spare_work.notify()
             self._on_durable(sequence)
-        if is_full:
+        if self._rounds.is_short:
             self._wait_for_space()
-
-    def _append(self, job: _Job) -> None:
-        if job.snapshot is None:
-            self._log.append(job.hard_state, job.entries)
-            return
-        # Each part is refused whole where there is no space, and then tried again: none is done twice.
-        self._log.append(job.hard_state, ())
-        if self._log.first_index <= job.snapshot.last_index:
-            self._log.install_snapshot(*job.snapshot)
-        self._log.append(None, job.entries)
 
     def _trim(self) -> None:
         with self._lock:
@@ -262,8 +276,7 @@ class LogWriter:
         """Stall until the other thread has found space; drop what waits if the writer is to end without it."""
         with self._lock:
             if self._is_closing:
-                self._round.clear()
-                self._queue.clear()
+                self._rounds.drop()
                 return
             self._is_stalled = True
             # A spare that waits already was not enough for the job: look again later.

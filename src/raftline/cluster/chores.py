@@ -1,0 +1,53 @@
+"""
+What a node does beside its turns: tasks of its event loop, and functions that block on the disk, off the loop.
+
+A task that fails ends the node, like any other error of storage or of ours; one that ends is forgotten. Functions run
+one at a time in the order they were asked for, on one thread, and are expected to be short: whoever has much to do asks
+for it in steps, so that nobody waits long behind another.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+class Chores:
+    """
+    Tasks and blocking functions of one node.
+
+    Args:
+        on_failure: Takes the error of a task that failed.
+    """
+
+    def __init__(self, on_failure: Callable[[BaseException], None]) -> None:
+        self._on_failure = on_failure
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="aside")
+
+    def begin(self, work: Coroutine[None, None, None], name: str) -> None:
+        """Let a task run until it ends by itself, or `stop` ends it."""
+        task = asyncio.get_running_loop().create_task(work, name=name)
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._on_failure(error)
+
+    def aside(self, function: Callable[[], T]) -> Awaitable[T]:
+        """Run a function off the loop, behind those that wait already."""
+        return asyncio.get_running_loop().run_in_executor(self._executor, function)
+
+    async def stop(self) -> None:
+        """Cancel all tasks, and wait until none of them and no function runs."""
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.to_thread(self._executor.shutdown)
