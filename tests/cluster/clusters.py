@@ -62,6 +62,7 @@ class ClusterNode:
     Attributes:
         files: The log's disk; the operating system's unless a test puts another one in before the start.
         reserve_bytes: What the node keeps free on it; 0 for a node that does not look.
+        segment_bytes, trailing_bytes: As `StorageSettings` has them.
     """
 
     def __init__(self, config: ClusterConfig, identity: Identity, directory: Path) -> None:
@@ -71,6 +72,8 @@ class ClusterNode:
         self.failures: list[BaseException] = []
         self.files: FileSystem | None = None
         self.reserve_bytes = 0
+        self.segment_bytes = 4 << 20
+        self.trailing_bytes = 64 << 20
         self.disk: DiskSpace | None = None
         self.driver: Driver | None = None
         self._node: LocalNode | None = None
@@ -105,7 +108,8 @@ class ClusterNode:
             cluster_id=CLUSTER_ID,
             node_id=self.config.node_id,
             domain=DOMAIN,
-            segment_bytes=4 << 20,
+            segment_bytes=self.segment_bytes,
+            trailing_bytes=self.trailing_bytes,
             reserve_bytes=self.reserve_bytes,
             **({} if self.files is None else {"files": self.files}),
         )

@@ -135,7 +135,7 @@ async def test_a_failing_disk_is_told_in_a_sentence(
     await cluster.start()
     driver = cluster[1].running
     with caplog.at_level(logging.CRITICAL):
-        driver._fail(error)
+        driver.fail(error)
     assert cluster[1].failures.pop() is error
     assert [(record.getMessage(), record.exc_info) for record in caplog.records] == [(f"node 1 stops: {error}", None)]
     await cluster.stop()

@@ -89,6 +89,15 @@ class ApplyLoop:
         if not self._is_scheduled:
             self._run_slice()
 
+    def drop(self) -> None:
+        """Forget what waits, and leave the transaction that is open to its machine: a snapshot contains all of it."""
+        self._queue.clear()
+        self._queue_bytes = 0
+        self._open_bytes = 0
+        if self._commit_timer is not None:
+            self._commit_timer.cancel()
+            self._commit_timer = None
+
     def pause(self) -> None:
         """Close the transaction and apply nothing until `resume` was called as often."""
         self._pause_count += 1

@@ -76,6 +76,8 @@ class Checkpoints:
         self._seen_index: LogIndex | None = None
         self.durable_index = LogIndex(0)
         """Entries up to here are in the database file, synced."""
+        self.idle = asyncio.Lock()
+        """Held while a checkpoint is under way; whoever replaces the database takes it."""
         self.passive_count = 0
         self.restart_count = 0
 
@@ -88,7 +90,13 @@ class Checkpoints:
         """
         while True:
             await asyncio.sleep(self._period_seconds)
-            await self.look()
+            async with self.idle:
+                await self.look()
+
+    def replaced(self, index: LogIndex) -> None:
+        """Note that the database is another one now, that of a snapshot up to `index`."""
+        self._seen_index = None
+        self.durable_index = index
 
     async def look(self) -> None:
         """Run a checkpoint if something was applied since the last one that moved everything."""

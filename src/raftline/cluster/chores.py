@@ -22,10 +22,16 @@ class Chores:
 
     Args:
         on_failure: Takes the error of a task that failed.
+        now_ns: The monotonic clock of this node.
+
+    Attributes:
+        last_seconds: How long the last function ran.
     """
 
-    def __init__(self, on_failure: Callable[[BaseException], None]) -> None:
+    def __init__(self, on_failure: Callable[[BaseException], None], now_ns: Callable[[], int]) -> None:
         self._on_failure = on_failure
+        self._now_ns = now_ns
+        self.last_seconds = 0.0
         self._tasks: set[asyncio.Task[None]] = set()
         self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="aside")
 
@@ -42,7 +48,15 @@ class Chores:
 
     def aside(self, function: Callable[[], T]) -> Awaitable[T]:
         """Run a function off the loop, behind those that wait already."""
-        return asyncio.get_running_loop().run_in_executor(self._executor, function)
+
+        def run() -> T:
+            began_ns = self._now_ns()
+            try:
+                return function()
+            finally:
+                self.last_seconds = (self._now_ns() - began_ns) / 1e9
+
+        return asyncio.get_running_loop().run_in_executor(self._executor, run)
 
     async def stop(self) -> None:
         """Cancel all tasks, and wait until none of them and no function runs."""

@@ -39,10 +39,24 @@ class Compaction:
         self._writer = writer
         self._trailing_bytes = trailing_bytes
         self._now_ns = now_ns
+        self._durable_index = LogIndex(0)
+        self._hold_count = 0
         self.count = 0
+
+    def hold(self) -> None:
+        """Forget nothing until `release` was called as often."""
+        self._hold_count += 1
+
+    def release(self) -> None:
+        """End a hold."""
+        self._hold_count -= 1
+        self.checkpointed(self._durable_index)
 
     def checkpointed(self, durable_index: LogIndex) -> None:
         """Forget what the database has durably, but for a tail."""
+        self._durable_index = durable_index
+        if self._hold_count:
+            return
         upto = trim_index(self._log.extents(), durable_index, trailing_bytes_min=self._trailing_bytes)
         if upto <= self._raft.base_index:
             return

@@ -5,11 +5,23 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import socket
+from collections import deque
 from typing import TYPE_CHECKING, Final, cast
+
+import msgspec
 
 from raftline.base.errors import RemoteProtocolError
 from raftline.base.ids import NodeId
-from raftline.cluster.frames import FRAME_BYTES_MAX, FrameReader, Hello, encode_frame
+from raftline.cluster.frames import (
+    FRAME_BYTES_MAX,
+    ChunkRequest,
+    FrameReader,
+    Hello,
+    SnapshotChunk,
+    SnapshotDoubt,
+    TransferFrame,
+    encode_frame,
+)
 
 if TYPE_CHECKING:
     from raftline.cluster.frames import Frame
@@ -58,6 +70,7 @@ class InboundConnection(asyncio.Protocol):
         node_id: Who made it; None until its hello was checked.
         last_heard_ns: When something last arrived.
         ended: Done when the connection is over.
+        requests: Chunks of a snapshot that were asked for over it and are not answered yet.
     """
 
     def __init__(self, links: PeerLinks) -> None:
@@ -66,8 +79,10 @@ class InboundConnection(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._claimed: NodeId | None = None
         self.node_id: NodeId | None = None
+        self._is_transfer = False
         self.last_heard_ns = 0
         self.ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.requests: deque[ChunkRequest] = deque()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Check the certificate; TLS is done already."""
@@ -91,12 +106,14 @@ class InboundConnection(asyncio.Protocol):
         self._reader.feed(data)
         try:
             while (frame := self._reader.next_frame()) is not None:
-                if self.node_id is not None:
+                if self.node_id is None:
+                    self._take_hello(frame, transport)
+                elif self._is_transfer or isinstance(frame, ChunkRequest | SnapshotDoubt | SnapshotChunk):
+                    self._take_request(frame)
+                else:
                     if isinstance(frame, Hello):
                         links.check_hello(frame, self.node_id)
                     links.observer.receive_frame(self.node_id, frame)
-                else:
-                    self._take_hello(frame, transport)
         except RemoteProtocolError as error:
             links.note_refusal(error, transport)
             transport.abort()
@@ -107,7 +124,19 @@ class InboundConnection(asyncio.Protocol):
         self.node_id = self._claimed
         self._reader.bytes_max = FRAME_BYTES_MAX
         transport.write(encode_frame(self._links.hello))
-        self._links.arrived(self, self.node_id, hello.incarnation)
+        self._is_transfer = hello.is_transfer
+        if not hello.is_transfer:
+            self._links.arrived(self, self.node_id, hello.incarnation)
+
+    def _take_request(self, frame: Frame) -> None:
+        if not self._is_transfer or not isinstance(frame, ChunkRequest | SnapshotDoubt):
+            raise RemoteProtocolError(f"{type(frame).__name__} over the wrong kind of connection")
+        self._links.observer.snapshot_requested(self, frame)
+
+    def send(self, frame: Frame) -> None:
+        """Answer over a connection whose dialer asks; nothing happens when it has ended."""
+        if self._transport is not None:
+            self._transport.write(encode_frame(frame))
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The dialer is gone, or we dropped it."""
@@ -122,19 +151,20 @@ class InboundConnection(asyncio.Protocol):
             self._transport.abort()
 
 
-class OutboundConnection(asyncio.Protocol):
+class _DialledConnection(asyncio.Protocol):
     """
-    A connection this node made: its frames go out here.
+    A connection this node made, up to the hellos of both sides.
 
     Attributes:
         welcomed: Done when the other side has said hello; fails with RemoteProtocolError or ConnectionError.
         ended: Done when the connection is over.
     """
 
-    def __init__(self, links: PeerLinks, node_id: NodeId) -> None:
+    def __init__(self, links: PeerLinks, node_id: NodeId, hello: Hello) -> None:
         loop = asyncio.get_running_loop()
         self._links = links
         self._node_id = node_id
+        self._hello = hello
         self._reader = FrameReader()
         self._transport: asyncio.Transport | None = None
         self.welcomed: asyncio.Future[None] = loop.create_future()
@@ -154,25 +184,27 @@ class OutboundConnection(asyncio.Protocol):
             elsewhere = RemoteProtocolError(f"node {node_id} answers at the address of node {self._node_id}")
             self._refuse(elsewhere, stream)
             return
-        stream.write(encode_frame(self._links.hello))
+        stream.write(encode_frame(self._hello))
 
     def data_received(self, data: bytes) -> None:
-        """Take the other side's hello; it has nothing else to say here."""
+        """Take the other side's hello, and what it has to say behind it."""
         transport = self._transport
         if transport is None or transport.is_closing():
             return
         self._reader.feed(data)
         try:
             while (frame := self._reader.next_frame()) is not None:
-                self._welcome(frame)
+                if self.welcomed.done():
+                    self._receive(frame)
+                else:
+                    self._links.check_hello(frame, self._node_id)
+                    self._reader.bytes_max = FRAME_BYTES_MAX
+                    self.welcomed.set_result(None)
         except RemoteProtocolError as error:
             self._refuse(error, transport)
 
-    def _welcome(self, frame: Frame) -> None:
-        if self.welcomed.done():
-            raise RemoteProtocolError(f"{type(frame).__name__} against the direction of the link")
-        self._links.check_hello(frame, self._node_id)
-        self.welcomed.set_result(None)
+    def _receive(self, frame: Frame) -> None:
+        raise RemoteProtocolError(f"{type(frame).__name__} against the direction of the link")
 
     def _refuse(self, error: RemoteProtocolError, transport: asyncio.Transport) -> None:
         self._links.note_refusal(error, transport)
@@ -189,11 +221,6 @@ class OutboundConnection(asyncio.Protocol):
         if not self.ended.done():
             self.ended.set_result(None)
 
-    @property
-    def buffered_bytes(self) -> int:
-        """Bytes written and not yet taken by the system."""
-        return 0 if self._transport is None else self._transport.get_write_buffer_size()
-
     def write(self, data: bytes) -> None:
         """Write bytes of whole frames."""
         if self._transport is not None:
@@ -203,3 +230,54 @@ class OutboundConnection(asyncio.Protocol):
         """Drop the connection."""
         if self._transport is not None:
             self._transport.abort()
+
+    def finish(self) -> None:
+        """Close the connection once what was written is sent."""
+        if self._transport is not None:
+            self._transport.close()
+
+
+class OutboundConnection(_DialledConnection):
+    """A link this node made: its frames go out here, and after its hello the other side has nothing to say."""
+
+    def __init__(self, links: PeerLinks, node_id: NodeId) -> None:
+        super().__init__(links, node_id, links.hello)
+
+    @property
+    def buffered_bytes(self) -> int:
+        """Bytes written and not yet taken by the system."""
+        return 0 if self._transport is None else self._transport.get_write_buffer_size()
+
+
+class TransferConnection(_DialledConnection):
+    """A connection this node made to fetch a snapshot: requests go out, chunks come in, in the same order."""
+
+    def __init__(self, links: PeerLinks, node_id: NodeId) -> None:
+        super().__init__(links, node_id, msgspec.structs.replace(links.hello, is_transfer=True))
+        self._chunks: asyncio.Queue[SnapshotChunk | None] = asyncio.Queue()
+
+    def ask(self, request: TransferFrame) -> None:
+        """Ask for a chunk, of which the caller bounds how many are under way; or tell of a doubt."""
+        self.write(encode_frame(request))
+
+    async def next_chunk(self) -> SnapshotChunk:
+        """
+        Return the answer to the oldest request.
+
+        Raises:
+            ConnectionError: The connection ended before it came.
+        """
+        chunk = await self._chunks.get()
+        if chunk is None:
+            raise ConnectionError("the other side is gone")
+        return chunk
+
+    def _receive(self, frame: Frame) -> None:
+        if not isinstance(frame, SnapshotChunk):
+            raise RemoteProtocolError(f"{type(frame).__name__} where a chunk of a snapshot is due")
+        self._chunks.put_nowait(frame)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """See the base; whoever waits for a chunk hears of it."""
+        super().connection_lost(exc)
+        self._chunks.put_nowait(None)

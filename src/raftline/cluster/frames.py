@@ -42,6 +42,7 @@ class Hello(msgspec.Struct, frozen=True, array_like=True, gc=False):
         version: `PROTOCOL_VERSION` of the sender.
         incarnation: The life of the sender's node that this connection belongs to.
         is_short: The sender's disk is short of space; it takes no leadership. Repeated when that changes.
+        is_transfer: This connection is no link: the dialer fetches a snapshot over it, the acceptor answers.
     """
 
     version: int
@@ -49,6 +50,7 @@ class Hello(msgspec.Struct, frozen=True, array_like=True, gc=False):
     node_id: NodeId
     incarnation: int
     is_short: bool = False
+    is_transfer: bool = False
 
 
 class Proposals(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -135,7 +137,43 @@ class TransferRequest(msgspec.Struct, frozen=True, array_like=True, gc=False):
     target: NodeId
 
 
-Frame = Hello | Message | Proposals | Refusal | OffLogStanza | StatusRequest | StatusReply | TransferRequest
+class ChunkRequest(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """Give me `size` bytes of a snapshot from `offset` on; fewer only where it ends. Over a transfer connection."""
+
+    snapshot_id: str
+    offset: int
+    size: int
+
+
+class SnapshotDoubt(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """What arrived of a snapshot has another hash than was announced: is it damaged on the sender's disk?"""
+
+    snapshot_id: str
+
+
+class SnapshotChunk(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """
+    Answer to ChunkRequest, in the order of the requests.
+
+    Attributes:
+        total_size: Bytes of the whole snapshot; -1 if it is not on offer (any more), and then the rest is empty.
+        digest: BLAKE2b of the whole snapshot, 32 bytes.
+    """
+
+    snapshot_id: str
+    total_size: int
+    digest: bytes
+    offset: int
+    data: bytes
+
+
+LinkFrame = Hello | Message | Proposals | Refusal | OffLogStanza | StatusRequest | StatusReply | TransferRequest
+"""What passes over a link."""
+
+TransferFrame = ChunkRequest | SnapshotDoubt
+"""What a node that fetches a snapshot says."""
+
+Frame = LinkFrame | TransferFrame | SnapshotChunk
 
 KIND_HELLO: Final = 1
 KIND_RAFT: Final = 2
@@ -147,6 +185,9 @@ _PLAIN_KINDS: Final[dict[type, int]] = {
     StatusRequest: 6,
     StatusReply: 7,
     TransferRequest: 8,
+    ChunkRequest: 9,
+    SnapshotChunk: 10,
+    SnapshotDoubt: 11,
 }
 
 _ENCODER: Final = msgspec.msgpack.Encoder()

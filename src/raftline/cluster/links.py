@@ -3,7 +3,8 @@ Links between the nodes: mutual TLS, one connection for each direction.
 
 Every node dials every other. A connection carries the dialer's frames only; the acceptor answers with nothing but its
 hello. So the end of an inbound connection says one thing, that its dialer is gone, and a node that lost its leader
-knows at once.
+knows at once. A node that fetches a snapshot dials once more: over that connection it asks and the acceptor answers,
+and nothing else passes, so that heartbeats never wait behind a snapshot.
 
     dialer                                   acceptor
       │ ── TLS, both certificates ──────────▶ │  CN is a node of the cluster, fingerprint is the pinned one
@@ -28,15 +29,17 @@ import random
 import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final, Protocol, TypeVar
 
 from raftline.base.errors import RemoteProtocolError
 from raftline.base.ids import NodeId
 from raftline.cluster.config import ClusterConfig, Peer
-from raftline.cluster.connections import InboundConnection, OutboundConnection, node_id_of
-from raftline.cluster.frames import PROTOCOL_VERSION, Frame, Hello, encode_frame
+from raftline.cluster.connections import InboundConnection, OutboundConnection, TransferConnection, node_id_of
+from raftline.cluster.frames import PROTOCOL_VERSION, Frame, Hello, LinkFrame, TransferFrame, encode_frame
 
 _LOG: Final = logging.getLogger(__name__)
+
+D = TypeVar("D", OutboundConnection, TransferConnection)
 
 
 class LinkObserver(Protocol):
@@ -54,7 +57,10 @@ class LinkObserver(Protocol):
     def peer_gone(self, node_id: NodeId) -> None:
         """Its connection to us ended."""
 
-    def receive_frame(self, node_id: NodeId, frame: Frame) -> None:
+    def snapshot_requested(self, connection: InboundConnection, request: TransferFrame) -> None:
+        """Answer over this connection, in order of the requests."""
+
+    def receive_frame(self, node_id: NodeId, frame: LinkFrame) -> None:
         """Take a frame of this node; in order for each of its connections. A Hello tells that it began a new life."""
 
 
@@ -173,6 +179,18 @@ class PeerLinks:
         """
         link = self._links.get(node_id)
         return link is not None and link.send(frame, yields=yields)
+
+    async def open_transfer(self, node_id: NodeId) -> TransferConnection:
+        """
+        Dial a node to fetch a snapshot; the caller closes what is returned.
+
+        Raises:
+            OSError, TimeoutError, RemoteProtocolError: It cannot be reached, or is not who it should be.
+        """
+        link = self._links.get(node_id)
+        if link is None:
+            raise RemoteProtocolError(f"node {node_id} is no peer")
+        return await link.open_transfer()
 
     def flush(self) -> None:
         """Write what is queued, once per link."""
@@ -300,13 +318,17 @@ class PeerLink:
 
     async def _connect(self) -> OutboundConnection:
         """Return a connection that was welcomed."""
+        return await self._dial(lambda: OutboundConnection(self._links, self.node_id))
+
+    async def open_transfer(self) -> TransferConnection:
+        """As `PeerLinks.open_transfer`."""
+        return await self._dial(lambda: TransferConnection(self._links, self.node_id))
+
+    async def _dial(self, make: Callable[[], D]) -> D:
         loop = asyncio.get_running_loop()
         async with asyncio.timeout(self._timing.dial_timeout_ns / 1e9):
             transport, connection = await loop.create_connection(
-                lambda: OutboundConnection(self._links, self.node_id),
-                self._peer.host,
-                self._peer.port,
-                ssl=self._context,
+                make, self._peer.host, self._peer.port, ssl=self._context
             )
             try:
                 await connection.welcomed

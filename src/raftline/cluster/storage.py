@@ -3,8 +3,11 @@ What a node keeps on its disk, opened: the database, and the log beside it.
 
     <data_dir>/state.db     the replicated state (`raftline.machine`)
     <data_dir>/log/         the write-ahead log (`raftline.wal`)
+    <data_dir>/snapshots/   on their way out and in (`snapshot_files`)
 
-The database is opened first, because it tells the log what it has applied: a log that ends below that is damaged.
+A snapshot that was about to be installed when a crash came is installed first: the database is replaced unless it is
+newer, and the log is told of it. The database is opened before the log, because it tells the log what it has applied: a
+log that ends below that is damaged.
 """
 
 from __future__ import annotations
@@ -14,11 +17,16 @@ from pathlib import Path
 from typing import Final
 
 from raftline.base.errors import StorageCorrupt
-from raftline.base.ids import NodeId
+from raftline.base.ids import LogIndex, NodeId
 from raftline.cluster.disk_space import DiskSpace
+from raftline.cluster.snapshot_files import SnapshotFiles
 from raftline.machine.database import open_database
 from raftline.machine.machine import Machine
+from raftline.machine.snapshot import adopt
+from raftline.raft.membership import encode_membership
+from raftline.raft.messages import SnapshotMeta
 from raftline.wal.files import FileSystem, OperatingSystemFiles
+from raftline.wal.index import SnapshotMark
 from raftline.wal.log import SEGMENT_BYTES, WriteAheadLog
 from raftline.wal.retention import TRAILING_BYTES_MIN
 from raftline.wal.writer import LogWriter, StartWriter
@@ -83,7 +91,10 @@ def open_storage(settings: StorageSettings) -> NodeStorage:
     if settings.reserve_bytes:
         disk = DiskSpace(settings.data_dir, settings.files, reserve_bytes=settings.reserve_bytes)
         disk.make_room_to_start()
+    files = SnapshotFiles(settings.data_dir)
+    files.begin()
     try:
+        snapshot = _finish_installation(settings, files)
         machine = Machine(open_database(settings.database_path, vfs=settings.vfs), domain=settings.domain)
     except StorageCorrupt as error:
         raise StorageCorrupt(
@@ -97,8 +108,37 @@ def open_storage(settings: StorageSettings) -> NodeStorage:
             applied_index=machine.applied_index,
             files=settings.files,
             segment_bytes=settings.segment_bytes,
+            snapshot=snapshot_mark(snapshot),
         )
+        if snapshot is not None:
+            files.forget(snapshot)
     except BaseException:
         machine.close()
         raise
     return NodeStorage(settings, machine, log, disk)
+
+
+def _finish_installation(settings: StorageSettings, files: SnapshotFiles) -> SnapshotMeta | None:
+    """Let a snapshot that is kept take the place of an older database; return it, for the log."""
+    snapshot = files.kept()
+    if snapshot is not None and files.install_path.exists():
+        path = settings.database_path
+        if not path.exists() or _applied_index(settings) < snapshot.index:
+            adopt(files.install_path, path)
+    return snapshot
+
+
+def _applied_index(settings: StorageSettings) -> LogIndex:
+    try:
+        machine = Machine(open_database(settings.database_path, vfs=settings.vfs), domain=settings.domain)
+    except StorageCorrupt:
+        return LogIndex(0)  # the snapshot is worth more
+    try:
+        return machine.applied_index
+    finally:
+        machine.close()
+
+
+def snapshot_mark(meta: SnapshotMeta | None) -> SnapshotMark | None:
+    """Return what the log is told of a snapshot."""
+    return None if meta is None else SnapshotMark(meta.index, meta.term, encode_membership(meta.membership))

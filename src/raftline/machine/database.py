@@ -27,6 +27,9 @@ _CHECKSUM_VFS: Final = "cksmvfs"
 _CHECKSUM_SIZE: Final = 8
 """Bytes that the checksum VFS asks to be left free at the end of each page."""
 
+Database = apsw.Connection
+"""An open database, for those who only pass it on."""
+
 _PAGE_CACHE_KIB: Final = 64 * 1024
 _STATEMENT_CACHE_SIZE: Final = 400
 """Room for the multi-row inserts of every table in seven sizes, and the reads."""
@@ -114,7 +117,7 @@ def open_database(path: Path | Literal[":memory:"], *, vfs: str | None = None) -
             database = apsw.Connection(path, statementcachesize=_STATEMENT_CACHE_SIZE)
         else:
             database = connect(path, flags=apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE, vfs=vfs)
-            _require_checksums(database)
+            require_checksums(database)
         database.pragma("journal_mode", "wal")
         database.pragma("synchronous", "normal")
         database.pragma("cache_size", -_PAGE_CACHE_KIB)
@@ -127,7 +130,7 @@ def open_database(path: Path | Literal[":memory:"], *, vfs: str | None = None) -
     return database
 
 
-def _require_checksums(database: apsw.Connection) -> None:
+def require_checksums(database: apsw.Connection) -> None:
     """Make sure that pages have room for their checksums; a crash on the way leaves the database as it was."""
     if database.reserve_bytes(None, -1) == _CHECKSUM_SIZE:
         return

@@ -11,7 +11,7 @@ How the answer to a question, or a state hash, depends on when `commit` was call
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Final, NamedTuple
 
@@ -57,8 +57,13 @@ class Machine:
     """
 
     def __init__(self, database: apsw.Connection, *, domain: str) -> None:
+        self._domain = domain
+        self._begin_from(database)
+
+    def _begin_from(self, database: apsw.Connection) -> None:
+        """Start from what a database holds, with nothing in memory."""
         self._database = database
-        self._context = Context(database, domain)
+        self._context = Context(database, self._domain)
         self._runner = CommandRunner(self._context)
         self._pruner = Pruner(self._context)
         self._digests: OrderedDict[LogIndex, bytes] = OrderedDict()
@@ -204,6 +209,29 @@ class Machine:
         """Hand over, once, the faults in the code that commands have met; the node writes them to its log."""
         faults, self._runner.faults = self._runner.faults, []
         return faults
+
+    def replace(self, open_other: Callable[[], apsw.Connection]) -> None:
+        """
+        Go on from another database: that of a snapshot.
+
+        What was applied and not committed is dropped, and the old file is left as it is, its write-ahead file unmoved:
+        the snapshot contains it all.
+
+        Args:
+            open_other: Called once the old database is closed; puts the other in its place and opens it.
+
+        Raises:
+            StorageError: The disk failed, or the other database is damaged; the machine is closed then.
+        """
+        self._failed = True
+        try:
+            if self._database.in_transaction:
+                self._database.execute("ROLLBACK")
+            self._database.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
+            self._database.close()
+        except apsw.Error as error:
+            raise storage_error(error) from error
+        self._begin_from(open_other())
 
     def close(self) -> None:
         """
