@@ -53,8 +53,10 @@ class Authority:
         """Return a new key and certificate under this name."""
         key = ec.generate_private_key(ec.SECP256R1())
         certificate = self._builder(common_name, self._name, key.public_key()).sign(self._key, hashes.SHA256())
-        der = certificate.public_bytes(serialization.Encoding.DER)
-        fingerprint = hashlib.sha256(der).hexdigest()
+        public = key.public_key().public_bytes(
+            serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
+        )
+        fingerprint = hashlib.sha256(public).hexdigest()
         path = self._directory / f"{common_name}-{fingerprint[:16]}.pem"
         path.write_bytes(
             key.private_bytes(

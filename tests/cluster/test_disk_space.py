@@ -273,7 +273,7 @@ async def test_nobody_without_space_is_handed_the_leadership(tmp_path: Path) -> 
             disks[follower.config.node_id].free = RESERVE - 1
         await until(lambda: leader.running.succession.heir() is None)
         disks[leader.config.node_id].free = RESERVE - 1
-        await until(lambda: not leader.running.storage.has_space and leader.running.storage._is_told_short)
+        await until(lambda: not leader.running.storage.has_space and leader.running.storage.is_told_short)
         assert leader.running.metrics().handover_count == 0
         disks[followers[0].config.node_id].free = AMPLE
         await until(lambda: leader.running.succession.heir() == followers[0].config.node_id)

@@ -20,6 +20,7 @@ from raftline.base.ids import LogIndex, NodeId, SessionId, Term
 from raftline.cluster.config import ClusterConfig, ClusterLimits, Peer
 from raftline.cluster.frames import PROTOCOL_VERSION, Frame, Hello, OffLogStanza, Proposals, encode_frame
 from raftline.cluster.links import PeerLinks
+from raftline.cluster.peer_book import PeerBook
 
 ONE, TWO = NodeId(1), NodeId(2)
 
@@ -38,9 +39,12 @@ class Recorder:
     def link_down(self, node_id: NodeId) -> None:
         self.reports.append(("down", node_id))
 
-    def peer_arrived(self, node_id: NodeId, incarnation: int) -> None:
-        self.incarnations[node_id] = incarnation
+    def peer_arrived(self, node_id: NodeId, hello: Hello) -> None:
+        self.incarnations[node_id] = hello.incarnation
         self.reports.append(("arrived", node_id))
+
+    def peer_welcomed(self, node_id: NodeId, hello: Hello) -> None:
+        self.reports.append(("welcomed", node_id))
 
     def peer_gone(self, node_id: NodeId) -> None:
         self.reports.append(("gone", node_id))
@@ -60,11 +64,13 @@ class End:
         self.identity = identity
         self.recorder = Recorder()
         self.failures: list[BaseException] = []
+        self.incarnation = incarnation
         self.links = PeerLinks(
             config,
             identity.contexts(),
             self.recorder,
-            incarnation=incarnation,
+            PeerBook(config.node_id, config.peers),
+            make_hello=lambda: Hello(PROTOCOL_VERSION, config.cluster_id, config.node_id, self.incarnation),
             random=random.Random(config.node_id),
             monotonic_ns=time.monotonic_ns,
             on_failure=self.failures.append,
@@ -143,7 +149,8 @@ async def test_incarnations_are_told(pair: Pair) -> None:
     two = await pair.start(pair.config(TWO), incarnation=77)
     await until(lambda: one.links.is_up(TWO) and two.links.is_up(ONE))
     assert (one.recorder.incarnations, two.recorder.incarnations) == ({TWO: 77}, {ONE: 41})
-    one.links.announce(42)
+    one.incarnation = 42
+    one.links.announce()
     one.links.flush()
     await until(lambda: two.recorder.frames)
     assert two.recorder.frames == [(ONE, Hello(PROTOCOL_VERSION, "pair", ONE, 42))]
@@ -187,7 +194,7 @@ class TestBounds:
         await until(lambda: one.links.is_up(TWO))
         taken = [number for number in range(30) if one.links.send(TWO, stanza(number, size=10_000))]
         assert len(taken) == 10
-        assert one.links.link(TWO).dropped_count == 20
+        assert one.links.links[0].dropped_count == 20
         one.links.flush()
         await until(lambda: len(two.recorder.frames) == 10)
         assert [frame.applied_index for _, frame in two.recorder.frames] == taken  # type: ignore[union-attr]
@@ -204,7 +211,7 @@ class TestBounds:
             refused += not one.links.send(TWO, stanza(number, size=20_000))
             one.links.flush()
         assert refused > 0
-        assert one.links.link(TWO).queued_bytes < 2 << 20
+        assert one.links.links[0].queued_bytes < 2 << 20
         silent.close()
 
 

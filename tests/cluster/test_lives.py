@@ -13,6 +13,7 @@ from raftline.cluster.config import MILLISECOND_NS, Clocks, ClusterConfig, Clust
 from raftline.cluster.lives import Lives
 from raftline.machine.commands import Action, BuryNode, StartNode
 from raftline.machine.outcomes import CommandResult, Done, Outcome, Stale
+from raftline.raft.membership import membership_of_voters
 from raftline.raft.node import Role
 
 ONE, TWO, THREE = NodeId(1), NodeId(2), NodeId(3)
@@ -34,6 +35,7 @@ class World:
         self.leader_id: NodeId | None = ONE
         self.role = Role.LEADER
         self.heard_ns: dict[NodeId, int] = {}
+        self.membership = membership_of_voters([ONE, TWO, THREE])
         self.proposed: list[Action] = []
         self.callbacks: list[Callable[[CommandResult], None] | None] = []
         self.end_count = 0

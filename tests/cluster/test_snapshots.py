@@ -71,11 +71,18 @@ async def leave_behind(cluster: Cluster) -> tuple[Person, ClusterNode]:
 
 
 async def require_equal_replicas(cluster: Cluster) -> None:
-    """Wait until all have applied what is committed now, and compare their hashes there."""
-    index = await cluster.caught_up()
-    digests = {node.config.node_id: node.machine.digest_at(index) for node in cluster.running}
-    assert None not in digests.values()
-    assert len(set(digests.values())) == 1, digests
+    """Wait until all have applied what is committed now, and compare their hashes at an index that all remember."""
+    await cluster.caught_up()
+    digests: set[bytes | None] = set()
+
+    def are_known() -> bool:
+        index = min(node.machine.applied_index for node in cluster.running)
+        digests.clear()
+        digests.update(node.machine.digest_at(index) for node in cluster.running)
+        return None not in digests
+
+    await until(are_known)
+    assert len(digests) == 1
 
 
 async def test_a_node_behind_the_log_gets_a_snapshot(cluster: Cluster) -> None:
@@ -302,7 +309,7 @@ class TestInstallationAcrossACrash:
         await behind.start()
         await require_equal_replicas(cluster)
         assert behind.running.snapshots.installed_count == installed
-        assert SnapshotFiles(behind.directory).kept() is None
+        await until(lambda: SnapshotFiles(behind.directory).kept() is None)
 
     async def test_before_it_is_kept(self, cluster: Cluster) -> None:
         """A part is of no use to the next start, nor is a file whose meaning is not written beside it."""

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives import serialization
 from cryptography.x509.oid import NameOID
 
 from raftline.server.certificates import (
@@ -118,14 +119,15 @@ def test_what_fits_is_used_again_and_the_rest_made_anew(tmp_path: Path) -> None:
     assert fingerprint_of(third.nodes[1].certificate) != before[1]
     assert fingerprint_of(third.nodes[2].certificate) == before[2]
 
-    server = fingerprint_of(third.server.certificate)
+    server = third.server.certificate.read_bytes()
     fourth = ensure_certificates(tmp_path, [1], "example.org", NOW)
-    assert fingerprint_of(fourth.server.certificate) != server
+    assert fourth.server.certificate.read_bytes() != server
 
-    old = fingerprint_of(fourth.server.certificate)
+    old = fourth.server.certificate.read_bytes()
     for days, renewed in ((818, False), (820, True)):
         later = ensure_certificates(tmp_path, [1], "example.org", NOW + dt.timedelta(days=days))
-        assert (fingerprint_of(later.server.certificate) != old) == renewed
+        assert (later.server.certificate.read_bytes() != old) == renewed
+    assert fingerprint_of(later.nodes[1].certificate) == fingerprint_of(third.nodes[1].certificate), "a new key"
 
 
 def test_keys_are_readable_by_their_owner_alone(certificates: ClusterCertificates) -> None:
@@ -134,8 +136,9 @@ def test_keys_are_readable_by_their_owner_alone(certificates: ClusterCertificate
         assert stat.S_IMODE(file.stat().st_mode) == 0o600, file
 
 
-def test_a_fingerprint_is_the_hash_of_the_der_form(certificates: ClusterCertificates) -> None:
-    """It is what OpenSSL prints, in lower case without colons."""
-    text = fingerprint_of(certificates.nodes[1].certificate)
-    der = ssl.PEM_cert_to_DER_cert(certificates.nodes[1].certificate.read_text(encoding="ascii"))
-    assert text == hashlib.sha256(der).hexdigest()
+def test_a_fingerprint_is_the_hash_of_the_public_key(certificates: ClusterCertificates) -> None:
+    """It belongs to the key, so that a renewed certificate keeps it."""
+    files = certificates.nodes[1]
+    key = serialization.load_pem_private_key(files.key.read_bytes(), password=None)
+    public = key.public_key().public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
+    assert fingerprint_of(files.certificate) == hashlib.sha256(public).hexdigest()

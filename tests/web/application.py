@@ -57,7 +57,7 @@ class Application:
             health=self.health,
             registry=registry,
             websocket=self._websocket,
-            operations=Operations(frozenset({1, 2, 3}), self.transfers.append, self._reload),
+            operations=Operations(lambda: frozenset({1, 2, 3}), self.transfers.append, self._reload),
         )
 
     def client(self, token: str | None = TOKEN) -> httpx2.AsyncClient:

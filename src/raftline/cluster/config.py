@@ -34,7 +34,7 @@ class Peer:
     Where a node listens for peers and which key it has.
 
     Attributes:
-        fingerprint: SHA-256 of its certificate (DER), in lower-case hexadecimal digits.
+        fingerprint: SHA-256 of its public key (SubjectPublicKeyInfo, DER), in lower-case hexadecimal digits.
     """
 
     host: str
@@ -104,7 +104,9 @@ class ClusterConfig:
 
     Attributes:
         cluster_id: Names the cluster; nodes of another are refused.
-        peers: All nodes of the cluster, this one included.
+        peers: All nodes that the cluster was founded with, this one included; or, for a node that joins, those that
+            it was told of, and itself.
+        is_founder: The cluster was founded with this node.
         listen_host, listen_port: Where this node takes peer links; port 0 takes a free one.
 
     Raises:
@@ -116,6 +118,7 @@ class ClusterConfig:
     peers: Mapping[NodeId, Peer]
     listen_host: str
     listen_port: int
+    is_founder: bool = True
     raft: RaftConfig = field(default_factory=RaftConfig)
     timing: ClusterTiming = field(default_factory=ClusterTiming)
     limits: ClusterLimits = field(default_factory=ClusterLimits)

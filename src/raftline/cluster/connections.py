@@ -9,6 +9,8 @@ from collections import deque
 from typing import TYPE_CHECKING, Final, cast
 
 import msgspec
+from cryptography import x509
+from cryptography.hazmat.primitives import serialization
 
 from raftline.base.errors import RemoteProtocolError
 from raftline.base.ids import NodeId
@@ -33,7 +35,9 @@ _USER_TIMEOUT_MS: Final = 5_000
 
 def node_id_of(transport: asyncio.BaseTransport) -> tuple[NodeId, str]:
     """
-    Return who the other side's certificate says it is: node id (the common name) and fingerprint.
+    Return who the other side's certificate says it is: node id (the common name) and fingerprint of its key.
+
+    The key and not the certificate is what a node is known by: a certificate is renewed now and then.
 
     Raises:
         RemoteProtocolError: There is no certificate, or its common name is no node id.
@@ -46,7 +50,15 @@ def node_id_of(transport: asyncio.BaseTransport) -> tuple[NodeId, str]:
     names = [value for part in subject for key, value in part if key == "commonName"]
     if len(names) != 1 or not (names[0].isascii() and names[0].isdigit()):
         raise RemoteProtocolError(f"certificate names no node: {names}")
-    return NodeId(int(names[0])), hashlib.sha256(certificate).hexdigest()
+    return NodeId(int(names[0])), key_fingerprint(x509.load_der_x509_certificate(certificate))
+
+
+def key_fingerprint(certificate: x509.Certificate) -> str:
+    """Return the SHA-256 of a certificate's public key (SubjectPublicKeyInfo, DER): 64 hexadecimal digits."""
+    key = certificate.public_key().public_bytes(
+        serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
+    )
+    return hashlib.sha256(key).hexdigest()
 
 
 def _tune(transport: asyncio.BaseTransport) -> None:
@@ -123,10 +135,10 @@ class InboundConnection(asyncio.Protocol):
         hello = self._links.check_hello(frame, self._claimed)
         self.node_id = self._claimed
         self._reader.bytes_max = FRAME_BYTES_MAX
-        transport.write(encode_frame(self._links.hello))
+        transport.write(encode_frame(self._links.make_hello()))
         self._is_transfer = hello.is_transfer
         if not hello.is_transfer:
-            self._links.arrived(self, self.node_id, hello.incarnation)
+            self._links.arrived(self, self.node_id, hello)
 
     def _take_request(self, frame: Frame) -> None:
         if not self._is_transfer or not isinstance(frame, ChunkRequest | SnapshotDoubt):
@@ -197,9 +209,10 @@ class _DialledConnection(asyncio.Protocol):
                 if self.welcomed.done():
                     self._receive(frame)
                 else:
-                    self._links.check_hello(frame, self._node_id)
+                    hello = self._links.check_hello(frame, self._node_id)
                     self._reader.bytes_max = FRAME_BYTES_MAX
                     self.welcomed.set_result(None)
+                    self._links.observer.peer_welcomed(self._node_id, hello)
         except RemoteProtocolError as error:
             self._refuse(error, transport)
 
@@ -241,7 +254,7 @@ class OutboundConnection(_DialledConnection):
     """A link this node made: its frames go out here, and after its hello the other side has nothing to say."""
 
     def __init__(self, links: PeerLinks, node_id: NodeId) -> None:
-        super().__init__(links, node_id, links.hello)
+        super().__init__(links, node_id, links.make_hello())
 
     @property
     def buffered_bytes(self) -> int:
@@ -253,7 +266,7 @@ class TransferConnection(_DialledConnection):
     """A connection this node made to fetch a snapshot: requests go out, chunks come in, in the same order."""
 
     def __init__(self, links: PeerLinks, node_id: NodeId) -> None:
-        super().__init__(links, node_id, msgspec.structs.replace(links.hello, is_transfer=True))
+        super().__init__(links, node_id, msgspec.structs.replace(links.make_hello(), is_transfer=True))
         self._chunks: asyncio.Queue[SnapshotChunk | None] = asyncio.Queue()
 
     def ask(self, request: TransferFrame) -> None:

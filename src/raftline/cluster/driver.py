@@ -26,7 +26,7 @@ from collections.abc import Callable
 from typing import Final
 
 from raftline.base.errors import Busy, LocalProtocolError, Stopping, StorageError, Unavailable
-from raftline.base.ids import NodeId, SessionId
+from raftline.base.ids import LogIndex, NodeId, SessionId
 from raftline.cluster.alarm import Alarm
 from raftline.cluster.apply_loop import ApplyLoop
 from raftline.cluster.barriers import Barriers
@@ -36,10 +36,12 @@ from raftline.cluster.compaction import Compaction
 from raftline.cluster.config import MILLISECOND_NS, Clocks, ClusterConfig
 from raftline.cluster.expiry import SessionExpiry
 from raftline.cluster.forwarding import Forwarding
+from raftline.cluster.frames import PROTOCOL_VERSION, Hello
 from raftline.cluster.links import LinkContexts, PeerLinks
 from raftline.cluster.lives import Lives
 from raftline.cluster.metrics import ClusterMetrics, collect_metrics, initial_metrics
 from raftline.cluster.off_log import OffLogExchange
+from raftline.cluster.peer_book import PeerBook, founding_membership
 from raftline.cluster.proposals import Proposal
 from raftline.cluster.salts import SaltPool
 from raftline.cluster.snapshots import Snapshots
@@ -53,6 +55,7 @@ from raftline.cluster.traffic import PeerTraffic
 from raftline.machine.commands import Action, Command, KeyOrigin, SessionOrigin, encode_command
 from raftline.machine.machine import Machine
 from raftline.machine.outcomes import CommandResult
+from raftline.raft.membership import NOBODY
 from raftline.raft.node import Raft
 from raftline.raft.ready import LogWrite, Ready
 
@@ -114,6 +117,7 @@ class Driver:
         self._housekeeping = Alarm(self._keep_house)
         self._election_count = 0
         self._snapshot_serial = 0
+        self._membership_seen: tuple[LogIndex, bool] | None = None
         self.off_log = OffLogExchange(self._machine, count_max=config.limits.off_log_count_max)
 
     # Life cycle
@@ -131,7 +135,7 @@ class Driver:
         now_ns = self.now_ns()
         self.raft = Raft(
             node_id=config.node_id,
-            voters=frozenset(config.peers),
+            membership=founding_membership(config.peers) if config.is_founder else NOBODY,
             log=self._log,
             hard_state=self._log.hard_state,
             applied_index=self._machine.applied_index,
@@ -153,11 +157,14 @@ class Driver:
         self.lives = Lives(config, self._clocks, self.raft, propose=self._propose_own, on_end=self._life_ended)
         self._expiry = SessionExpiry(self._machine, self.raft, self._clocks, propose=self._propose_own)
         self._traffic = PeerTraffic(self)
+        self.book = PeerBook(config.node_id, config.peers)
+        self.book.follow(self.raft.membership, self.raft.membership_index, is_committed=False)
         self._links = PeerLinks(
             config,
             self._contexts,
             self._traffic,
-            incarnation=self.lives.incarnation,
+            self.book,
+            make_hello=self._make_hello,
             random=self._random,
             monotonic_ns=self.now_ns,
             on_failure=self.fail,
@@ -393,6 +400,8 @@ class Driver:
             self._writer.submit(write.sequence, write.hard_state, write.entries, snapshot_mark(write.snapshot))
         if ready.role_changed:
             self._role_changed()
+        if ready.membership_changed:
+            self._follow_membership()
         links.flush()
         self._barriers.answered(ready)
         self.snapshots.follow(ready)
@@ -407,6 +416,22 @@ class Driver:
         self._barriers.ask_again()
         _LOG.info("term %d: this node is %s, leader is %s", raft.term, raft.role.value, raft.leader_id)
         self.request_turn()
+
+    def _follow_membership(self) -> None:
+        """Dial who is a member now; let go of who is none any more, once that is certain."""
+        raft = self.raft
+        seen = (raft.membership_index, raft.membership_is_committed)
+        if seen == self._membership_seen:
+            return
+        self._membership_seen = seen
+        if self.book.follow(raft.membership, raft.membership_index, is_committed=raft.membership_is_committed):
+            self.book_changed()
+        self.storage.announce()
+
+    def book_changed(self) -> None:
+        """Dial who is new in the book, let go of who is gone."""
+        _LOG.info("nodes to talk to: %s", sorted(self.book.known))
+        self._links.follow()
 
     def _arm_deadline(self) -> None:
         """Wake up when the core asks for it."""
@@ -443,6 +468,7 @@ class Driver:
         self._housekeeping.set(now_ns + HOUSEKEEPING_NS, now_ns)
         try:
             self._barriers.keep_house(now_ns)
+            self._follow_membership()
             self.forwarding.keep_house(now_ns)
             self.lives.keep_house(now_ns, self._links)
             self._expiry.keep_house(now_ns)
@@ -490,6 +516,19 @@ class Driver:
         self.lives.end(self.lives.incarnation)
         self.forwarding.restart()
         self._slice_applied()
+
+    def _make_hello(self) -> Hello:
+        """Say who this node is and what it knows, as of now."""
+        config, raft = self.config, self.raft
+        return Hello(
+            PROTOCOL_VERSION,
+            config.cluster_id,
+            config.node_id,
+            self.lives.incarnation,
+            is_short=self._is_started and self.storage.is_told_short,
+            members=raft.membership.members,
+            membership_index=raft.membership_index,
+        )
 
     def _propose_own(self, action: Action, on_result: ResultCallback | None) -> None:
         self.propose(action, None, on_result, essential=True)

@@ -20,6 +20,7 @@ import msgspec
 
 from raftline.base.errors import RemoteProtocolError
 from raftline.base.ids import LogIndex, NodeId, SessionId, Term
+from raftline.raft.membership import Member
 from raftline.raft.messages import Message
 
 PROTOCOL_VERSION: Final = 1
@@ -43,6 +44,7 @@ class Hello(msgspec.Struct, frozen=True, array_like=True, gc=False):
         incarnation: The life of the sender's node that this connection belongs to.
         is_short: The sender's disk is short of space; it takes no leadership. Repeated when that changes.
         is_transfer: This connection is no link: the dialer fetches a snapshot over it, the acceptor answers.
+        members, membership_index: Whom the sender's log names as members, and since which entry.
     """
 
     version: int
@@ -51,6 +53,8 @@ class Hello(msgspec.Struct, frozen=True, array_like=True, gc=False):
     incarnation: int
     is_short: bool = False
     is_transfer: bool = False
+    members: tuple[Member, ...] = ()
+    membership_index: LogIndex = LogIndex(0)
 
 
 class Proposals(msgspec.Struct, frozen=True, array_like=True, gc=False):

@@ -33,9 +33,10 @@ from typing import Final, Protocol, TypeVar
 
 from raftline.base.errors import RemoteProtocolError
 from raftline.base.ids import NodeId
-from raftline.cluster.config import ClusterConfig, Peer
+from raftline.cluster.config import ClusterConfig
 from raftline.cluster.connections import InboundConnection, OutboundConnection, TransferConnection, node_id_of
 from raftline.cluster.frames import PROTOCOL_VERSION, Frame, Hello, LinkFrame, TransferFrame, encode_frame
+from raftline.cluster.peer_book import PeerBook
 
 _LOG: Final = logging.getLogger(__name__)
 
@@ -49,10 +50,13 @@ class LinkObserver(Protocol):
         """Frames may be sent to this node. What was sent over an earlier connection may be lost."""
 
     def link_down(self, node_id: NodeId) -> None:
-        """Frames to this node are lost until `link_up`."""
+        """Frames to this node are lost until `link_up`, or for good when it is no peer any more."""
 
-    def peer_arrived(self, node_id: NodeId, incarnation: int) -> None:
-        """This node has connected to us, perhaps anew, in this life of its."""
+    def peer_arrived(self, node_id: NodeId, hello: Hello) -> None:
+        """This node has connected to us, perhaps anew, and says this of itself."""
+
+    def peer_welcomed(self, node_id: NodeId, hello: Hello) -> None:
+        """This node has taken our connection, and says this of itself."""
 
     def peer_gone(self, node_id: NodeId) -> None:
         """Its connection to us ended."""
@@ -77,7 +81,8 @@ class PeerLinks:
     All links of a node.
 
     Args:
-        incarnation: The life of this node, as told in hellos.
+        book: Whom to dial and whom to take links from; `follow` whenever it has changed.
+        make_hello: Returns what this node says of itself now.
         random: Spreads the pauses between attempts.
     """
 
@@ -86,8 +91,9 @@ class PeerLinks:
         config: ClusterConfig,
         contexts: LinkContexts,
         observer: LinkObserver,
+        book: PeerBook,
         *,
-        incarnation: int,
+        make_hello: Callable[[], Hello],
         random: random.Random,
         monotonic_ns: Callable[[], int],
         on_failure: Callable[[BaseException], None],
@@ -98,16 +104,14 @@ class PeerLinks:
         self.random = random
         self.monotonic_ns = monotonic_ns
         self._on_failure = on_failure
-        self.hello = Hello(PROTOCOL_VERSION, config.cluster_id, config.node_id, incarnation)
+        self.make_hello = make_hello
+        self.book = book
         self._server: asyncio.Server | None = None
-        self._tasks: list[asyncio.Task[None]] = []
+        self._tasks: dict[NodeId, asyncio.Task[None]] = {}
+        self._ending: set[asyncio.Task[None]] = set()
         self.inbound: dict[NodeId, InboundConnection] = {}
         self._accepted: set[InboundConnection] = set()
-        self._links = {
-            node_id: PeerLink(node_id, peer, self, config, contexts.client)
-            for node_id, peer in config.peers.items()
-            if node_id != config.node_id
-        }
+        self._links: dict[NodeId, PeerLink] = {}
         self.refused_count = 0
         self.is_stopping = False
 
@@ -127,13 +131,27 @@ class PeerLinks:
             ssl=self._contexts.server,
             ssl_handshake_timeout=config.timing.dial_timeout_ns / 1e9,
         )
-        for link in self._links.values():
-            task = loop.create_task(link.run(), name=f"link to node {link.node_id}")
+        self.follow()
+
+    def follow(self) -> None:
+        """Dial who is new in the book, and let go of who is not in it any more."""
+        loop = asyncio.get_running_loop()
+        for node_id in sorted(self.book.known.keys() - self._links.keys()):
+            link = self._links[node_id] = PeerLink(node_id, self, self._config, self._contexts.client)
+            task = loop.create_task(link.run(), name=f"link to node {node_id}")
             task.add_done_callback(self._dialler_ended)
-            self._tasks.append(task)
+            self._tasks[node_id] = task
+        for node_id in sorted(self._links.keys() - self.book.known.keys()):
+            self._links.pop(node_id).flush()
+            task = self._tasks.pop(node_id)
+            task.cancel()
+            self._ending.add(task)
+            if node_id in self.inbound:
+                self.inbound[node_id].close()
 
     def _dialler_ended(self, task: asyncio.Task[None]) -> None:
         """A dialler never ends by itself; if it does, the node is not what it should be."""
+        self._ending.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
             self._on_failure(error)
 
@@ -143,9 +161,9 @@ class PeerLinks:
         self.flush()
         if self._server is not None:
             self._server.close()
-        for task in self._tasks:
+        for task in self._tasks.values():
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*self._tasks.values(), *self._ending, return_exceptions=True)
         accepted = list(self._accepted)
         for connection in accepted:
             connection.close()
@@ -197,9 +215,10 @@ class PeerLinks:
         for link in self._links.values():
             link.flush()
 
-    def link(self, node_id: NodeId) -> PeerLink:
-        """Return the link to this node, for its figures."""
-        return self._links[node_id]
+    @property
+    def links(self) -> list[PeerLink]:
+        """All links, by node, for their figures."""
+        return [self._links[node_id] for node_id in sorted(self._links)]
 
     def check_identity(self, transport: asyncio.BaseTransport) -> NodeId:
         """
@@ -209,8 +228,8 @@ class PeerLinks:
             RemoteProtocolError: It is none.
         """
         node_id, fingerprint = node_id_of(transport)
-        peer = self._config.peers.get(node_id)
-        if peer is None or node_id == self._config.node_id:
+        peer = self.book.peer(node_id)
+        if peer is None:
             raise RemoteProtocolError(f"certificate names node {node_id}, which is no peer")
         if fingerprint != peer.fingerprint:
             raise RemoteProtocolError(f"certificate of node {node_id} is not the pinned one")
@@ -227,7 +246,7 @@ class PeerLinks:
             raise RemoteProtocolError(f"{type(frame).__name__} before hello")
         if frame.version != PROTOCOL_VERSION:
             raise RemoteProtocolError(f"protocol version {frame.version}, this node speaks {PROTOCOL_VERSION}")
-        if frame.cluster_id != self.hello.cluster_id:
+        if frame.cluster_id != self._config.cluster_id:
             raise RemoteProtocolError(f"hello of cluster {frame.cluster_id!r}")
         if frame.node_id != node_id:
             raise RemoteProtocolError(f"hello of node {frame.node_id} under the certificate of node {node_id}")
@@ -242,20 +261,21 @@ class PeerLinks:
         """Keep a connection until it ends."""
         self._accepted.add(connection)
 
-    def announce(self, incarnation: int, *, is_short: bool = False) -> None:
-        """Tell all peers which life this node is in now, and whether its disk is short of space."""
-        self.hello = Hello(PROTOCOL_VERSION, self._config.cluster_id, self._config.node_id, incarnation, is_short)
+    def announce(self) -> None:
+        """Tell all peers again what this node says of itself."""
+        hello = self.make_hello()
         for link in self._links.values():
-            link.send(self.hello)
+            link.send(hello)
 
-    def arrived(self, connection: InboundConnection, node_id: NodeId, incarnation: int) -> None:
+    def arrived(self, connection: InboundConnection, node_id: NodeId, hello: Hello) -> None:
         """Let a checked inbound connection take the place of the node's earlier one."""
         earlier = self.inbound.get(node_id)
         self.inbound[node_id] = connection
         if earlier is not None:
             earlier.close()
-        self._links[node_id].dial_now()
-        self.observer.peer_arrived(node_id, incarnation)
+        if node_id in self._links:
+            self._links[node_id].dial_now()
+        self.observer.peer_arrived(node_id, hello)
 
     def ended(self, connection: InboundConnection) -> None:
         """Forget an inbound connection."""
@@ -270,11 +290,8 @@ class PeerLinks:
 class PeerLink:
     """The link to one node, dialled again whenever it is lost."""
 
-    def __init__(
-        self, node_id: NodeId, peer: Peer, links: PeerLinks, config: ClusterConfig, context: ssl.SSLContext
-    ) -> None:
+    def __init__(self, node_id: NodeId, links: PeerLinks, config: ClusterConfig, context: ssl.SSLContext) -> None:
         self.node_id = node_id
-        self._peer = peer
         self._links = links
         self._timing = config.timing
         self._bytes_max = config.limits.link_bytes_max
@@ -326,10 +343,11 @@ class PeerLink:
 
     async def _dial(self, make: Callable[[], D]) -> D:
         loop = asyncio.get_running_loop()
+        peer = self._links.book.peer(self.node_id)
+        if peer is None:
+            raise RemoteProtocolError(f"node {self.node_id} is no peer")
         async with asyncio.timeout(self._timing.dial_timeout_ns / 1e9):
-            transport, connection = await loop.create_connection(
-                make, self._peer.host, self._peer.port, ssl=self._context
-            )
+            transport, connection = await loop.create_connection(make, peer.host, peer.port, ssl=self._context)
             try:
                 await connection.welcomed
             except BaseException:

@@ -67,10 +67,9 @@ class Lives:
         self.first_incarnation = self.incarnation = clocks.wall_ms()
         self._step_ms = _FIRST_STEP_MS
         self._began = asyncio.Event()
-        now_ns = clocks.monotonic_ns()
-        self._leader_heard_ns = now_ns
+        self._leader_heard_ns = clocks.monotonic_ns()
         self._leading_since_ns: int | None = None
-        self._seen_ns = {node_id: now_ns for node_id in config.peers if node_id != config.node_id}
+        self._seen_ns: dict[NodeId, int] = {}
         self._incarnations: dict[NodeId, int] = {}
         self._buried: set[NodeId] = set()
 
@@ -150,6 +149,7 @@ class Lives:
             # Followers owe one another nothing: what they said before says nothing about their life.
             self._leading_since_ns = now_ns
             self._buried.clear()
+        self._follow_membership(now_ns)
         for node_id, seen_ns in self._seen_ns.items():
             heard_ns = max(links.last_heard_ns(node_id) or 0, seen_ns)
             if now_ns - max(heard_ns, self._leading_since_ns) < self._timing.bury_after_ns:
@@ -157,6 +157,13 @@ class Lives:
                 self._buried.discard(node_id)
             elif node_id not in self._buried:
                 self._bury(node_id)
+
+    def _follow_membership(self, now_ns: int) -> None:
+        """Watch over exactly the other members; one that is new has just been seen."""
+        members = {member.node_id for member in self._raft.membership.members} - {self._config.node_id}
+        if members != self._seen_ns.keys():
+            self._seen_ns = {node_id: self._seen_ns.get(node_id, now_ns) for node_id in sorted(members)}
+            self._buried &= members
 
     def _bury(self, node_id: NodeId) -> None:
         incarnation = self._incarnations.get(node_id, self._clocks.wall_ms())

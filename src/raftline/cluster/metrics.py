@@ -152,14 +152,12 @@ def collect_metrics(
         off_log_dropped_count=off_log.dropped_count,
         links=tuple(
             LinkMetrics(
-                node_id=node_id,
+                node_id=link.node_id,
                 is_up=link.is_up,
                 connect_count=link.connect_count,
                 dropped_frame_count=link.dropped_count,
                 queued_bytes=link.queued_bytes,
             )
-            for node_id in sorted(raft.voters)
-            if node_id != raft.node_id
-            for link in (links.link(node_id),)
+            for link in links.links
         ),
     )

@@ -56,7 +56,7 @@ class StorageWatch:
         self._succession = succession
         self._on_failure = on_failure
         self._ballast: asyncio.Future[bool] | None = None
-        self._is_told_short = False
+        self.is_told_short = False
         self._out_since_ns: int | None = None
 
     @property
@@ -89,12 +89,12 @@ class StorageWatch:
         return self._disk is None or self._disk.has_room_for(size)
 
     def announce(self) -> None:
-        """Tell the peers which life this node is in, and whether its disk is short."""
-        self._links.announce(self._lives.incarnation, is_short=self._is_told_short)
+        """Tell the peers what has changed of this node."""
+        self._links.announce()
 
     def link_up(self) -> None:
         """Repeat what a new connection's peer has not heard; ample space goes without saying."""
-        if self._is_told_short:
+        if self.is_told_short:
             self.announce()
 
     def keep_house(self, now_ns: int) -> None:
@@ -103,11 +103,11 @@ class StorageWatch:
             self._disk.look()
             self._mind_ballast(self._disk)
             self._go_on_applying(now_ns)
-        if self._is_told_short is self.has_space:
-            self._is_told_short = not self._is_told_short
+        if self.is_told_short is self.has_space:
+            self.is_told_short = not self.is_told_short
             self.announce()
         oldest_write_ns = None if self._writer.stalled else self._writer.pending_since
-        self._succession.keep_house(now_ns, is_short=self._is_told_short, oldest_write_ns=oldest_write_ns)
+        self._succession.keep_house(now_ns, is_short=self.is_told_short, oldest_write_ns=oldest_write_ns)
 
     def _mind_ballast(self, disk: DiskSpace) -> None:
         if disk.wants_ballast and (self._ballast is None or self._ballast.done()):

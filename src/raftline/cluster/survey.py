@@ -55,12 +55,17 @@ class Survey:
     async def status(self) -> ClusterStatus:
         """Ask all nodes, for at most `timing.status_ns` in all, and join the answers."""
         deadline = asyncio.get_running_loop().time() + self._config.timing.status_ns / 1e9
-        replies = await self._ask(self._config.peers, self._request(), deadline)
+        members = self._member_ids()
+        replies = await self._ask(members, self._request(), deadline)
         digest_index = comparable_index(replies.values())
         digests: dict[NodeId, StatusReply] = {}
         if digest_index:
-            digests = await self._ask(self._config.peers, self._request(digest_index=digest_index), deadline)
-        return combine(self._config.peers, replies, digest_index, digests)
+            digests = await self._ask(members, self._request(digest_index=digest_index), deadline)
+        return combine(members, replies, digest_index, digests)
+
+    def _member_ids(self) -> list[NodeId]:
+        """Return all members, this node even if it is none (yet, or any more)."""
+        return sorted({self._config.node_id, *(member.node_id for member in self._raft.membership.members)})
 
     async def await_applied(self, node_ids: Iterable[NodeId]) -> bool:
         """
@@ -105,10 +110,11 @@ class Survey:
         raft = self._raft
         match: dict[int, int] = {}
         if raft.role is Role.LEADER:
-            match = {node_id: raft.match_index(node_id) or 0 for node_id in raft.voters}
+            match = {node_id: raft.match_index(node_id) or 0 for node_id in self._member_ids()}
+        is_learner = raft.node_id in raft.membership.learners
         return StatusReply(
             request_id=request.request_id,
-            role=raft.role.value,
+            role="learner" if is_learner else raft.role.value,
             term=raft.term,
             leader_id=raft.leader_id,
             commit_index=raft.commit_index,

@@ -46,12 +46,30 @@ class PeerTraffic:
         """See `LinkObserver`."""
         self._unreachable(node_id)
 
-    def peer_arrived(self, node_id: NodeId, incarnation: int) -> None:
+    def peer_arrived(self, node_id: NodeId, hello: Hello) -> None:
         """See `LinkObserver`."""
+        self._driver.forwarding.peer_arrived(node_id)
+        self._told(node_id, hello)
+
+    def peer_welcomed(self, node_id: NodeId, hello: Hello) -> None:
+        """See `LinkObserver`."""
+        self._introduced(hello)
+
+    def _told(self, node_id: NodeId, hello: Hello) -> None:
+        """Take note of what a node says of itself."""
         driver = self._driver
-        driver.forwarding.peer_arrived(node_id)
-        driver.lives.peer_arrived(node_id, incarnation)
-        driver.succession.peer_told(node_id, is_short=False)
+        driver.lives.peer_arrived(node_id, hello.incarnation)
+        driver.succession.peer_told(node_id, is_short=hello.is_short)
+        self._introduced(hello)
+
+    def _introduced(self, hello: Hello) -> None:
+        driver = self._driver
+        try:
+            is_news = driver.book.introduce(hello.members, hello.membership_index)
+        except ValueError as error:
+            raise RemoteProtocolError(f"node {hello.node_id} names a member at no address: {error}") from error
+        if is_news:
+            driver.book_changed()
 
     def peer_gone(self, node_id: NodeId) -> None:
         """See `LinkObserver`."""
@@ -93,8 +111,7 @@ class PeerTraffic:
             driver.survey.answered(node_id, frame)
             return
         elif isinstance(frame, Hello):
-            driver.lives.peer_arrived(node_id, frame.incarnation)
-            driver.succession.peer_told(node_id, is_short=frame.is_short)
+            self._told(node_id, frame)
         elif isinstance(frame, TransferRequest):
             driver.succession.asked(frame, driver.now_ns())
         else:

@@ -40,6 +40,11 @@ class CoreView:
         return self._memberships.current
 
     @property
+    def membership_index(self) -> LogIndex:
+        """Since which entry the membership is in force; 0 for what the cluster was begun with."""
+        return self._memberships.index
+
+    @property
     def membership_is_committed(self) -> bool:
         """Whether the membership in force is known to be committed, so that it will not be taken back."""
         return self._memberships.index <= self._log.commit_index

@@ -26,6 +26,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from raftline.base.errors import ConfigError
+from raftline.cluster.connections import key_fingerprint
 from raftline.server.config import NodeSettings
 
 AUTHORITY_LIFETIME = dt.timedelta(days=3650)
@@ -80,9 +81,8 @@ def ensure_certificates(directory: Path, node_ids: Sequence[int], domain: str, n
 
 
 def fingerprint_of(certificate_file: Path) -> str:
-    """Return the SHA-256 of a certificate's DER form: 64 lowercase hexadecimal digits."""
-    certificate = x509.load_pem_x509_certificate(certificate_file.read_bytes())
-    return certificate.fingerprint(hashes.SHA256()).hex()
+    """Return the fingerprint of a certificate's key, by which the other nodes know this one."""
+    return key_fingerprint(x509.load_pem_x509_certificate(certificate_file.read_bytes()))
 
 
 def check_identity(settings: NodeSettings) -> None:
@@ -101,7 +101,7 @@ def check_identity(settings: NodeSettings) -> None:
     node_id = settings.cluster.node_id
     if names != [str(node_id)]:
         raise ConfigError("tls.peer_certificate_file", f"{file} is for {names}, not for node {node_id}")
-    fingerprint = certificate.fingerprint(hashes.SHA256()).hex()
+    fingerprint = key_fingerprint(certificate)
     if fingerprint != settings.own.fingerprint:
         place = settings.cluster.peers.index(settings.own)
         raise ConfigError(
@@ -188,7 +188,8 @@ def _ensure_leaf(
     pair = _read_pair(directory, stem)
     if pair is not None and _fits(pair.certificate, names, authority.certificate, now):
         return files
-    key = ec.generate_private_key(ec.SECP256R1())
+    # A node is known by its key: a certificate that is renewed keeps it.
+    key = pair.key if pair is not None else ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
     certificate = (
         _builder(subject, authority.certificate.subject, key.public_key(), now, LIFETIME)

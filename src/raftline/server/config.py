@@ -39,7 +39,10 @@ class PeerSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     port: Port
     """Port of its peer link."""
     fingerprint: Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
-    """SHA-256 of its peer certificate (DER), 64 lowercase hexadecimal digits; another certificate is refused."""
+    """
+    SHA-256 of its peer key, 64 lowercase hexadecimal digits; another key is refused. Of the public key in DER:
+    `openssl x509 -pubkey -noout -in peer.pem | openssl pkey -pubin -outform der | sha256sum`
+    """
     http_url: Annotated[str, Meta(pattern="^https?://[^/]+$")]
     """How people's browsers reach its HTTP listener, without a path: `https://one.example.org`."""
     xmpp_address: Annotated[str, Meta(pattern="^([^/ ]+:[0-9]{1,5})?$")] = ""

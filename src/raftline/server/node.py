@@ -236,7 +236,7 @@ class RunningNode:
             registry=registry,
             websocket=gateway.websocket_endpoint,
             operations=Operations(
-                node_ids=frozenset(driver.config.peers),
+                node_ids=lambda: frozenset(member.node_id for member in driver.raft.membership.members),
                 transfer=lambda target: driver.transfer_leadership(None if target is None else NodeId(target)),
                 reload=self.reload,
             ),

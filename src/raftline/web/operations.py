@@ -32,12 +32,12 @@ class Operations:
     The endpoints.
 
     Attributes:
-        node_ids: All nodes of the cluster.
+        node_ids: Returns all nodes of the cluster.
         transfer: Asks the leader to hand over; raises Unavailable when nobody can be asked.
         reload: Reads the settings again and returns what changed; raises ConfigError, and then all is as before.
     """
 
-    node_ids: frozenset[int]
+    node_ids: Callable[[], frozenset[int]]
     transfer: Callable[[int | None], None]
     reload: Callable[[], list[str]]
 
@@ -51,7 +51,7 @@ class Operations:
     async def transfer_leadership(self, request: Request) -> Response:
         """Have another node lead."""
         target = (await read_body(request, Transfer)).to
-        if target is not None and target not in self.node_ids:
+        if target is not None and target not in self.node_ids():
             raise BadRequest(404, "item-not-found", f"There is no node {target}.")
         self.transfer(target)
         return json_reply({"to": target}, 202)
