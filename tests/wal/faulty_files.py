@@ -80,6 +80,8 @@ class FaultyFile:
         self._inode = inode
         self._life = files.life
         self._is_open = True
+        self._opened_path = inode.path
+        files.open_paths.append(inode.path)
 
     def _begin(self, operation: str) -> None:
         assert self._is_open, f"{self._inode.path}: used after close"
@@ -108,6 +110,8 @@ class FaultyFile:
         return len(self._inode.content)
 
     def close(self) -> None:
+        if self._is_open and self._life == self._files.life:
+            self._files.open_paths.remove(self._opened_path)
         self._is_open = False
 
 
@@ -132,6 +136,8 @@ class FaultyFiles:
         self.capacity_bytes = capacity_bytes
         self.life = 0
         self.locks: set[Path] = set()
+        self.open_paths: list[Path] = []
+        """What is open in this life, by the names it had then."""
         self.operation_counts: dict[str, int] = {}
         self.on_operation: Callable[[str, Path], None] | None = None
         self._names: dict[Path, Inode] = {}
@@ -183,6 +189,7 @@ class FaultyFiles:
         """Close all files and locks; the kernel keeps what was written, synced or not."""
         self.life += 1
         self.locks.clear()
+        self.open_paths.clear()
         self._faults.clear()
         self.on_operation = None
 

@@ -77,6 +77,18 @@ def compare(index: EntryIndex, entries: list, base: int) -> None:
     assert index.recent(LogIndex(len(entries) + 1), LogIndex(len(entries) + 1), 10) is None
 
 
+def test_one_entry_of_a_run_may_be_left():
+    """A trim that leaves the last entry of a run of terms keeps its term, and that of the base."""
+    index = EntryIndex(LogIndex(0), Term(0), recent_bytes_max=0)
+    for sequence, (first_index, term) in enumerate([(1, 4), (2, 4), (3, 4), (4, 9)], start=1):
+        index.add(LogIndex(first_index), [Term(term)], sequence, 4096)
+    index.trim(3)
+    assert (index.base_index, index.last_index) == (2, 4)
+    assert [index.term_at(LogIndex(number)) for number in range(1, 6)] == [None, 4, 4, 9, None]
+    index.trim(4)
+    assert [index.term_at(LogIndex(number)) for number in range(1, 6)] == [None, None, 4, 9, None]
+
+
 def test_recent_entries_stay_within_their_bytes():
     """Memory holds the newest entries up to the bound, and exactly those."""
     index = EntryIndex(LogIndex(0), Term(0), recent_bytes_max=100)

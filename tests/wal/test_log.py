@@ -265,6 +265,68 @@ def test_trim_removes_whole_segments_from_the_front(files):
     assert len(segment_names(files)) == 1
 
 
+def test_trim_leaves_no_gap(files):
+    """A segment that ends low, because it cuts the one before, stays as long as that one does."""
+    log = open_log(files)
+    log.append(None, batch(1, 4, 1, 3000))
+    log.append(None, batch(2, 1, 2, 3000))
+    for term in range(3, 400):
+        log.append(HardState(Term(term), None), [])
+    log.append(None, batch(3, 3, 400, 3000))
+    log.sync()
+    assert [extent.last_index for extent in log.extents()][:2] == [4, 2]
+    assert len(segment_names(files)) > 2
+    assert log.trim(LogIndex(3)) == 0
+    before = state_of(log)
+    log.close()
+    log = open_log(files, applied_index=3)
+    assert state_of(log) == before
+    assert log.trim(LogIndex(4)) >= 2
+
+
+def test_restarted_log_trims_as_before(files):
+    """What a segment holds at most is known again after a restart, so that nothing goes which is still needed."""
+    log = open_log(files)
+    for index in range(1, 12):
+        log.append(None, batch(index, 1, index, 3000))
+    log.append(None, batch(9, 2, 20, 100))
+    log.sync()
+    extents = log.extents()
+    assert len(extents) > 2
+    log.close()
+    log = open_log(files)
+    assert log.extents() == extents
+    assert log.trim(LogIndex(extents[0].last_index - 1)) == 0
+    assert log.trim(extents[0].last_index) == 1
+
+
+def test_mark_is_durable_before_a_segment_is_begun_or_removed(files):
+    """The mark on disk never names a record of a segment that is gone, nor is it older than the last segment."""
+    is_dirty = False
+    names: list[str] = []
+
+    def watch(operation: str, path) -> None:
+        nonlocal is_dirty
+        if path.name == "mark" and operation in {"pwrite", "fdatasync"}:
+            is_dirty = operation == "pwrite"
+        if operation == "unlink" or (operation == "rename" and not path.name.endswith(".tmp")):
+            names.append(path.name)
+            assert not is_dirty, (operation, path)
+
+    log = open_log(files)
+    files.on_operation = watch
+    for index in range(1, 12):
+        log.append(None, batch(index, 1, 1, 3000))
+        log.sync()
+    assert log.is_mark_dirty
+    log.trim(LogIndex(9))
+    log.append(None, batch(12, 1))
+    log.sync()
+    log.install_snapshot(LogIndex(40), Term(1), b"members")
+    assert sum(name.startswith("spare-") for name in names) >= 2
+    assert sum(name.startswith("wal-") for name in names) >= 2
+
+
 def test_trimmed_log_with_an_early_cut_comes_back(files):
     """A kept segment may begin by cutting entries of a removed one; the log then starts at the replacements."""
     log = open_log(files)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from raftline.base.errors import LocalProtocolError, StorageCorrupt, StorageError
+from raftline.base.errors import LocalProtocolError, StorageCorrupt, StorageError, StorageFull
 from raftline.base.ids import LogIndex, NodeId, Term
 from raftline.raft.messages import HardState
 from raftline.wal.draft import draft_hard_state
@@ -377,6 +377,20 @@ def test_log_behind_the_database_is_corruption():
         open_log(FaultyFiles(Random(1)), applied_index=1)
 
 
+def test_database_fits_a_log_that_begins_right_behind_it():
+    """R4: a log whose first entries are gone serves a database that has applied all of those, not one with less."""
+    files = FaultyFiles(Random(1))
+    three_segments(files)
+    log = open_log(files)
+    assert log.trim(LogIndex(9)) > 0
+    base = log.first_index - 1
+    log.close()
+    assert open_log(files, applied_index=base).first_index == base + 1
+    files.process_death()
+    with pytest.raises(StorageCorrupt, match=f"entry {base}, the next for the database"):
+        open_log(files, applied_index=base - 1)
+
+
 def test_all_segments_lost_is_corruption():
     """A mark that names a record, alone in its directory, does not begin a new log."""
     files = FaultyFiles(Random(1))
@@ -430,12 +444,17 @@ def test_directory_in_use_is_refused():
 
 
 def test_failed_open_gives_the_directory_back():
-    """A refused start does not keep the lock."""
+    """A refused start keeps neither the lock nor a file open, in an old directory or a new one."""
     files = FaultyFiles(Random(1))
     written_log(files, 2, 0)
     with pytest.raises(StorageCorrupt):
         open_log(files, applied_index=99)
+    assert files.open_paths == []
     open_log(files, applied_index=LogIndex(1)).close()
+    files = FaultyFiles(Random(1), capacity_bytes=10_000)
+    with pytest.raises(StorageFull):
+        open_log(files)
+    assert (files.open_paths, files.locks) == ([], set())
 
 
 @pytest.mark.parametrize(
@@ -449,13 +468,17 @@ def test_impossible_arguments_are_refused(arguments):
     assert files.names(DIRECTORY) == []
 
 
-def test_recovered_tail_is_below_the_mark():
-    """What `open` has returned counts as promised: damage to it is no torn tail any more."""
-    files = FaultyFiles(Random(1))
+@pytest.mark.parametrize("seed", range(10))
+def test_recovered_tail_is_below_the_mark(seed):
+    """What `open` has returned counts as promised, whatever ends the process: damage to it is no torn tail any more."""
+    files = FaultyFiles(Random(seed))
     written_log(files, 1, 3)
     end = len(written_content(files))
     open_log(files)
-    files.process_death()
+    if seed == 0:
+        files.process_death()
+    else:
+        files.power_failure()
     (path,) = segment_paths(files)
     files.flip(path, end - 10, 1)
     with pytest.raises(StorageCorrupt):

@@ -125,6 +125,27 @@ def test_power_failure_at_any_operation_of_an_installation(count):
     assert operation_count >= 3
 
 
+def test_segments_that_outlived_an_installation_go_with_the_first_trim(files):
+    """A crash after the snapshot mark leaves old segments, whose entries count no more, however far they went."""
+    log = open_log(files)
+    fill(log, 60)
+
+    def crash(operation: str, _path: object) -> None:
+        if operation == "unlink":
+            raise Crash
+
+    files.on_operation = crash
+    with pytest.raises(Crash):
+        log.install_snapshot(*MARK)
+    files.process_death()
+    log = open_told(files, 40, MARK)
+    assert segment_count(files) > 5
+    assert max(extent.last_index for extent in log.extents()) == 40
+    log.trim(LogIndex(40))
+    assert segment_count(files) == 1
+    assert (log.first_index, log.last_index) == (41, 40)
+
+
 def test_log_that_knows_the_snapshot_is_left_alone(files):
     """What the log holds behind a snapshot it was told of stays, and so does one that has the very entry."""
     log = open_log(files)

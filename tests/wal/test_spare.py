@@ -27,6 +27,13 @@ def test_spares_are_zeros_of_the_right_size():
     assert shelf.count == 0
 
 
+def test_new_shelf_believes_that_there_is_space():
+    """Nothing has failed yet, though no spare waits."""
+    shelf = SpareShelf(FaultyFiles(Random(1)), DIRECTORY, SIZE)
+    assert shelf.has_space
+    assert shelf.count == 0
+
+
 def test_several_can_be_asked_for():
     """One append may need more than one new segment."""
     files = FaultyFiles(Random(1))

@@ -88,6 +88,20 @@ def wait_until(condition: threading.Event) -> None:
     assert condition.wait(WAIT_SECONDS)
 
 
+def test_nothing_is_told_before_it_is_durable():
+    """At the moment a sequence is told, the log shows the entries of its job."""
+    log = open_log(FaultyFiles(Random(1)))
+    told: list[tuple[int, int]] = []
+    writer = LogWriter(
+        log, on_durable=lambda sequence: told.append((sequence, log.last_index)), on_failure=lambda _: None
+    )
+    for sequence in range(1, 21):
+        writer.submit(sequence, None, batch(sequence, 1))
+    writer.close()
+    assert told[-1] == (20, 20)
+    assert all(sequence == last_index for sequence, last_index in told)
+
+
 def test_job_is_durable_when_it_is_told():
     """What on_durable covers survives a power failure at that very moment."""
     files = FaultyFiles(Random(1))
@@ -294,6 +308,18 @@ def test_close_writes_what_is_queued():
     assert log.last_index == 49
     with pytest.raises(LocalProtocolError):
         writer.submit(50, None, batch(50, 1))
+
+
+def test_new_writer_is_at_rest():
+    """Nothing waits, nothing failed; and its threads keep no process alive that forgot to close it."""
+    before = set(threading.enumerate())
+    with running(open_log(FaultyFiles(Random(1))), Report()) as writer:
+        assert not writer.stalled
+        assert not writer.failed
+        assert (writer.queue_count, writer.pending_since, writer.sync_latency.count) == (0, None, 0)
+        started = set(threading.enumerate()) - before
+        assert {thread.name for thread in started} == {"log-writer", "log-spare"}
+        assert all(thread.daemon for thread in started)
 
 
 def test_sequences_must_grow():
