@@ -129,6 +129,13 @@ class TestCatchUp:
         assert found.has_caught_up(159, 100)
         assert not found.has_caught_up(160, 100)
 
+    def test_first_round_is_the_whole_log_at_its_beginning(self) -> None:
+        """One entry less does not end it, however short it was."""
+        found = progress(10)
+        found.acknowledged(LogIndex(8))
+        found.follow_round(LogIndex(9), 50, 100)
+        assert not found.has_caught_up(50, 100)
+
     def test_long_round_does_not_count(self) -> None:
         """What took long is followed by another round, which may be short."""
         found = progress(10)

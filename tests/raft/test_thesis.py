@@ -7,8 +7,10 @@ import pytest
 from raft.simulation.script import MILLISECOND_NS, Scripted, ScriptedCluster, append, leading, pre_vote_granted, stored
 from raftline.base.errors import Busy, LocalProtocolError, NotLeader, RemoteProtocolError, StorageCorrupt
 from raftline.base.ids import LogIndex, NodeId, Term
+from raftline.raft.confchange import MembershipChange
 from raftline.raft.config import RaftConfig
 from raftline.raft.invariants import InvariantViolated
+from raftline.raft.membership import Member
 from raftline.raft.messages import (
     Append,
     AppendReply,
@@ -407,6 +409,18 @@ class TestSection62RoutingRequests:
         node.sync()
         node.propose(b"12345")
         node.propose(b"12345")
+        with pytest.raises(Busy):
+            node.propose(b"1")
+
+    def test_changes_of_members_count_like_proposals(self) -> None:
+        """What a change added to the bytes that wait is taken off when it commits, and no more."""
+        node = Scripted(1, 1, config=RaftConfig(append_bytes_max=500, uncommitted_bytes_max=500))
+        node.sync()
+        node.raft.propose_membership(MembershipChange(add=(Member(NodeId(2), "host-2", b"key"),)), node.now_ns)
+        with pytest.raises(Busy):
+            node.propose(bytes(500))
+        node.sync()
+        node.propose(bytes(500))
         with pytest.raises(Busy):
             node.propose(b"1")
 
