@@ -28,7 +28,7 @@ from raftline.machine.commands import (
     SubscriptionKind,
 )
 from raftline.machine.database import checkpoint, open_database
-from raftline.machine.machine import DIGEST_COUNT_MAX, MACHINE_VERSION, Machine
+from raftline.machine.machine import DIGEST_COUNT_MAX, Machine
 from raftline.machine.outcomes import CommandResult
 from raftline.machine.queries import ArchivePage, RosterOf, SessionsOf
 
@@ -159,7 +159,7 @@ class TestHead:
         machine = World().machine
         assert (machine.applied_index, machine.applied_term, machine.cluster_time_ms) == (0, 0, 0)
         assert (machine.state_hash, machine.entry_chain) == (CHAIN_START, CHAIN_START)
-        assert machine.machine_version == MACHINE_VERSION
+        assert machine.machine_version == 1
         assert machine.digest_at(LogIndex(0)) is None
         assert not machine.has_open_transaction
 

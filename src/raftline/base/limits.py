@@ -23,6 +23,15 @@ ACCOUNT_CREDENTIAL_COUNT_MAX: Final = 8
 ACCOUNT_SESSION_COUNT_MAX: Final = 32
 """Sessions of one account: each message is copied to all of them, and few people own more than ten devices."""
 
+INVITATION_AGE_MAX_MS: Final = 24 * 60 * 60 * 1000
+"""Cluster time for which a new node may join by its token: a machine is set up within a day."""
+
+INVITATION_DIGEST_SIZE: Final = 32
+"""Bytes of the digest that an invitation's token is kept by."""
+
+NODE_ADDRESS_SIZE_MAX: Final = 255
+"""Characters of an address that a node tells clients of."""
+
 ROSTER_ITEM_COUNT_MAX: Final = 4096
 """Items of one roster: presence is broadcast to all of them in one command."""
 

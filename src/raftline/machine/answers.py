@@ -26,10 +26,12 @@ from raftline.machine.queries import (
     BlocklistOf,
     CredentialsOf,
     InboxPage,
+    InvitationOf,
     LastActivity,
     LastActivityOf,
     ListAccounts,
     NextExpiry,
+    NodeProfiles,
     PictureOf,
     PrivateOf,
     Query,
@@ -42,7 +44,7 @@ from raftline.machine.queries import (
     SubscriptionOf,
     VcardOf,
 )
-from raftline.machine.records import Account, Session
+from raftline.machine.records import Account, NodeProfile, Session
 
 
 def answer(context: Context, query: Query) -> Answer:
@@ -177,6 +179,11 @@ def _last_activity_of(context: Context, query: LastActivityOf) -> LastActivity |
     return LastActivity(is_available, left.time_ms, left.stanza)
 
 
+def _node_profiles(context: Context, _query: NodeProfiles) -> list[NodeProfile]:
+    found = context.rows.select((context.node_profiles,), "SELECT * FROM node_profile ORDER BY node_id")
+    return [NodeProfile._make(row) for row in found]
+
+
 def _next_expiry(context: Context, _query: NextExpiry) -> int | None:
     sql = "SELECT min(due_ms) FROM resumption WHERE due_ms > 0"
     ((due_ms,),) = context.rows.select((context.resumptions,), sql)
@@ -203,5 +210,7 @@ _ANSWERS: Final[Mapping[type[Query], Callable[[Context, Any], Answer]]] = Mappin
         PrivateOf: _private_of,
         VcardOf: _vcard_of,
         LastActivityOf: _last_activity_of,
+        NodeProfiles: _node_profiles,
+        InvitationOf: lambda context, query: context.invitations.get(query.node_id),
     }
 )

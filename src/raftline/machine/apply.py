@@ -24,6 +24,7 @@ from raftline.machine import (
     blocking,
     carbons,
     idempotency,
+    invitations,
     kept_requests,
     messages,
     nodes,
@@ -34,8 +35,10 @@ from raftline.machine import (
     sessions,
     subscriptions,
     vcards,
+    versions,
 )
 from raftline.machine.commands import (
+    SINCE_VERSION,
     BindSession,
     BuryNode,
     ChangeBlocklist,
@@ -49,8 +52,12 @@ from raftline.machine.commands import (
     EnableManagement,
     EndSession,
     ExpireSessions,
+    ForgetNode,
+    InviteNode,
     KeyOrigin,
     MarkSessions,
+    RaiseVersion,
+    RedeemInvitation,
     RemoveRosterItem,
     ResumeSession,
     SendMessage,
@@ -130,6 +137,8 @@ class CommandRunner:
         context.events = []
         try:
             command = decode_command(data)
+            if SINCE_VERSION.get(type(command.action), 0) > context.machine_version:
+                raise msgspec.ValidationError("of a later version")
         except (msgspec.DecodeError, RecursionError, UnicodeError):
             result = CommandResult(NodeId(0), 0, 0, position, _UNREADABLE, [])
             return AppliedCommand(result, b"", idempotency.encode_outcome(_UNREADABLE))
@@ -211,7 +220,7 @@ class CommandRunner:
             if not isinstance(error, _DETERMINISTIC):
                 raise
             self.faults.append(Fault(position, error))
-        except MemoryError:
+        except (MemoryError, versions.VersionNotUnderstood):
             raise
         except Exception as error:  # noqa: BLE001 - see the head of this module
             self.faults.append(Fault(position, error))
@@ -230,6 +239,10 @@ _HANDLERS: Final[Mapping[type, Callable[[Context, Any], Outcome]]] = MappingProx
         DeleteAccount: accounts.delete_account,
         StartNode: nodes.start_node,
         BuryNode: nodes.bury_node,
+        InviteNode: invitations.invite_node,
+        RedeemInvitation: invitations.redeem_invitation,
+        ForgetNode: invitations.forget_node,
+        RaiseVersion: versions.raise_version,
         BindSession: sessions.bind_session,
         EndSession: sessions.end_session_command,
         EnableManagement: sessions.enable_management,

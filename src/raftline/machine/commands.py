@@ -13,6 +13,8 @@ outcome is kept for a day. Commands that are idempotent by nature carry neither.
 from __future__ import annotations
 
 import enum
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Annotated, Final
 
 import msgspec
@@ -95,10 +97,23 @@ class DeleteAccount(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=
 
 
 class StartNode(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=20):
-    """A node begins a new life: sessions of its earlier incarnations end."""
+    """
+    A node begins a new life: sessions of its earlier incarnations end.
+
+    Refused with `conflict` when the node is known to have other data: an empty disk does not take a name over. What
+    follows the incarnation counts from machine version 2 on.
+
+    Attributes:
+        data_id: Names its data directory, drawn when that was made; empty if it is not told.
+        http_url: How browsers reach it; empty for not at all.
+        xmpp_address: How clients reach it, `host:port`; empty for not at all.
+    """
 
     node_id: Annotated[NodeId, _NATURAL]
     incarnation: Annotated[int, _NATURAL]
+    data_id: bytes = b""
+    http_url: str = ""
+    xmpp_address: str = ""
 
 
 class BuryNode(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=21):
@@ -106,6 +121,51 @@ class BuryNode(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=21):
 
     node_id: Annotated[NodeId, _NATURAL]
     incarnation: Annotated[int, _NATURAL]
+
+
+class InviteNode(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=22):
+    """
+    Let one new node join, under an id that no node had. Machine version 2.
+
+    Outcome: `Done(Invited)`.
+
+    Attributes:
+        digest: Of the token that it will show.
+        id_floor: Greatest id that any member had so far; memberships are nothing that apply knows of.
+        replaces: The node that goes when the new one has caught up; 0 for none.
+        lifetime_ms: Cluster time for which the token is good.
+    """
+
+    digest: bytes
+    id_floor: Annotated[int, _NATURAL]
+    replaces: Annotated[NodeId, _NATURAL]
+    lifetime_ms: Annotated[int, _NATURAL]
+
+
+class RedeemInvitation(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=23):
+    """
+    A node shows its token: from here on the invitation is that of this key and data alone. Machine version 2.
+
+    Idempotent. Outcome: `Done`; refused with `item-not-found`, `not-acceptable` when it is too late, or `conflict` when
+    another node has shown the token.
+    """
+
+    node_id: Annotated[NodeId, _NATURAL]
+    digest: bytes
+    fingerprint: bytes
+    data_id: bytes
+
+
+class ForgetNode(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=24):
+    """A node is no member any more: its sessions are released, nothing is kept of it. Idempotent. Machine version 2."""
+
+    node_id: Annotated[NodeId, _NATURAL]
+
+
+class RaiseVersion(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=25):
+    """All members understand this version of apply, which counts from the next command on. It never falls."""
+
+    version: Annotated[int, _NATURAL]
 
 
 class BindSession(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=30):
@@ -357,6 +417,10 @@ Action = (
     | DeleteAccount
     | StartNode
     | BuryNode
+    | InviteNode
+    | RedeemInvitation
+    | ForgetNode
+    | RaiseVersion
     | BindSession
     | EndSession
     | EnableManagement
@@ -377,6 +441,9 @@ Action = (
     | SetVcard
 )
 """What a command does. Tags are never reused."""
+
+SINCE_VERSION: Final[Mapping[type, int]] = MappingProxyType({InviteNode: 2, RedeemInvitation: 2, ForgetNode: 2})
+"""Machine version from which on a kind of command is understood; 1 for what is not named."""
 
 
 class Command(msgspec.Struct, frozen=True, array_like=True):

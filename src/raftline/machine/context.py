@@ -25,10 +25,12 @@ from raftline.machine.records import (
     Departure,
     Doomed,
     EndedSession,
+    Invitation,
     KeptOutcome,
     KeptRequest,
     LeftResource,
     Node,
+    NodeProfile,
     OriginSeen,
     Owed,
     Presence,
@@ -45,6 +47,7 @@ from raftline.machine.records import (
     Waiting,
 )
 from raftline.machine.rows import RowStore
+from raftline.machine.versions import FIRST_VERSION
 
 
 class Context:
@@ -54,6 +57,7 @@ class Context:
     Attributes:
         position: Of the command.
         time_ms: Cluster time of its entry.
+        machine_version: Behaviour that all members have agreed on; see versions.py.
         events: What sessions are told, in the order of causes.
         outbox: What other entities are told, drained first in, first out.
         message_holders: Rows of this command that refer to its message; the message itself is stored at the end of
@@ -76,10 +80,13 @@ class Context:
         "idempotency",
         "inbox",
         "inboxes",
+        "invitations",
         "kept_requests",
         "left_resources",
+        "machine_version",
         "message_holders",
         "messages",
+        "node_profiles",
         "nodes",
         "offline",
         "offline_counts",
@@ -130,12 +137,15 @@ class Context:
         self.vcards: Final = rows.table(schema.VCARD, Vcard._make)
         self.departures: Final = rows.table(schema.DEPARTURE, Departure._make)
         self.removed_contacts: Final = rows.table(schema.REMOVED_CONTACT, RemovedContact._make)
+        self.node_profiles: Final = rows.table(schema.NODE_PROFILE, NodeProfile._make)
+        self.invitations: Final = rows.table(schema.INVITATION, Invitation._make)
         self.blocklists: Final = Blocklists(rows, self.blocked)
         self.session_index: Final = SessionIndex(rows, self.sessions, self.presences)
         self.inboxes: Final = Inboxes(rows, self.inbox)
         self.offline_counts: Final = OfflineCounts(rows, self.offline)
         self.position = Position(0)
         self.time_ms = 0
+        self.machine_version = FIRST_VERSION
         self.events: list[Event] = []
         self.outbox: list[Handover] = []
         self.message_holders = 0

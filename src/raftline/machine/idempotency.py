@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import msgspec
 
-from raftline.base.ids import SessionId
+from raftline.base.ids import NodeId, SessionId
 from raftline.base.limits import IDEMPOTENCY_AGE_MAX_MS
 from raftline.machine.commands import KeyOrigin
 from raftline.machine.context import Context
-from raftline.machine.outcomes import Bound, Done, Gone, Outcome, Rejected, Repeated, Resumed, Stale
+from raftline.machine.outcomes import Bound, Done, Gone, Invited, Outcome, Rejected, Repeated, Resumed, Stale
 from raftline.machine.records import KeptOutcome
 
 _DONE = 0
@@ -17,6 +17,7 @@ _REPEATED = 2
 _STALE = 3
 _RESUMED = 4
 _GONE = 5
+_INVITED = 6
 
 _ENCODER = msgspec.msgpack.Encoder()
 _DECODER = msgspec.msgpack.Decoder(tuple[int | str, ...])
@@ -47,6 +48,8 @@ def encode_outcome(outcome: Outcome) -> bytes:
             fields = (_RESUMED, *resumed)
         case Done(Gone(handled_count)):
             fields = (_GONE, handled_count)
+        case Done(Invited(node_id)):
+            fields = (_INVITED, node_id)
         case Rejected(condition, kind, text, detail):
             fields = (_REJECTED, condition, kind, text, detail)
         case Repeated():
@@ -69,6 +72,8 @@ def decode_outcome(data: bytes) -> Outcome:
             return Done(Resumed(SessionId(session_id), epoch, resource, number, count, base))
         case (5, int(handled_count)):
             return Done(Gone(handled_count))
+        case (6, int(node_id)):
+            return Done(Invited(NodeId(node_id)))
         case (2,):
             return Repeated()
         case (3,):

@@ -27,9 +27,7 @@ from raftline.machine.entry import ENTRY_COMMAND_COUNT_MAX, EntryBatch, decode_e
 from raftline.machine.outcomes import CommandResult, Rejected
 from raftline.machine.pruning import Pruner
 from raftline.machine.queries import Answer, Query
-
-MACHINE_VERSION: Final = 1
-"""Behaviour of apply. Raised by a command once all members support a later one."""
+from raftline.machine.versions import FIRST_VERSION
 
 DIGEST_COUNT_MAX: Final = 1024
 """Entries whose state hash is remembered for comparison between nodes."""
@@ -70,6 +68,7 @@ class Machine:
         self._failed = False
         with self._storage():
             self._head = _read_head(database)
+        self._context.machine_version = self._head.machine_version
         if self._head.applied_index:
             self._digests[self._head.applied_index] = self._head.state_hash
 
@@ -278,7 +277,7 @@ class Machine:
             index,
             term,
             max(head.cluster_time_ms, time_ms),
-            head.machine_version,
+            self._context.machine_version,
             state_hash,
             chain.extend_entry_chain(head.entry_chain, index, term, time_ms, digests),
         )
@@ -293,7 +292,7 @@ def _read_head(database: apsw.Connection) -> _Head:
     found: Any = database.execute(sql).fetchone()
     if found is not None:
         return _Head._make(found)
-    head = _Head(LogIndex(0), Term(0), 0, MACHINE_VERSION, chain.CHAIN_START, chain.CHAIN_START)
+    head = _Head(LogIndex(0), Term(0), 0, FIRST_VERSION, chain.CHAIN_START, chain.CHAIN_START)
     database.execute(
         "INSERT INTO machine (id, applied_index, applied_term, cluster_time_ms, machine_version, state_hash,"
         " entry_chain) VALUES (1, ?, ?, ?, ?, ?, ?)",

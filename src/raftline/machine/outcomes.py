@@ -44,10 +44,16 @@ class Gone(NamedTuple):
     handled_count: int
 
 
+class Invited(NamedTuple):
+    """Result of InviteNode: the id that the new node is to have."""
+
+    node_id: NodeId
+
+
 class Done(NamedTuple):
     """The command took effect."""
 
-    result: Bound | Resumed | Gone | None = None
+    result: Bound | Resumed | Gone | Invited | None = None
 
 
 class Rejected(NamedTuple):

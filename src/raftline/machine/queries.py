@@ -14,6 +14,7 @@ import msgspec
 from raftline.base.ids import Cursor, NodeId, Position, SessionId
 from raftline.machine.commands import Credential
 from raftline.machine.outcomes import Event, Outcome, RosterItem
+from raftline.machine.records import Invitation, NodeProfile
 
 
 class Query(msgspec.Struct, frozen=True, array_like=True):
@@ -114,6 +115,16 @@ class PictureOf(Query, frozen=True, array_like=True, tag=21):
 
 class NextExpiry(Query, frozen=True, array_like=True, tag=22):
     """Answer: `int | None`, the cluster time at which the next session ends unless it is resumed."""
+
+
+class NodeProfiles(Query, frozen=True, array_like=True, tag=23):
+    """Answer: `list[NodeProfile]`, what nodes have told of themselves, by id."""
+
+
+class InvitationOf(Query, frozen=True, array_like=True, tag=24):
+    """Answer: `Invitation | None`, that of a node that may join, or has joined lately."""
+
+    node_id: NodeId
 
 
 class Reachable(Query, frozen=True, array_like=True, tag=40):
@@ -286,5 +297,7 @@ Answer = (
     | bytes
     | Block
     | LastActivity
+    | list[NodeProfile]
+    | Invitation
     | None
 )

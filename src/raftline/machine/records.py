@@ -55,6 +55,32 @@ class Node(NamedTuple):
     buried: int
 
 
+class NodeProfile(NamedTuple):
+    """What a node told of itself when it started last, as in commands.StartNode."""
+
+    node_id: NodeId
+    data_id: bytes
+    http_url: str
+    xmpp_address: str
+
+
+class Invitation(NamedTuple):
+    """
+    A node that may join, or has joined lately.
+
+    Attributes:
+        replaces: The node that goes when this one has caught up; 0 for none.
+        fingerprint, data_id: Of whoever has shown the token; empty as long as nobody has.
+    """
+
+    node_id: NodeId
+    digest: bytes
+    replaces: NodeId
+    expires_ms: int
+    fingerprint: bytes
+    data_id: bytes
+
+
 class Session(NamedTuple):
     """
     A bound session.

@@ -17,7 +17,7 @@ import apsw
 
 from raftline.base.errors import StorageCorrupt
 
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
 
 
 class TableDefinition(NamedTuple):
@@ -106,6 +106,13 @@ VCARD: Final = TableDefinition(42, "vcard", ("account_id", "data"))
 DEPARTURE: Final = TableDefinition(43, "departure", ("account_id", "time_ms", "stanza"))
 REMOVED_CONTACT: Final = TableDefinition(44, "removed_contact", ("account_id", "contact", "version"), key_width=2)
 
+NODE_PROFILE: Final = TableDefinition(
+    50, "node_profile", ("node_id", "data_id", "http_url", "xmpp_address"), cached=True
+)
+INVITATION: Final = TableDefinition(
+    51, "invitation", ("node_id", "digest", "replaces", "expires_ms", "fingerprint", "data_id")
+)
+
 TABLES: Final = (
     COUNTER,
     ACCOUNT,
@@ -133,6 +140,8 @@ TABLES: Final = (
     VCARD,
     DEPARTURE,
     REMOVED_CONTACT,
+    NODE_PROFILE,
+    INVITATION,
 )
 assert len({table.number for table in TABLES}) == len(TABLES)
 
@@ -292,7 +301,25 @@ CREATE TABLE vcard (account_id INTEGER PRIMARY KEY, data BLOB NOT NULL) STRICT;
 CREATE TABLE departure (account_id INTEGER PRIMARY KEY, time_ms INTEGER NOT NULL, stanza BLOB NOT NULL) STRICT;
 """
 
-MIGRATIONS: Final = (_VERSION_1,)
+_VERSION_2: Final = """
+CREATE TABLE node_profile (
+    node_id INTEGER PRIMARY KEY,
+    data_id BLOB NOT NULL,
+    http_url TEXT NOT NULL,
+    xmpp_address TEXT NOT NULL
+) STRICT;
+
+CREATE TABLE invitation (
+    node_id INTEGER PRIMARY KEY,
+    digest BLOB NOT NULL,
+    replaces INTEGER NOT NULL,
+    expires_ms INTEGER NOT NULL,
+    fingerprint BLOB NOT NULL,
+    data_id BLOB NOT NULL
+) STRICT;
+"""
+
+MIGRATIONS: Final = (_VERSION_1, _VERSION_2)
 """`MIGRATIONS[n]` takes a database from version n to n + 1. A released one is never edited."""
 assert len(MIGRATIONS) == SCHEMA_VERSION
 

@@ -1,0 +1,45 @@
+"""
+Which behaviour of apply counts.
+
+Replicas of different releases must come to the same state, so what a release adds to apply takes effect only when all
+members understand it, and then at one place in the log: the command `RaiseVersion`. A cluster begins with version 1,
+whatever release it is begun with, since the first entries may be applied by any. Until the version that knows a kind of
+command, apply treats it as older releases do: as unreadable.
+
+    1   the first release
+    2   nodes tell of their data and addresses, and new ones are invited
+
+A version adds; it never takes back what an earlier one did, since logs and snapshots of it are still applied.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from raftline.base.errors import StorageError
+from raftline.machine.outcomes import Done, Outcome
+
+if TYPE_CHECKING:
+    from raftline.machine.commands import RaiseVersion
+    from raftline.machine.context import Context
+
+FIRST_VERSION: Final = 1
+VERSION_MAX: Final = 2
+"""The latest that this release understands."""
+
+NODE_PROFILES_SINCE: Final = 2
+
+
+class VersionNotUnderstood(StorageError):
+    """The cluster has gone on without this release; it must not apply anything more."""
+
+
+def raise_version(context: Context, action: RaiseVersion) -> Outcome:
+    """Let a later version count from the next command on; an earlier one changes nothing."""
+    if action.version > VERSION_MAX:
+        raise VersionNotUnderstood(
+            f"all members agreed on version {action.version} of the state machine, this release understands "
+            f"{VERSION_MAX} at most: start a later release"
+        )
+    context.machine_version = max(context.machine_version, action.version)
+    return Done()
