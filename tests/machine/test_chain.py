@@ -35,8 +35,9 @@ def test_a_command_digest_is_salted():
 
 
 def test_the_state_hash_covers_index_term_and_changes():
-    """Two histories with the same rows at other places in the log differ."""
+    """Two histories with the same rows at other places in the log differ, and so do two that differed before."""
     base = extend_state_hash(CHAIN_START, LogIndex(1), Term(1), [b"a"])
     assert extend_state_hash(CHAIN_START, LogIndex(2), Term(1), [b"a"]) != base
     assert extend_state_hash(CHAIN_START, LogIndex(1), Term(2), [b"a"]) != base
     assert extend_state_hash(CHAIN_START, LogIndex(1), Term(1), [b"b"]) != base
+    assert extend_state_hash(b"\1" * DIGEST_SIZE, LogIndex(1), Term(1), [b"a"]) != base

@@ -208,12 +208,23 @@ class TestSeveralSessions:
         assert bodies(world.bind("bob").present()) == ["x"]
 
     def test_a_session_without_management_takes_it_at_once(self, world: World):
-        """The other session's end keeps nothing."""
+        """The other session's end keeps nothing, and gives it to nobody a second time."""
         alice = world.online("alice")
         managed, _plain = world.online("bob", "one", managed=True), world.online("bob", "two")
         alice.send("bob")
-        managed.end()
+        assert arrivals(managed.end()) == []
         assert counts(world) == (0, 0, 1)
+
+    def test_a_session_that_went_away_still_owes(self, world: World):
+        """What it has not acknowledged waits with it alone, and is given to no session that comes meanwhile."""
+        alice = world.online("alice")
+        one, two = world.online("bob", "one", managed=True), world.online("bob", "two", managed=True)
+        alice.send("bob", "x")
+        two.present(None)
+        one.end()
+        assert counts(world) == (1, 0, 1)
+        assert arrivals(world.bind("bob", "three").present()) == []
+        assert bodies(two.end()) == ["x"]
 
     def test_a_session_that_came_later_gets_it_at_once(self, world: World):
         """Nothing waits offline while a session takes messages."""

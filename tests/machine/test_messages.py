@@ -132,7 +132,9 @@ class TestOriginId:
         assert (again.outcome, again.events) == (Done(), [])
         assert world.machine.answer(ArchivePage("bob")).count == 1
 
-    @pytest.mark.parametrize("changed", [{"to": "carol"}, {"origin_id": "id-2"}, {"fingerprint": b"other"}])
+    @pytest.mark.parametrize(
+        "changed", [{"to": "carol"}, {"origin_id": "id-2"}, {"fingerprint": b"other"}, {"fingerprint": b"pf"}]
+    )
     def test_another_message_is_not_a_repeat(self, world: World, changed):
         """Recipient, id and fingerprint all have to agree."""
         alice = world.online("alice")
@@ -204,6 +206,17 @@ class TestLimits:
         alice, _bob = world.online("alice"), world.online("bob", managed=True)
         assert [len(arrivals(alice.send("bob"))) for _ in range(3)] == [1, 1, 0]
         assert (world.count("inbox"), world.count("offline")) == (2, 1)
+
+    def test_a_full_session_keeps_nothing_from_the_others(self, world: World, monkeypatch: pytest.MonkeyPatch):
+        """Those that come after it in the account take the message as always."""
+        monkeypatch.setattr(messages, "INBOX_MESSAGE_COUNT_MAX", 1)
+        alice = world.online("alice")
+        full, free = world.online("bob", "full", managed=True), world.online("bob", "free", managed=True)
+        free.acknowledge(alice.send("bob").position)
+        result = alice.send("bob")
+        assert [event.session_id for event in arrivals(result)] == [free.session_id]
+        assert arrivals(result, full) == []
+        assert (world.count("inbox"), world.count("offline")) == (2, 0)
 
 
 def test_a_message_changes_no_roster(world: World):

@@ -18,6 +18,7 @@ from raftline.machine import messages
 from raftline.machine.commands import (
     BindSession,
     BuryNode,
+    ChangeBlocklist,
     CreateAccount,
     DeclareInterest,
     DetachSession,
@@ -383,6 +384,12 @@ class TestKeptRequests:
         assert isinstance(outcome, Rejected)
         assert self.answers(bob) == [KeptAnswer(3, "get", "example.org", None), KeptAnswer(4, "set", "", outcome)]
 
+    def test_an_outcome_answers_only_what_asked_for_no_more(self, world: World):
+        """A request whose command is a mere consequence is told something else, which is kept nowhere."""
+        bob = resumable(world)
+        self.ask(bob, OpenRequest(3, "get", "example.org"))
+        assert self.answers(bob) == [KeptAnswer(3, "get", "example.org", None)]
+
     def test_with_a_mark_until_answered(self, world: World):
         """A mark tells of requests, another that the client has the answers."""
         bob = resumable(world)
@@ -435,6 +442,31 @@ class TestPicture:
         carol.end()
         (event,) = [event for event in self.picture(bob) if not isinstance(event, RosterPushed)]
         assert event == ContactUnavailable(NodeId(1), bob.session_id, alice.full_jid)
+
+    @pytest.mark.parametrize("contact_blocks", [True, False])
+    def test_who_is_blocked_is_neither_seen_nor_shown(self, world: World, *, contact_blocks: bool):
+        """Neither presence nor farewells pass in either direction; other contacts are told as always."""
+        bob, alice, carol = resumable(world), world.online("alice", "phone"), world.online("carol")
+        world.befriend(bob, alice)
+        world.befriend(bob, carol)
+        world.online("alice", "desk").end()
+        one, other = (alice, bob) if contact_blocks else (bob, alice)
+        one.do(ChangeBlocklist(True, (other.jid,)))
+        told = [event for event in self.picture(bob) if not isinstance(event, RosterPushed)]
+        assert len(told) == 1
+        assert isinstance(told[0], PresenceArrived)
+        assert carol.full_jid.encode() in told[0].stanza
+
+    def test_a_known_roster_is_not_told_again(self, world: World):
+        """Changes alone, however many items there are."""
+        bob, other = resumable(world), world.online("bob", "other", priority=None)
+        for number in range(3):
+            other.do(SetRosterItem(f"{number}@example.org", "", ()))
+        (*_, last) = [event for event in self.picture(bob) if isinstance(event, RosterPushed)]
+        world.do(MarkSessions((SessionMark(bob.session_id, 1, 0, CURSOR_START, (), (), last.version),)))
+        other.do(SetRosterItem("1@example.org", "One", ()))
+        (event,) = [event for event in self.picture(bob) if isinstance(event, RosterPushed)]
+        assert (event.item.contact, event.item.name) == ("1@example.org", "One")
 
     def test_one_of_several_resources_left(self, world: World):
         """Its farewell, and the presence of those that are there; none for what came back, or left long ago."""

@@ -65,6 +65,12 @@ def test_what_an_item_may_not_be(world: World, item: SetRosterItem, condition: s
     assert world.machine.answer(RosterOf("alice")) == before
 
 
+def test_an_address_may_be_short(world: World):
+    """A host name of one letter is an address."""
+    alice = world.online("alice")
+    assert alice.do(SetRosterItem("x", "", ())).outcome == Done()
+
+
 def test_a_roster_has_so_many_items_and_no_more(world: World, monkeypatch: pytest.MonkeyPatch):
     """The bound refuses new items, by both ways to get one, not changes of those that are there."""
     assert ROSTER_ITEM_COUNT_MAX >= 1000

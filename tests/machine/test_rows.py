@@ -65,6 +65,24 @@ def test_put_of_the_same_row_is_no_change():
     assert presences.pending_count == 0
 
 
+def test_undo_puts_a_row_back_wherever_it_is_kept():
+    """What a cached table remembers is put back with the row, also when the row was changed twice."""
+    rows, presences, archive = store()
+    presences.insert(1, Presence(1, 5, b"old"))
+    archive.insert((1, 2), Archived(1, 2, 3))
+    mark = len(rows.journal)
+    for priority in (6, 7):
+        presences.put(1, Presence(1, priority, b"new"))
+        archive.put((1, 2), Archived(1, 2, priority))
+    rows.undo_to(mark)
+    assert presences.get(1) == Presence(1, 5, b"old")
+    assert archive.get((1, 2)) == Archived(1, 2, 3)
+    presences.delete(1)
+    rows.undo_to(mark)
+    assert presences.get(1) == Presence(1, 5, b"old")
+    assert len(rows.journal) == mark
+
+
 def test_select_flushes_the_tables_it_names():
     """A range read sees rows that were still in memory."""
     rows, _, archive = store()

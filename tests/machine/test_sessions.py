@@ -167,6 +167,14 @@ class TestMarks:
         world.do(alice.message("bob"), SessionOrigin(alice.session_id, 1, 7, 0))
         assert self.progress(world, alice.session_id)[0] == 7
 
+    def test_a_command_takes_nothing_back_that_a_mark_said(self, world: World):
+        """A mark may have counted stanzas behind the one whose command comes late."""
+        alice = world.bind("alice")
+        start = Cursor(Position(0), Position(0))
+        world.do(MarkSessions((SessionMark(alice.session_id, 1, 9, start),)))
+        assert alice.do(alice.message("bob")).outcome == Done()
+        assert self.progress(world, alice.session_id)[0] == 9
+
     def test_an_acknowledgement_of_the_future_is_cut(self, world: World):
         """Nothing after the mark itself can have been delivered before it."""
         alice, bob = world.online("alice"), world.online("bob", managed=True)

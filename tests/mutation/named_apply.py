@@ -22,8 +22,11 @@ TRANSACTIONS: Final = (
         "applied_index_is_committed_before_the_rows",
         "The applied index is committed before the rows it stands for: a crash skips them.",
         "R1", _MACHINE, "Machine.commit",
-        '            self._database.execute("COMMIT")\n',
-        '            self._database.execute("COMMIT")\n            self._context.rows.flush()\n',
+        "            self._context.rows.flush()\n",
+        '            self._database.execute("UPDATE machine SET applied_index = ?", (self._head.applied_index,))\n'
+        '            self._database.execute("COMMIT")\n'
+        '            self._database.execute("BEGIN IMMEDIATE")\n'
+        "            self._context.rows.flush()\n",
     ),
     NamedFault(
         "each_entry_has_a_transaction_for_its_rows",

@@ -161,10 +161,10 @@ RESUMPTION: Final = (
         "if own.number != origin.number or not own.is_command:", "if own.number != origin.number:",
     ),
     NamedFault(
-        "roster_push_of_the_known_version",
-        "A resumed session that knows the roster is told the last change again.",
+        "whole_roster_is_told_again",
+        "A resumed session that missed one change of the roster is told all of it.",
         "", _CATCH_UP, "_roster_changes",
-        "account.roster_version <= row.roster_version", "account.roster_version < row.roster_version",
+        "rosters.changes_since(context, account, row.roster_version)", "rosters.changes_since(context, account, 0)",
     ),
     NamedFault(
         "catching_up_begins_at_the_cursor",
@@ -343,10 +343,10 @@ ARCHIVES: Final = (
         "new = sorted(set(action.addresses) - listed)", "new = list(set(action.addresses) - listed)",
     ),
     NamedFault(
-        "unblocking_one_of_two_opens_the_door",
-        "A contact whose domain is still blocked is shown presence when its own address is not any more.",
+        "unblocked_contact_stays_blind",
+        "A contact that is unblocked goes on seeing the user as away.",
         "", _BLOCKING, "_unblock",
-        "if localpart is None or context.blocks(account, contact):", "if localpart is None:",
+        "presence.send_to_contact(context, account, localpart)", "pass",
     ),
     NamedFault(
         "block_list_is_full_one_too_late",
