@@ -9,7 +9,7 @@ import pytest
 
 from raftline.base.errors import StorageCorrupt, StorageError, StorageFull
 from raftline.base.ids import LogIndex, Term
-from raftline.machine.database import checkpoint, connect, open_database, storage_error
+from raftline.machine.database import CheckpointResult, checkpoint, connect, open_database, storage_error
 from raftline.machine.machine import Machine
 from raftline.machine.schema import MIGRATIONS, SCHEMA_VERSION, TABLES
 
@@ -93,6 +93,20 @@ def test_checkpoint_leaves_an_open_transaction_alone(tmp_path: Path):
     assert not checkpoint(tmp_path / "state").busy
     database.execute("ROLLBACK")
     assert database.execute("SELECT * FROM doomed").fetchall() == []
+
+
+def test_checkpoint_that_finds_a_reader_says_so(tmp_path: Path):
+    """To start the file anew it would have to wait for it; no page is said to be moved, or durable."""
+    database = open_database(tmp_path / "state")
+    reader = connect(tmp_path / "state")
+    reader.execute("BEGIN")
+    assert reader.execute("SELECT * FROM doomed").fetchall() == []
+    database.execute("INSERT INTO doomed VALUES (7)")
+    result = checkpoint(tmp_path / "state", restart=True)
+    assert result == CheckpointResult(busy=True, wal_page_count=0, moved_page_count=0)
+    assert result.durable_index is None
+    reader.execute("COMMIT")
+    assert not checkpoint(tmp_path / "state", restart=True).busy
 
 
 def test_errors_of_sqlite_in_words_of_this_package():

@@ -63,6 +63,27 @@ def test_a_copy_is_the_state_when_it_was_begun(tmp_path: Path, monkeypatch: pyte
     twin.close()
 
 
+def test_the_source_is_read_through_the_vfs_that_is_named(tmp_path: Path):
+    """So that simulations see, and can spoil, what is read of a database while it is copied."""
+    opened: list[str] = []
+
+    class Watching(apsw.VFS):
+        def __init__(self) -> None:
+            super().__init__("watching", snapshots.connect(":memory:").open_vfs)
+
+        def xOpen(self, name: apsw.URIFilename | str | None, flags: list[int]) -> apsw.VFSFile:  # noqa: N802
+            opened.append(Path(name.filename() if isinstance(name, apsw.URIFilename) else str(name)).name)
+            return super().xOpen(name, flags)
+
+    watching = Watching()
+    filled(tmp_path / "state")
+    copy = SnapshotCopy(tmp_path / "state", tmp_path / "copy", vfs="watching")
+    copy.close()
+    assert opened[0] == "state"
+    assert "copy" not in opened
+    watching.unregister()
+
+
 def test_what_is_not_committed_is_not_in_it(tmp_path: Path):
     """A copy ends at a transaction's end, and says so."""
     world = filled(tmp_path / "state")

@@ -16,6 +16,7 @@ from raftline.machine.entry import encode_entry
 from raftline.machine.outcomes import Done, Invited
 from raftline.machine.queries import NodeProfiles
 
+
 @pytest.fixture
 def world() -> World:
     """A machine that has applied nothing."""
@@ -31,13 +32,15 @@ def test_a_machine_begins_with_the_first_version(world: World):
 
 
 def test_a_version_counts_from_the_next_command_on(tmp_path: Path):
-    """Also within an entry; and it is there after a restart."""
+    """Also within an entry; and it is there after a restart, for commands as well."""
     world = World(tmp_path / "state")
     result = world.apply(world.command(INVITE), world.command(RaiseVersion(2)), world.command(INVITE))
     assert [type(each.outcome) for each in result[1:]] == [Done, Done]
     assert result[2].outcome == Done(Invited(NodeId(4)))
     assert world.machine.machine_version == 2
     assert world.reopen(commit=True) == 0
+    assert world.machine.machine_version == 2
+    assert world.do(INVITE).outcome == Done(Invited(NodeId(5)))
     assert world.machine.machine_version == 2
 
 

@@ -2,7 +2,7 @@
 The command of the workbench, with `tests` on the path: `PYTHONPATH=tests python -m mutation ...`.
 
     list             all faults
-    run PATTERN ...  who notices the faults whose key holds one of the patterns
+    run PATTERN ...  who notices the faults whose key holds one of the patterns; with `--drawn` also of more than usual
     write            examine all faults; write `records.json` and `docs/mutations.md`
     check            examine all faults; compare with the page, and say what people have to look at
     serve            for tests: ask single killers about single faults, a line of JSON each
@@ -21,7 +21,7 @@ from typing import BinaryIO, Final
 
 import msgspec
 
-from mutation.draw import draw
+from mutation.draw import COUNT, draw
 from mutation.faults import PACKAGES, Fault
 from mutation.named import NAMED
 from mutation.records import Record, complaints, read_explanations, read_records, record_of, write_records
@@ -38,9 +38,9 @@ class Question(msgspec.Struct, frozen=True):
     killer: str
 
 
-def all_faults() -> list[Fault]:
+def all_faults(drawn_count: int = COUNT) -> list[Fault]:
     """Named ones, then drawn ones, in the order of the page."""
-    return [*NAMED, *draw()]
+    return [*NAMED, *draw(drawn_count)]
 
 
 def examine(bench: Workbench, faults: Sequence[Fault]) -> dict[str, Record]:
@@ -96,6 +96,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("command", choices=["list", "run", "write", "check", "serve"])
     parser.add_argument("patterns", nargs="*", metavar="PATTERN")
     parser.add_argument("--package", choices=PACKAGES, default="", help="examine the faults of one package alone")
+    parser.add_argument("--drawn", type=int, default=COUNT, help="of `list` and `run`: draw so many faults")
     parser.add_argument("--processes", type=int, default=1, help="children at a time; two cores allow two")
     options = parser.parse_args(arguments)
     said: list[str] = []
@@ -108,7 +109,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         else:
             said.extend((write if options.command == "write" else check)(bench, options.package))
 
-    chosen = [fault for fault in all_faults() if any(pattern in fault.key for pattern in options.patterns or [""])]
+    faults = all_faults(options.drawn)
+    chosen = [fault for fault in faults if any(pattern in fault.key for pattern in options.patterns or [""])]
     if options.command == "list":
         print("\n".join(fault.key for fault in chosen))
         return 0

@@ -91,7 +91,7 @@ UNDOING: Final = (
         "lack_of_memory_is_a_refusal",
         "A command for which this node had no memory is refused here, and carried out on the others.",
         "R7", _APPLY, "CommandRunner._guard",
-        "        except MemoryError:\n            raise\n", "",
+        "MemoryError", "KeyboardInterrupt",
     ),
     NamedFault(
         "failed_command_leaves_its_outbox",
