@@ -33,6 +33,13 @@ class TestProbe:
         assert found.acknowledged(LogIndex(12))
         assert (found.state, found.next_index, found.inflight_count) == (ProgressState.REPLICATE, 13, 0)
 
+    def test_acknowledgement_below_the_search_tells_where_to_go_on(self) -> None:
+        """What follows the match is sent next, wherever the search stood."""
+        found = progress()
+        found.sent(LogIndex(12), 1)
+        assert found.acknowledged(LogIndex(5))
+        assert (found.state, found.next_index) == (ProgressState.REPLICATE, 6)
+
     def test_rejection_of_another_append_is_stale(self) -> None:
         """Only the rejection of the append under way moves the search."""
         found = progress()

@@ -133,6 +133,22 @@ class TestSection34Election:
         assert len(waits) > 10
         assert all(config.election_timeout_min_ns <= wait < config.election_timeout_max_ns for wait in waits)
 
+    def test_refused_candidate_delays_nobody(self) -> None:
+        """A follower that learns of a higher term without voting waits no longer than it would have."""
+        node = Scripted(terms=(1, 1))
+        deadline_ns = node.raft.deadline_ns()
+        node.now_ns = deadline_ns - 1
+        node.step(VoteRequest(NodeId(2), NodeId(1), Term(5), LogIndex(0), Term(0), transfer=False))
+        assert (node.raft.term, node.raft.deadline_ns()) == (5, deadline_ns)
+
+    def test_leader_that_stepped_down_gives_others_time(self) -> None:
+        """However long it led, it waits a whole timeout before it asks to lead again."""
+        node = leading(3)
+        node.now_ns += 5000 * MILLISECOND_NS
+        node.step(HeartbeatReply(NodeId(2), NodeId(1), Term(9), 1, LogIndex(0), LogIndex(0)))
+        assert (node.raft.role, node.raft.term) == (Role.FOLLOWER, 9)
+        assert node.raft.deadline_ns() - node.now_ns >= node.config.election_timeout_min_ns
+
     def test_heartbeats_keep_followers_quiet(self) -> None:
         """While a leader is heard, nobody stands."""
         cluster = ScriptedCluster()
@@ -164,6 +180,22 @@ class TestSection35Replication:
         assert node.terms == [1, 1, 3]
         node.sync()
         assert [e.term for e in node.disk.log] == [1, 1, 3]
+
+    def test_conflict_within_an_append(self) -> None:
+        """The entries before the one that conflicts stay, and all from there on are taken."""
+        node = Scripted(terms=(1, 1, 1, 1), term=3)
+        node.step(append(3, 1, 1, (1, 2, 3)))
+        assert node.terms == [1, 1, 2, 3]
+        node.sync()
+        assert [e.payload for e in node.disk.log] == [b"old 1", b"old 2", b"new", b"new"]
+
+    def test_restarted_follower_commits_nothing_by_itself(self) -> None:
+        """What was committed before is learned from the leader anew, in the same term as well."""
+        node = Scripted(terms=(1, 1), term=1)
+        node.step(append(1, 2, 1))
+        assert node.raft.commit_index == 0
+        node.step(append(1, 2, 1, commit=1))
+        assert node.raft.commit_index == 1
 
     def test_missing_previous_entry_is_refused_with_a_hint(self) -> None:
         """A follower that is behind says where its log ends."""
@@ -348,6 +380,20 @@ class TestSection310Transfer:
         assert cluster.leader.node_id == 3
         assert cluster[1].raft.leader_id == 3
 
+    def test_removed_leader_hands_over_to_who_stores_most(self) -> None:
+        """Of those that vote from then on, one that has everything, so that it can win at once."""
+        node = leading(4)
+        for sender in (2, 3, 4):
+            node.step(stored(sender, 1, 1))
+        node.raft.propose_membership(MembershipChange(remove=(NodeId(1),)), node.now_ns)
+        node.sync()
+        for index in (2, 3):
+            for sender in (3, 4):
+                node.step(stored(sender, 1, index))
+            node.sync()
+        assert node.raft.role is Role.FOLLOWER
+        assert [request.receiver for request in node.take(TimeoutNow)] == [3]
+
     def test_transfer_is_given_up(self) -> None:
         """A target that does not take over in time gives the proposals back to the old leader."""
         node = leading(3)
@@ -391,6 +437,16 @@ class TestSection62RoutingRequests:
         assert 300 <= (node.now_ns - begin_ns) / MILLISECOND_NS <= 350
         assert (node.raft.term, node.raft.leader_id) == (1, None)
 
+    def test_acknowledgements_are_answers(self) -> None:
+        """A follower that stores what it is sent is there, whatever becomes of its answers to heartbeats."""
+        node = leading(3)
+        for _ in range(50):
+            node.tick()
+            index, term = node.propose(b"x")
+            node.sync()
+            node.step(stored(2, term, index))
+        assert node.raft.role is Role.LEADER
+
     def test_leader_with_a_majority_stays(self) -> None:
         """Answers of one of two followers are enough."""
         node = leading(3)
@@ -408,6 +464,18 @@ class TestSection62RoutingRequests:
             node.propose(b"1")
         node.sync()
         node.propose(b"12345")
+        node.propose(b"12345")
+        with pytest.raises(Busy):
+            node.propose(b"1")
+
+    def test_what_still_waits_is_counted(self) -> None:
+        """A commit takes off the bytes of its own entries and of none behind them."""
+        node = leading(3, config=RaftConfig(append_bytes_max=10, uncommitted_bytes_max=10))
+        node.propose(b"12345")
+        node.propose(b"12345")
+        node.sync()
+        node.step(stored(2, 1, 2))
+        assert node.raft.commit_index == 2
         node.propose(b"12345")
         with pytest.raises(Busy):
             node.propose(b"1")
@@ -493,6 +561,16 @@ class TestSection96PreVote:
         assert 20 <= waits[0] <= 60
         assert max(waits) <= 300
         assert waits[-1] > 60
+
+    def test_retries_are_spread(self) -> None:
+        """Two nodes that were quick at once wait for different times, from half of a heartbeat to one and a half."""
+        waits = []
+        for seed in range(60):
+            node = Scripted(seed=seed)
+            node.tick()
+            waits.append((node.raft.deadline_ns() - node.now_ns) / node.config.heartbeat_ns)
+        assert 0.5 <= min(waits) < 0.7
+        assert 1.3 < max(waits) < 1.5
 
 
 class TestSection102Pipelining:

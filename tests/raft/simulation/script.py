@@ -165,9 +165,11 @@ class Scripted:
         return [log.term_at(LogIndex(index)) or 0 for index in range(1, log.last_index + 1)]
 
 
-def leading(size: int, *, terms: tuple[int, ...] = (), term: int | None = None) -> Scripted:
+def leading(
+    size: int, *, terms: tuple[int, ...] = (), term: int | None = None, config: RaftConfig | None = None
+) -> Scripted:
     """Make node 1 the leader of the term after `term` by votes of all others; its no-op is durable."""
-    node = Scripted(1, size, terms=terms, term=term)
+    node = Scripted(1, size, terms=terms, term=term, config=config)
     node.tick()
     for request in [message for message in node.sent if message.receiver != node.node_id]:
         node.step(pre_vote_granted(request.receiver, node.raft.term))
