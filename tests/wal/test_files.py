@@ -102,6 +102,34 @@ def test_directories_are_made_with_their_parents(tmp_path):
     assert (tmp_path / "a" / "b" / "c").is_dir()
 
 
+def test_directories_are_made_durable(tmp_path, monkeypatch):
+    """D10: each new name is synced in the directory above it, the outermost first."""
+    files = OperatingSystemFiles()
+    synced = []
+    monkeypatch.setattr(files, "fsync_directory", synced.append)
+    files.make_directory(tmp_path / "a" / "b")
+    assert synced == [tmp_path, tmp_path / "a"]
+
+
+def test_nobody_else_reads_the_log(tmp_path):
+    """Files and directories are for their owner alone: they hold messages of people."""
+    files = OperatingSystemFiles()
+    files.make_directory(tmp_path / "log")
+    files.create_zeroed(tmp_path / "log" / "file", 4096).close()
+    files.lock(tmp_path / "log" / "lock").close()
+    modes = [(tmp_path / "log" / name).stat().st_mode & 0o777 for name in ("", "file", "lock")]
+    assert modes == [0o700, 0o600, 0o600]
+
+
+def test_reserved_space_is_not_filled(tmp_path):
+    """What the database beside the log needs counts as taken."""
+    free_bytes = OperatingSystemFiles().free_bytes(tmp_path)
+    files = OperatingSystemFiles(reserve_bytes=free_bytes)
+    assert files.free_bytes(tmp_path) < free_bytes // 2
+    with pytest.raises(StorageFull):
+        files.create_zeroed(tmp_path / "file", free_bytes // 2)
+
+
 def test_lock_is_exclusive_until_closed(tmp_path):
     """One holder at a time, also within a process."""
     files = OperatingSystemFiles()

@@ -96,6 +96,10 @@ def test_recent_entries_stay_within_their_bytes():
         index.publish([Batch([entry(number, 1, b"x" * 30)], 1, 4096 + 8 * number)])
     assert index.recent(LogIndex(17), LogIndex(20), 1000) is None
     assert [one.index for one in index.recent(LogIndex(18), LogIndex(20), 1000) or []] == [18, 19, 20]
+    for payload_bytes, is_kept in ((100, True), (101, False)):
+        index = EntryIndex(LogIndex(0), Term(0), recent_bytes_max=100)
+        index.publish([Batch([entry(1, 1, bytes(payload_bytes))], 1, 4096)])
+        assert (index.recent(LogIndex(1), LogIndex(1), 1000) is not None) is is_kept
 
 
 def test_recent_entries_are_cut_after_bytes_but_never_before_the_first():

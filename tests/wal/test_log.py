@@ -429,9 +429,13 @@ def test_failed_sync_at_close_is_told(files):
 
 
 def test_closed_log_is_refused(files):
-    """Writing after close is the caller's fault."""
+    """Writing after close is the caller's fault; nothing is held open for it."""
     log = open_log(files)
+    for index in range(1, 8):
+        log.append(None, batch(index, 1, 1, 3000))
+    log.prepare_spare()
     log.close()
+    assert (files.open_paths, files.locks) == ([], set())
     with pytest.raises(LocalProtocolError):
         log.append(None, batch(1, 1))
 

@@ -127,6 +127,8 @@ def test_later_records_are_found_behind_damage():
     assert [(record.number, record.offset) for record in found] == [(7, 8), (8, 8 + len(data) + 8 + 24)]
     assert [record.number for record in records.later_records(memoryview(buffer), 16, 3)] == [8]
     assert list(records.later_records(memoryview(b"1234" + data), 0, 3)) == []
+    adjacent = b"".join(encode(RecordKind.ENTRIES, [b"next"], number=number)[0] for number in (8, 9, 10))
+    assert [record.number for record in records.later_records(memoryview(adjacent), 0, 3)] == [8, 9, 10]
 
 
 def test_payload_cannot_pass_for_a_record():

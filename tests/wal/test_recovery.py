@@ -357,6 +357,7 @@ def test_lost_or_damaged_mark_is_corruption():
     files.flip(mark, 4096 + 20, 1)
     with pytest.raises(StorageCorrupt, match="mark"):
         open_log(files)
+    assert files.open_paths == []
     files.flip(mark, 20, 1)
     assert state_of(open_log(files)) == model.state
     files.process_death()

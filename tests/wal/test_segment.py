@@ -78,6 +78,9 @@ def test_header_of_version_1_is_still_read():
     digest = hashlib.sha256(data).hexdigest()
     assert digest.startswith("5976c7a7f960f2fb")
     assert segments.seed_of(old) == 654923715
+    end = len(data.rstrip(b"\0"))
+    for place in (end, end + 1, len(data) - 1):
+        assert "after its end" in str(segments.decode_header(data[:place] + b"x" + data[place + 1 :]))
 
 
 def test_memberships_come_back():
