@@ -29,6 +29,12 @@ def test_an_account_is_made_once(world: World):
     assert world.machine.answer(AccountExists("dora")) is True
 
 
+@pytest.mark.parametrize("localpart", ["x", "x" * 1023])
+def test_names_at_their_bounds(world: World, localpart: str):
+    """One letter is a name, and so are as many as fit."""
+    assert world.do(CreateAccount(localpart, ())).outcome == Done()
+
+
 @pytest.mark.parametrize("localpart", ["", "x" * 1024])
 def test_names_have_bounds(world: World, localpart: str):
     """Empty and too long names are refused."""

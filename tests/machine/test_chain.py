@@ -27,6 +27,13 @@ def test_the_entry_chain_covers_every_part(changed):
     assert extend_entry_chain(*changed) != extend_entry_chain(*BASE)
 
 
+def test_releases_agree():
+    """Nodes of different releases compare these with one another, so their form can only change with a version."""
+    assert command_digest(b"one", b"s").hex().startswith("f846436e03a0033d")
+    assert extend_entry_chain(*BASE).hex().startswith("6988e0793977208a")
+    assert extend_state_hash(CHAIN_START, LogIndex(1), Term(1), [b"a"]).hex().startswith("f2d7a01536ea206a")
+
+
 def test_a_command_digest_is_salted():
     """The same command under another salt has another digest, and each byte counts."""
     assert command_digest(b"one", b"s") != command_digest(b"one", b"t")

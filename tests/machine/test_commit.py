@@ -20,6 +20,7 @@ from raftline.machine.commands import Command, DeleteAccount, KeyOrigin, StartNo
 from raftline.machine.database import open_database
 from raftline.machine.entry import decode_entry
 from raftline.machine.machine import Machine
+from raftline.machine.queries import AccountExists
 
 
 class Crashes:
@@ -105,6 +106,26 @@ def test_a_crash_at_any_statement_finds_rows_and_index_together(
     assert len(crashes.found) > 4
     assert all(expected[index] == digests for index, digests in crashes.found.items())
     world.machine.close()
+
+
+def test_memory_is_given_back_at_the_commit(monkeypatch: pytest.MonkeyPatch):
+    """Rows that are kept in memory for speed, and what is derived from them, are let go when there are too many."""
+    monkeypatch.setattr("raftline.machine.rows.CACHE_ROW_COUNT_MAX", 1)
+    monkeypatch.setattr("raftline.machine.derived.CACHE_ROW_COUNT_MAX", 1)
+    world = World()
+    write(world, lambda: None)
+    for localpart in ("carol", "dora"):
+        world.account(localpart)
+        world.bind(localpart)
+    context = world.machine._context
+    before = world.machine.state_hash
+    assert len(context.accounts._cache) == 3
+    assert len(context.session_index._ids) > 1
+    world.machine.commit()
+    assert len(context.accounts._cache) == 0
+    assert len(context.session_index._ids) == 0
+    assert world.machine.state_hash == before
+    assert world.machine.answer(AccountExists("dora"))
 
 
 def test_whoever_holds_the_commands_can_verify_the_chain():

@@ -73,6 +73,28 @@ def test_a_missing_folder_is_a_storage_error(tmp_path: Path):
         open_database(tmp_path / "missing" / "state")
 
 
+def test_the_vfs_that_is_named_is_used(tmp_path: Path):
+    """So that simulations see, and can spoil, what is read and written, by a checkpoint too."""
+    opened: list[str] = []
+
+    class Watching(apsw.VFS):
+        def __init__(self) -> None:
+            super().__init__("watching database", connect(":memory:").open_vfs)
+
+        def xOpen(self, name: apsw.URIFilename | str | None, flags: list[int]) -> apsw.VFSFile:  # noqa: N802
+            opened.append(Path(name.filename() if isinstance(name, apsw.URIFilename) else str(name)).name)
+            return super().xOpen(name, flags)
+
+    watching = Watching()
+    database = open_database(tmp_path / "state", vfs="watching database")
+    assert opened[0] == "state"
+    opened.clear()
+    checkpoint(tmp_path / "state", vfs="watching database")
+    assert opened[0] == "state"
+    database.close()
+    watching.unregister()
+
+
 def test_checkpoint_moves_pages_while_the_database_is_open(tmp_path: Path):
     """Another connection moves what is committed; a restart lets the next write start the file anew."""
     database = open_database(tmp_path / "state")

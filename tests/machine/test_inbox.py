@@ -6,7 +6,7 @@ import pytest
 
 from machine.world import START_MS, Client, World, arrivals
 from raftline.machine import inbox
-from raftline.machine.commands import EnableManagement, MessageKind, Storage
+from raftline.machine.commands import EnableManagement, MessageKind, SetCarbons, Storage
 from raftline.machine.outcomes import CommandResult
 from raftline.machine.queries import ArchivePage
 
@@ -225,6 +225,18 @@ class TestSeveralSessions:
         assert counts(world) == (1, 0, 1)
         assert arrivals(world.bind("bob", "three").present()) == []
         assert bodies(two.end()) == ["x"]
+
+    def test_a_copy_takes_over_and_the_rest_is_given(self, world: World):
+        """What a session has as a copy is not given to it again when it takes messages; what follows that is."""
+        alice, phone = world.online("alice"), world.online("bob", "phone", managed=True)
+        tv = world.online("bob", "tv", managed=True, priority=-1)
+        tv.do(SetCarbons(enabled=True))
+        alice.send("bob", "copied", storage=int(Storage.ARCHIVE | Storage.OFFLINE | Storage.COPY))
+        alice.send("bob", "new")
+        phone.end()
+        assert world.count("offline") == 2
+        assert bodies(tv.present(1)) == ["new"]
+        assert counts(world) == (2, 0, 2)
 
     def test_a_session_that_came_later_gets_it_at_once(self, world: World):
         """Nothing waits offline while a session takes messages."""

@@ -36,6 +36,21 @@ def test_keys_and_origin_ids_go_when_they_are_due(world: World, forgetful: bool)
         assert (world.count("idempotency"), world.count("origin")) == kept
 
 
+def test_each_row_goes_when_it_is_due(world: World):
+    """Also when several wait, whose times differ: the pruner looks again when the first of them is due."""
+    for number in range(3):
+        world.do(StartNode(9, 1), KeyOrigin(bytes([number]) * 16))
+        world.time_ms += 1000
+    touch(world)
+    for number in range(3):
+        world.time_ms = START_MS + 1000 * number + IDEMPOTENCY_AGE_MAX_MS
+        touch(world)
+        assert world.count("idempotency") == 3 - number
+        world.time_ms += 1
+        touch(world)
+        assert world.count("idempotency") == 2 - number
+
+
 def test_an_entry_deletes_a_few_rows_and_the_next_the_rest(world: World):
     """The oldest first, within the budget of the entry."""
     count = STEP + 10

@@ -270,10 +270,12 @@ class TestResume:
         assert isinstance(resume(bob).outcome, Rejected)
 
     def test_messages_find_the_new_node(self, world: World):
-        """From the take-over on events name the node that holds the session."""
+        """From the take-over on events name the node that holds the session, whoever held it a message ago."""
         alice, bob = world.online("alice"), resumable(world)
-        resume(bob)
-        assert [event.node_id for event in arrivals(alice.send("bob"))] == [2]
+        for node_id in (1, 2, 3):
+            if node_id > 1:
+                resume(bob, node_id=node_id)
+            assert [event.node_id for event in arrivals(alice.send("bob"))] == [node_id]
 
 
 class TestExpire:
@@ -336,6 +338,8 @@ class TestInboxPage:
         assert (event.position, event.owner) == (late.position, bob.jid)
         assert machine.answer(InboxPage(bob.session_id, cursor_of(event), 1)) == []
         assert machine.answer(InboxPage(SessionId(99), CURSOR_START)) == []
+        assert machine.answer(InboxPage(bob.session_id, CURSOR_START, 0)) == []
+        assert machine.answer(InboxPage(bob.session_id, CURSOR_START, -1)) == []
 
     def test_large_stanzas_make_short_pages(self, world: World, monkeypatch: pytest.MonkeyPatch):
         """But there is always one while there are any."""
@@ -467,6 +471,20 @@ class TestPicture:
         other.do(SetRosterItem("1@example.org", "One", ()))
         (event,) = [event for event in self.picture(bob) if isinstance(event, RosterPushed)]
         assert (event.item.contact, event.item.name) == ("1@example.org", "One")
+
+    def test_the_known_version_never_falls(self, world: World):
+        """A mark that comes late takes nothing back; one of a session without a token is no matter."""
+        bob, plain = resumable(world), world.online("bob", "other", priority=None)
+        for number in range(2):
+            plain.do(SetRosterItem(f"{number}@example.org", "", ()))
+        (first, second) = [event for event in self.picture(bob) if isinstance(event, RosterPushed)]
+
+        def mark(client: Client, version: int) -> SessionMark:
+            return SessionMark(client.session_id, 1, 0, CURSOR_START, (), (), version)
+
+        assert world.do(MarkSessions((mark(plain, second.version), mark(bob, second.version)))).outcome == Done()
+        world.do(MarkSessions((mark(bob, first.version),)))
+        assert [event for event in self.picture(bob) if isinstance(event, RosterPushed)] == []
 
     def test_one_of_several_resources_left(self, world: World):
         """Its farewell, and the presence of those that are there; none for what came back, or left long ago."""

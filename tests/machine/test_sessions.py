@@ -86,6 +86,7 @@ class TestBind:
     def test_ids_are_never_used_twice(self, world: World):
         """A session that ended leaves its number unused."""
         first = world.bind("alice")
+        assert first.session_id == 1
         first.end()
         second = world.bind("alice")
         assert second.session_id > first.session_id
