@@ -348,3 +348,23 @@ class TestSection34:
         assert alice.subscription(SUBSCRIBED, bob.jid).events == []
         [item] = world.machine.answer(RosterOf("alice")).items
         assert (item.subscription, item.approved) == ("from", False)
+
+
+def test_each_session_hears_what_it_is_there_for(world: World):
+    """3.1.3, 3.1.6: requests go to who is available, answers to who asked for the roster, whoever else is bound."""
+
+    def heard(result) -> list[int]:
+        return [event.session_id for event in result.events if isinstance(event, PresenceArrived)]
+
+    alice = [
+        world.online("alice", "away", priority=None, interested=False),
+        world.online("alice", "reader", priority=None),
+        world.online("alice", "plain", interested=False),
+        world.online("alice", "phone"),
+    ]
+    bob = world.online("bob")
+    asked = bob.subscription(SUBSCRIBE, alice[0].jid)
+    assert heard(asked) == [alice[2].session_id, alice[3].session_id]
+    alice[3].subscription(SUBSCRIBE, bob.jid)
+    answered = bob.subscription(UNSUBSCRIBED, alice[0].jid)
+    assert heard(answered) == [alice[1].session_id, alice[3].session_id]
