@@ -137,6 +137,9 @@ class Flush:
     def peer_lost(self, node_id: NodeId) -> None:
         """See `Subscriber`: the cluster repairs itself."""
 
+    def drained(self, *, is_drained: bool) -> None:
+        """Nobody drains a node of a benchmark."""
+
     def life_ended(self) -> None:
         """See `Subscriber`: there are no sessions to end."""
 

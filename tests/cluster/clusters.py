@@ -16,6 +16,9 @@ from raftline.base.ids import LogIndex, NodeId
 from raftline.cluster.config import Clocks, ClusterConfig, ClusterLimits, ClusterTiming, Peer
 from raftline.cluster.disk_space import DiskSpace
 from raftline.cluster.driver import Driver
+from raftline.cluster.frames import JoinRequest
+from raftline.cluster.joining import join
+from raftline.cluster.peer_book import peer_of
 from raftline.cluster.storage import StorageSettings, open_storage
 from raftline.machine.machine import Machine
 from raftline.node.node import LocalNode
@@ -161,15 +164,56 @@ class Cluster:
                     raft=raft,
                     timing=timing,
                     limits=limits or ClusterLimits(),
+                    data_id=b"data of node %d" % node_id,
                 ),
                 identity,
                 directory / f"node{node_id}",
             )
             for node_id, identity in identities.items()
         }
+        self._directory = directory
+        self._authority = authority
 
     def __getitem__(self, node_id: int) -> ClusterNode:
         return self.nodes[NodeId(node_id)]
+
+    def make_newcomer(self, node_id: NodeId) -> ClusterNode:
+        """Return a node that is to join, and knows those who are members now; nothing of it runs."""
+        one = self.leader
+        identity = self._authority.issue(str(node_id))
+        peers = {member.node_id: peer_of(member) for member in one.running.raft.membership.members}
+        peers[node_id] = Peer("127.0.0.1", free_ports(1)[0], identity.fingerprint)
+        config = replace(
+            one.config,
+            node_id=node_id,
+            peers=peers,
+            listen_port=peers[node_id].port,
+            is_founder=False,
+            data_id=b"data of node %d" % node_id,
+        )
+        node = ClusterNode(config, identity, self._directory / f"node{node_id}")
+        node.segment_bytes, node.trailing_bytes = one.segment_bytes, one.trailing_bytes
+        return node
+
+    async def invite(self, replaces: int | None = None) -> tuple[ClusterNode, bytes]:
+        """Invite a node; returns it, and its token."""
+        members = self.leader.running.members
+        node_id, token = await members.invite(None if replaces is None else NodeId(replaces), 60_000)
+        return self.make_newcomer(node_id), token
+
+    async def let_in(self, node: ClusterNode, token: bytes) -> None:
+        """Let an invited node ask, start it, and wait until it votes."""
+        await ask_to_join(node, token)
+        self.nodes[node.config.node_id] = node
+        await node.start()
+        node_id = node.config.node_id
+        await until(lambda: self.is_settled_voter(node_id))
+
+    def is_settled_voter(self, node_id: NodeId) -> bool:
+        """Whether a node votes for certain, and no change is under way."""
+        raft = self.leader.running.raft
+        membership = raft.membership
+        return node_id in membership.voters and not membership.is_joint and raft.membership_is_committed
 
     @property
     def running(self) -> list[ClusterNode]:
@@ -211,6 +255,17 @@ class Cluster:
             await node.stop()
         failures = [failure for node in self.nodes.values() for failure in node.failures]
         assert not failures, failures
+
+
+async def ask_to_join(node: ClusterNode, token: bytes) -> None:
+    """Show the token to the members that an invited node knows."""
+    config = node.config
+    own = config.peers[config.node_id]
+    request = JoinRequest(
+        config.cluster_id, token, f"{own.host}:{own.port}", config.data_id, config.machine_version_max
+    )
+    contacts = {node_id: peer for node_id, peer in config.peers.items() if node_id != config.node_id}
+    assert await join(contacts, node.identity.contexts().client, request)
 
 
 def with_timing(**changes: int) -> ClusterTiming:

@@ -13,14 +13,30 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
+from msgspec.structs import replace as replace_struct
 
 from cluster.certificates import Authority, Identity
 from cluster.clusters import free_ports, until
+from raftline.base.errors import RemoteProtocolError
 from raftline.base.ids import LogIndex, NodeId, SessionId, Term
 from raftline.cluster.config import ClusterConfig, ClusterLimits, Peer
-from raftline.cluster.frames import PROTOCOL_VERSION, Frame, Hello, OffLogStanza, Proposals, encode_frame
+from raftline.cluster.connections import InboundConnection
+from raftline.cluster.frames import (
+    PROTOCOL_VERSION,
+    PROTOCOL_VERSION_MIN,
+    Farewell,
+    Frame,
+    FrameReader,
+    Hello,
+    JoinReply,
+    JoinRequest,
+    OffLogStanza,
+    Proposals,
+    TransferFrame,
+    encode_frame,
+)
 from raftline.cluster.links import PeerLinks
-from raftline.cluster.peer_book import PeerBook
+from raftline.cluster.peer_book import PeerBook, founding_membership
 
 ONE, TWO = NodeId(1), NodeId(2)
 
@@ -32,6 +48,8 @@ class Recorder:
         self.reports: list[tuple[str, int]] = []
         self.frames: list[tuple[int, Frame]] = []
         self.incarnations: dict[int, int] = {}
+        self.farewells: list[tuple[int, Farewell]] = []
+        self.joins: list[tuple[int, str, JoinRequest]] = []
 
     def link_up(self, node_id: NodeId) -> None:
         self.reports.append(("up", node_id))
@@ -48,6 +66,23 @@ class Recorder:
 
     def peer_gone(self, node_id: NodeId) -> None:
         self.reports.append(("gone", node_id))
+
+    def check_data(self, node_id: NodeId, data_id: bytes) -> None:
+        if data_id == b"another":
+            raise RemoteProtocolError(f"node {node_id} has lost its data")
+
+    def farewell_heard(self, node_id: NodeId, farewell: Farewell) -> None:
+        self.farewells.append((node_id, farewell))
+
+    def join_requested(
+        self, connection: InboundConnection, node_id: NodeId, fingerprint: str, request: JoinRequest
+    ) -> None:
+        self.joins.append((node_id, fingerprint, request))
+        connection.send(JoinReply("not now", is_final=False, members=()))
+        connection.finish()
+
+    def snapshot_requested(self, connection: InboundConnection, request: TransferFrame) -> None:
+        raise AssertionError(request)
 
     def receive_frame(self, node_id: NodeId, frame: Frame) -> None:
         self.frames.append((node_id, frame))
@@ -256,6 +291,16 @@ async def listen_silently(pair: Pair) -> asyncio.Server:
     )
 
 
+def farewell_of(said: bytes) -> Farewell:
+    """Return the only frame that a node said before it closed."""
+    reader = FrameReader()
+    reader.feed(said)
+    frame = reader.next_frame()
+    assert isinstance(frame, Farewell)
+    assert reader.next_frame() is None
+    return frame
+
+
 async def closed_by_peer(raw: Raw) -> bytes:
     """Return what the peer said before it closed."""
     try:
@@ -264,12 +309,49 @@ async def closed_by_peer(raw: Raw) -> bytes:
         return b""
 
 
+class TestJoining:
+    """Whoever holds a certificate of the authority may ask to be let in, and nothing else."""
+
+    async def test_a_request_is_answered(self, pair: Pair) -> None:
+        """With the name and the key of the certificate it came under."""
+        one = await pair.start(pair.config(ONE))
+        newcomer = pair.authority.issue("7")
+        raw = await connect_raw(pair, newcomer)
+        request = JoinRequest("pair", b"token", "host:1", b"data", 2)
+        raw.writer.write(encode_frame(request))
+        said = await closed_by_peer(raw)
+        assert said == encode_frame(JoinReply("not now", is_final=False, members=()))
+        assert one.recorder.joins == [(7, newcomer.fingerprint, request)]
+        assert one.recorder.reports == []
+
+    async def test_nothing_else_is_heard(self, pair: Pair) -> None:
+        """Behind its request a node that is not let in yet has nothing to say."""
+        one = await pair.start(pair.config(ONE))
+        one.recorder.join_requested = lambda *_: None  # type: ignore[method-assign]
+        raw = await connect_raw(pair, pair.authority.issue("7"))
+        raw.writer.write(encode_frame(JoinRequest("pair", b"token", "host:1", b"data", 2)))
+        raw.writer.write(encode_frame(stanza(1)))
+        assert await closed_by_peer(raw) == b""
+        assert one.recorder.frames == []
+        assert one.links.refused_count == 1
+
+    async def test_a_link_carries_no_request(self, pair: Pair) -> None:
+        """A peer that asks for chunks, or to be let in, over its link is dropped."""
+        one = await pair.start(pair.config(ONE))
+        raw = await open_raw(pair)
+        await until(lambda: one.recorder.count("arrived", TWO))
+        raw.writer.write(encode_frame(JoinRequest("pair", b"token", "host:1", b"data", 2)))
+        await closed_by_peer(raw)
+        await until(lambda: one.recorder.count("gone", TWO))
+        assert one.recorder.joins == []
+
+
 class TestRefused:
     """Connections that are none of the cluster's."""
 
     @pytest.mark.parametrize("who", ["wrong authority", "wrong name", "wrong fingerprint", "itself", "no number"])
     async def test_by_certificate(self, pair: Pair, who: str) -> None:
-        """A stranger's key, another node's name or a second key under a node's name lets nobody in."""
+        """A stranger's key, another node's name or a second key under a node's name lets nobody in, and is told."""
         one = await pair.start(pair.config(ONE))
         strangers = Authority(pair.directory, "another authority")
         identity = {
@@ -281,10 +363,12 @@ class TestRefused:
         }[who]()
         identity.authority_path = pair.authority.path  # it knows us, whoever signed it
         raw = await connect_raw(pair, identity)
-        try:
-            raw.writer.write(encode_frame(Hello(PROTOCOL_VERSION, "pair", TWO, 1)))
-        finally:
-            assert await closed_by_peer(raw) == b""
+        raw.writer.write(encode_frame(Hello(PROTOCOL_VERSION, "pair", TWO, 1)))
+        said = await closed_by_peer(raw)
+        if who in {"wrong authority", "no number"}:
+            assert said == b""
+        else:
+            assert not farewell_of(said).is_dismissed
         assert one.recorder.reports == []
         assert one.links.refused_count == (0 if who == "wrong authority" else 1)  # TLS itself refuses that one
 
@@ -293,19 +377,49 @@ class TestRefused:
         [
             Hello(PROTOCOL_VERSION, "another cluster", TWO, 1),
             Hello(PROTOCOL_VERSION, "pair", NodeId(3), 1),
-            Hello(PROTOCOL_VERSION + 1, "pair", TWO, 1),
+            Hello(PROTOCOL_VERSION + 1, "pair", TWO, 1, version_min=PROTOCOL_VERSION + 1),
+            Hello(PROTOCOL_VERSION_MIN - 1, "pair", TWO, 1),
+            Hello(PROTOCOL_VERSION, "pair", TWO, 1, data_id=b"another"),
             stanza(1),
+            JoinReply("", is_final=True, members=()),
         ],
-        ids=["cluster", "node", "version", "no hello"],
+        ids=["cluster", "node", "later version", "older version", "data", "no hello", "a reply"],
     )
     async def test_by_hello(self, pair: Pair, first: Frame) -> None:
-        """The right key with the wrong hello gets no answer and is not heard."""
+        """The right key with the wrong hello is told why, and is not heard."""
         one = await pair.start(pair.config(ONE))
         raw = await open_raw(pair, first)
-        assert await closed_by_peer(raw) == b""
+        assert farewell_of(await closed_by_peer(raw)).reason
         assert one.recorder.reports == []
         assert one.recorder.frames == []
         assert one.links.refused_count == 1
+
+    async def test_a_later_version_that_understands_ours(self, pair: Pair) -> None:
+        """Two releases talk if each understands what the other speaks."""
+        one = await pair.start(pair.config(ONE))
+        await open_raw(pair, Hello(PROTOCOL_VERSION + 5, "pair", TWO, 1, version_min=PROTOCOL_VERSION))
+        await until(lambda: one.recorder.count("arrived", TWO))
+
+    async def test_the_dialer_hears_a_farewell(self, pair: Pair) -> None:
+        """Whoever is refused learns why from whom it knows, and goes on trying."""
+        one = await pair.start(pair.config(ONE))
+        one.links.book.known = {}
+        two = await pair.start(pair.config(TWO))
+        await until(lambda: len(two.recorder.farewells) >= 2)
+        node_id, farewell = two.recorder.farewells[0]
+        assert node_id == ONE
+        assert "no peer" in farewell.reason
+        assert not two.links.is_up(ONE)
+
+    async def test_a_former_member_is_told(self, pair: Pair) -> None:
+        """That it was removed, and not just that it is unknown."""
+        one = await pair.start(pair.config(ONE))
+        members = founding_membership({ONE: pair.peers[ONE]})
+        one.links.book.follow(replace_struct(members, node_id_max=2), LogIndex(5), is_committed=True)
+        one.links.follow()
+        two = await pair.start(pair.config(TWO))
+        await until(lambda: two.recorder.farewells)
+        assert two.recorder.farewells[0][1].is_dismissed
 
     async def test_garbage_ends_the_link(self, pair: Pair) -> None:
         """A peer that breaks the format after its hello is dropped, and reported gone."""

@@ -12,7 +12,7 @@ from raftline.base.ids import NodeId, Position
 from raftline.cluster.config import MILLISECOND_NS, Clocks, ClusterConfig, ClusterTiming, Peer
 from raftline.cluster.lives import Lives
 from raftline.machine.commands import Action, BuryNode, StartNode
-from raftline.machine.outcomes import CommandResult, Done, Outcome, Stale
+from raftline.machine.outcomes import CommandResult, Done, Outcome, Rejected, Stale
 from raftline.raft.membership import membership_of_voters
 from raftline.raft.node import Role
 
@@ -39,12 +39,14 @@ class World:
         self.proposed: list[Action] = []
         self.callbacks: list[Callable[[CommandResult], None] | None] = []
         self.end_count = 0
+        self.refusals: list[str] = []
         self.lives = Lives(
             config(**timing),
             Clocks(lambda: self.now_ns, lambda: self.wall_ms),
             cast("Any", self),
             propose=self.propose,
             on_end=self.on_end,
+            on_refusal=self.refusals.append,
         )
 
     def propose(self, action: Action, on_result: Callable[[CommandResult], None] | None) -> None:
@@ -114,6 +116,28 @@ class TestOwnLife:
         assert world.end_count == 1
         assert world.proposed == [StartNode(ONE, 5_000_000), StartNode(ONE, 5_000_001)]
         assert not world.lives.is_live
+
+    def test_a_refusal_is_final(self) -> None:
+        """A node that the cluster does not take for what it says it is tries no other life."""
+        world = World()
+        world.lives.begin()
+        world.decide(Rejected("conflict", "cancel", "other data"))
+        assert world.refusals == ["other data"]
+        assert len(world.proposed) == 1
+        assert not world.lives.is_live
+
+    def test_a_life_that_was_over_when_it_was_told_again(self) -> None:
+        """It ends like any other, and the next one begins."""
+        world = World()
+        world.lives.begin()
+        world.decide(Done())
+        world.lives.begin()
+        world.decide(Done())
+        assert (world.lives.is_live, world.end_count) == (True, 0)
+        world.lives.begin()
+        world.decide(Stale())
+        assert (world.lives.is_live, world.end_count) == (False, 1)
+        assert world.proposed[-1] == StartNode(ONE, 5_000_001)
 
     def test_an_old_outcome_begins_nothing(self) -> None:
         """The outcome of an earlier beginning does not count for the present life."""

@@ -104,7 +104,7 @@ async def test_a_leader_whose_disk_hangs_steps_down_when_nobody_takes_over(tmp_p
     old_id = old.config.node_id
     try:
         for follower in cluster.followers:
-            old.running.succession.peer_told(follower.config.node_id, is_short=True)
+            old.running.succession.peer_told(follower.config.node_id, is_unfit=True)
         disks[old_id].healthy.clear()
         alice = Person("alice")
         creating = asyncio.ensure_future(alice.create(cluster.followers[0].node))

@@ -9,6 +9,7 @@ The error tree, split by who is at fault.
     │   ├── NotLeader           this node does not lead; may name who does
     │   ├── Busy                a bounded queue is full
     │   └── Stopping            this node is shutting down
+    ├── Dismissed               this node is no member of its cluster any more
     ├── OutcomeUnknown          the request may or may not take effect: retry under the same key
     ├── StorageError            the disk or what is on it
     │   ├── StorageFull         no space: refused, nothing damaged
@@ -70,6 +71,10 @@ class Busy(Unavailable):
 
 class Stopping(Unavailable):
     """This node is shutting down."""
+
+
+class Dismissed(RaftlineError):
+    """This node is no member of its cluster any more: it stops."""
 
 
 class OutcomeUnknown(RaftlineError):

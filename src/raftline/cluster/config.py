@@ -9,6 +9,7 @@ from typing import Final
 from raftline.base.errors import ConfigError
 from raftline.base.ids import NodeId
 from raftline.machine.entry import ENTRY_COMMAND_COUNT_MAX
+from raftline.machine.versions import VERSION_MAX
 from raftline.raft.config import RaftConfig
 
 MILLISECOND_NS: Final = 1_000_000
@@ -107,6 +108,9 @@ class ClusterConfig:
         peers: All nodes that the cluster was founded with, this one included; or, for a node that joins, those that
             it was told of, and itself.
         is_founder: The cluster was founded with this node.
+        data_id: Names this node's data directory; empty where nobody is to know it.
+        http_url, xmpp_address: Where clients find this node; empty for not at all.
+        machine_version_max: The latest version of the state machine that this node understands.
         listen_host, listen_port: Where this node takes peer links; port 0 takes a free one.
 
     Raises:
@@ -119,6 +123,10 @@ class ClusterConfig:
     listen_host: str
     listen_port: int
     is_founder: bool = True
+    data_id: bytes = b""
+    http_url: str = ""
+    xmpp_address: str = ""
+    machine_version_max: int = VERSION_MAX
     raft: RaftConfig = field(default_factory=RaftConfig)
     timing: ClusterTiming = field(default_factory=ClusterTiming)
     limits: ClusterLimits = field(default_factory=ClusterLimits)

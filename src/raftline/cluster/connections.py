@@ -16,9 +16,12 @@ from raftline.base.errors import RemoteProtocolError
 from raftline.base.ids import NodeId
 from raftline.cluster.frames import (
     FRAME_BYTES_MAX,
+    OFF_LINK,
     ChunkRequest,
+    Farewell,
     FrameReader,
     Hello,
+    JoinRequest,
     SnapshotChunk,
     SnapshotDoubt,
     TransferFrame,
@@ -26,8 +29,10 @@ from raftline.cluster.frames import (
 )
 
 if TYPE_CHECKING:
-    from raftline.cluster.frames import Frame
+    from raftline.cluster.frames import Frame, LinkFrame
     from raftline.cluster.links import PeerLinks
+
+_FINISH_SECONDS: Final = 3.0
 
 _USER_TIMEOUT_MS: Final = 5_000
 """A link whose data stays unacknowledged for so long is dead, though nobody said so."""
@@ -78,6 +83,9 @@ class InboundConnection(asyncio.Protocol):
     """
     A connection another node made: its frames come in here.
 
+    Whoever holds a certificate of the cluster's authority may say one thing, a hello or that it wants to be let in;
+    from then on only those are heard whom this node knows.
+
     Attributes:
         node_id: Who made it; None until its hello was checked.
         last_heard_ns: When something last arrived.
@@ -89,9 +97,10 @@ class InboundConnection(asyncio.Protocol):
         self._links = links
         self._reader = FrameReader()
         self._transport: asyncio.Transport | None = None
-        self._claimed: NodeId | None = None
+        self._claimed: tuple[NodeId, str] | None = None
         self.node_id: NodeId | None = None
         self._is_transfer = False
+        self._is_joining = False
         self.last_heard_ns = 0
         self.ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.requests: deque[ChunkRequest] = deque()
@@ -103,7 +112,7 @@ class InboundConnection(asyncio.Protocol):
         self._links.accepted(self)
         _tune(transport)
         try:
-            self._claimed = self._links.check_identity(transport)
+            self._claimed = node_id_of(transport)
         except RemoteProtocolError as error:
             self._links.note_refusal(error, transport)
             stream.abort()
@@ -119,26 +128,47 @@ class InboundConnection(asyncio.Protocol):
         try:
             while (frame := self._reader.next_frame()) is not None:
                 if self.node_id is None:
-                    self._take_hello(frame, transport)
-                elif self._is_transfer or isinstance(frame, ChunkRequest | SnapshotDoubt | SnapshotChunk):
+                    self._take_first(frame, transport)
+                elif self._is_transfer or type(frame) in OFF_LINK:
                     self._take_request(frame)
                 else:
                     if isinstance(frame, Hello):
                         links.check_hello(frame, self.node_id)
-                    links.observer.receive_frame(self.node_id, frame)
+                    links.observer.receive_frame(self.node_id, cast("LinkFrame", frame))
         except RemoteProtocolError as error:
             links.note_refusal(error, transport)
             transport.abort()
 
-    def _take_hello(self, frame: Frame, transport: asyncio.Transport) -> None:
+    def _take_first(self, frame: Frame, transport: asyncio.Transport) -> None:
         assert self._claimed is not None
-        hello = self._links.check_hello(frame, self._claimed)
-        self.node_id = self._claimed
+        node_id, fingerprint = self._claimed
+        if self._is_joining:
+            raise RemoteProtocolError(f"{type(frame).__name__} of node {node_id}, which is not let in yet")
+        if isinstance(frame, JoinRequest):
+            self._is_joining = True
+            self._links.observer.join_requested(self, node_id, fingerprint, frame)
+            return
+        try:
+            self._links.check_known(node_id, fingerprint)
+            hello = self._links.check_hello(frame, node_id)
+        except RemoteProtocolError as error:
+            self._bid_farewell(error, transport)
+            return
+        self.node_id = node_id
         self._reader.bytes_max = FRAME_BYTES_MAX
         transport.write(encode_frame(self._links.make_hello()))
         self._is_transfer = hello.is_transfer
         if not hello.is_transfer:
             self._links.arrived(self, self.node_id, hello)
+
+    def _bid_farewell(self, error: RemoteProtocolError, transport: asyncio.Transport) -> None:
+        """Say why this node does not talk to the other one, which may be news to whoever runs it."""
+        assert self._claimed is not None
+        self._links.note_refusal(error, transport)
+        is_dismissed = self._links.book.is_dismissed(self._claimed[0])
+        reason = "it is no member of this cluster any more" if is_dismissed else str(error)
+        transport.write(encode_frame(Farewell(reason, is_dismissed)))
+        transport.close()
 
     def _take_request(self, frame: Frame) -> None:
         if not self._is_transfer or not isinstance(frame, ChunkRequest | SnapshotDoubt):
@@ -161,6 +191,11 @@ class InboundConnection(asyncio.Protocol):
         """Drop the connection."""
         if self._transport is not None:
             self._transport.abort()
+
+    def finish(self) -> None:
+        """Close the connection once what was written is sent."""
+        if self._transport is not None:
+            self._transport.close()
 
 
 class _DialledConnection(asyncio.Protocol):
@@ -209,12 +244,19 @@ class _DialledConnection(asyncio.Protocol):
                 if self.welcomed.done():
                     self._receive(frame)
                 else:
-                    hello = self._links.check_hello(frame, self._node_id)
-                    self._reader.bytes_max = FRAME_BYTES_MAX
-                    self.welcomed.set_result(None)
-                    self._links.observer.peer_welcomed(self._node_id, hello)
+                    self._take_welcome(frame)
         except RemoteProtocolError as error:
             self._refuse(error, transport)
+
+    def _take_welcome(self, frame: Frame) -> None:
+        links = self._links
+        if isinstance(frame, Farewell):
+            links.observer.farewell_heard(self._node_id, frame)
+            raise RemoteProtocolError(f"node {self._node_id} does not talk to this one: {frame.reason}")
+        hello = links.check_hello(frame, self._node_id)
+        self._reader.bytes_max = FRAME_BYTES_MAX
+        self.welcomed.set_result(None)
+        links.observer.peer_welcomed(self._node_id, hello)
 
     def _receive(self, frame: Frame) -> None:
         raise RemoteProtocolError(f"{type(frame).__name__} against the direction of the link")
@@ -244,11 +286,6 @@ class _DialledConnection(asyncio.Protocol):
         if self._transport is not None:
             self._transport.abort()
 
-    def finish(self) -> None:
-        """Close the connection once what was written is sent."""
-        if self._transport is not None:
-            self._transport.close()
-
 
 class OutboundConnection(_DialledConnection):
     """A link this node made: its frames go out here, and after its hello the other side has nothing to say."""
@@ -272,6 +309,16 @@ class TransferConnection(_DialledConnection):
     def ask(self, request: TransferFrame) -> None:
         """Ask for a chunk, of which the caller bounds how many are under way; or tell of a doubt."""
         self.write(encode_frame(request))
+
+    async def finish(self) -> None:
+        """Close the connection once what was written is sent, or does not get through."""
+        if self._transport is not None:
+            self._transport.close()
+            try:
+                async with asyncio.timeout(_FINISH_SECONDS):
+                    await self.ended
+            except TimeoutError:
+                self.close()
 
     async def next_chunk(self) -> SnapshotChunk:
         """

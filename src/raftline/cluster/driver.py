@@ -22,7 +22,7 @@ import asyncio
 import logging
 import random
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from typing import Final
 
 from raftline.base.errors import Busy, LocalProtocolError, Stopping, StorageError, Unavailable
@@ -34,11 +34,14 @@ from raftline.cluster.checkpoints import Checkpoints
 from raftline.cluster.chores import Chores
 from raftline.cluster.compaction import Compaction
 from raftline.cluster.config import MILLISECOND_NS, Clocks, ClusterConfig
+from raftline.cluster.deliveries import Deliveries
+from raftline.cluster.draining import Draining
 from raftline.cluster.expiry import SessionExpiry
 from raftline.cluster.forwarding import Forwarding
-from raftline.cluster.frames import PROTOCOL_VERSION, Hello
+from raftline.cluster.frames import PROTOCOL_VERSION, PROTOCOL_VERSION_MIN, Hello, LinkFrame
 from raftline.cluster.links import LinkContexts, PeerLinks
 from raftline.cluster.lives import Lives
+from raftline.cluster.members import Members
 from raftline.cluster.metrics import ClusterMetrics, collect_metrics, initial_metrics
 from raftline.cluster.off_log import OffLogExchange
 from raftline.cluster.peer_book import PeerBook, founding_membership
@@ -105,6 +108,7 @@ class Driver:
         self._log = storage.log
         self._machine = storage.machine
         self._contexts = contexts
+        self._entropy = entropy
         self._salts = SaltPool(entropy)
         self._fatal = fatal
         self.subscriber: Subscriber | None = None
@@ -118,6 +122,8 @@ class Driver:
         self._election_count = 0
         self._snapshot_serial = 0
         self._membership_seen: tuple[LogIndex, bool] | None = None
+        self._deliveries = Deliveries(self)
+        self.draining = Draining(self)
         self.off_log = OffLogExchange(self._machine, count_max=config.limits.off_log_count_max)
 
     # Life cycle
@@ -144,17 +150,25 @@ class Driver:
             now_ns=now_ns,
         )
         # Request numbers continue above those of any earlier life.
-        self._barriers = Barriers(self._clocks.wall_ms() << 20, config.timing.wait_ns)
+        self.barriers = Barriers(self._clocks.wall_ms() << 20, config.timing.wait_ns)
         self._chores = Chores(self.fail, self.now_ns)
         self._apply = ApplyLoop(
             self._machine,
             monotonic_ns=self.now_ns,
-            on_results=self._entry_applied,
-            on_slice=self._slice_applied,
+            on_results=self._deliveries.entry_applied,
+            on_slice=self._deliveries.slice_applied,
             on_failure=self.fail,
             disk=self._kept.disk,
         )
-        self.lives = Lives(config, self._clocks, self.raft, propose=self._propose_own, on_end=self._life_ended)
+        self.lives = Lives(
+            config,
+            self._clocks,
+            self.raft,
+            propose=self._propose_own,
+            on_end=self._deliveries.life_ended,
+            on_refusal=lambda reason: self.fail(StorageError(f"the cluster does not take this node: {reason}")),
+        )
+        self.members = Members(self, entropy=self._entropy)
         self._expiry = SessionExpiry(self._machine, self.raft, self._clocks, propose=self._propose_own)
         self._traffic = PeerTraffic(self)
         self.book = PeerBook(config.node_id, config.peers)
@@ -221,7 +235,7 @@ class Driver:
             self.compaction,
             draw_name=self._draw_snapshot_name,
             now_ns=self.now_ns,
-            on_installed=self._snapshot_installed,
+            on_installed=self._deliveries.snapshot_installed,
             on_change=self.request_turn,
         )
 
@@ -235,7 +249,7 @@ class Driver:
         self._is_running = False
         self._alarm.cancel()
         self._housekeeping.cancel()
-        self._barriers.stop()
+        self.barriers.stop()
         await self._links.stop()
         await self._chores.stop()
         # Its thread may be waiting for the loop: let it run while that ends.
@@ -347,9 +361,9 @@ class Driver:
             raise Stopping("this node is shutting down")
         if self._apply.held_since_ns is not None:
             raise Unavailable("the disk of this node has no space left: what is committed cannot be applied")
-        waiter = self._barriers.enter()
+        waiter = self.barriers.enter()
         self.request_turn()
-        await self._barriers.pass_through(waiter)
+        await self.barriers.pass_through(waiter)
 
     def send_off_log(self, node_id: NodeId, session_id: SessionId, stanza: bytes) -> bool:
         """
@@ -361,6 +375,16 @@ class Driver:
         if is_sent:
             self.request_turn()
         return is_sent
+
+    def send(self, node_id: NodeId, frame: LinkFrame) -> bool:
+        """Send a frame to another node; False when the link is down or full."""
+        is_sent = self._links.send(node_id, frame)
+        self.request_turn()
+        return is_sent
+
+    def begin_chore(self, work: Coroutine[None, None, None], name: str) -> None:
+        """Let a task run until it ends or the node stops."""
+        self._chores.begin(work, name)
 
     def transfer_leadership(self, target: NodeId | None = None) -> None:
         """As `Succession.transfer`."""
@@ -385,7 +409,7 @@ class Driver:
                 self.raft.tick(now_ns)
             self.forwarding.forward(now_ns)
             self.forwarding.make_entries(now_ns, has_space=self.storage.takes_another_entry)
-            self._barriers.ask(self.raft, now_ns)
+            self.barriers.ask(self.raft, now_ns)
             self._carry_out(self.raft.ready(deliver=self._apply.queue_bytes < _APPLY_QUEUE_BYTES))
             self._arm_deadline()
         except BaseException as error:  # noqa: BLE001  a node in an unknown state must stop, whatever the reason
@@ -403,17 +427,17 @@ class Driver:
         if ready.membership_changed:
             self._follow_membership()
         links.flush()
-        self._barriers.answered(ready)
+        self.barriers.answered(ready)
         self.snapshots.follow(ready)
         if ready.committed:
             self._apply.enqueue(ready.committed)
         elif ready.reads:
-            self._barriers.release(self._machine.applied_index)
+            self.barriers.release(self._machine.applied_index)
 
     def _role_changed(self) -> None:
         raft = self.raft
         self._election_count += 1
-        self._barriers.ask_again()
+        self.barriers.ask_again()
         _LOG.info("term %d: this node is %s, leader is %s", raft.term, raft.role.value, raft.leader_id)
         self.request_turn()
 
@@ -467,55 +491,24 @@ class Driver:
         now_ns = self.now_ns()
         self._housekeeping.set(now_ns + HOUSEKEEPING_NS, now_ns)
         try:
-            self._barriers.keep_house(now_ns)
+            self.barriers.keep_house(now_ns)
             self._follow_membership()
             self.forwarding.keep_house(now_ns)
             self.lives.keep_house(now_ns, self._links)
             self._expiry.keep_house(now_ns)
-            self.storage.keep_house(now_ns)
+            self.storage.keep_house(now_ns, is_drained=self.draining.is_drained)
             self.snapshots.keep_house(now_ns)
+            self.members.keep_house(now_ns)
         except BaseException as error:  # noqa: BLE001  as in _turn
             self.fail(error)
         self.request_turn()
 
-    # Applied
-
-    def _entry_applied(self, results: list[CommandResult]) -> None:
-        """Hand out an entry's outcomes and events, in the order of their commands."""
-        own_id = self.config.node_id
-        subscriber = self.subscriber
-        for result in results:
-            if result.node_id == own_id and result.incarnation >= self.lives.first_incarnation:
-                proposal = self.forwarding.pending.resolve(result.ticket)
-                if proposal is None:
-                    if subscriber is not None:
-                        subscriber.unclaimed(result)
-                elif proposal.on_result is not None:
-                    proposal.on_result(result)
-            if subscriber is not None:
-                for event in result.events:
-                    if event.node_id == own_id:
-                        subscriber.receive_event(event)
-
-    def _slice_applied(self) -> None:
-        subscriber = self.subscriber
-        if subscriber is not None:
-            subscriber.slice_applied()
-            self.off_log.slice_applied(subscriber)
-        self.survey.slice_applied()
-        self._barriers.release(self._machine.applied_index)
-        self.request_turn()
+    # What the parts ask for
 
     def _draw_snapshot_name(self) -> str:
         """Return a name that no snapshot of this node ever had: no life of it begins in the same millisecond."""
         self._snapshot_serial += 1
         return f"{self.lives.first_incarnation}-{self._snapshot_serial}"
-
-    def _snapshot_installed(self) -> None:
-        """Go on from another database: what this node's sessions and commands came to is in it, not in events."""
-        self.lives.end(self.lives.incarnation)
-        self.forwarding.restart()
-        self._slice_applied()
 
     def _make_hello(self) -> Hello:
         """Say who this node is and what it knows, as of now."""
@@ -525,20 +518,16 @@ class Driver:
             config.cluster_id,
             config.node_id,
             self.lives.incarnation,
-            is_short=self._is_started and self.storage.is_told_short,
+            is_unfit=self.draining.is_drained or (self._is_started and self.storage.is_told_short),
             members=raft.membership.members,
             membership_index=raft.membership_index,
+            version_min=PROTOCOL_VERSION_MIN,
+            machine_version=config.machine_version_max,
+            data_id=config.data_id,
         )
 
     def _propose_own(self, action: Action, on_result: ResultCallback | None) -> None:
         self.propose(action, None, on_result, essential=True)
-
-    def _life_ended(self) -> None:
-        """Tell the peers which life this is now, and the subscriber that its sessions are over."""
-        self.storage.announce()
-        self.request_turn()
-        if self.subscriber is not None:
-            self.subscriber.life_ended()
 
     # Status and figures
 

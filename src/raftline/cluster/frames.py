@@ -6,9 +6,11 @@ Frames of a peer link, as bytes and as values. No I/O.
     │ u32, of kind+body │ u8      │ msgpack array             │
     └───────────────────┴─────────┴───────────────────────────┘
 
-The length is little-endian. The first frame each way is a Hello; anything else before it breaks the protocol. Bodies
-are arrays, so a field may only ever be added at the end, with a default; `PROTOCOL_VERSION` grows when that is not
-enough. A batch of commands or an append holds the bytes its maker encoded; nothing on the way decodes them.
+The length is little-endian. The first frame each way is a Hello, but for a node that asks to be let in (JoinRequest)
+and for the answer to whoever is not (Farewell). Bodies are arrays, so a field may only ever be added at the end, with a
+default; `PROTOCOL_VERSION` grows when that is not enough, and `PROTOCOL_VERSION_MIN` when an older one is understood no
+more: two nodes talk if each understands what the other speaks. A batch of commands or an append holds the bytes its
+maker encoded; nothing on the way decodes them.
 """
 
 from __future__ import annotations
@@ -20,10 +22,12 @@ import msgspec
 
 from raftline.base.errors import RemoteProtocolError
 from raftline.base.ids import LogIndex, NodeId, SessionId, Term
+from raftline.raft.confchange import MembershipChange
 from raftline.raft.membership import Member
 from raftline.raft.messages import Message
 
 PROTOCOL_VERSION: Final = 1
+PROTOCOL_VERSION_MIN: Final = 1
 
 FRAME_BYTES_MAX: Final = 8 << 20
 """Largest frame taken: an append holds 1 MiB of entries, or a single entry of little more."""
@@ -42,19 +46,95 @@ class Hello(msgspec.Struct, frozen=True, array_like=True, gc=False):
     Attributes:
         version: `PROTOCOL_VERSION` of the sender.
         incarnation: The life of the sender's node that this connection belongs to.
-        is_short: The sender's disk is short of space; it takes no leadership. Repeated when that changes.
+        is_unfit: The sender takes no leadership: its disk is short of space, or it is drained. Repeated on change.
         is_transfer: This connection is no link: the dialer fetches a snapshot over it, the acceptor answers.
         members, membership_index: Whom the sender's log names as members, and since which entry.
+        version_min: The oldest version of the protocol that the sender understands.
+        machine_version: The latest version of the state machine that it understands.
+        data_id: Names its data directory; an empty disk under a known name has another.
     """
 
     version: int
     cluster_id: str
     node_id: NodeId
     incarnation: int
-    is_short: bool = False
+    is_unfit: bool = False
     is_transfer: bool = False
     members: tuple[Member, ...] = ()
     membership_index: LogIndex = LogIndex(0)
+    version_min: int = 1
+    machine_version: int = 1
+    data_id: bytes = b""
+
+
+class Farewell(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """
+    Instead of a hello: this node does not talk to you.
+
+    Attributes:
+        is_dismissed: You were a member once, and are none any more.
+    """
+
+    reason: str
+    is_dismissed: bool = False
+
+
+class JoinRequest(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """
+    Instead of a hello: let me in, by the token of an invitation. The certificate names the id that was given out.
+
+    Attributes:
+        address: Where the others reach this node, `host:port`.
+        data_id: Of its data directory, which is empty.
+    """
+
+    cluster_id: str
+    token: bytes
+    address: str
+    data_id: bytes
+    machine_version: int
+
+
+class JoinReply(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """
+    Answer to JoinRequest.
+
+    Attributes:
+        error: Why not; empty when the sender will be a member.
+        is_final: Asking again will not help.
+        members: Whom to talk to.
+    """
+
+    error: str
+    is_final: bool
+    members: tuple[Member, ...]
+
+
+class ChangeRequest(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """Begin this change of the membership; for the leader."""
+
+    request_id: int
+    change: MembershipChange
+
+
+class ChangeReply(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """
+    Answer to ChangeRequest.
+
+    Attributes:
+        error: Why not; empty when the change has begun.
+        is_final: Asking again will not help.
+    """
+
+    request_id: int
+    error: str
+    is_final: bool
+
+
+class DrainRequest(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """An operator wants the receiver to serve no clients and not to lead; or to do so again."""
+
+    is_drained: bool
 
 
 class Proposals(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -171,13 +251,28 @@ class SnapshotChunk(msgspec.Struct, frozen=True, array_like=True, gc=False):
     data: bytes
 
 
-LinkFrame = Hello | Message | Proposals | Refusal | OffLogStanza | StatusRequest | StatusReply | TransferRequest
+LinkFrame = (
+    Hello
+    | Message
+    | Proposals
+    | Refusal
+    | OffLogStanza
+    | StatusRequest
+    | StatusReply
+    | TransferRequest
+    | ChangeRequest
+    | ChangeReply
+    | DrainRequest
+)
 """What passes over a link."""
 
 TransferFrame = ChunkRequest | SnapshotDoubt
 """What a node that fetches a snapshot says."""
 
-Frame = LinkFrame | TransferFrame | SnapshotChunk
+OFF_LINK: Final = frozenset({ChunkRequest, SnapshotDoubt, SnapshotChunk, JoinRequest, JoinReply, Farewell})
+"""Kinds of frame that no link carries."""
+
+Frame = LinkFrame | TransferFrame | SnapshotChunk | JoinRequest | JoinReply | Farewell
 
 KIND_HELLO: Final = 1
 KIND_RAFT: Final = 2
@@ -192,6 +287,12 @@ _PLAIN_KINDS: Final[dict[type, int]] = {
     ChunkRequest: 9,
     SnapshotChunk: 10,
     SnapshotDoubt: 11,
+    Farewell: 12,
+    JoinRequest: 13,
+    JoinReply: 14,
+    ChangeRequest: 15,
+    ChangeReply: 16,
+    DrainRequest: 17,
 }
 
 _ENCODER: Final = msgspec.msgpack.Encoder()

@@ -7,8 +7,8 @@ knows at once. A node that fetches a snapshot dials once more: over that connect
 and nothing else passes, so that heartbeats never wait behind a snapshot.
 
     dialer                                   acceptor
-      │ ── TLS, both certificates ──────────▶ │  CN is a node of the cluster, fingerprint is the pinned one
-      │ ── Hello ───────────────────────────▶ │  version, cluster, node id = CN
+      │ ── TLS, both certificates ──────────▶ │  signed by the cluster's authority
+      │ ── Hello ───────────────────────────▶ │  CN is a peer, its key the pinned one; version, cluster, data
       │ ◀─────────────────────────── Hello ── │  the link is up; the dialer checks the same
       │ ── frames … ────────────────────────▶ │
 
@@ -23,24 +23,31 @@ stanzas are lost).
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import random
 import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final, Protocol, TypeVar
+from typing import Final, Protocol
 
 from raftline.base.errors import RemoteProtocolError
 from raftline.base.ids import NodeId
 from raftline.cluster.config import ClusterConfig
-from raftline.cluster.connections import InboundConnection, OutboundConnection, TransferConnection, node_id_of
-from raftline.cluster.frames import PROTOCOL_VERSION, Frame, Hello, LinkFrame, TransferFrame, encode_frame
+from raftline.cluster.connections import InboundConnection, TransferConnection, node_id_of
+from raftline.cluster.frames import (
+    PROTOCOL_VERSION,
+    PROTOCOL_VERSION_MIN,
+    Farewell,
+    Frame,
+    Hello,
+    JoinRequest,
+    LinkFrame,
+    TransferFrame,
+)
 from raftline.cluster.peer_book import PeerBook
+from raftline.cluster.peer_link import PeerLink
 
 _LOG: Final = logging.getLogger(__name__)
-
-D = TypeVar("D", OutboundConnection, TransferConnection)
 
 
 class LinkObserver(Protocol):
@@ -60,6 +67,17 @@ class LinkObserver(Protocol):
 
     def peer_gone(self, node_id: NodeId) -> None:
         """Its connection to us ended."""
+
+    def check_data(self, node_id: NodeId, data_id: bytes) -> None:
+        """Raise RemoteProtocolError if this node is known with other data."""
+
+    def farewell_heard(self, node_id: NodeId, farewell: Farewell) -> None:
+        """This node, which is known, does not talk to this one."""
+
+    def join_requested(
+        self, connection: InboundConnection, node_id: NodeId, fingerprint: str, request: JoinRequest
+    ) -> None:
+        """A node that is no peer, and holds a certificate of this name and key, wants to be let in; answer it."""
 
     def snapshot_requested(self, connection: InboundConnection, request: TransferFrame) -> None:
         """Answer over this connection, in order of the requests."""
@@ -228,28 +246,39 @@ class PeerLinks:
             RemoteProtocolError: It is none.
         """
         node_id, fingerprint = node_id_of(transport)
+        self.check_known(node_id, fingerprint)
+        return node_id
+
+    def check_known(self, node_id: NodeId, fingerprint: str) -> None:
+        """
+        Check that a node is a peer, and this its key.
+
+        Raises:
+            RemoteProtocolError: It is not.
+        """
         peer = self.book.peer(node_id)
         if peer is None:
             raise RemoteProtocolError(f"certificate names node {node_id}, which is no peer")
         if fingerprint != peer.fingerprint:
-            raise RemoteProtocolError(f"certificate of node {node_id} is not the pinned one")
-        return node_id
+            raise RemoteProtocolError(f"the key of node {node_id} is not the pinned one")
 
     def check_hello(self, frame: Frame, node_id: NodeId) -> Hello:
         """
         Return the first frame of a connection, checked.
 
         Raises:
-            RemoteProtocolError: It is no hello, or of another version, cluster or node.
+            RemoteProtocolError: It is no hello, or of another version, cluster or node, or of a node with other data.
         """
         if not isinstance(frame, Hello):
             raise RemoteProtocolError(f"{type(frame).__name__} before hello")
-        if frame.version != PROTOCOL_VERSION:
-            raise RemoteProtocolError(f"protocol version {frame.version}, this node speaks {PROTOCOL_VERSION}")
+        if frame.version < PROTOCOL_VERSION_MIN or frame.version_min > PROTOCOL_VERSION:
+            spoken = f"{PROTOCOL_VERSION_MIN} to {PROTOCOL_VERSION}"
+            raise RemoteProtocolError(f"protocol version {frame.version}, this node speaks {spoken}")
         if frame.cluster_id != self._config.cluster_id:
             raise RemoteProtocolError(f"hello of cluster {frame.cluster_id!r}")
         if frame.node_id != node_id:
             raise RemoteProtocolError(f"hello of node {frame.node_id} under the certificate of node {node_id}")
+        self.observer.check_data(node_id, frame.data_id)
         return frame
 
     def note_refusal(self, error: RemoteProtocolError, transport: asyncio.BaseTransport) -> None:
@@ -285,124 +314,3 @@ class PeerLinks:
             del self.inbound[node_id]
             if not self.is_stopping:
                 self.observer.peer_gone(node_id)
-
-
-class PeerLink:
-    """The link to one node, dialled again whenever it is lost."""
-
-    def __init__(self, node_id: NodeId, links: PeerLinks, config: ClusterConfig, context: ssl.SSLContext) -> None:
-        self.node_id = node_id
-        self._links = links
-        self._timing = config.timing
-        self._bytes_max = config.limits.link_bytes_max
-        self._context = context
-        self._connection: OutboundConnection | None = None
-        self._frames: list[bytes] = []
-        self._frame_bytes = 0
-        self._dial_now = asyncio.Event()
-        self.dropped_count = 0
-        self.connect_count = 0
-
-    @property
-    def is_up(self) -> bool:
-        """The other side has accepted us."""
-        return self._connection is not None
-
-    async def run(self) -> None:
-        """Keep the link up until cancelled."""
-        timing = self._timing
-        pause_ns = timing.dial_retry_min_ns
-        last_error = ""
-        while True:
-            self._dial_now.clear()
-            try:
-                connection = await self._connect()
-            except (OSError, TimeoutError, RemoteProtocolError) as error:
-                if (text := str(error) or type(error).__name__) != last_error:
-                    last_error = text
-                    _LOG.info("node %d cannot be reached: %s", self.node_id, last_error)
-            else:
-                last_error = ""
-                pause_ns = timing.dial_retry_min_ns
-                await self._serve(connection)
-            # The full pause plus up to half: nodes that lost one another at once do not dial in step.
-            seconds = pause_ns * self._links.random.uniform(1.0, 1.5) / 1e9
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(seconds):
-                    await self._dial_now.wait()
-                pause_ns = timing.dial_retry_min_ns
-            pause_ns = min(2 * pause_ns, timing.dial_retry_max_ns)
-
-    async def _connect(self) -> OutboundConnection:
-        """Return a connection that was welcomed."""
-        return await self._dial(lambda: OutboundConnection(self._links, self.node_id))
-
-    async def open_transfer(self) -> TransferConnection:
-        """As `PeerLinks.open_transfer`."""
-        return await self._dial(lambda: TransferConnection(self._links, self.node_id))
-
-    async def _dial(self, make: Callable[[], D]) -> D:
-        loop = asyncio.get_running_loop()
-        peer = self._links.book.peer(self.node_id)
-        if peer is None:
-            raise RemoteProtocolError(f"node {self.node_id} is no peer")
-        async with asyncio.timeout(self._timing.dial_timeout_ns / 1e9):
-            transport, connection = await loop.create_connection(make, peer.host, peer.port, ssl=self._context)
-            try:
-                await connection.welcomed
-            except BaseException:
-                transport.abort()
-                await connection.ended
-                raise
-        return connection
-
-    async def _serve(self, connection: OutboundConnection) -> None:
-        """Let frames pass until the connection ends."""
-        self._connection = connection
-        self.connect_count += 1
-        _LOG.info("link to node %d is up", self.node_id)
-        self._links.observer.link_up(self.node_id)
-        try:
-            await asyncio.shield(connection.ended)
-        except asyncio.CancelledError:
-            connection.close()
-            await connection.ended
-            raise
-        finally:
-            self._connection = None
-            self._frames.clear()
-            self._frame_bytes = 0
-            if not self._links.is_stopping:
-                _LOG.info("link to node %d is down", self.node_id)
-                self._links.observer.link_down(self.node_id)
-
-    def dial_now(self) -> None:
-        """Dial without a pause: the other side lives."""
-        self._dial_now.set()
-
-    def send(self, frame: Frame, *, yields: bool = False) -> bool:
-        """As `PeerLinks.send`."""
-        connection = self._connection
-        if connection is None:
-            return False
-        bytes_max = self._bytes_max // 2 if yields else self._bytes_max
-        if self._frame_bytes + connection.buffered_bytes >= bytes_max:
-            self.dropped_count += 1
-            return False
-        data = encode_frame(frame)
-        self._frames.append(data)
-        self._frame_bytes += len(data)
-        return True
-
-    def flush(self) -> None:
-        """As `PeerLinks.flush`."""
-        if self._frames and self._connection is not None:
-            self._connection.write(self._frames[0] if len(self._frames) == 1 else b"".join(self._frames))
-            self._frames.clear()
-            self._frame_bytes = 0
-
-    @property
-    def queued_bytes(self) -> int:
-        """Bytes that wait to be sent."""
-        connection = self._connection
-        return 0 if connection is None else self._frame_bytes + connection.buffered_bytes

@@ -24,7 +24,7 @@ from raftline.base.errors import Unavailable
 from raftline.base.ids import NodeId
 from raftline.cluster.config import Clocks, ClusterConfig
 from raftline.machine.commands import BuryNode, StartNode
-from raftline.machine.outcomes import CommandResult, Done
+from raftline.machine.outcomes import CommandResult, Done, Rejected
 from raftline.raft.node import Raft, Role
 
 if TYPE_CHECKING:
@@ -43,6 +43,7 @@ class Lives:
     Args:
         propose: Proposes a command of the node's own, which no bound refuses.
         on_end: Called when this node's sessions are over and a new life begins.
+        on_refusal: Called with the reason for which the cluster does not take this node for what it says it is.
 
     Attributes:
         first_incarnation: The first one of this process; outcomes of earlier ones belong to nobody here.
@@ -57,6 +58,7 @@ class Lives:
         *,
         propose: Callable[[Action, Callable[[CommandResult], None] | None], None],
         on_end: Callable[[], None],
+        on_refusal: Callable[[str], None],
     ) -> None:
         self._config = config
         self._timing = config.timing
@@ -64,6 +66,7 @@ class Lives:
         self._raft = raft
         self._propose = propose
         self._on_end = on_end
+        self._on_refusal = on_refusal
         self.first_incarnation = self.incarnation = clocks.wall_ms()
         self._step_ms = _FIRST_STEP_MS
         self._began = asyncio.Event()
@@ -78,9 +81,9 @@ class Lives:
     def begin(self) -> None:
         """Propose the beginning of the present life."""
         incarnation = self.incarnation
-        self._propose(
-            StartNode(self._config.node_id, incarnation), lambda result: self._begin_decided(incarnation, result)
-        )
+        config = self._config
+        action = StartNode(config.node_id, incarnation, config.data_id, config.http_url, config.xmpp_address)
+        self._propose(action, lambda result: self._begin_decided(incarnation, result))
 
     def _begin_decided(self, incarnation: int, result: CommandResult) -> None:
         if incarnation != self.incarnation:
@@ -88,6 +91,12 @@ class Lives:
         if isinstance(result.outcome, Done):
             self._step_ms = _FIRST_STEP_MS
             self._began.set()
+            return
+        if isinstance(result.outcome, Rejected):
+            self._on_refusal(result.outcome.text)
+            return
+        if self._began.is_set():
+            self.end(incarnation)  # it was told once more of where this node is, and the life was over by then
             return
         self.incarnation = max(incarnation, self._clocks.wall_ms()) + self._step_ms
         self._step_ms *= 2

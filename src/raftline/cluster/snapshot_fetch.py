@@ -157,7 +157,7 @@ class SnapshotFetch:
             _LOG.info("node %d could not be told: %s", meta.node_id, error)
             return
         connection.ask(SnapshotDoubt(meta.snapshot_id))
-        connection.finish()
+        await connection.finish()
 
 
 class Transfer:

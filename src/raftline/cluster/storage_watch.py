@@ -97,7 +97,7 @@ class StorageWatch:
         if self.is_told_short:
             self.announce()
 
-    def keep_house(self, now_ns: int) -> None:
+    def keep_house(self, now_ns: int, *, is_drained: bool) -> None:
         """Look, and act on what changed."""
         if self._disk is not None:
             self._disk.look()
@@ -107,7 +107,8 @@ class StorageWatch:
             self.is_told_short = not self.is_told_short
             self.announce()
         oldest_write_ns = None if self._writer.stalled else self._writer.pending_since
-        self._succession.keep_house(now_ns, is_short=self.is_told_short, oldest_write_ns=oldest_write_ns)
+        is_unfit = self.is_told_short or is_drained
+        self._succession.keep_house(now_ns, is_unfit=is_unfit, oldest_write_ns=oldest_write_ns)
 
     def _mind_ballast(self, disk: DiskSpace) -> None:
         if disk.wants_ballast and (self._ballast is None or self._ballast.done()):

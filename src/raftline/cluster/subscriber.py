@@ -26,5 +26,8 @@ class Subscriber(Protocol):
     def peer_lost(self, node_id: NodeId) -> None:
         """Off-log stanzas under way to or from this node may be lost."""
 
+    def drained(self, *, is_drained: bool) -> None:
+        """This node is to serve no clients for now, or may again."""
+
     def life_ended(self) -> None:
         """This node was declared dead, or has heard no leader for long: all its sessions are over."""

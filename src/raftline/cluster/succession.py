@@ -2,7 +2,8 @@
 Who leads next: handing the leadership over, on request or because this node's disk makes it a bad leader.
 
     asked to (an operator, the end of this process)    to whom they name, or to the most caught-up voter
-    the disk is short of space                         the same, unless that voter is short too; again after a while
+    it is unfit: its disk is short of space, it is     the same, unless that voter is unfit too; again after a while
+    drained
     the oldest write hangs                             the same; if nobody takes it, step down and let them elect
 
 A leader whose disk hangs would otherwise lead on: the others commit without it, but it applies nothing, so its clients
@@ -31,7 +32,7 @@ _LOG: Final = logging.getLogger(__name__)
 HANG_MIN_NS: Final = 500 * MILLISECOND_NS
 """No disk that hangs shorter is given up: a busy one may take as long as this for a single sync."""
 
-SHORT_RETRY_NS: Final = 10_000 * MILLISECOND_NS
+UNFIT_RETRY_NS: Final = 10_000 * MILLISECOND_NS
 """Pause between two attempts to hand over for want of space; where all nodes share a disk they all fail."""
 
 
@@ -49,25 +50,25 @@ class Succession:
         self._links = links
         self._election_ns = config.raft.election_timeout_max_ns
         self._hang_ns = max(HANG_MIN_NS, 2 * self._election_ns)
-        self._short_peers: set[NodeId] = set()
+        self._unfit_peers: set[NodeId] = set()
         self._tried_ns: int | None = None
-        self._short_tried_ns: int | None = None
+        self._unfit_tried_ns: int | None = None
         self.handover_count = 0
         self.step_down_count = 0
 
-    def peer_told(self, node_id: NodeId, *, is_short: bool) -> None:
-        """Note whether a node has space on its disk."""
-        if is_short:
-            self._short_peers.add(node_id)
+    def peer_told(self, node_id: NodeId, *, is_unfit: bool) -> None:
+        """Note whether a node can take a leadership."""
+        if is_unfit:
+            self._unfit_peers.add(node_id)
         else:
-            self._short_peers.discard(node_id)
+            self._unfit_peers.discard(node_id)
 
     def heir(self) -> NodeId | None:
         """Return the most caught-up voter that can be reached and has space; None without one."""
         fit = [
             follower
             for follower in self._raft.followers()
-            if self._links.is_up(follower.node_id) and follower.node_id not in self._short_peers
+            if self._links.is_up(follower.node_id) and follower.node_id not in self._unfit_peers
         ]
         best = max(fit, key=lambda follower: (follower.match_index, follower.contact_ns), default=None)
         return None if best is None else best.node_id
@@ -111,12 +112,12 @@ class Succession:
         """Do as another node asks on behalf of an operator; nothing, if this node does not lead any more."""
         self.hand_over(now_ns, frame.target if frame.target in self._raft.voters else None)
 
-    def keep_house(self, now_ns: int, *, is_short: bool, oldest_write_ns: int | None) -> None:
+    def keep_house(self, now_ns: int, *, is_unfit: bool, oldest_write_ns: int | None) -> None:
         """
         As leader, look whether the disk still lets this node lead.
 
         Args:
-            is_short: There is too little space for new commands.
+            is_unfit: There is too little space for new commands, or the node is drained.
             oldest_write_ns: When the oldest write was submitted that is not durable yet, unless it waits for space.
         """
         if self._raft.role is not Role.LEADER or len(self._raft.voters) == 1:
@@ -126,12 +127,12 @@ class Succession:
             self._flee_hanging_disk(now_ns, now_ns - oldest_write_ns)
             return
         self._tried_ns = None
-        if not is_short:
-            self._short_tried_ns = None
-        elif self._short_tried_ns is None or now_ns - self._short_tried_ns >= SHORT_RETRY_NS:
-            self._short_tried_ns = now_ns
+        if not is_unfit:
+            self._unfit_tried_ns = None
+        elif self._unfit_tried_ns is None or now_ns - self._unfit_tried_ns >= UNFIT_RETRY_NS:
+            self._unfit_tried_ns = now_ns
             if (receiver := self.hand_over(now_ns)) is not None:
-                _LOG.warning("this node's disk is short of space: node %d is to lead", receiver)
+                _LOG.warning("this node is not fit to lead: node %d is to", receiver)
 
     def _flee_hanging_disk(self, now_ns: int, age_ns: int) -> None:
         if self._tried_ns is None:

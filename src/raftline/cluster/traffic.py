@@ -6,7 +6,12 @@ from typing import TYPE_CHECKING
 
 from raftline.base.errors import RemoteProtocolError
 from raftline.cluster.frames import (
+    ChangeReply,
+    ChangeRequest,
+    DrainRequest,
+    Farewell,
     Hello,
+    JoinRequest,
     LinkFrame,
     OffLogStanza,
     Proposals,
@@ -59,7 +64,8 @@ class PeerTraffic:
         """Take note of what a node says of itself."""
         driver = self._driver
         driver.lives.peer_arrived(node_id, hello.incarnation)
-        driver.succession.peer_told(node_id, is_short=hello.is_short)
+        driver.succession.peer_told(node_id, is_unfit=hello.is_unfit)
+        driver.members.peer_told(node_id, hello)
         self._introduced(hello)
 
     def _introduced(self, hello: Hello) -> None:
@@ -88,6 +94,22 @@ class PeerTraffic:
             driver.subscriber.peer_lost(node_id)
         driver.request_turn()
 
+    def check_data(self, node_id: NodeId, data_id: bytes) -> None:
+        """See `LinkObserver`."""
+        self._driver.members.check_data(node_id, data_id)
+
+    def farewell_heard(self, node_id: NodeId, farewell: Farewell) -> None:
+        """See `LinkObserver`."""
+        if self._driver.is_working:
+            self._driver.members.farewell_heard(node_id, farewell)
+
+    def join_requested(
+        self, connection: InboundConnection, node_id: NodeId, fingerprint: str, request: JoinRequest
+    ) -> None:
+        """See `LinkObserver`."""
+        if self._driver.is_working:
+            self._driver.members.join_requested(connection, node_id, fingerprint, request)
+
     def snapshot_requested(self, connection: InboundConnection, request: TransferFrame) -> None:
         """See `LinkObserver`."""
         if self._driver.is_working:
@@ -114,6 +136,12 @@ class PeerTraffic:
             self._told(node_id, frame)
         elif isinstance(frame, TransferRequest):
             driver.succession.asked(frame, driver.now_ns())
+        elif isinstance(frame, ChangeRequest):
+            driver.members.change_requested(node_id, frame)
+        elif isinstance(frame, ChangeReply):
+            driver.members.change_answered(frame)
+        elif isinstance(frame, DrainRequest):
+            driver.draining.drain(is_drained=frame.is_drained)
         else:
             self._step(node_id, frame)
         driver.request_turn()

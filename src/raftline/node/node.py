@@ -120,6 +120,8 @@ class LocalNode:
         self._local_stanzas: list[tuple[SessionId, bytes]] = []
         self._is_declared_dead = False
         self._closing: set[asyncio.Task[None]] = set()
+        self.on_drained: Callable[[bool], None] = lambda _is_drained: None
+        """Called when this node is to serve no clients, or may again; for whoever listens to clients."""
         driver.subscribe(self)
 
     @property
@@ -358,6 +360,10 @@ class LocalNode:
             moved, self._moved = self._moved, {}
             for session in moved.values():
                 self.guard(session, session.receiver.receive_progress, session.replicated_count)
+
+    def drained(self, *, is_drained: bool) -> None:
+        """See `cluster.driver.Subscriber`."""
+        self.on_drained(is_drained)
 
     def life_ended(self) -> None:
         """See `cluster.driver.Subscriber`, and the head of this module."""
