@@ -28,6 +28,7 @@ EXIT_TIMEOUT_S = 15.0
 COMMAND_TIMEOUT_S = 30.0
 POLL_INTERVAL_S = 0.05
 PORTS_PER_NODE = 10
+NODE_COUNT_MAX = 6  # whose ports are looked at, so that a cluster can grow
 PORT_FIRST, PORT_LAST = 16_000, 31_000  # below Linux's ephemeral ports
 RAFTLINE = str(Path(sys.executable).with_name("raftline"))
 
@@ -73,8 +74,8 @@ class Cluster:
         self.data = data or folder / "data"
         self.log_folder = folder / "logs"
         self.log_folder.mkdir(parents=True, exist_ok=True)
-        self.node_count = node_count
-        self.base_port = find_base_port(node_count)
+        self._founder_count = node_count
+        self.base_port = find_base_port(max(node_count, NODE_COUNT_MAX))
         self._processes: list[subprocess.Popen[bytes]] = []
         self._pids_seen: set[int] = set()
         self._restarts = 0
@@ -94,7 +95,7 @@ class Cluster:
 
     async def start(self) -> None:
         """Run `raftline up` and wait until every node is ready. Also starts a stopped cluster on its old data."""
-        arguments = ["up", "--nodes", str(self.node_count), "--data", str(self.data)]
+        arguments = ["up", "--nodes", str(self._founder_count), "--data", str(self.data)]
         arguments += ["--base-port", str(self.base_port), "--domain", "localhost"]
         arguments += ["--open-registration", "--allow-plaintext"]
         self._spawn(f"up-{self._restarts}", arguments)
@@ -148,6 +149,28 @@ class Cluster:
             await self.wait_ready(node_id, process)
         return process
 
+    async def add_node(self, replaces: int | None = None) -> int:
+        """Invite a node, start it, and wait until the command says that it votes. Returns: its id."""
+        arguments = ["cluster", *(["add"] if replaces is None else ["replace", str(replaces)])]
+        before = set(self.node_ids)
+        self._restarts += 1
+        name = f"invite-{self._restarts}"
+        inviting = self._spawn(name, [*arguments, "--data", str(self.data)])
+
+        async def is_invited() -> int | None:
+            assert inviting.poll() is None, self.log_tail()
+            return next(iter(set(self.node_ids) - before), None)
+
+        node_id = await wait_until("a node to be invited", is_invited, READY_TIMEOUT_S)
+        await self.start_node(node_id)
+
+        async def is_done() -> bool:
+            return inviting.poll() is not None
+
+        await wait_until(f"node {node_id} to vote", is_done, READY_TIMEOUT_S)
+        assert inviting.returncode == 0, self.log_tail()
+        return node_id
+
     async def wait_ready(self, node_id: int, process: subprocess.Popen[bytes] | None = None) -> None:
         """Wait until a node answers `/readyz` with 200, or fail as soon as its process has ended."""
         watched = process or self._processes[-1]
@@ -163,9 +186,16 @@ class Cluster:
     # -- what can be seen from outside
 
     @property
-    def node_ids(self) -> range:
-        """All node ids, from 1."""
-        return range(1, self.node_count + 1)
+    def node_ids(self) -> list[int]:
+        """All nodes that `cluster.json` knows; before there is one, those that found the cluster."""
+        if (self.data / "cluster.json").exists():
+            return [node["id"] for node in self.description()["nodes"]]
+        return list(range(1, self._founder_count + 1))
+
+    @property
+    def node_count(self) -> int:
+        """How many nodes there are."""
+        return len(self.node_ids)
 
     @property
     def ca_file(self) -> Path:

@@ -145,7 +145,7 @@ async def test_a_taken_port_is_named(tmp_path: Path, offset: int) -> None:
             code, said = await started.run("up", *options)
             assert code == 4
             assert f"Port {base_port + offset}" in said
-            assert not (data / "node1" / "data").exists()
+            assert not (data / "node1" / "data" / "log").exists()
             code, said = await started.run("node", "run", "--config", str(data / "node1" / "node.toml"))
             assert code == 4
             assert f"127.0.0.1:{base_port + offset} is in use" in said

@@ -46,7 +46,7 @@ class Application:
         self.app = make_app(
             page=Page(
                 node=self.door,
-                websockets=WEBSOCKETS,
+                websockets=lambda: WEBSOCKETS,
                 registrations=RateLimit(per_minute) if open_registration else None,
                 derive_credentials=derive,
                 entropy=self._draw,

@@ -131,9 +131,9 @@ class TestSection3Enabling:
     def test_location(self) -> None:
         """Another node's address, for clients over TCP alone."""
         where = "other.localhost:5222"
-        stream = Playbook(resumption_location=where).log_in()
+        stream = Playbook(resumption_location=lambda: where).log_in()
         assert f"location='{where}'".encode() in stream.exchange(ENABLE)
-        stream = Playbook(resumption_location=where, websocket=True).log_in()
+        stream = Playbook(resumption_location=lambda: where, websocket=True).log_in()
         assert b"location" not in stream.exchange(ENABLE)
 
 

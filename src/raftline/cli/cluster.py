@@ -11,11 +11,14 @@ from cyclopts import App, Parameter
 from rich.console import Console
 from rich.table import Table
 
+from raftline.cli import members
 from raftline.cli.connection import HERE, Target, open_client
 from raftline.server.cluster_file import read_cluster_file
 from raftline.server.failures import ExitCode, Failure
 
-app = App(name="cluster", help="Look at the nodes of a cluster, and choose who leads.")
+app = App(name="cluster", help="Look at the nodes of a cluster, choose who leads, and who belongs to it.")
+for command in (members.add, members.replace, members.remove, members.drain):
+    app.command(command)
 
 TRANSFER_TIMEOUT_S: Final = 5.0
 LOOK_INTERVAL_S: Final = 0.05

@@ -21,7 +21,7 @@ COMMANDS = (
     ("up", "nodes:up", UP_HELP),
     ("node", "nodes:app", "Run one node."),
     ("user", "users:app", "Add, list, change and delete accounts."),
-    ("cluster", "cluster:app", "Look at the nodes of a cluster, and choose who leads."),
+    ("cluster", "cluster:app", "Look at the nodes of a cluster, choose who leads, and who belongs to it."),
     ("config", "config:app", "Check and show a node's settings."),
 )
 """Name, where it is found below this package, and its help; of a group the line in the list of commands."""

@@ -10,12 +10,14 @@ from cyclopts import App, Parameter
 
 from raftline.base.errors import ConfigError
 from raftline.cli.connection import DATA_DEFAULT
+from raftline.server.certificates import check_identity
 from raftline.server.cluster_file import record_process
 from raftline.server.config import NodeSettings
 from raftline.server.config_file import load_settings
 from raftline.server.development import run_cluster
 from raftline.server.development_layout import settings_file
 from raftline.server.failures import ExitCode
+from raftline.server.founding import found
 from raftline.server.node_process import run_node
 
 app = App(name="node", help="Run one node.")
@@ -67,6 +69,23 @@ def start(
 
 
 @app.command
+def init(*, config: Annotated[Path, Parameter(help="The node's settings (TOML).")]) -> None:
+    """
+    Found a new cluster: prepare the empty data directory of one of the nodes that `cluster.peers` names.
+
+    To be done once on each of them, before their first start, with the same `cluster.peers`. Never for a node that
+    lost its data: `raftline cluster replace` puts a new one in its place.
+
+    Exit codes: 1 the directory holds data already. Example: raftline node init --config /etc/raftline/node.toml
+    """
+    settings = load_settings(config, os.environ)
+    check_identity(settings)
+    found(settings)
+    founders = ", ".join(str(peer.node_id) for peer in settings.cluster.peers)
+    print(f"Node {settings.cluster.node_id} may now found the cluster of nodes {founders}: start all of them.")
+
+
+@app.command
 def run(
     *,
     config: Annotated[Path, Parameter(help="The node's settings (TOML).")],
@@ -75,7 +94,10 @@ def run(
     """
     Run one node, in the foreground; SIGTERM ends it in order, SIGHUP reads certificates and limits again.
 
-    Exit codes: 2 settings, 3 storage damaged or failed, 4 port in use, 5 data directory in use.
+    The data directory was prepared by `raftline node init`, or `cluster.join_token_file` names an invitation.
+
+    Exit codes: 1 the directory is empty, or the cluster does not let the node in; 2 settings, 3 storage damaged or
+    failed, 4 port in use, 5 data directory in use, 8 the node was removed from its cluster.
 
     Example: raftline node run --config /etc/raftline/node.toml
     """

@@ -32,17 +32,17 @@ class Chores:
         self._on_failure = on_failure
         self._now_ns = now_ns
         self.last_seconds = 0.0
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: dict[asyncio.Task[None], None] = {}  # in order, so that they end in order
         self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="aside")
 
     def begin(self, work: Coroutine[None, None, None], name: str) -> None:
         """Let a task run until it ends by itself, or `stop` ends it."""
         task = asyncio.get_running_loop().create_task(work, name=name)
-        self._tasks.add(task)
+        self._tasks[task] = None
         task.add_done_callback(self._ended)
 
     def _ended(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
+        self._tasks.pop(task, None)
         if not task.cancelled() and (error := task.exception()) is not None:
             self._on_failure(error)
 

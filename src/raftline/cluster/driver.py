@@ -25,7 +25,7 @@ from collections import deque
 from collections.abc import Callable, Coroutine
 from typing import Final
 
-from raftline.base.errors import Busy, LocalProtocolError, Stopping, StorageError, Unavailable
+from raftline.base.errors import Busy, Dismissed, LocalProtocolError, Stopping, StorageError, Unavailable
 from raftline.base.ids import LogIndex, NodeId, SessionId
 from raftline.cluster.alarm import Alarm
 from raftline.cluster.apply_loop import ApplyLoop
@@ -265,7 +265,7 @@ class Driver:
             return
         self._is_failed = True
         # A disk that fails needs a sentence; a stack trace of ours would only hide it.
-        trace = None if isinstance(error, StorageError | OSError) else error
+        trace = None if isinstance(error, StorageError | OSError | Dismissed) else error
         _LOG.critical("node %d stops: %s", self.config.node_id, error, exc_info=trace)
         self._fatal(error)
 

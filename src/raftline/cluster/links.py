@@ -128,7 +128,7 @@ class PeerLinks:
         self._tasks: dict[NodeId, asyncio.Task[None]] = {}
         self._ending: set[asyncio.Task[None]] = set()
         self.inbound: dict[NodeId, InboundConnection] = {}
-        self._accepted: set[InboundConnection] = set()
+        self._accepted: dict[InboundConnection, None] = {}  # in order, so that they end in order
         self._links: dict[NodeId, PeerLink] = {}
         self.refused_count = 0
         self.is_stopping = False
@@ -288,7 +288,7 @@ class PeerLinks:
 
     def accepted(self, connection: InboundConnection) -> None:
         """Keep a connection until it ends."""
-        self._accepted.add(connection)
+        self._accepted[connection] = None
 
     def announce(self) -> None:
         """Tell all peers again what this node says of itself."""
@@ -308,7 +308,7 @@ class PeerLinks:
 
     def ended(self, connection: InboundConnection) -> None:
         """Forget an inbound connection."""
-        self._accepted.discard(connection)
+        self._accepted.pop(connection, None)
         node_id = connection.node_id
         if node_id is not None and self.inbound.get(node_id) is connection:
             del self.inbound[node_id]

@@ -74,7 +74,7 @@ class GatewaySettings:
     authentication_timeout_ms: int = 60_000
     settle_timeout_ms: int = 5_000
     resumption_timeout_s: int = 300
-    resumption_location: str = ""
+    resumption_location: Callable[[], str] = lambda: ""
     close_timeout_ms: int = 5_000
     release_after_ms: int = 10_000
 
@@ -147,6 +147,7 @@ class Gateway:
         self._sessions: OrderedDict[ClientSession, None] = OrderedDict()  # the next one to sweep comes first
         self._touched: list[ClientSession] = []
         self._servers: list[asyncio.Server] = []
+        self._is_drained = False
         self._held: set[asyncio.Task[None]] = set()
         self._sweep_timer: asyncio.TimerHandle | None = None
         self._executor: ThreadPoolExecutor | None = None
@@ -224,6 +225,13 @@ class Gateway:
         if self._executor is not None:
             self._executor.shutdown(wait=False, cancel_futures=True)
 
+    def drain(self, *, is_drained: bool) -> None:
+        """End all streams, to be resumed elsewhere, and take no new ones; or take them again."""
+        self._is_drained = is_drained
+        if is_drained:
+            for session in list(self._sessions):
+                session.close("system-shutdown")
+
     def reconfigure(
         self, *, tls_context: ssl.SSLContext | None, stanza_bytes_max: int, open_registration: bool
     ) -> None:
@@ -245,7 +253,7 @@ class Gateway:
         self._sessions[session] = None
         if self._sweep_timer is None:
             self._sweep_timer = self.loop.call_later(SWEEP_INTERVAL_S, self._sweep)
-        if self._is_closing:
+        if self._is_closing or self._is_drained:
             session.close("system-shutdown")
         elif len(self._sessions) > self.settings.connection_count_max:
             session.close("resource-constraint", "Too many connections.")

@@ -10,6 +10,7 @@ take turns by a lock.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -66,6 +67,20 @@ def write_cluster_file(directory: Path, content: ClusterFile) -> None:
     """Replace the file in one step."""
     with waiting_lock(directory / f"{FILE_NAME}.lock"):
         _write(directory, content)
+
+
+def change_cluster_file(
+    directory: Path, change: Callable[[tuple[ClusterFileNode, ...]], tuple[ClusterFileNode, ...]]
+) -> None:
+    """
+    Change which nodes there are, in one step.
+
+    Raises:
+        ConfigError: As `read_cluster_file`.
+    """
+    with waiting_lock(directory / f"{FILE_NAME}.lock"):
+        content = read_cluster_file(directory)
+        _write(directory, msgspec.structs.replace(content, nodes=change(content.nodes)))
 
 
 def record_process(directory: Path, node_id: int, pid: int) -> None:

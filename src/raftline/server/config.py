@@ -30,7 +30,7 @@ Name = Annotated[str, Meta(min_length=1, max_length=255)]
 
 
 class PeerSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """One member of the cluster; `cluster.peers` lists all of them, this node too."""
+    """A node of the cluster, this one or another."""
 
     node_id: Annotated[int, Meta(ge=1, le=65_535)]
     """Never used twice in the life of a cluster."""
@@ -59,7 +59,9 @@ class ClusterSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, k
     epoch: Annotated[int, Meta(ge=1)] = 1
     """First part of stanza ids; grows when a cluster moves to another log."""
     peers: Annotated[tuple[PeerSettings, ...], Meta(min_length=1, max_length=9)]
-    """All members."""
+    """All nodes that found the cluster; for a node that joins one, members to ask, and itself. Later the log tells."""
+    join_token_file: Path | None = None
+    """Holds the token of this node's invitation (`raftline cluster add`); for a node that joins a cluster."""
 
 
 class XmppSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

@@ -168,7 +168,10 @@ def _resolve_paths(settings: NodeSettings, directory: Path) -> NodeSettings:
         **{name: directory / getattr(settings.tls, name) for name in settings.tls.__struct_fields__},
     )
     admin = replace(settings.admin, token_file=directory / settings.admin.token_file)
-    return replace(settings, tls=tls, admin=admin, data_dir=directory / settings.data_dir)
+    cluster = settings.cluster
+    if cluster.join_token_file is not None:
+        cluster = replace(cluster, join_token_file=directory / cluster.join_token_file)
+    return replace(settings, tls=tls, admin=admin, cluster=cluster, data_dir=directory / settings.data_dir)
 
 
 def check_relations(settings: NodeSettings) -> None:

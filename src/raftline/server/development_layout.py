@@ -38,6 +38,7 @@ from raftline.server.config import (
     XmppSettings,
 )
 from raftline.server.config_file import check_domain, check_relations, read_file, read_secret
+from raftline.server.founding import found
 from raftline.server.toml_text import format_settings
 
 HOST: Final = "127.0.0.1"
@@ -57,12 +58,25 @@ TOKEN_FILE: Final = "admin.token"  # noqa: S105 - a file's name
 
 
 class Parameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What a development cluster is made with, for its whole life."""
+    """What a development cluster is made with, and which nodes it has."""
 
     cluster_id: str
     nodes: int
+    """How many it was founded with."""
     base_port: int
     domain: str
+    node_ids: tuple[int, ...] = ()
+    """Which nodes there are now; empty as long as they are the founders."""
+
+    @property
+    def founders(self) -> tuple[int, ...]:
+        """The nodes it was founded with."""
+        return tuple(range(1, self.nodes + 1))
+
+    @property
+    def members(self) -> tuple[int, ...]:
+        """The nodes there are now, as far as was told here."""
+        return self.node_ids or self.founders
 
 
 class Layout(msgspec.Struct, frozen=True):
@@ -89,6 +103,11 @@ def settings_file(directory: Path, node_id: int) -> Path:
 def log_file(directory: Path, node_id: int) -> Path:
     """Return what the node writes its messages to while `raftline up` runs it."""
     return node_directory(directory, node_id) / "node.log"
+
+
+def token_file_of(directory: Path, node_id: int) -> Path:
+    """Return the file of the token that lets a node join."""
+    return node_directory(directory, node_id) / "join.token"
 
 
 def serves_plain_http(directory: Path) -> bool:
@@ -161,61 +180,92 @@ def lay_out(directory: Path, parameters: Parameters, *, open_registration: bool,
     """
     directory = directory.resolve()
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-    if not (directory / PARAMETERS_FILE).exists():
-        write_private(directory / PARAMETERS_FILE, msgspec.json.encode(parameters) + b"\n")
-    node_ids = range(1, parameters.nodes + 1)
-    certificates = ensure_certificates(directory / "certificates", node_ids, parameters.domain, dt.datetime.now(dt.UTC))
+    certificates = certify(directory, parameters)
     token_file = directory / TOKEN_FILE
     if not token_file.exists():
         write_private(token_file, f"{secrets.token_urlsafe(32)}\n".encode())
-    peers = tuple(
-        PeerSettings(
-            node_id=node_id,
-            host=HOST,
-            port=_port(parameters, node_id, 3),
-            fingerprint=fingerprint_of(certificates.nodes[node_id].certificate),
-            http_url=f"{'http' if allow_plaintext else 'https'}://{HOST}:{_port(parameters, node_id, 2)}",
-            xmpp_address=f"{HOST}:{_port(parameters, node_id, 0)}",
-        )
-        for node_id in node_ids
-    )
     settings = tuple(
-        _node_settings(directory, parameters, node_id, peers, certificates, open_registration, allow_plaintext)
-        for node_id in node_ids
+        node_settings(
+            directory,
+            parameters,
+            node_id,
+            certificates,
+            open_registration=open_registration,
+            allow_plaintext=allow_plaintext,
+        )
+        for node_id in parameters.members
     )
     for one in settings:
         check_relations(one)
     for one in settings:
-        file = settings_file(directory, one.cluster.node_id)
-        file.parent.mkdir(mode=0o700, exist_ok=True)
-        head = "# Written by `raftline up`; changes here last until its next start.\n\n"
-        write_private(file, (head + format_settings(one)).encode())
+        write_settings(directory, one)
+    if not (directory / PARAMETERS_FILE).exists():
+        for one in settings:
+            found(one)
+        write_parameters(directory, parameters)
     content = ClusterFile(
         domain=parameters.domain,
         admin_token=read_secret("admin.token_file", token_file),
         ca=str(certificates.authority),
-        nodes=tuple(_describe(one) for one in settings),
+        nodes=tuple(describe_node(one) for one in settings),
     )
     return Layout(directory, parameters, settings, content)
+
+
+def certify(directory: Path, parameters: Parameters) -> ClusterCertificates:
+    """Make the certificates of all nodes there are or were."""
+    node_ids = sorted({*parameters.founders, *parameters.members})
+    return ensure_certificates(directory / "certificates", node_ids, parameters.domain, dt.datetime.now(dt.UTC))
+
+
+def write_parameters(directory: Path, parameters: Parameters) -> None:
+    """Write what the cluster was made with."""
+    write_private(directory / PARAMETERS_FILE, msgspec.json.encode(parameters) + b"\n")
+
+
+def write_settings(directory: Path, settings: NodeSettings) -> None:
+    """Write the settings file of a node."""
+    file = settings_file(directory, settings.cluster.node_id)
+    file.parent.mkdir(mode=0o700, exist_ok=True)
+    head = "# Written by `raftline`; changes here last until the next `raftline up`.\n\n"
+    write_private(file, (head + format_settings(settings)).encode())
 
 
 def _port(parameters: Parameters, node_id: int, offset: int) -> int:
     return parameters.base_port + PORTS_PER_NODE * (node_id - 1) + offset
 
 
-def _node_settings(
+def node_settings(
     directory: Path,
     parameters: Parameters,
     node_id: int,
-    peers: tuple[PeerSettings, ...],
     certificates: ClusterCertificates,
+    *,
     open_registration: bool,
     allow_plaintext: bool,
 ) -> NodeSettings:
+    """Return the settings of a node: a founder knows the founders, one that joins knows who is there now."""
+    is_founder = node_id in parameters.founders
+    peers = tuple(
+        PeerSettings(
+            node_id=other,
+            host=HOST,
+            port=_port(parameters, other, 3),
+            fingerprint=fingerprint_of(certificates.nodes[other].certificate),
+            http_url=f"{'http' if allow_plaintext else 'https'}://{HOST}:{_port(parameters, other, 2)}",
+            xmpp_address=f"{HOST}:{_port(parameters, other, 0)}",
+        )
+        for other in (parameters.founders if is_founder else parameters.members)
+    )
     return NodeSettings(
         domain=parameters.domain,
         data_dir=node_directory(directory, node_id) / "data",
-        cluster=ClusterSettings(id=parameters.cluster_id, node_id=node_id, peers=peers),
+        cluster=ClusterSettings(
+            id=parameters.cluster_id,
+            node_id=node_id,
+            peers=peers,
+            join_token_file=None if is_founder else token_file_of(directory, node_id),
+        ),
         tls=TlsSettings(
             certificate_file=certificates.server.certificate,
             key_file=certificates.server.key,
@@ -233,7 +283,8 @@ def _node_settings(
     )
 
 
-def _describe(settings: NodeSettings) -> ClusterFileNode:
+def describe_node(settings: NodeSettings) -> ClusterFileNode:
+    """Return a node as cluster.json tells of it, without a process."""
     return ClusterFileNode(
         id=settings.cluster.node_id,
         pid=0,

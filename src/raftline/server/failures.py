@@ -9,6 +9,7 @@ Why a process ends: one plain sentence and an exit code for each kind of failure
     5  in use: another process holds the data directory
     6  unavailable: no node answers, or there is no quorum; try again
     7  unknown: the request may or may not have taken effect
+    8  dismissed: this node was removed from its cluster; starting it again is of no use
     70 a bug of ours (EX_SOFTWARE)
 """
 
@@ -28,6 +29,7 @@ class ExitCode(enum.IntEnum):
     IN_USE = 5
     UNAVAILABLE = 6
     UNKNOWN = 7
+    DISMISSED = 8
     BUG = 70
 
 

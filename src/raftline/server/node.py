@@ -28,19 +28,23 @@ import structlog
 
 from raftline.base.errors import ConfigError, Unavailable
 from raftline.base.ids import NodeId
-from raftline.cluster.config import MILLISECOND_NS, Clocks, ClusterConfig, ClusterTiming, Peer
+from raftline.cluster.config import MILLISECOND_NS, Clocks, ClusterConfig, ClusterTiming
 from raftline.cluster.driver import Driver
+from raftline.cluster.identity import Identity
 from raftline.cluster.storage import StorageSettings, open_storage
 from raftline.gateway.server import Gateway, GatewaySettings
 from raftline.machine.commands import Credential
 from raftline.node.node import LocalNode
 from raftline.raft.config import RaftConfig
+from raftline.server.addresses import Addresses
 from raftline.server.certificates import check_identity
 from raftline.server.config import NodeSettings
 from raftline.server.config_file import read_secret
 from raftline.server.failures import ExitCode, Failure
 from raftline.server.figures import cluster_figures, gateway_figures
+from raftline.server.founding import settle_identity
 from raftline.server.http_server import HttpServer
+from raftline.server.membership import make_membership, member_ids
 from raftline.server.reload import (
     WEBSOCKET_MARGIN_BYTES,
     XMPP_PROTOCOL,
@@ -54,7 +58,7 @@ from raftline.web.admin import Admin
 from raftline.web.app import make_app
 from raftline.web.health import Health
 from raftline.web.operations import Operations
-from raftline.web.page import Page, websocket_url
+from raftline.web.page import Page
 from raftline.web.rate_limit import RateLimit
 from raftline.xmpp.catalog import all_modules
 from raftline.xmpp.sasl import derive_credentials
@@ -63,6 +67,7 @@ TRANSFER_TIMEOUT_S: Final = 0.5
 TRANSFER_LOOK_S: Final = 0.002
 
 FULL_DISK: Final = "the disk of this node has too little space: it takes no new commands"
+DRAINED: Final = "this node is drained: it serves no clients"
 
 Logger = structlog.stdlib.BoundLogger
 Fatal = Callable[[BaseException], None]
@@ -105,18 +110,18 @@ class RunningNode:
         settings = self._settings
         check_identity(settings)
         token = read_secret("admin.token_file", settings.admin.token_file)
-        node = self._open_system()
+        self._peers = peer_link_contexts(settings)
+        node = self._open_system(await settle_identity(settings, self._peers))
         driver = node.driver
-        gateway = self._make_gateway(node, token)
+        addresses = Addresses(driver, settings)
+        gateway = self._make_gateway(node, token, addresses)
+        node.on_drained = lambda is_drained: gateway.drain(is_drained=is_drained)
         health = Health(
-            node,
-            lambda: driver.leader_id is not None,
-            time.monotonic_ns,
-            hindrance=lambda: FULL_DISK if not driver.storage.has_space else "",
+            node, lambda: driver.leader_id is not None, time.monotonic_ns, hindrance=lambda: hindrance(driver)
         )
         await self._listen("peer.port", settings.peer.host, settings.peer.port, driver.start())
         self._started.push_async_callback(driver.stop)
-        http = self._make_http_server(node, gateway, health, token)
+        http = self._make_http_server(node, gateway, health, token, addresses)
         self._started.push_async_callback(http.stop)
         await http.start()
         self._started.push_async_callback(gateway.close)
@@ -149,10 +154,10 @@ class RunningNode:
         self._log.info("settings were read again", changed=changed)
         return changed
 
-    def _open_system(self) -> LocalNode:
+    def _open_system(self, identity: Identity) -> LocalNode:
         """Open database and log, and join them with links and Raft under one door."""
         settings = self._settings
-        config = cluster_config(settings)
+        config = cluster_config(settings, identity)
         reserve_bytes = settings.storage.reserve_bytes
         storage = open_storage(
             StorageSettings(
@@ -166,7 +171,6 @@ class RunningNode:
                 files=OperatingSystemFiles(reserve_bytes=reserve_bytes),
             )
         )
-        self._peers = peer_link_contexts(settings)
         driver = Driver(
             config,
             raft_random=random.Random(os.urandom(16)),  # noqa: S311 - spreads timeouts, guards nothing
@@ -184,7 +188,7 @@ class RunningNode:
             monotonic_ns=time.monotonic_ns,
         )
 
-    def _make_gateway(self, node: LocalNode, token: str) -> Gateway:
+    def _make_gateway(self, node: LocalNode, token: str, addresses: Addresses) -> Gateway:
         settings = self._settings
         gateway_settings = GatewaySettings(
             domain=settings.domain,
@@ -193,7 +197,7 @@ class RunningNode:
             stanza_bytes_max=settings.limits.stanza_bytes_max,
             decoy_key=decoy_key(settings.cluster.id, token),
             resumption_timeout_s=settings.xmpp.resumption_timeout_s,
-            resumption_location=resumption_location(settings),
+            resumption_location=addresses.resumption_location,
         )
         return Gateway(
             node,
@@ -204,7 +208,9 @@ class RunningNode:
             tls_context=client_context(settings, protocol=XMPP_PROTOCOL),
         )
 
-    def _make_http_server(self, node: LocalNode, gateway: Gateway, health: Health, token: str) -> HttpServer:
+    def _make_http_server(
+        self, node: LocalNode, gateway: Gateway, health: Health, token: str, addresses: Addresses
+    ) -> HttpServer:
         settings = self._settings
         driver = node.driver
 
@@ -217,7 +223,7 @@ class RunningNode:
 
         page = Page(
             node=node,
-            websockets=websockets(settings),
+            websockets=addresses.websockets,
             registrations=RateLimit(settings.registration.per_minute) if settings.registration.open else None,
             derive_credentials=derive,
             entropy=os.urandom,
@@ -235,8 +241,9 @@ class RunningNode:
             health=health,
             registry=registry,
             websocket=gateway.websocket_endpoint,
+            membership=make_membership(driver, settings),
             operations=Operations(
-                node_ids=lambda: frozenset(member.node_id for member in driver.raft.membership.members),
+                node_ids=lambda: member_ids(driver),
                 transfer=lambda target: driver.transfer_leadership(None if target is None else NodeId(target)),
                 reload=self.reload,
             ),
@@ -278,8 +285,15 @@ class RunningNode:
                 return
 
 
-def cluster_config(settings: NodeSettings) -> ClusterConfig:
-    """Translate settings into the cluster's own configuration."""
+def hindrance(driver: Driver) -> str:
+    """Return why this node cannot serve clients although a majority may; empty when it can."""
+    if driver.draining.is_drained:
+        return DRAINED
+    return "" if driver.storage.has_space else FULL_DISK
+
+
+def cluster_config(settings: NodeSettings, identity: Identity) -> ClusterConfig:
+    """Translate settings, and whose data the directory holds, into the cluster's own configuration."""
     timing = settings.timing
     election_min_ns = timing.election_timeout_min_ms * MILLISECOND_NS
     raft = RaftConfig(
@@ -291,7 +305,11 @@ def cluster_config(settings: NodeSettings) -> ClusterConfig:
     return ClusterConfig(
         cluster_id=settings.cluster.id,
         node_id=NodeId(settings.cluster.node_id),
-        peers={NodeId(peer.node_id): Peer(peer.host, peer.port, peer.fingerprint) for peer in settings.cluster.peers},
+        peers=identity.peers,
+        is_founder=identity.is_founder,
+        data_id=bytes.fromhex(identity.data_id),
+        http_url=settings.own.http_url,
+        xmpp_address=settings.own.xmpp_address,
         listen_host=settings.peer.host,
         listen_port=settings.peer.port,
         raft=raft,
@@ -300,21 +318,6 @@ def cluster_config(settings: NodeSettings) -> ClusterConfig:
             isolated_after_ns=timing.contact_loss_ms * MILLISECOND_NS,
         ),
     )
-
-
-def websockets(settings: NodeSettings) -> tuple[str, ...]:
-    """Return the WebSocket addresses of all nodes, this one's first, the others in the order that follows it."""
-    peers = settings.cluster.peers
-    place = peers.index(settings.own)
-    return tuple(websocket_url(peer.http_url) for peer in (*peers[place:], *peers[:place]))
-
-
-def resumption_location(settings: NodeSettings) -> str:
-    """Return where clients of this node find another one: at the next node that names an address, if any does."""
-    peers = settings.cluster.peers
-    place = peers.index(settings.own)
-    others = (*peers[place + 1 :], *peers[:place])
-    return next((peer.xmpp_address for peer in others if peer.xmpp_address), "")
 
 
 def decoy_key(cluster_id: str, token: str) -> bytes:

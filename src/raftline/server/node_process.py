@@ -19,7 +19,7 @@ from typing import Final, NoReturn
 import structlog
 import uvloop
 
-from raftline.base.errors import ConfigError, StorageError
+from raftline.base.errors import ConfigError, Dismissed, StorageError
 from raftline.server.config import NodeSettings
 from raftline.server.failures import ExitCode, Failure
 from raftline.server.locks import DirectoryLock
@@ -115,7 +115,10 @@ def _reload(node: RunningNode, log: Logger) -> None:
 
 def end_at_once(log: Logger, error: BaseException) -> NoReturn:
     """End the process now, with a sentence and the exit code of the failure's kind."""
-    if isinstance(error, StorageError | OSError):
+    if isinstance(error, Dismissed):
+        log.critical("the node ends for good", reason=str(error))
+        code = ExitCode.DISMISSED
+    elif isinstance(error, StorageError | OSError):
         log.critical("the node cannot go on and ends", reason=str(error))
         code = ExitCode.STORAGE
     else:

@@ -19,6 +19,7 @@ from starlette.types import ASGIApp
 from raftline.base.errors import RaftlineError
 from raftline.web.admin import Admin
 from raftline.web.health import Health, ReadyGate
+from raftline.web.membership import Membership
 from raftline.web.operations import Operations
 from raftline.web.page import WEBSOCKET_PATH, Page, SecurityHeaders, security_policy
 from raftline.web.replies import BadRequest, error_reply
@@ -34,9 +35,10 @@ def make_app(
     registry: CollectorRegistry,
     websocket: ASGIApp,
     operations: Operations | None = None,
+    membership: Membership | None = None,
 ) -> Starlette:
     """
-    Join all endpoints of a node into one ASGI application; without `operations` nothing can be done to the cluster.
+    Join all endpoints of a node into one ASGI application; without the last two nothing can be done to the cluster.
 
     An error that nobody expected is answered here and then raised to the HTTP server, which logs it.
     """
@@ -65,11 +67,12 @@ def make_app(
             Route("/metrics", metrics, methods=["GET"]),
             *admin.routes(),
             *(operations.routes(admin.guarded) if operations is not None else ()),
+            *(membership.routes(admin.guarded) if membership is not None else ()),
             WebSocketRoute(WEBSOCKET_PATH, websocket, name="xmpp"),
             *page.routes(),
         ],
         middleware=[
-            Middleware(SecurityHeaders, policy=security_policy(page.websockets)),
+            Middleware(SecurityHeaders, policy=lambda: security_policy(page.websockets())),
             Middleware(ReadyGate, health=health),
         ],
         exception_handlers={

@@ -71,12 +71,17 @@ def security_policy(websockets: tuple[str, ...]) -> str:
 
 
 class SecurityHeaders:
-    """ASGI middleware: the headers of every HTTP reply that keep browsers from guessing or lending anything."""
+    """
+    ASGI middleware: the headers of every HTTP reply that keep browsers from guessing or lending anything.
 
-    def __init__(self, app: ASGIApp, policy: str) -> None:
+    Args:
+        policy: Returns the content security policy, which names the nodes there are now.
+    """
+
+    def __init__(self, app: ASGIApp, policy: Callable[[], str]) -> None:
         self._app = app
+        self._policy = policy
         self._headers = [
-            (b"content-security-policy", policy.encode()),
             (b"x-content-type-options", b"nosniff"),
             (b"referrer-policy", b"no-referrer"),
             (b"cross-origin-opener-policy", b"same-origin"),
@@ -90,7 +95,8 @@ class SecurityHeaders:
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                message["headers"] = [*message.get("headers", ()), *self._headers]
+                policy = (b"content-security-policy", self._policy().encode())
+                message["headers"] = [*message.get("headers", ()), policy, *self._headers]
             await send(message)
 
         await self._app(scope, receive, send_with_headers)
@@ -102,13 +108,13 @@ class Page:
     The endpoints that the web client uses.
 
     Attributes:
-        websockets: Of all nodes, this one first.
+        websockets: Returns those of all nodes, this one first.
         registrations: Limit per address; None when registration is closed. May be replaced while the node runs.
         clock: Monotonic nanoseconds.
     """
 
     node: Node
-    websockets: tuple[str, ...]
+    websockets: Callable[[], tuple[str, ...]]
     registrations: RateLimit | None
     derive_credentials: Derive
     entropy: Callable[[int], bytes]
@@ -135,7 +141,7 @@ class Page:
         return json_reply(
             {
                 "domain": self.node.domain,
-                "websockets": self.websockets,
+                "websockets": self.websockets(),
                 "open_registration": self.registrations is not None,
             }
         )
@@ -174,7 +180,9 @@ class Page:
 
     async def host_meta(self, _request: Request) -> Response:
         """Tell other sites' web clients where the WebSockets are (XEP-0156 section 3)."""
-        links = "".join(f"<Link rel={quoteattr(WEBSOCKET_RELATION)} href={quoteattr(url)}/>" for url in self.websockets)
+        links = "".join(
+            f"<Link rel={quoteattr(WEBSOCKET_RELATION)} href={quoteattr(url)}/>" for url in self.websockets()
+        )
         text = (
             "<?xml version='1.0' encoding='utf-8'?>"
             f"<XRD xmlns='http://docs.oasis-open.org/ns/xri/xrd-1.0'>{links}</XRD>\n"
@@ -183,5 +191,5 @@ class Page:
 
     async def host_meta_json(self, _request: Request) -> Response:
         """The same in JSON."""
-        links = [{"rel": WEBSOCKET_RELATION, "href": url} for url in self.websockets]
+        links = [{"rel": WEBSOCKET_RELATION, "href": url} for url in self.websockets()]
         return json_reply({"links": links}, headers={"Access-Control-Allow-Origin": "*"})

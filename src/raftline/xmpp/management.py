@@ -117,7 +117,7 @@ class Management:
         session_id = self._login.session_id
         assert session_id is not None, "only bound streams are managed"
         resumption_id = format_resumption_id(session_id, token) if token else ""
-        location = "" if self._login.is_websocket else self._settings.resumption_location
+        location = "" if self._login.is_websocket else self._settings.resumption_location()
         outbound.write(outbound.management.enable(inbound_count, resumption_id, timeout_s, location))
         self._arrivals.delivery.is_kept = True
 

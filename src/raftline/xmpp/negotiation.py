@@ -17,6 +17,7 @@ What a state has no row for is refused: a stanza before authentication with `not
 from __future__ import annotations
 
 import enum
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -70,7 +71,8 @@ class StreamSettings:
         decoy_key: The cluster's key for salts of accounts that do not exist; the same on every node.
         stanza_bytes_max: Greatest stanza that is taken, as it is told to clients; 0 tells nothing.
         resumption_timeout_s: For how long a session waits to be resumed (XEP-0198); 0 for not at all.
-        resumption_location: Where a client may resume when it does not find this node, `host:port`; empty for nowhere.
+        resumption_location: Returns where a client may resume when it does not find this node, `host:port`; empty for
+            nowhere.
     """
 
     domain: str
@@ -80,7 +82,7 @@ class StreamSettings:
     decoy_key: bytes
     stanza_bytes_max: int = 0
     resumption_timeout_s: int = 300
-    resumption_location: str = ""
+    resumption_location: Callable[[], str] = lambda: ""
 
 
 _UNAUTHENTICATED: Final = frozenset({StreamState.OPEN, StreamState.SECURE})

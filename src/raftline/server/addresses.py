@@ -1,0 +1,53 @@
+"""
+Where clients find the nodes of the cluster: what each told of itself when it started, replicated since.
+
+Until all nodes run a release that tells, what this node's settings name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from raftline.cluster.driver import Driver
+from raftline.machine.queries import NodeProfiles
+from raftline.machine.records import NodeProfile
+from raftline.server.config import NodeSettings
+from raftline.web.page import websocket_url
+
+
+class Address(NamedTuple):
+    """Where a node is; empty for not at all."""
+
+    node_id: int
+    http_url: str
+    xmpp_address: str
+
+
+class Addresses:
+    """The nodes' addresses as they are now, this node's first, the others in the order that follows it."""
+
+    def __init__(self, driver: Driver, settings: NodeSettings) -> None:
+        self._driver = driver
+        self._own_id = settings.cluster.node_id
+        self._configured = [Address(peer.node_id, peer.http_url, peer.xmpp_address) for peer in settings.cluster.peers]
+
+    def _all(self) -> list[Address]:
+        rows = self._driver.machine.answer(NodeProfiles())
+        assert isinstance(rows, list)
+        told = [Address(row.node_id, row.http_url, row.xmpp_address) for row in rows if isinstance(row, NodeProfile)]
+        return _from(self._own_id, told or self._configured)
+
+    def websockets(self) -> tuple[str, ...]:
+        """Return the WebSocket addresses of all nodes."""
+        return tuple(websocket_url(address.http_url) for address in self._all() if address.http_url)
+
+    def resumption_location(self) -> str:
+        """Return where clients of this node find another one, if any tells."""
+        others = [address for address in self._all() if address.node_id != self._own_id]
+        return next((address.xmpp_address for address in others if address.xmpp_address), "")
+
+
+def _from(own_id: int, addresses: Iterable[Address]) -> list[Address]:
+    """Order addresses by node, from this one on."""
+    return sorted(addresses, key=lambda address: (address.node_id < own_id, address.node_id))
