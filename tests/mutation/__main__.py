@@ -64,7 +64,10 @@ def write(bench: Workbench, package: str) -> list[str]:
 
 def check(bench: Workbench, package: str) -> list[str]:
     """Examine, and compare with what is written."""
-    unsound = [f"{verdict.killer} fails without a fault: {verdict.text}" for _, verdict in bench.sound()]
+    unsound = [
+        f"{verdict.killer} fails without a fault: {verdict.text}"
+        for verdict in bench.unsound([package] if package else PACKAGES)
+    ]
     records = _anew(bench, package)
     explanations = read_explanations()
     old, new = (without_chance(text) for text in (PAGE.read_text("utf-8"), page(records, explanations)))

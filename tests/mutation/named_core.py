@@ -44,7 +44,8 @@ class CoreFault(NamedTuple):
         """What is wrong, in one sentence."""
         text = " ".join((self.mutant.__doc__ or "").split())
         match = _ROW.match(text)
-        return match[2] if match else text
+        text = match[2] if match else text
+        return text[0].upper() + text[1:]
 
     def switch_on(self, patch: pytest.MonkeyPatch) -> None:
         """See `Fault`."""

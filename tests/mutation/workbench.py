@@ -50,10 +50,10 @@ class Workbench:
         ((_, verdict),) = verdicts(iter([(fault, self._task(fault, [self._by_name[killer]]))]), 1)
         return verdict
 
-    def sound(self) -> list[tuple[str, Verdict]]:
-        """Let all killers look at the code as it is; returns who noticed something, which nobody should."""
-        jobs = ((package, self._task(None, killers)) for package, killers in self._killers.items())
-        return [(package, verdict) for package, verdict in verdicts(jobs, self._process_count) if verdict.killer]
+    def unsound(self, packages: Iterable[str]) -> list[Verdict]:
+        """Let all killers of packages look at the code as it is; returns who noticed something, which nobody should."""
+        jobs = ((package, self._task(None, self._killers[package])) for package in packages)
+        return [verdict for _, verdict in verdicts(jobs, self._process_count) if verdict.killer]
 
     def _task(self, fault: Fault | None, killers: Sequence[Killer]) -> Task:
         def task(tell: Tell, directory: Path) -> None:
