@@ -38,6 +38,7 @@ DIRECTED: Final = {
         "test_snapshots.py",
         "test_confchange.py",
         "test_thesis.py",
+        "test_pre_vote.py",
     ),
     "wal": ("test_snapshot_mark.py", "test_log.py", "test_recovery.py"),
     "machine": (
