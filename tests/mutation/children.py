@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Final, NamedTuple, TypeVar
 
 HANG_SECONDS: Final = 20.0
-"""How long one killer may take; the dearest needs a tenth of it."""
+"""How long a killer may take that does not say otherwise; the dearest needs a tenth of it."""
 
 MEMORY_BYTES_MAX: Final = 4 << 30
 FILE_BYTES_MAX: Final = 1 << 30
@@ -32,7 +32,7 @@ _POLL_SECONDS: Final = 0.5
 
 JobT = TypeVar("JobT")
 Tell = Callable[..., None]
-"""Called in the child with `began` or `noticed` as name of a killer, and `text`."""
+"""Called in the child with `began` (a killer) and `seconds_max`, or with `noticed` (a killer) and `text`."""
 
 Task = Callable[[Tell, Path], None]
 """What a child does; the path is that of its folder."""
@@ -62,6 +62,7 @@ class _Child:
         self._directory = tempfile.mkdtemp(prefix="mutation-")
         self._started = self._heard = time.monotonic()
         self._current = ""
+        self._seconds_max = HANG_SECONDS
         self._noticed: tuple[str, str] | None = None
         self._buffer = b""
         read_end, write_end = os.pipe()
@@ -79,7 +80,8 @@ class _Child:
         *lines, self._buffer = (self._buffer + data).split(b"\n")
         for line in lines:
             told = json.loads(line)
-            self._current = told.get("began", self._current)
+            if "began" in told:
+                self._current, self._seconds_max = told["began"], told["seconds_max"]
             if "noticed" in told:
                 self._noticed = (told["noticed"], told["text"])
         return bool(data)
@@ -87,7 +89,7 @@ class _Child:
     @property
     def is_late(self) -> bool:
         """Whether it hangs."""
-        return time.monotonic() - self._heard > HANG_SECONDS
+        return time.monotonic() - self._heard > self._seconds_max
 
     def end(self) -> Verdict:
         """End it, and all that it started, and judge."""
@@ -101,7 +103,7 @@ class _Child:
         if self._noticed is not None:
             return Verdict(self._noticed[0], "failing", self._noticed[1], seconds)
         if is_hanging:
-            return Verdict(self._current, "hanging", f"nothing for {HANG_SECONDS:.0f} s", seconds)
+            return Verdict(self._current, "hanging", f"nothing for {self._seconds_max:.0f} s", seconds)
         if status != 0:
             return Verdict(self._current, "dying", f"wait status {status}", seconds)
         return Verdict("", "", "", seconds)
@@ -133,7 +135,7 @@ def _be_child(task: Task, directory: Path, write_end: int) -> None:
     """Run the task in this process, which ends with it."""
     status = 1
 
-    def tell(**told: str) -> None:
+    def tell(**told: object) -> None:
         os.write(write_end, json.dumps(told).encode() + b"\n")
 
     try:

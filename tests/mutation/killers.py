@@ -20,12 +20,13 @@ import importlib.util
 import random
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
+from functools import partial
 from typing import Final, NamedTuple
 
 import pytest
 from _pytest.runner import runtestprotocol
 
-from mutation.children import Tell
+from mutation.children import HANG_SECONDS, Tell
 from raft.simulation.faults import Faults
 from raft.simulation.world import World
 
@@ -67,13 +68,22 @@ LEFT_OUT: Final = (
 SEED_COUNT: Final = 120
 SEED_EVENT_COUNT: Final = 4000
 WHOLE_STACK: Final = "sim.killer"
+WHOLE_STACK_SECONDS_MAX: Final = 180.0
 
 
 class Killer(NamedTuple):
-    """Someone who may notice; `look` returns what it noticed, or nothing. The name stays the same from run to run."""
+    """
+    Someone who may notice.
+
+    Attributes:
+        name: The same from run to run.
+        look: Returns what it noticed, or nothing.
+        seconds_max: How long it may look; after that it has noticed by hanging.
+    """
 
     name: str
     look: Callable[[], str]
+    seconds_max: float = HANG_SECONDS
 
 
 def killers_of(package: str, items: Iterable[pytest.Item]) -> Iterator[Killer]:
@@ -83,20 +93,21 @@ def killers_of(package: str, items: Iterable[pytest.Item]) -> Iterator[Killer]:
     ]
     places = {item.nodeid: number for number, item in enumerate(own)}
     for item in sorted(own, key=lambda item: (_level(package, item), places[item.nodeid])):
-        yield Killer(item.nodeid, lambda item=item: _run_item(item))
+        yield Killer(item.nodeid, partial(_run_item, item))
     if package == "raft":
         for seed in range(SEED_COUNT):
-            yield Killer(f"simulation, seed {seed}", lambda seed=seed: _noticed(_run_seed, seed))
+            yield Killer(f"simulation, seed {seed}", partial(_noticed, _run_seed, seed))
     if importlib.util.find_spec(WHOLE_STACK.partition(".")[0]) and importlib.util.find_spec(WHOLE_STACK):
         whole_stack = importlib.import_module(WHOLE_STACK)
         for seed in whole_stack.SEEDS:
-            yield Killer(f"whole stack, seed {seed}", lambda seed=seed: _noticed(whole_stack.run, seed))
+            look = partial(_noticed, whole_stack.run, seed)
+            yield Killer(f"whole stack, seed {seed}", look, WHOLE_STACK_SECONDS_MAX)
 
 
 def look_in_turn(killers: Iterable[Killer], tell: Tell) -> None:
     """Let one after the other look, until one notices something; tells the parent of this process."""
     for killer in killers:
-        tell(began=killer.name)
+        tell(began=killer.name, seconds_max=killer.seconds_max)
         text = killer.look()
         if text:
             tell(noticed=killer.name, text=text[:500])
