@@ -17,7 +17,7 @@ LOCK := UV_CUSTOM_COMPILE_COMMAND="make lock" build/lock/bin/uv pip compile --py
 PYTEST := $(BIN)/python -m pytest
 SLOW_DIRS := tests/integration tests/browser
 
-.PHONY: help setup run test test-all bench check fmt lock
+.PHONY: help setup run test test-all sim bench check fmt lock
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -46,6 +46,11 @@ test: setup ## All tests but the long ones: the cheap ones on both cores, then r
 test-all: setup ## All tests, the long ones too
 	$(PYTEST) -n 2 $(addprefix --ignore=,$(SLOW_DIRS)) tests
 	$(PYTEST) -p no:randomly -s $(SLOW_DIRS)
+
+# SEED: the first seed, drawn if absent. MINUTES: how long. KIND: core, stack or both. SEEDS: stop after so many.
+sim: $(INSTALLED) ## Simulated clusters of fresh seeds for some minutes; a seed that fails says how to run it again
+	PYTHONPATH=tests:src $(BIN)/python -m sim $(if $(SEED),--seed $(SEED)) --minutes $(or $(MINUTES),1) \
+		$(if $(KIND),--kind $(KIND)) $(if $(SEEDS),--seeds $(SEEDS))
 
 # SCENARIOS, SERVERS: names, all by default. ROUNDS, OUT: how often, where to. BENCH_OPTIONS: see `python -m bench --help`.
 bench: setup $(BENCH_INSTALLED) ## Measure Raftline beside its peers, which must be installed: docs/benchmarks/README.md

@@ -1,0 +1,181 @@
+"""
+What clients were promised, and whether it was kept.
+
+A message has a serial number, under which it is known to its sender, in archives and wherever it arrives. Its story:
+
+    meant ──> acknowledged    `h` covers it, or a session that ended is known to have come so far: it is safe
+         ├──> refused         an error came back: it is in no archive, unless it is sent again
+         └──> nothing         nobody knows; it may be there, once
+
+At the end, on every node: what was acknowledged is in both archives exactly once, what was not at most once; what
+arrived anywhere has the stanza id that the archive has; and the messages of one sender in one conversation stand in the
+order in which they were meant. Devices acknowledge what they are given; so each message that is safe must have reached
+a device of its recipient by the end, if all devices of that account use stream management.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from itertools import pairwise
+
+from raftline.base.ids import Position
+from sim.scheduler import Scheduler
+
+
+@dataclass
+class Message:
+    """
+    One message.
+
+    Attributes:
+        order: Its place among what its sender meant to say; a new one when it was refused and is tried again.
+        is_uncertain: It was sent in a session that was lost, so an error now does not say that it is nowhere.
+        is_unordered: It was refused while that was so, and tried again: its place may be of before or of after.
+        is_strict: Nothing but the order and faults of the system can keep it from both archives.
+    """
+
+    serial: int
+    device: str
+    sender: str
+    recipient: str
+    order: int
+    is_strict: bool
+    is_acknowledged: bool = False
+    is_refused: bool = False
+    is_uncertain: bool = False
+    is_unordered: bool = False
+    positions: set[Position] = field(default_factory=set)
+    is_delivered: bool = False
+
+
+@dataclass
+class Archived:
+    """One row of an archive, as far as it matters here."""
+
+    position: Position
+    serial: int
+
+
+class Promises:
+    """
+    The messages of one world.
+
+    Attributes:
+        messages: By serial number.
+        acknowledged_count: Those that are safe.
+    """
+
+    def __init__(self, scheduler: Scheduler) -> None:
+        self._scheduler = scheduler
+        self.messages: dict[int, Message] = {}
+        self.acknowledged_count = 0
+        self.delivered_count = 0
+        self._order = 0
+
+    def meant(self, device: str, sender: str, recipient: str, *, is_strict: bool) -> Message:
+        """A device is about to send a message."""
+        self._order += 1
+        serial = len(self.messages) + 1
+        message = Message(serial, device, sender, recipient, self._order, is_strict)
+        self.messages[serial] = message
+        return message
+
+    def meant_again(self, message: Message) -> None:
+        """A device sends a message that was refused once more, after what it has said meanwhile."""
+        self._order += 1
+        message.order = self._order
+        message.is_refused = False
+
+    def acknowledged(self, message: Message) -> None:
+        """The sender was told that a message is safe."""
+        if not message.is_acknowledged and not message.is_refused:
+            message.is_acknowledged = True
+            self.acknowledged_count += 1
+
+    def refused(self, message: Message) -> None:
+        """The sender was told that a message had no effect."""
+        message.is_refused = not message.is_uncertain
+        message.is_unordered |= message.is_uncertain
+        if message.is_acknowledged:
+            self._scheduler.fail("refused what was acknowledged", message)
+
+    def seen(self, serial: int, position: Position, account: str) -> None:
+        """A device of an account was given a message under a position."""
+        message = self.messages.get(serial)
+        if message is None:
+            self._scheduler.fail("a message that nobody sent", serial, position)
+            return
+        message.positions.add(position)
+        if len(message.positions) > 1 and message.is_strict:
+            self._scheduler.fail("a message under two stanza ids", message)
+        if account == message.recipient and not message.is_delivered:
+            message.is_delivered = True
+            self.delivered_count += 1
+
+    # At the end
+
+    def check_archives(self, node_id: int, archives: dict[str, list[Archived]]) -> None:
+        """Compare with the archives that one node has, each in log order."""
+        places: dict[str, dict[int, list[Position]]] = {}
+        for account, rows in archives.items():
+            by_serial = places[account] = {}
+            for row in rows:
+                by_serial.setdefault(row.serial, []).append(row.position)
+            for serial, positions in by_serial.items():
+                if serial not in self.messages:
+                    self._scheduler.fail("an archive has what nobody sent", node_id, account, serial)
+                elif len(positions) > 1 and not self._has_come_back(self.messages[serial], account):
+                    self._scheduler.fail("doubled in an archive", node_id, account, self.messages[serial], positions)
+        for message in self.messages.values():
+            sent = places[message.sender].get(message.serial)
+            received = places[message.recipient].get(message.serial)
+            self._check_message(node_id, message, sent, received)
+        self._check_order(node_id, places)
+
+    @staticmethod
+    def _has_come_back(message: Message, account: str) -> bool:
+        """
+        Whether the archive is the sender's, and its recipient may have had it sent back.
+
+        A message that came back may be tried again under the same origin id; the sender's archive has each attempt.
+        """
+        return not message.is_strict and account == message.sender
+
+    def _check_message(
+        self, node_id: int, message: Message, sent: list[Position] | None, received: list[Position] | None
+    ) -> None:
+        fail = self._scheduler.fail
+        if message.is_strict:
+            if sent != received:
+                fail("not in both archives", node_id, message, sent, received)
+            if message.is_acknowledged and not sent:
+                fail("an acknowledged message is lost", node_id, message)
+            if message.is_refused and sent:
+                fail("a refused message was kept", node_id, message, sent)
+        for positions in (sent, received):
+            if positions and not message.positions <= set(positions):
+                fail("the archive has another stanza id than a device", node_id, message, positions)
+
+    def _check_order(self, node_id: int, places: dict[str, dict[int, list[Position]]]) -> None:
+        conversations: dict[tuple[str, str], list[tuple[int, Position, int]]] = {}
+        for message in self.messages.values():
+            positions = places[message.sender].get(message.serial)
+            if positions and not message.is_unordered:
+                talk = conversations.setdefault((message.device, message.recipient), [])
+                talk.append((message.order, positions[0], message.serial))
+        for conversation, talk in conversations.items():
+            talk.sort()
+            for (_, before, one), (_, after, two) in pairwise(talk):
+                if before >= after:
+                    self._scheduler.fail("out of order", node_id, conversation, one, two)
+
+    def undelivered(self, accounts: set[str]) -> list[Message]:
+        """Return what is safe and has reached no device of its recipient, for recipients among these."""
+        return [
+            message
+            for message in self.messages.values()
+            if message.is_acknowledged
+            and message.is_strict
+            and not message.is_delivered
+            and message.recipient in accounts
+        ]

@@ -1,0 +1,257 @@
+"""The checks find what they are for: promises broken by hand, one by one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import pytest
+
+from raftline.base.ids import LogIndex, NodeId, Position, Term
+from raftline.raft.membership import Membership, membership_of_voters
+from raftline.raft.messages import Entry, EntryKind
+from raftline.raft.node import Role
+from raftline.wal.rounds import WriteJob
+from sim.checkers import Checkers
+from sim.histories import Histories
+from sim.promises import Archived, Promises
+from sim.scheduler import Scheduler
+
+NODES = [NodeId(1), NodeId(2), NodeId(3)]
+
+
+def entry(index: int, term: int = 1, payload: bytes = b"x") -> Entry:
+    return Entry(LogIndex(index), Term(term), EntryKind.DATA, payload)
+
+
+@dataclass
+class Core:
+    """What the checkers read of a core."""
+
+    term: int = 1
+    commit_index: int = 0
+    role: Role = Role.FOLLOWER
+    base_index: int = 0
+    membership: Membership = field(default_factory=lambda: membership_of_voters(NODES))
+    terms: tuple[int, ...] = ()
+
+    def term_at(self, index: int) -> int | None:
+        return self.terms[index - 1] if 0 < index <= len(self.terms) else None
+
+
+class EmptyLog:
+    """The log of a node that begins."""
+
+    first_index, last_index = LogIndex(1), LogIndex(0)
+
+    def term_at(self, index: LogIndex) -> Term | None:
+        return None
+
+
+class Cluster:
+    """Checkers that have seen three nodes begin."""
+
+    def __init__(self) -> None:
+        self.scheduler = Scheduler()
+        self.checkers = Checkers(self.scheduler)
+        for node_id in NODES:
+            self.checkers.life_began(node_id, EmptyLog(), LogIndex(0))  # type: ignore[arg-type]
+
+    def wrote(self, *entries: Entry, nodes: tuple[int, ...] = (1, 2, 3)) -> None:
+        for number in nodes:
+            self.checkers.wrote(NodeId(number), [WriteJob(1, None, list(entries), 0, None)])
+
+    def delivered(self, node: int, *entries: Entry, core: Core | None = None) -> None:
+        self.checkers.delivered(NodeId(node), core or Core(), list(entries))  # type: ignore[arg-type]
+
+    def elected(self, node: int, term: int, terms: tuple[int, ...] = ()) -> None:
+        self.checkers.stepped(NodeId(node), Core(term=term, role=Role.LEADER, terms=terms))  # type: ignore[arg-type]
+
+    @property
+    def found(self) -> str:
+        return str(self.scheduler.violation or "")
+
+
+@pytest.fixture
+def cluster() -> Cluster:
+    return Cluster()
+
+
+class TestNodes:
+    """Between nodes."""
+
+    def test_nothing_is_found_where_nothing_is_wrong(self, cluster: Cluster) -> None:
+        """Entries that all have, delivered in order, and a leader for each term."""
+        cluster.elected(1, 1)
+        cluster.wrote(entry(1), entry(2))
+        for node in (1, 2, 3):
+            cluster.delivered(node, entry(1), entry(2))
+            cluster.checkers.applied(NodeId(node), LogIndex(2), b"state", b"chain")
+        cluster.elected(2, 2, terms=(1, 1))
+        cluster.checkers.barrier_passed(NodeId(3), LogIndex(2), cluster.checkers.delivered_max)
+        assert cluster.found == ""
+        assert cluster.checkers.election_count == 2
+
+    def test_two_leaders_in_a_term(self, cluster: Cluster) -> None:
+        """Election safety."""
+        cluster.elected(1, 1)
+        cluster.elected(2, 1)
+        assert "two leaders" in cluster.found
+
+    def test_an_entry_that_a_minority_has(self, cluster: Cluster) -> None:
+        """Commit needs a durable majority."""
+        cluster.wrote(entry(1), nodes=(1,))
+        cluster.delivered(1, entry(1))
+        assert "durable majority" in cluster.found
+
+    def test_an_entry_that_this_node_has_not(self, cluster: Cluster) -> None:
+        """A node applies only what its own disk has."""
+        cluster.wrote(entry(1), nodes=(1, 2))
+        cluster.delivered(3, entry(1))
+        assert "before it was durable here" in cluster.found
+
+    def test_an_entry_that_was_overwritten_counts_no_more(self, cluster: Cluster) -> None:
+        """What a log has is what was written last."""
+        cluster.wrote(entry(1, 1))
+        cluster.wrote(entry(1, 2), nodes=(2, 3))
+        cluster.delivered(1, entry(1, 1))
+        assert "durable majority" in cluster.found
+
+    @pytest.mark.parametrize("other", [entry(1, 2), entry(1, 1, b"y")], ids=["term", "payload"])
+    def test_two_entries_at_an_index(self, cluster: Cluster, other: Entry) -> None:
+        """What is committed never changes."""
+        cluster.wrote(entry(1))
+        cluster.delivered(1, entry(1))
+        cluster.wrote(other)
+        cluster.delivered(2, other)
+        assert "not the same everywhere" in cluster.found
+
+    def test_delivered_twice(self, cluster: Cluster) -> None:
+        """Each entry once, in order."""
+        cluster.wrote(entry(1))
+        cluster.delivered(1, entry(1))
+        cluster.delivered(1, entry(1))
+        assert "out of order" in cluster.found
+
+    def test_a_leader_that_lacks_a_committed_entry(self, cluster: Cluster) -> None:
+        """Leader completeness."""
+        cluster.wrote(entry(1))
+        cluster.delivered(1, entry(1))
+        cluster.elected(2, 2)
+        assert "lacks a committed entry" in cluster.found
+
+    def test_cursors_that_fall(self, cluster: Cluster) -> None:
+        """Term and commit index only grow in one life."""
+        cluster.checkers.stepped(NodeId(1), Core(term=3, commit_index=5))  # type: ignore[arg-type]
+        cluster.checkers.stepped(NodeId(1), Core(term=3, commit_index=4))  # type: ignore[arg-type]
+        assert "commit index fell" in cluster.found
+
+    def test_replicas_that_differ(self, cluster: Cluster) -> None:
+        """In state hash or entry chain, after the same entry."""
+        cluster.checkers.applied(NodeId(1), LogIndex(1), b"state", b"chain")
+        cluster.checkers.applied(NodeId(2), LogIndex(1), b"state", b"other")
+        assert "replicas differ" in cluster.found
+
+    def test_a_stale_barrier(self, cluster: Cluster) -> None:
+        """A barrier covers what anybody had delivered before."""
+        cluster.checkers.barrier_passed(NodeId(1), LogIndex(4), LogIndex(5))
+        assert "stale read" in cluster.found
+
+
+class Messages:
+    """Promises about some messages from alice to bob."""
+
+    def __init__(self, count: int = 2, *, is_strict: bool = True) -> None:
+        self.scheduler = Scheduler()
+        self.promises = Promises(self.scheduler)
+        self.messages = [self.promises.meant("alice/phone", "alice", "bob", is_strict=is_strict) for _ in range(count)]
+
+    def check(self, alice: list[int], bob: list[int]) -> str:
+        """Compare with archives that hold these serial numbers, at these places."""
+        archives = {
+            name: [Archived(Position(place), serial) for place, serial in enumerate(serials, start=100) if serial]
+            for name, serials in (("alice", alice), ("bob", bob))
+        }
+        self.promises.check_archives(1, archives)
+        return str(self.scheduler.violation or "")
+
+
+class TestMessages:
+    """Between what clients were told and what archives hold."""
+
+    def test_kept_promises(self) -> None:
+        """Both are there, in order; a third that nobody knows of may be missing."""
+        said = Messages(3)
+        for message in said.messages[:2]:
+            said.promises.acknowledged(message)
+        assert said.check([1, 2], [1, 2]) == ""
+        assert said.promises.undelivered({"bob"}) == said.messages[:2]
+        said.promises.seen(1, Position(100), "bob")
+        said.promises.seen(2, Position(101), "bob")
+        said.promises.seen(2, Position(101), "bob")
+        assert said.promises.undelivered({"bob"}) == []
+        assert said.promises.delivered_count == 2
+
+    def test_lost(self) -> None:
+        """An acknowledged message is in both archives."""
+        said = Messages()
+        said.promises.acknowledged(said.messages[0])
+        assert "lost" in said.check([0, 2], [0, 2])
+
+    @pytest.mark.parametrize("archives", [([1, 2], [1, 0]), ([0, 2], [1, 2]), ([1, 2], [2, 1])])
+    def test_in_one_archive_only(self, archives: tuple[list[int], list[int]]) -> None:
+        """Or in both, under two stanza ids."""
+        assert "both archives" in Messages().check(*archives)
+
+    def test_doubled(self) -> None:
+        """Nothing is there twice."""
+        assert "doubled" in Messages().check([1, 2, 1], [1, 2, 1])
+
+    def test_out_of_order(self) -> None:
+        """What one device said in one conversation stands as it was meant."""
+        assert "out of order" in Messages().check([2, 1], [2, 1])
+
+    def test_meant_again_comes_later(self) -> None:
+        """A message that was refused and is tried again takes its place behind."""
+        said = Messages()
+        said.promises.refused(said.messages[0])
+        said.promises.meant_again(said.messages[0])
+        assert said.check([2, 1], [2, 1]) == ""
+
+    def test_refused_and_kept(self) -> None:
+        """Who was told that there was no effect finds none."""
+        said = Messages()
+        said.promises.refused(said.messages[0])
+        assert "refused message was kept" in said.check([1, 2], [1, 2])
+
+    def test_of_nobody(self) -> None:
+        """An archive has nothing that nobody said."""
+        assert "nobody sent" in Messages().check([1, 2, 9], [1, 2, 9])
+
+    def test_two_stanza_ids(self) -> None:
+        """A message has one, wherever it arrives."""
+        said = Messages()
+        said.promises.seen(1, Position(100), "bob")
+        said.promises.seen(1, Position(101), "alice")
+        assert "two stanza ids" in str(said.scheduler.violation)
+
+    def test_another_stanza_id_than_was_seen(self) -> None:
+        """The archive agrees with what arrived."""
+        said = Messages()
+        said.promises.seen(1, Position(7), "bob")
+        assert "another stanza id" in said.check([1, 2], [1, 2])
+
+
+def test_registers_are_checked_each_for_itself() -> None:
+    """A stale read of one is found among the others; an attempt that had no effect is left out."""
+    scheduler = Scheduler()
+    histories = Histories(scheduler)
+    for key in ("a:vcard", "b:vcard"):
+        histories.end_set(histories.begin_set(key, b"1"))
+        histories.void(histories.begin_set(key, b"2"))
+        get = histories.begin_get(key)
+        histories.end_get(get, b"1")
+    histories.check()
+    assert scheduler.violation is None
+    histories.end_get(histories.begin_get("b:vcard"), None)
+    histories.check()
+    assert "b:vcard" in str(scheduler.violation)

@@ -1,0 +1,300 @@
+"""
+A whole cluster in one process, on virtual time: everything that happens follows from one seed.
+
+    people.py      devices on a loop of their own          nemesis.py   lets faults happen
+       │ channel.py                                            │
+    edge.py        streams, on the node's loop                 │
+       │                                                       ▼
+    life.py        LocalNode, Driver, Machine, log: the real ones     node.py: crash, power failure, pause, stop
+       │                │                    │
+    network.py     disk.py, writer.py   clocks.py        all on  scheduler.py,  each process on  loop.py
+
+`run` lets the faults of the seed happen for a while (safety), then ends them all: every node starts again, and within a
+bounded time the cluster must elect, agree, serve everybody's last messages and be done (liveness). Then all that was
+promised is compared with what every node has.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import shutil
+import struct
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from raftline.base.ids import NodeId, Position
+from raftline.cluster.config import ClusterConfig, ClusterLimits, Peer
+from raftline.machine.queries import ArchivePage, Page
+from raftline.raft.config import RaftConfig
+from sim.certificates import fingerprint_of
+from sim.checkers import Checkers
+from sim.counters import Counters
+from sim.faults import Faults
+from sim.life import CLUSTER_ID, Life
+from sim.nemesis import Nemesis
+from sim.network import Network
+from sim.node import SimulatedNode
+from sim.people import People
+from sim.promises import Archived
+from sim.scheduler import SECOND_NS, Scheduler, Violation
+from sim.stanzas import serial_of
+
+PEER_PORT: Final = 5269
+SAFETY_NS: Final = 20 * SECOND_NS
+CONVERGENCE_NS: Final = 60 * SECOND_NS
+
+_SHARED_MEMORY: Final = Path("/dev/shm")
+_FRAME_HEAD: Final = struct.Struct("<IB")
+_KIND_RAFT: Final = 2
+_PROMISES: Final = {4: "vote", 6: "append reply", 8: "heartbeat reply"}
+"""Messages of the core that promise something, by their tags."""
+
+
+@dataclass
+class Options:
+    """
+    How nodes are set up in a seed.
+
+    Attributes:
+        trailing_bytes: What of the log stays behind a checkpoint; all of it, unless nodes can send snapshots.
+    """
+
+    size: int
+    segment_bytes: int
+    reserve_bytes: int
+    raft: RaftConfig
+    limits: ClusterLimits
+    trailing_bytes: int
+
+    @classmethod
+    def draw(cls, chance: random.Random, faults: Faults) -> Options:
+        """Draw one; small bounds are met more often than large ones."""
+        segment_bytes = chance.choice((32 << 10, 128 << 10, 1 << 20))
+        limits = ClusterLimits(
+            pending_count_max=chance.choice((40, 1000, 8192)),
+            queue_count_max=chance.choice((50, 16_384)),
+            entry_commands_max=chance.choice((1, 8, 512)),
+            entry_bytes_max=segment_bytes // 4,
+            entries_in_flight_max=chance.choice((1, 2, 4)),
+            link_bytes_max=chance.choice((16 << 10, 16 << 20)),
+            off_log_count_max=chance.choice((2, 4096)),
+        )
+        raft = RaftConfig(
+            append_bytes_max=chance.choice((1000, 64 << 10, 1 << 20)),
+            inflight_appends_max=chance.choice((1, 2, 4)),
+        )
+        return cls(
+            size=chance.choice((3, 3, 3, 5, 1)),
+            segment_bytes=segment_bytes,
+            reserve_bytes=(2 << 20) if faults.squeeze else 0,
+            raft=raft,
+            limits=limits,
+            trailing_bytes=segment_bytes if faults.compaction else 1 << 50,
+        )
+
+
+class World:
+    """
+    A cluster with its people, of one seed.
+
+    Args:
+        faults, options: Drawn from the seed unless given.
+
+    `close` it in the end, whatever happens.
+    """
+
+    def __init__(self, seed: int, *, faults: Faults | None = None, options: Options | None = None) -> None:
+        self.seed = seed
+        self.chance = random.Random(seed)
+        drawn = Faults.draw(self.chance)
+        self.faults = drawn if faults is None else faults
+        drawn_options = Options.draw(self.chance, self.faults)
+        self.options = drawn_options if options is None else options
+        self.scheduler = Scheduler()
+        self.counters = Counters()
+        self.checkers = Checkers(self.scheduler)
+        self.network = Network(self.scheduler, random.Random(self.chance.randrange(1 << 60)))
+        self._log_watch = _LogWatch(self)
+        self._root = Path(
+            tempfile.mkdtemp(prefix="raftline-sim-", dir=_SHARED_MEMORY if _SHARED_MEMORY.is_dir() else None)
+        )
+        self.nodes = {config.node_id: self._add_node(config) for config in self._configs()}
+        self.people = People(
+            self.scheduler,
+            random.Random(self.chance.randrange(1 << 60)),
+            self.counters,
+            list(self.nodes),
+            lambda node_id: self.nodes[node_id].serving_life,
+        )
+        self.nemesis = Nemesis(self)
+
+    def _configs(self) -> list[ClusterConfig]:
+        numbers = range(1, self.options.size + 1)
+        peers = {NodeId(number): Peer(_host_name(number), PEER_PORT, fingerprint_of(number)) for number in numbers}
+        return [
+            ClusterConfig(
+                cluster_id=CLUSTER_ID,
+                node_id=node_id,
+                peers=peers,
+                listen_host=peer.host,
+                listen_port=peer.port,
+                raft=self.options.raft,
+                limits=self.options.limits,
+            )
+            for node_id, peer in peers.items()
+        ]
+
+    def _add_node(self, config: ClusterConfig) -> SimulatedNode:
+        name = _host_name(config.node_id)
+        directory = self._root / name
+        directory.mkdir()
+        return SimulatedNode(self, config, self.network.add_host(config.node_id, name), directory)
+
+    def watcher_of(self, life: Life) -> Callable[[bytes], None] | None:
+        """Return what looks for promises in the frames that a life sends; None where nobody aims at them."""
+        if not self.faults.aimed_crash:
+            return None
+
+        def look(data: bytes) -> None:
+            offset = 0
+            while offset + _FRAME_HEAD.size + 2 <= len(data):
+                length, kind = _FRAME_HEAD.unpack_from(data, offset)
+                if kind == _KIND_RAFT and (promise := _PROMISES.get(data[offset + _FRAME_HEAD.size + 1])) is not None:
+                    life.promised(promise)
+                offset += 4 + length
+
+        return look
+
+    # Running
+
+    def run(self, safety_ns: int = SAFETY_NS, convergence_ns: int = CONVERGENCE_NS) -> None:
+        """
+        Let the seed happen, both phases: the first for so long, the second for so long at most.
+
+        Raises:
+            Violation: A promise was broken.
+        """
+        for node in self.nodes.values():
+            node.start()
+        self.people.begin()
+        self.nemesis.begin()
+        self.scheduler.run_for(safety_ns)
+        self.nemesis.end()
+        self.people.is_ending = True
+        if not self.scheduler.run_until(self._is_settled, for_ns=convergence_ns):
+            raise Violation(f"the cluster does not converge: {self.describe()}")
+        self._compare()
+        self.counters.event_count = self.scheduler.event_count
+        self.counters.election_count = self.checkers.election_count
+        self.counters.acknowledged_count = self.people.promises.acknowledged_count
+        self.counters.delivered_count = self.people.promises.delivered_count
+        self.counters.read_count = self.people.histories.read_count
+
+    def _is_settled(self) -> bool:
+        """Everybody is settled and all nodes are equal."""
+        if not self.people.are_settled:
+            return False
+        lives = [node.serving_life for node in self.nodes.values()]
+        if any(life is None or not life.driver.lives.is_live for life in lives):
+            return False
+        return len({life.driver.machine.applied_index for life in lives if life is not None}) == 1
+
+    def _compare(self) -> None:
+        """Compare what every node has with what was promised, and with what the others have."""
+        scrubs = set()
+        for node in self.nodes.values():
+            life = node.serving_life
+            assert life is not None
+            machine = life.driver.machine
+            archives = {account: _archive(machine, account) for account in self.people.accounts}
+            self.people.promises.check_archives(node.node_id, archives)
+            scrubs.add((machine.state_hash, *(machine.scrub_digest(table) for table in machine.scrub_tables)))
+        if len(scrubs) > 1:
+            self.scheduler.fail("replicas differ in what they store", len(scrubs))
+        self.people.histories.check()
+        if self.scheduler.violation is not None:
+            raise self.scheduler.violation
+
+    @property
+    def running_process(self) -> str:
+        """The process whose callback runs now; empty between callbacks."""
+        loop: Any = asyncio._get_running_loop()
+        return "" if loop is None else str(loop.name)
+
+    def describe(self) -> str:
+        """Return one line about each node and each device that is not done."""
+        lines = []
+        for node in self.nodes.values():
+            life = node.serving_life
+            if life is None:
+                lines.append(f"node {node.node_id}: {'down' if node.life is None else 'starting'}")
+                continue
+            figures = life.driver.metrics()
+            lines.append(
+                f"node {node.node_id}: {figures.role} term {figures.term} commit {figures.commit_index} "
+                f"applied {figures.applied_index} durable {figures.durable_index} pending {figures.pending_count} "
+                f"live {life.driver.lives.is_live}"
+            )
+        lines += [device.describe() for device in self.people.devices if not device.is_settled]
+        undelivered = self.people.promises.undelivered(self.people.strict_accounts)
+        if undelivered:
+            lines.append(f"{len(undelivered)} undelivered: {undelivered[:3]}")
+        return "\n  ".join(["", *lines])
+
+    def close(self) -> None:
+        """End everything that is left."""
+        for node in self.nodes.values():
+            node.close()
+        self.people.loop.kill()
+        self.people.loop.close()
+        self._log_watch.close()
+        shutil.rmtree(self._root, ignore_errors=True)
+
+
+class _LogWatch(logging.Handler):
+    """
+    Reads what nodes write to their logs: an exception there is one that was caught and should not have been raised.
+
+    Storage that fails is meant to be written there, and so is what a dying life says.
+    """
+
+    def __init__(self, world: World) -> None:
+        super().__init__(logging.ERROR)
+        self._world = world
+        self._logger = logging.getLogger("raftline")
+        self._level = self._logger.level
+        self._logger.addHandler(self)
+        self._logger.setLevel(logging.ERROR)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if record.exc_info and record.exc_info[1] is not None and record.name != "raftline.cluster.driver":
+            loop: Any = asyncio._get_running_loop()
+            if loop is None or not loop.is_dying:
+                self._world.scheduler.fail("an exception was logged", record.getMessage(), repr(record.exc_info[1]))
+
+    def close(self) -> None:
+        self._logger.removeHandler(self)
+        self._logger.setLevel(self._level)
+        super().close()
+
+
+def _host_name(number: int) -> str:
+    return f"node-{number}"
+
+
+def _archive(machine: Any, account: str) -> list[Archived]:
+    """Return the whole archive of an account, in log order."""
+    rows: list[Archived] = []
+    after = Position(0)
+    while True:
+        page = machine.answer(ArchivePage(account, after=after, limit=100))
+        assert isinstance(page, Page)
+        rows += [Archived(row.position, serial_of(row.stanza)) for row in page.rows]
+        if page.complete:
+            return rows
+        after = page.rows[-1].position
