@@ -27,7 +27,7 @@ WRITING: Final = (
         "The mark names a record that is not durable: after a power failure a torn tail is taken for corruption.",
         "D6", _LOG, "WriteAheadLog._sync",
         "self._active.file.fdatasync()\n",
-        "self._mark.write(Mark(self._number, self._chain, self._last_index))\n"
+        "self._mark.write(Mark(self._number, self._chain, self._last_index, self._hard_state))\n"
         "        self._active.file.fdatasync()\n",
     ),
     NamedFault(

@@ -95,7 +95,7 @@ def open_directory(
             undo.callback(mark.close)
         _check_whole(path, mark, segment_names, applied_index)
         if mark is None:
-            origin = Mark(0, origin_chain(identity.cluster_id, identity.node_id), LogIndex(0))
+            origin = Mark(0, origin_chain(identity.cluster_id, identity.node_id), LogIndex(0), HardState(Term(0), None))
             mark = MarkFile.create(files, path, origin)
             undo.callback(mark.close)
         if segment_names:
@@ -112,7 +112,7 @@ def open_directory(
         else:
             recovered = _begin(files, path, spares, identity, sizes)
         undo.callback(recovered.close)
-        mark.write(Mark(recovered.number, recovered.chain, recovered.index.last_index))
+        mark.write(Mark(recovered.number, recovered.chain, recovered.index.last_index, recovered.hard_state))
         mark.sync()
         undo.pop_all()
         return OpenedDirectory(files, path, lock, mark, spares, recovered)

@@ -6,7 +6,8 @@ An entry passes through two states. *Appended*: written to the segment, in the k
 else. What holds between calls:
 
 - Segments before the last are durable to their end: a segment is begun after a sync of everything before it.
-- The mark file names a durable record, never one that is only appended.
+- The mark file names a durable record, never one that is only appended; term and vote are durable in both, or count for
+  nothing.
 - Every record tells the last record that was durable when it was written.
 - A snapshot mark ends what was before it: the segments before are removed after the mark is durable, never sooner.
 - After any error of the disk the log is failed and takes nothing more: what is on disk is then unknown until it is
@@ -76,7 +77,7 @@ class WriteAheadLog:
         self._hard_state = recovered.hard_state
         self._last_index = recovered.index.last_index
         self._durable_number = recovered.number
-        self._durable_hard_state = recovered.hard_state
+        self._mark_hard_state = recovered.hard_state
         self._unpublished: list[Batch | Truncation | SnapshotMark] = []
         self._last_read: tuple[int, int, list[Entry]] | None = None
         self._mark_synced_number = recovered.number
@@ -134,7 +135,7 @@ class WriteAheadLog:
     @property
     def hard_state(self) -> HardState:
         """Term and vote as last made durable; term 0 and no vote in a new log."""
-        return self._durable_hard_state
+        return self._mark_hard_state
 
     @property
     def first_index(self) -> LogIndex:
@@ -389,15 +390,15 @@ class WriteAheadLog:
         self._active.file.fdatasync()
         self._index.publish(self._unpublished)
         self._unpublished = []
-        self._durable_hard_state = self._hard_state
         self._durable_number = self._number
-        self._mark.write(Mark(self._number, self._chain, self._index.last_index))
-        if self._number - self._mark_synced_number >= MARK_SYNC_RECORDS:
+        self._mark.write(Mark(self._number, self._chain, self._index.last_index, self._hard_state))
+        if self._hard_state != self._mark_hard_state or self._number - self._mark_synced_number >= MARK_SYNC_RECORDS:
             self._sync_mark()
 
     def _sync_mark(self) -> None:
         self._mark.sync()
         self._mark_synced_number = self._number
+        self._mark_hard_state = self._hard_state
 
     def sync_mark(self) -> None:
         """

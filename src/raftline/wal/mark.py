@@ -6,14 +6,18 @@ two apart: it names the last record that was durable when the mark was written. 
 after the log's sync and synced itself only now and then, so a power failure may leave an older mark, never a newer one
 than the log.
 
+It also holds term and vote, which the log holds as records: whatever happens to one of the two files, the other one
+still knows what this node must not forget. So a mark is synced at once when they change, before anyone is told.
+
 Two slots of one sector each, 4,096 bytes apart. The slot that was synced last is left alone until the other one is
 synced, so that a torn write cannot take both.
 
-    0        8         12    16       24      32           40      48
-    | magic  | version | crc | number | chain | last index | zeros ...
-      8s       u32       u32   u64      u64     u64
+    0        8         12    16       24      32           40     48     56
+    | magic  | version | crc | number | chain | last index | term | vote | zeros ...
+      8s       u32       u32   u64      u64     u64          u64    u64, 0 for none
 
-The CRC-32C covers number, chain and last index. The last index is for people who read the file; the number decides.
+The CRC-32C covers the version and everything behind the CRC itself. The last index is for people who read the file; the
+number decides. Marks of version 1, which end before the term, and whose CRC does not cover the version, are still read.
 """
 
 from __future__ import annotations
@@ -24,7 +28,9 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 from crc32c import crc32c
 
-from raftline.base.ids import LogIndex
+from raftline.base.errors import StorageError
+from raftline.base.ids import LogIndex, NodeId, Term
+from raftline.raft.messages import HardState
 from raftline.wal.corruption import corruption
 
 if TYPE_CHECKING:
@@ -34,12 +40,15 @@ if TYPE_CHECKING:
 
 MARK_NAME: Final = "mark"
 MAGIC: Final = b"RLWALmrk"
-VERSION: Final = 1
+VERSION: Final = 2
 SLOT_SPACING_BYTES: Final = 4096
 FILE_BYTES: Final = 2 * SLOT_SPACING_BYTES
 
-_SLOT: Final = struct.Struct("<8sIIQQQ")
-_CRC_FROM: Final = 16
+_HEAD: Final = struct.Struct("<8sII")
+_TAIL_1: Final = struct.Struct("<QQQ")
+_TAIL: Final = struct.Struct("<QQQQQ")
+_VERSION_AT: Final = slice(8, 12)
+SLOT_BYTES: Final = _HEAD.size + _TAIL.size
 
 
 class Mark(msgspec.Struct, frozen=True, gc=False):
@@ -50,27 +59,48 @@ class Mark(msgspec.Struct, frozen=True, gc=False):
         number: Number of the last durable record; 0 for none.
         chain: Its chain value, or the origin of the chain.
         last_index: Last index of the log after that record.
+        hard_state: Term and vote then; None in a mark of version 1.
     """
 
     number: int
     chain: int
     last_index: LogIndex
+    hard_state: HardState | None
 
 
 def encode_mark(mark: Mark) -> bytes:
     """Build the bytes of a slot."""
-    tail = struct.pack("<QQQ", mark.number, mark.chain, mark.last_index)
-    return MAGIC + struct.pack("<II", VERSION, crc32c(tail)) + tail
+    state = mark.hard_state
+    assert state is not None, mark
+    tail = _TAIL.pack(mark.number, mark.chain, mark.last_index, state.term, state.vote or 0)
+    version = VERSION.to_bytes(4, "little")
+    return _HEAD.pack(MAGIC, VERSION, crc32c(version + tail)) + tail
 
 
 def decode_mark(data: bytes) -> Mark | None:
-    """Read a slot; None if it is not whole."""
-    if len(data) < _SLOT.size:
+    """
+    Read a slot; None if it is not whole.
+
+    Raises:
+        StorageError: A later release wrote it.
+    """
+    if len(data) < SLOT_BYTES:
         return None
-    magic, version, crc, number, chain, last_index = _SLOT.unpack_from(data)
-    if magic != MAGIC or version != VERSION or crc32c(data[_CRC_FROM : _SLOT.size]) != crc:
+    magic, version, crc = _HEAD.unpack_from(data)
+    tail = data[_HEAD.size : SLOT_BYTES]
+    if magic != MAGIC:
         return None
-    return Mark(number, chain, LogIndex(last_index))
+    if version == 1:
+        if crc32c(tail[: _TAIL_1.size]) != crc:
+            return None
+        number, chain, last_index = _TAIL_1.unpack_from(tail)
+        return Mark(number, chain, LogIndex(last_index), None)
+    if crc32c(data[_VERSION_AT] + tail) != crc:
+        return None
+    if version != VERSION:
+        raise StorageError(f"the mark file has version {version}, this release knows versions up to {VERSION}")
+    number, chain, last_index, term, vote = _TAIL.unpack(tail)
+    return Mark(number, chain, LogIndex(last_index), HardState(Term(term), NodeId(vote) if vote else None))
 
 
 class MarkFile:
@@ -108,7 +138,7 @@ class MarkFile:
         """
         path = directory / MARK_NAME
         file = files.open(path)
-        slots = [decode_mark(file.pread(_SLOT.size, slot * SLOT_SPACING_BYTES)) for slot in range(2)]
+        slots = [decode_mark(file.pread(SLOT_BYTES, slot * SLOT_SPACING_BYTES)) for slot in range(2)]
         best_slot, best = -1, None
         for slot, mark in enumerate(slots):
             if mark is not None and (best is None or mark.number > best.number):

@@ -80,7 +80,7 @@ class Recovery:
         cluster_id: The cluster this node belongs to.
         node_id: This node.
         mark: Lower bound of what was durable.
-        applied_index: Last index that the database has applied; 0 for a new one.
+        applied_index: Last index that the database has applied; 0 for a new one; None leaves it out of the question.
         snapshot: Of which the database is made, if the log may not have been told of it yet; else None.
         recent_bytes_max: Payload bytes that the index may keep in memory.
     """
@@ -93,7 +93,7 @@ class Recovery:
         cluster_id: str,
         node_id: NodeId,
         mark: Mark,
-        applied_index: LogIndex,
+        applied_index: LogIndex | None,
         recent_bytes_max: int,
         snapshot: SnapshotMark | None = None,
     ) -> None:
@@ -271,6 +271,8 @@ class Recovery:
     def _check_applied(self, log: RecoveredLog) -> None:
         """Compare the log with the database beside it."""
         path = log.segments[-1].path
+        if self._applied_index is None:
+            return
         if self._snapshot is not None and lacks_snapshot(log.index, self._snapshot):
             # The crash came before the log was told; it is told next.
             return

@@ -25,8 +25,9 @@ So a log whose older segments are gone can still be opened. Two memberships, bec
 then the one before is in force again; that one is committed. A segment gets its name only when its header is durable,
 and is begun only when everything in the one before is.
 
-The CRC-32C covers `sequence` to the last byte of the header. Headers of version 1, which end with the cluster id and
-whose CRC covers no more, are still read.
+The CRC-32C covers the version and `sequence` to the last byte of the header, so that a later version is told from a
+damaged number. It does not cover the version in headers of versions 1 and 2, which are still read; those of version 1
+end with the cluster id.
 """
 
 from __future__ import annotations
@@ -39,6 +40,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 from crc32c import crc32c
 
+from raftline.base.errors import StorageError
 from raftline.base.ids import LogIndex, NodeId, Term
 from raftline.raft.messages import HardState
 from raftline.wal import record as records
@@ -52,7 +54,8 @@ if TYPE_CHECKING:
     from raftline.wal.index import StoredMembership
 
 MAGIC: Final = b"RLWALseg"
-VERSION: Final = 2
+VERSION: Final = 3
+_VERSION_COVERED_SINCE: Final = 3
 HEADER_BYTES: Final = 4096
 CLUSTER_ID_BYTES_MAX: Final = 255
 MEMBERSHIP_COUNT_MAX: Final = 2
@@ -158,7 +161,13 @@ def encode_header(header: SegmentHeader) -> bytes:
     body = _encode_header_body(header)
     if header.version > 1:
         body = body.ljust(HEADER_BYTES - _HEAD.size, b"\0")
-    return (_HEAD.pack(MAGIC, header.version, crc32c(body)) + body).ljust(HEADER_BYTES, b"\0")
+    crc = crc32c(_covered_version(header.version) + body)
+    return (_HEAD.pack(MAGIC, header.version, crc) + body).ljust(HEADER_BYTES, b"\0")
+
+
+def _covered_version(version: int) -> bytes:
+    """Return what the checksum says of the version."""
+    return version.to_bytes(4, "little") if version >= _VERSION_COVERED_SINCE else b""
 
 
 def _encode_header_body(header: SegmentHeader) -> bytes:
@@ -184,19 +193,26 @@ def _encode_header_body(header: SegmentHeader) -> bytes:
 
 
 def decode_header(data: bytes) -> SegmentHeader | str:
-    """Read a header from the first `HEADER_BYTES` bytes of a file; a string says what was found instead."""
+    """
+    Read a header from the first `HEADER_BYTES` bytes of a file; a string says what was found instead.
+
+    Raises:
+        StorageError: A later release wrote it.
+    """
     if len(data) < HEADER_BYTES:
         return "a file that is shorter than a header"
     magic, version, crc = _HEAD.unpack_from(data)
     if magic != MAGIC:
         return "no header"
-    if version not in {1, VERSION}:
-        return f"a header of version {version}, which this release does not read"
     rest = data[_HEAD.size : HEADER_BYTES]
     id_bytes = int.from_bytes(rest[_BODY.size - 2 : _BODY.size], "little")
     end = _BODY.size + id_bytes if version == 1 else len(rest)
-    if id_bytes > CLUSTER_ID_BYTES_MAX or crc32c(rest[:end]) != crc:
+    if version == 0 or crc32c(_covered_version(version) + rest[:end]) != crc:
         return "a header whose checksum does not hold"
+    if version > VERSION:
+        raise StorageError(f"a segment has version {version}, this release knows versions up to {VERSION}")
+    if id_bytes > CLUSTER_ID_BYTES_MAX:
+        return "a header with a cluster id of impossible length"
     if any(rest[end:]):
         return "a header with something after its end"
     sequence, node_id, first_number, chain, base_index, base_term, term, vote, segment_bytes, _ = _BODY.unpack_from(
