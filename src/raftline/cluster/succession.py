@@ -68,7 +68,9 @@ class Succession:
         fit = [
             follower
             for follower in self._raft.followers()
-            if self._links.is_up(follower.node_id) and follower.node_id not in self._unfit_peers
+            if self._links.is_up(follower.node_id)
+            and follower.node_id not in self._unfit_peers
+            and not (follower.is_recovering or follower.is_learner)
         ]
         best = max(fit, key=lambda follower: (follower.match_index, follower.contact_ns), default=None)
         return None if best is None else best.node_id

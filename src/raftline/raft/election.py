@@ -25,6 +25,8 @@ What holds:
   that comes back from a partition disturbs nobody. Only a leadership transfer passes this shield.
 - A leader that lost its quorum steps down (CheckQuorum, see `raftline.raft.leader`), which frees clients *and* its
   followers where connectivity is partial. Pre-vote alone or CheckQuorum alone do not suffice there.
+- A node that lost entries it had acknowledged votes for nobody and does not stand until it has them back
+  (`raftline.raft.recovery`).
 - Who votes for whom does not depend on memberships: a node may vote, and be asked, before it has learnt that it is a
   voter (thesis section 4.1). A membership decides who counts, and who stands: learners and removed nodes do not.
 - Messages of an older term that expect an answer get one with our term: a node with a higher term than its working
@@ -56,6 +58,7 @@ from raftline.raft.messages import (
 )
 from raftline.raft.outbox import Outbox
 from raftline.raft.ready import Role
+from raftline.raft.recovery import Recovery
 
 _BACKOFF_DOUBLINGS_MAX = 3
 
@@ -76,6 +79,7 @@ class Election:
         node_id: NodeId,
         log: RaftLog,
         outbox: Outbox,
+        recovery: Recovery,
         config: RaftConfig,
         random: RandomSource,
         hard_state: HardState,
@@ -86,6 +90,7 @@ class Election:
         self._log = log
         self._memberships = log.memberships
         self._outbox = outbox
+        self._recovery = recovery
         self._config = config
         self._random = random
         self._on_transition = on_transition
@@ -115,8 +120,10 @@ class Election:
         Whether this node may be a candidate: it votes, or voted until a membership that is not known to be committed.
 
         The latter may be the only one left with that membership in its log, and is then needed to bring it to the
-        others (thesis section 4.2.2); it does not count its own vote.
+        others (thesis section 4.2.2); it does not count its own vote. A node that is recovering never stands.
         """
+        if self._recovery.is_on:
+            return False
         memberships = self._memberships
         if self._node_id in memberships.deciders:
             return True
@@ -184,6 +191,7 @@ class Election:
         """Say whether we would vote for the sender; `shielded` tells that a leader works."""
         granted = (
             not shielded
+            and not self._recovery.is_on
             and request.term >= self.term
             and self._log.is_up_to_date(request.last_index, request.last_term)
         )
@@ -204,6 +212,7 @@ class Election:
             self._outbox.send_after_term(VoteReply(self._node_id, request.sender, self.term, granted=False))
             return
         free = self.vote == request.sender or (self.vote is None and self.leader_id is None)
+        free = free and not self._recovery.is_on
         if not (free and self._log.is_up_to_date(request.last_index, request.last_term)):
             self._outbox.send_after_term(VoteReply(self._node_id, request.sender, self.term, granted=False))
             return

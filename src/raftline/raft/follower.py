@@ -31,17 +31,19 @@ from raftline.raft.messages import (
     SnapshotMeta,
 )
 from raftline.raft.outbox import Outbox
+from raftline.raft.recovery import Recovery
 
 
 class Follower:
     """The follower's side of replication; one object per node, reset with each term."""
 
-    __slots__ = ("_commit_known", "_install", "_log", "_node_id", "_outbox", "_wanted", "accepted_index")
+    __slots__ = ("_commit_known", "_install", "_log", "_node_id", "_outbox", "_recovery", "_wanted", "accepted_index")
 
-    def __init__(self, node_id: NodeId, log: RaftLog, outbox: Outbox) -> None:
+    def __init__(self, node_id: NodeId, log: RaftLog, outbox: Outbox, recovery: Recovery) -> None:
         self._node_id = node_id
         self._log = log
         self._outbox = outbox
+        self._recovery = recovery
         self.accepted_index = LogIndex(0)
         self._commit_known = LogIndex(0)
         self._wanted: SnapshotMeta | None = None
@@ -80,6 +82,7 @@ class Follower:
             match_index=LogIndex(last_index),
             conflict_index=LogIndex(0),
             conflict_term=Term(0),
+            is_recovering=self._recovery.is_on,
         )
         if last_index <= log.durable_index:
             self._outbox.send_after_term(reply)
@@ -127,7 +130,9 @@ class Follower:
 
     def _has_snapshot(self, receiver: NodeId, term: Term, index: LogIndex) -> None:
         match_index = LogIndex(min(max(self.accepted_index, index), self._log.durable_index))
-        self._outbox.send_after_log(InstallSnapshotReply(self._node_id, receiver, term, match_index))
+        self._outbox.send_after_log(
+            InstallSnapshotReply(self._node_id, receiver, term, match_index, self._recovery.is_on)
+        )
 
     def heartbeat(self, request: Heartbeat) -> None:
         """Answer a heartbeat, and tell how far this log equals the leader's."""
@@ -135,7 +140,15 @@ class Follower:
         accepted = self.accepted_index
         match_index = LogIndex(min(accepted, self._log.durable_index))
         self._outbox.send_after_term(
-            HeartbeatReply(self._node_id, request.sender, request.term, request.round, accepted, match_index)
+            HeartbeatReply(
+                self._node_id,
+                request.sender,
+                request.term,
+                request.round,
+                accepted,
+                match_index,
+                self._recovery.is_on,
+            )
         )
 
     def commit_noticed(self, notice: CommitNotice) -> None:
@@ -184,6 +197,7 @@ class Follower:
                 match_index=LogIndex(0),
                 conflict_index=hint,
                 conflict_term=request.prev_term if term is None else term,
+                is_recovering=self._recovery.is_on,
             )
         )
 

@@ -102,10 +102,14 @@ class Leader:
 
     def has_quorum(self, now_ns: int, window_ns: int) -> bool:
         """Whether a quorum, this node included if it votes, answered within the last `window_ns`."""
-        return self._answers(self._memberships.quorum, now_ns, window_ns)
-
-    def _answers(self, quorum: Quorum, now_ns: int, window_ns: int) -> bool:
         contacts = {progress.node_id: progress.contact_ns for progress in self._followers}
+        contacts[self._node_id] = now_ns
+        return now_ns - self._memberships.quorum.reached(contacts) < window_ns
+
+    def _would_commit(self, quorum: Quorum, now_ns: int) -> bool:
+        """Whether enough nodes of another membership answer, and may be counted, for it to commit anything."""
+        window_ns = self._config.election_timeout_max_ns
+        contacts = {progress.node_id: progress.contact_ns for progress in self._followers if not progress.is_recovering}
         contacts[self._node_id] = now_ns
         return now_ns - quorum.reached(contacts) < window_ns
 
@@ -147,6 +151,7 @@ class Leader:
             return
         progress.contact_ns = now_ns
         progress.link_is_down = False
+        self._note_recovery(progress, is_recovering=reply.is_recovering)
         if reply.success:
             self._stored(progress, reply.match_index, now_ns)
         elif not progress.is_stale_rejection(reply.prev_index):
@@ -165,6 +170,7 @@ class Leader:
         if progress is None:
             return
         progress.contact_ns = now_ns
+        self._note_recovery(progress, is_recovering=reply.is_recovering)
         self._stored(progress, reply.match_index, now_ns)
         progress.heartbeat_answered(reply.round, reply.accepted_index)
 
@@ -180,7 +186,19 @@ class Leader:
             return
         progress.contact_ns = now_ns
         progress.link_is_down = False
+        self._note_recovery(progress, is_recovering=reply.is_recovering)
         self._stored(progress, reply.match_index, now_ns)
+
+    def read_asked(self, sender: NodeId, context: int, *, is_recovering: bool) -> None:
+        """Let a follower's read wait; one that has lost its log is counted no more from before the read on."""
+        progress = self._progress.get(sender)
+        if progress is not None and is_recovering:
+            self._note_recovery(progress, is_recovering=True)
+        self.reads.add(RemoteRead(sender, context))
+
+    def _note_recovery(self, progress: Progress, *, is_recovering: bool) -> None:
+        if progress.recovers(is_recovering=is_recovering):
+            self._matches[progress.node_id] = 0
 
     def disk_advanced(self) -> None:
         """Count this node's own log anew: more of it is durable."""
@@ -282,7 +300,7 @@ class Leader:
         if match_index > self._log.last_index:
             raise RemoteProtocolError(f"node {progress.node_id} claims entry {match_index}, which was never sent")
         is_news = progress.acknowledged(match_index)
-        self._matches[progress.node_id] = progress.match_index
+        self._matches[progress.node_id] = 0 if progress.is_recovering else progress.match_index
         if progress.is_learner:
             progress.follow_round(self._log.last_index, now_ns, self._config.election_timeout_min_ns)
         elif is_news and match_index > self._log.commit_index:
@@ -301,7 +319,8 @@ class Leader:
     def _flush_transfer(self) -> None:
         if self._transfer_target is None or self._transfer_sent:
             return
-        if self._progress[self._transfer_target].match_index == self._log.last_index:
+        progress = self._progress[self._transfer_target]
+        if progress.match_index == self._log.last_index and not progress.is_recovering:
             self._outbox.send(TimeoutNow(self._node_id, self._transfer_target, self._term))
             self._transfer_sent = True
 
@@ -324,7 +343,7 @@ class Leader:
             progress = self._progress.get(node_id)
             if progress is None or not progress.has_caught_up(now_ns, timeout_ns):
                 raise Busy(f"node {node_id} has not caught up")
-        if not self._answers(quorum_of(begun), now_ns, self._config.election_timeout_max_ns):
+        if not self._would_commit(quorum_of(begun), now_ns):
             raise Busy("no majority of the voters to be answers")
         index = self._append_membership(begun)
         self._follow_membership(index, now_ns)
@@ -372,7 +391,9 @@ class Leader:
         kept = [member.node_id for member in current.members if member.node_id != self._node_id]
         self._progress = {node_id: self._progress[node_id] for node_id in kept}
         self._followers = tuple(self._progress.values())
-        self._matches = {progress.node_id: progress.match_index for progress in self._followers}
+        self._matches = {
+            progress.node_id: 0 if progress.is_recovering else progress.match_index for progress in self._followers
+        }
         for progress in self._followers:
             progress.is_learner = progress.node_id not in deciders
 
@@ -385,7 +406,7 @@ class Leader:
     def hand_over(self) -> None:
         """Ask the voter that stores most to stand at once; for a leader that is about to step down."""
         voters = [self._progress[voter] for voter in self._memberships.current.voters if voter in self._progress]
-        heir = max(voters, key=lambda progress: progress.match_index)
+        heir = max(voters, key=lambda progress: (not progress.is_recovering, progress.match_index))
         self._outbox.send(TimeoutNow(self._node_id, heir.node_id, self._term))
 
     def is_caught_up(self, progress: Progress, now_ns: int) -> bool:

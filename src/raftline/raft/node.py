@@ -7,6 +7,7 @@ Nothing here does I/O, reads a clock or draws chance of its own: the same calls 
     leader     replication, commit, liveness       outbox     what may leave when
     follower   the leader's messages               reads      read index, on the leader and forwarded
     confchange from one membership to the next     membership_log   the membership in force
+    recovery   a node that has lost what it had acknowledged
 
 How a driver uses it (one thread, calls never nested):
 
@@ -66,6 +67,7 @@ from raftline.raft.messages import (
 from raftline.raft.outbox import Outbox
 from raftline.raft.reads import FORWARD_CONTEXT_BASE_MAX, ForwardedReads, RemoteRead
 from raftline.raft.ready import FollowerStatus, LogWrite, Ready, Role
+from raftline.raft.recovery import READ_ID, Recovery
 from raftline.raft.view import CoreView
 
 __all__ = ["FollowerStatus", "LogWrite", "Raft", "RaftConfig", "Ready", "Role"]
@@ -89,6 +91,7 @@ class Raft(CoreView):
         now_ns: int,
         voters: frozenset[NodeId] | None = None,
         membership: Membership = NOBODY,
+        is_recovering: bool = False,
     ) -> None:
         """
         Start from what is durable, as a follower; a single voter stands for election at once.
@@ -104,6 +107,8 @@ class Raft(CoreView):
             voters: Short for a `membership` of these nodes, without addresses; this node is one of them.
             membership: What the cluster was begun with, the same on each node that began it. It counts until the log
                 holds a membership. A node that joins a cluster leaves it out and waits for what its leader sends.
+            is_recovering: The log lacks what an earlier life had acknowledged; so until `Ready.recovered`. Term and
+                vote are complete.
 
         Raises:
             LocalProtocolError: `node_id` is not among `voters`.
@@ -121,7 +126,8 @@ class Raft(CoreView):
         if self._log.last_term > hard_state.term:
             raise StorageCorrupt(f"the log holds term {self._log.last_term}, but the term is {hard_state.term}")
         self._outbox = Outbox()
-        self._follower = Follower(node_id, self._log, self._outbox)
+        self._recovery = Recovery(is_on=is_recovering)
+        self._follower = Follower(node_id, self._log, self._outbox, self._recovery)
         self._leader: Leader | None = None
         self._forwarded = ForwardedReads(random.randrange(0, FORWARD_CONTEXT_BASE_MAX))
         self._reads: list[tuple[int, LogIndex]] = []
@@ -132,6 +138,7 @@ class Raft(CoreView):
             node_id=node_id,
             log=self._log,
             outbox=self._outbox,
+            recovery=self._recovery,
             config=config,
             random=random,
             hard_state=hard_state,
@@ -171,7 +178,7 @@ class Raft(CoreView):
             self._election.leader_heard(sender, now_ns)
             self._follower.heartbeat(message)
             expiry_ns = now_ns - 2 * self._config.election_timeout_max_ns
-            self._reads_failed += self._forwarded.expire(expiry_ns)
+            self._fail_reads(self._forwarded.expire(expiry_ns))
         elif isinstance(message, HeartbeatReply):
             if self._leader:
                 self._leader.heartbeat_answered(message, now_ns)
@@ -346,6 +353,8 @@ class Raft(CoreView):
                 self._election.step_down(self._now_ns)
         else:
             self._forward_reads()
+        stored_index = min(self._follower.accepted_index, self._log.durable_index)
+        recovered = self._recovery.stored(LogIndex(stored_index))
         installed = self._log.take_installed()
         write = self._outbox.take_write(self._election.hard_state, self._log.take_unwritten(), installed)
         if write is not None and write.entries:
@@ -368,6 +377,7 @@ class Raft(CoreView):
             membership_changed=membership_changed,
             snapshot_wanted=snapshot_wanted,
             install=self._follower.take_install(),
+            recovered=recovered,
         )
 
     def _settle_term(self, message: Message, now_ns: int) -> bool:
@@ -430,7 +440,7 @@ class Raft(CoreView):
                 self._leader.snapshot_answered(message, now_ns)
         elif isinstance(message, ReadIndexRequest):
             if self._leader:
-                self._leader.reads.add(RemoteRead(message.sender, message.context))
+                self._leader.read_asked(message.sender, message.context, is_recovering=message.is_recovering)
             else:
                 self._outbox.send(
                     ReadIndexReply(self._node_id, message.sender, self._election.term, message.context, None)
@@ -438,10 +448,12 @@ class Raft(CoreView):
         elif isinstance(message, ReadIndexReply):
             request_ids = self._forwarded.answered(message.context)
             if message.index is None:
-                self._reads_failed += request_ids
+                self._fail_reads(request_ids)
             else:
                 index = message.index
-                self._reads += [(request_id, index) for request_id in request_ids]
+                if READ_ID in request_ids:
+                    self._recovery.answered(index)
+                self._reads += [(request_id, index) for request_id in request_ids if request_id != READ_ID]
 
     def _is_shielded(self, now_ns: int) -> bool:
         """Whether a working leader is known, so that nobody else need be helped to an election."""
@@ -461,7 +473,7 @@ class Raft(CoreView):
         if term != self._followed[0]:
             self._follower.reset()
         if (term, leader_id) != self._followed:
-            self._reads_failed += self._forwarded.abandon()
+            self._fail_reads(self._forwarded.abandon())
             self._followed = (term, leader_id)
         if self._leader and election.role is not Role.LEADER:
             self._abandon_reads(self._leader)
@@ -490,10 +502,19 @@ class Raft(CoreView):
             else:
                 self._reads_failed.append(read)
 
+    def _fail_reads(self, request_ids: list[int]) -> None:
+        """Note that reads got no answer, this node's own among them."""
+        if READ_ID in request_ids:
+            self._recovery.failed()
+        self._reads_failed += [request_id for request_id in request_ids if request_id != READ_ID]
+
     def _forward_reads(self) -> None:
         leader_id = self._election.leader_id
         if leader_id is None:
             return
+        if self._recovery.take_request():
+            self._forwarded.add(READ_ID)
         context = self._forwarded.take_request(self._now_ns)
         if context is not None:
-            self._outbox.send(ReadIndexRequest(self._node_id, leader_id, self._election.term, context))
+            term, is_recovering = self._election.term, self._recovery.is_on
+            self._outbox.send(ReadIndexRequest(self._node_id, leader_id, term, context, is_recovering))

@@ -16,7 +16,8 @@ A lost append is noticed without a timer: each append remembers the heartbeat ro
 later round says how far the follower has accepted. A follower that accepted the append and is only waiting for its disk
 is thus never sent the same bytes again. Where a network reorders, the worst is an append sent twice.
 
-`match_index` counts only what the follower has made durable; it never falls within a term.
+`match_index` counts only what the follower has made durable. It never falls within a term, unless the follower says
+that it has lost its log; it counts for no commit then, until the follower has recovered (`raftline.raft.recovery`).
 
 A learner catches up in rounds (Raft thesis section 4.2.1): each replicates what the log held at its beginning. It has
 caught up when a round took less than an election timeout, and the one under way has not taken longer so far: made a
@@ -51,6 +52,7 @@ class Progress:
         "commit_sent",
         "contact_ns",
         "is_learner",
+        "is_recovering",
         "link_is_down",
         "match_index",
         "next_index",
@@ -72,6 +74,7 @@ class Progress:
         """(last index, heartbeat round when sent) of the appends under way, oldest first."""
         self._inflight_max = inflight_max
         self.is_learner = False
+        self.is_recovering = False
         self._round_target = LogIndex(next_index - 1)
         self._round_begin_ns = now_ns
         self._round_is_short = False
@@ -138,6 +141,16 @@ class Progress:
         if self.state is ProgressState.SNAPSHOT:
             return
         self.probe_from(self.next_index if self.state is ProgressState.PROBE else LogIndex(self.match_index + 1))
+
+    def recovers(self, *, is_recovering: bool) -> bool:
+        """Note whether the follower has lost what it had acknowledged; if that is news, True: it matches nothing."""
+        if is_recovering == self.is_recovering:
+            return False
+        self.is_recovering = is_recovering
+        if is_recovering:
+            self.match_index = LogIndex(0)
+            self.probe_from(self.next_index)
+        return is_recovering
 
     def needs_snapshot(self) -> None:
         """Note that the log no longer keeps what this follower needs."""

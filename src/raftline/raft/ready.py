@@ -57,6 +57,7 @@ class Ready(msgspec.Struct, frozen=True, gc=False):
             any, each `Ready` of a leader names them; the answer is `Raft.offer_snapshot`.
         install: A snapshot to fetch, verify and make durable; the answer is `Raft.snapshot_installed`, or
             `Raft.snapshot_failed`. It takes the place of an older one that is not answered yet.
+        recovered: This node has back what it had lost; its next life need not be told any more that it is recovering.
     """
 
     messages: list[Message]
@@ -68,6 +69,7 @@ class Ready(msgspec.Struct, frozen=True, gc=False):
     membership_changed: bool = False
     snapshot_wanted: tuple[NodeId, ...] = ()
     install: SnapshotMeta | None = None
+    recovered: bool = False
 
 
 class FollowerStatus(msgspec.Struct, frozen=True, gc=False):
@@ -81,3 +83,4 @@ class FollowerStatus(msgspec.Struct, frozen=True, gc=False):
     contact_ns: int
     is_learner: bool = False
     is_caught_up: bool = True
+    is_recovering: bool = False

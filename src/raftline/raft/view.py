@@ -11,6 +11,7 @@ from raftline.raft.log import RaftLog
 from raftline.raft.membership import Membership
 from raftline.raft.membership_log import MembershipLog
 from raftline.raft.ready import FollowerStatus, Role
+from raftline.raft.recovery import Recovery
 
 
 class CoreView:
@@ -22,6 +23,7 @@ class CoreView:
     _leader: Leader | None
     _log: RaftLog
     _memberships: MembershipLog
+    _recovery: Recovery
     _now_ns: int
 
     @property
@@ -63,6 +65,11 @@ class CoreView:
     def base_index(self) -> LogIndex:
         """Index of the last entry that is gone, by compaction or a snapshot; 0 if none is."""
         return self._log.base_index
+
+    @property
+    def is_recovering(self) -> bool:
+        """Whether this node has yet to get back what it had acknowledged and lost."""
+        return self._recovery.is_on
 
     @property
     def role(self) -> Role:
@@ -133,6 +140,7 @@ class CoreView:
                 contact_ns=progress.contact_ns,
                 is_learner=progress.is_learner,
                 is_caught_up=leader.is_caught_up(progress, self._now_ns),
+                is_recovering=progress.is_recovering,
             )
             for progress in leader.followers
         ]

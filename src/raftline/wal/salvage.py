@@ -2,12 +2,12 @@
 What is left of a damaged log that must not be lost: term and vote.
 
 Entries can be had from peers, which hold whatever was committed. A vote cannot: a node that forgets whom it voted for
-may vote again in the same term, and two nodes lead. So term and vote are durable twice, as records of the log and in the
-mark file, and whichever of the two is whole tells.
+may vote again in the same term, and two nodes lead. So term and vote are durable twice, as records of the log and in
+the mark file, and whichever of the two is whole tells.
 
-    mark    whole                    it is at least as new as the log; the greater of both counts, if the log can be read
-            damaged or gone          the log alone, if it is whole: no record of it is damaged
-    both damaged                     nobody knows; the node must not come back, but be replaced
+    mark    whole              it is at least as new as the log; the greater of both counts, if the log can be read
+            damaged or gone    the log alone, if it is whole: no record of it is damaged
+    both damaged               nobody knows; the node must not come back, but be replaced
 """
 
 from __future__ import annotations
