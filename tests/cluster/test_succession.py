@@ -12,8 +12,14 @@ from cluster.clusters import Cluster, until
 from cluster.disks import TroubledDisk
 from cluster.people import Person
 from raftline.base.errors import StorageError, StorageFull, Unavailable
-from raftline.base.ids import NodeId, Position
+from raftline.base.ids import LogIndex, NodeId, Position
+from raftline.cluster.frames import TransferRequest
+from raftline.cluster.succession import Succession
 from raftline.machine.apply import Fault
+from raftline.raft.membership import Membership
+from raftline.raft.node import Role
+from raftline.raft.progress import ProgressState
+from raftline.raft.ready import FollowerStatus
 
 
 async def led_by(cluster: Cluster, node_id: NodeId) -> None:
@@ -113,6 +119,60 @@ async def test_a_leader_whose_disk_hangs_steps_down_when_nobody_takes_over(tmp_p
     finally:
         disks[old_id].healthy.set()
         await cluster.stop()
+
+
+class JointCore:
+    """A leader between two memberships: node 2 stays, node 3 is on its way out, and has come further."""
+
+    node_id = leader_id = NodeId(1)
+    role = Role.LEADER
+    membership = Membership((), voters=(NodeId(1), NodeId(2)), outgoing=(NodeId(1), NodeId(2), NodeId(3)))
+    voters = membership.deciders
+
+    def __init__(self) -> None:
+        self.transferred: list[NodeId] = []
+
+    def followers(self) -> list[FollowerStatus]:
+        return [
+            FollowerStatus(NodeId(2), ProgressState.REPLICATE, LogIndex(5), LogIndex(6), 0, contact_ns=0),
+            FollowerStatus(NodeId(3), ProgressState.REPLICATE, LogIndex(9), LogIndex(10), 0, contact_ns=0),
+        ]
+
+    def transfer_leadership(self, target: NodeId, _now_ns: int) -> None:
+        assert target in self.membership.voters, "the core refuses those who will vote no more"
+        self.transferred.append(target)
+
+
+class AllUp:
+    """Links to everybody."""
+
+    def is_up(self, _node_id: NodeId) -> bool:
+        return True
+
+
+class TestChangingMembership:
+    """A leadership that is handed over between two memberships goes to one who votes in the new one."""
+
+    @pytest.fixture
+    def core(self) -> JointCore:
+        return JointCore()
+
+    @pytest.fixture
+    def succession(self, core: JointCore, tmp_path: Path) -> Succession:
+        return Succession(Cluster(tmp_path, 3)[1].config, core, AllUp())  # type: ignore[arg-type]
+
+    def test_the_heir_stays(self, core: JointCore, succession: Succession) -> None:
+        """Whoever leaves is none, however far it has come: a leader whose disk hangs would stop over it."""
+        assert succession.hand_over(0) == 2
+        assert core.transferred == [2]
+
+    def test_nobody_is_asked_for_who_leaves(self, core: JointCore, succession: Succession) -> None:
+        """Neither by an operator here, nor by one elsewhere, whose wish then goes to the heir."""
+        with pytest.raises(Unavailable):
+            succession.transfer(NodeId(3), 0)
+        assert core.transferred == []
+        succession.asked(TransferRequest(NodeId(3)), 0)
+        assert core.transferred == [2]
 
 
 def test_figures_can_be_asked_for_before_the_start(tmp_path: Path) -> None:

@@ -64,13 +64,19 @@ class Succession:
             self._unfit_peers.discard(node_id)
 
     def heir(self) -> NodeId | None:
-        """Return the most caught-up voter that can be reached and has space; None without one."""
+        """
+        Return the most caught-up voter that can be reached and has space; None without one.
+
+        While the membership changes, that is one who votes in the new one: the core refuses whoever leaves.
+        """
+        voters = self._raft.membership.voters
         fit = [
             follower
             for follower in self._raft.followers()
             if self._links.is_up(follower.node_id)
             and follower.node_id not in self._unfit_peers
-            and not (follower.is_recovering or follower.is_learner)
+            and follower.node_id in voters
+            and not follower.is_recovering
         ]
         best = max(fit, key=lambda follower: (follower.match_index, follower.contact_ns), default=None)
         return None if best is None else best.node_id
@@ -84,7 +90,7 @@ class Succession:
         if self._raft.role is not Role.LEADER:
             return None
         receiver = self.heir() if target is None else target
-        if receiver is None or receiver == self._raft.node_id:
+        if receiver == self._raft.node_id or receiver not in self._raft.membership.voters:
             return None
         self._raft.transfer_leadership(receiver, now_ns)
         self.handover_count += 1
@@ -112,7 +118,7 @@ class Succession:
 
     def asked(self, frame: TransferRequest, now_ns: int) -> None:
         """Do as another node asks on behalf of an operator; nothing, if this node does not lead any more."""
-        self.hand_over(now_ns, frame.target if frame.target in self._raft.voters else None)
+        self.hand_over(now_ns, frame.target if frame.target in self._raft.membership.voters else None)
 
     def keep_house(self, now_ns: int, *, is_unfit: bool, oldest_write_ns: int | None) -> None:
         """
