@@ -314,6 +314,8 @@ def test_mark_is_durable_before_a_segment_is_begun_or_removed(files):
             assert not is_dirty, (operation, path)
 
     log = open_log(files)
+    log.append(HardState(Term(1), None), [])  # a change of the term syncs the mark by itself
+    log.sync()
     files.on_operation = watch
     for index in range(1, 12):
         log.append(None, batch(index, 1, 1, 3000))
