@@ -20,7 +20,7 @@ from raft import (
     test_simulation,
     test_thesis,
 )
-from raft.simulation import membership_mutants, mutants
+from raft.simulation import membership_mutants, mutants, recovery_mutants
 from raft.simulation.mutants import Mutant
 from raft.simulation.transcript import perform
 from raft.simulation.world import World
@@ -58,6 +58,12 @@ CAUGHT_BY_SIMULATION = (
     membership_mutants.forgets_the_membership_with_its_entry,
     membership_mutants.snapshot_without_its_membership,
     membership_mutants.offers_no_snapshot,
+    recovery_mutants.votes_while_recovering,
+    recovery_mutants.keeps_the_match,
+    recovery_mutants.knows_one_recovery_only,
+    recovery_mutants.recovers_by_anything,
+    recovery_mutants.recovers_before_durable,
+    recovery_mutants.tells_nobody,
 )
 
 CAUGHT_BY_TRANSCRIPT: tuple[tuple[Mutant, str], ...] = (
@@ -94,6 +100,13 @@ CAUGHT_BY_TRANSCRIPT: tuple[tuple[Mutant, str], ...] = (
     (membership_mutants.forgets_the_offer_when_it_is_lost, "r5_leader_takes_another"),
     (membership_mutants.compacts_past_the_offer, "r9_no_compaction_past_the_offer"),
     (membership_mutants.old_writes_count_behind_a_snapshot, "d5_write_before_a_snapshot"),
+    (recovery_mutants.votes_while_recovering, "d7_recovering_votes_for_nobody"),
+    (recovery_mutants.stands_while_recovering, "d7_recovering_votes_for_nobody"),
+    (recovery_mutants.counts_who_recovers, "d7_recovering_counts_for_nothing"),
+    (recovery_mutants.keeps_the_match, "d7_recovering_counts_for_nothing"),
+    (recovery_mutants.knows_one_recovery_only, "d7_damaged_twice"),
+    (recovery_mutants.recovers_before_durable, "d7_recovering_counts_for_nothing"),
+    (recovery_mutants.tells_nobody, "d7_recovering_counts_for_nothing"),
 )
 
 DURABILITY = test_durability.TestDurability()
@@ -187,7 +200,7 @@ def test_every_mutant_is_caught_somewhere() -> None:
     """No mutant is defined and then forgotten."""
     defined = {
         name
-        for module in (mutants, membership_mutants)
+        for module in (mutants, membership_mutants, recovery_mutants)
         for name, value in vars(module).items()
         if callable(value) and getattr(value, "__module__", "") == module.__name__ and name != "Mutant"
     }

@@ -57,16 +57,18 @@ def test_fresh_seeds(first: int, size: int) -> None:
 
 @pytest.mark.parametrize("first", [SEED, 0], ids=["fresh", "fixed"])
 def test_clusters_that_change_and_forget(first: int) -> None:
-    """With much compaction and many changes of members, snapshots are installed, also across crashes."""
+    """With much compaction, many changes of members and damaged disks, also across crashes."""
     print(f"seeds {first} to {first + SEEDS_PER_TEST - 1} with churn")
     worlds = []
     for seed in range(first, first + SEEDS_PER_TEST):
-        faults = replace(Faults.draw(random.Random(seed)), checkpoint=1.0, churn=1.0, install_crash=0.2)
+        faults = replace(Faults.draw(random.Random(seed)), checkpoint=1.0, churn=1.0, install_crash=0.2, damage=0.2)
         worlds.append(run(seed, (3, 1, 5)[seed % 3], faults=faults))
     kept = [world.maintenance for world in worlds]
     assert sum(maintenance.compaction_count for maintenance in kept) > 50
     assert sum(maintenance.install_count for maintenance in kept) > 10
     assert sum(maintenance.change_count for maintenance in kept) > 50
+    assert sum(maintenance.damage_count for maintenance in kept) > 10
+    assert sum(maintenance.repair_count for maintenance in kept) > 10
 
 
 def test_same_seed_same_run() -> None:

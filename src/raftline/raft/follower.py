@@ -82,7 +82,7 @@ class Follower:
             match_index=LogIndex(last_index),
             conflict_index=LogIndex(0),
             conflict_term=Term(0),
-            is_recovering=self._recovery.is_on,
+            recovery_id=self._recovery.id,
         )
         if last_index <= log.durable_index:
             self._outbox.send_after_term(reply)
@@ -130,9 +130,7 @@ class Follower:
 
     def _has_snapshot(self, receiver: NodeId, term: Term, index: LogIndex) -> None:
         match_index = LogIndex(min(max(self.accepted_index, index), self._log.durable_index))
-        self._outbox.send_after_log(
-            InstallSnapshotReply(self._node_id, receiver, term, match_index, self._recovery.is_on)
-        )
+        self._outbox.send_after_log(InstallSnapshotReply(self._node_id, receiver, term, match_index, self._recovery.id))
 
     def heartbeat(self, request: Heartbeat) -> None:
         """Answer a heartbeat, and tell how far this log equals the leader's."""
@@ -147,7 +145,7 @@ class Follower:
                 request.round,
                 accepted,
                 match_index,
-                self._recovery.is_on,
+                self._recovery.id,
             )
         )
 
@@ -197,7 +195,7 @@ class Follower:
                 match_index=LogIndex(0),
                 conflict_index=hint,
                 conflict_term=request.prev_term if term is None else term,
-                is_recovering=self._recovery.is_on,
+                recovery_id=self._recovery.id,
             )
         )
 

@@ -151,7 +151,7 @@ class Leader:
             return
         progress.contact_ns = now_ns
         progress.link_is_down = False
-        self._note_recovery(progress, is_recovering=reply.is_recovering)
+        self._note_recovery(progress, reply.recovery_id)
         if reply.success:
             self._stored(progress, reply.match_index, now_ns)
         elif not progress.is_stale_rejection(reply.prev_index):
@@ -170,7 +170,7 @@ class Leader:
         if progress is None:
             return
         progress.contact_ns = now_ns
-        self._note_recovery(progress, is_recovering=reply.is_recovering)
+        self._note_recovery(progress, reply.recovery_id)
         self._stored(progress, reply.match_index, now_ns)
         progress.heartbeat_answered(reply.round, reply.accepted_index)
 
@@ -186,19 +186,20 @@ class Leader:
             return
         progress.contact_ns = now_ns
         progress.link_is_down = False
-        self._note_recovery(progress, is_recovering=reply.is_recovering)
+        self._note_recovery(progress, reply.recovery_id)
         self._stored(progress, reply.match_index, now_ns)
 
-    def read_asked(self, sender: NodeId, context: int, *, is_recovering: bool) -> None:
+    def read_asked(self, sender: NodeId, context: int, recovery_id: int) -> None:
         """Let a follower's read wait; one that has lost its log is counted no more from before the read on."""
         progress = self._progress.get(sender)
-        if progress is not None and is_recovering:
-            self._note_recovery(progress, is_recovering=True)
+        if progress is not None and recovery_id:
+            self._note_recovery(progress, recovery_id)
         self.reads.add(RemoteRead(sender, context))
 
-    def _note_recovery(self, progress: Progress, *, is_recovering: bool) -> None:
-        if progress.recovers(is_recovering=is_recovering):
-            self._matches[progress.node_id] = 0
+    def _note_recovery(self, progress: Progress, recovery_id: int) -> None:
+        if progress.recovers(recovery_id):
+            self._matches[progress.node_id] = 0 if recovery_id else progress.match_index
+            self._count_commit()
 
     def disk_advanced(self) -> None:
         """Count this node's own log anew: more of it is durable."""

@@ -189,7 +189,7 @@ class AppendReply(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=6)
         match_index: On success, the last index that is durable and known to equal the leader's log; else 0.
         conflict_index: On failure, the last index up to `prev_index` that may still match; else 0.
         conflict_term: Term of the entry at `conflict_index`.
-        is_recovering: As in HeartbeatReply.
+        recovery_id: As in HeartbeatReply.
     """
 
     sender: NodeId
@@ -200,7 +200,7 @@ class AppendReply(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=6)
     match_index: LogIndex
     conflict_index: LogIndex
     conflict_term: Term
-    is_recovering: bool = False
+    recovery_id: int = 0
 
 
 class Heartbeat(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=7):
@@ -228,7 +228,7 @@ class HeartbeatReply(msgspec.Struct, frozen=True, array_like=True, gc=False, tag
         accepted_index: Last index known to equal the leader's log, durable or not: tells a lost append from a slow
             disk. Never counted for commits.
         match_index: The durable part of `accepted_index`, as in AppendReply.
-        is_recovering: The sender has lost what it had acknowledged before: nothing it stores may be counted for a
+        recovery_id: Not 0: the sender has lost what it had acknowledged before: nothing it stores may be counted for a
             commit until it says that it has it again (`raftline.raft.recovery`).
     """
 
@@ -238,7 +238,7 @@ class HeartbeatReply(msgspec.Struct, frozen=True, array_like=True, gc=False, tag
     round: int
     accepted_index: LogIndex
     match_index: LogIndex
-    is_recovering: bool = False
+    recovery_id: int = 0
 
 
 class CommitNotice(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=9):
@@ -256,14 +256,14 @@ class ReadIndexRequest(msgspec.Struct, frozen=True, array_like=True, gc=False, t
 
     Attributes:
         context: Names this request; never used twice by its sender, not even after a restart.
-        is_recovering: As in HeartbeatReply; counts before the index is read.
+        recovery_id: As in HeartbeatReply; counts before the index is read.
     """
 
     sender: NodeId
     receiver: NodeId
     term: Term
     context: int
-    is_recovering: bool = False
+    recovery_id: int = 0
 
 
 class ReadIndexReply(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=11):
@@ -328,14 +328,14 @@ class InstallSnapshotReply(msgspec.Struct, frozen=True, array_like=True, gc=Fals
 
     Attributes:
         match_index: The last index that is durable and known to equal the leader's log, as in AppendReply.
-        is_recovering: As in HeartbeatReply.
+        recovery_id: As in HeartbeatReply.
     """
 
     sender: NodeId
     receiver: NodeId
     term: Term
     match_index: LogIndex
-    is_recovering: bool = False
+    recovery_id: int = 0
 
 
 Message = (

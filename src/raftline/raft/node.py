@@ -67,7 +67,7 @@ from raftline.raft.messages import (
 from raftline.raft.outbox import Outbox
 from raftline.raft.reads import FORWARD_CONTEXT_BASE_MAX, ForwardedReads, RemoteRead
 from raftline.raft.ready import FollowerStatus, LogWrite, Ready, Role
-from raftline.raft.recovery import READ_ID, Recovery
+from raftline.raft.recovery import READ_ID, RECOVERY_ID_MAX, Recovery
 from raftline.raft.view import CoreView
 
 __all__ = ["FollowerStatus", "LogWrite", "Raft", "RaftConfig", "Ready", "Role"]
@@ -126,7 +126,7 @@ class Raft(CoreView):
         if self._log.last_term > hard_state.term:
             raise StorageCorrupt(f"the log holds term {self._log.last_term}, but the term is {hard_state.term}")
         self._outbox = Outbox()
-        self._recovery = Recovery(is_on=is_recovering)
+        self._recovery = Recovery(random.randrange(1, RECOVERY_ID_MAX) if is_recovering else 0)
         self._follower = Follower(node_id, self._log, self._outbox, self._recovery)
         self._leader: Leader | None = None
         self._forwarded = ForwardedReads(random.randrange(0, FORWARD_CONTEXT_BASE_MAX))
@@ -440,7 +440,7 @@ class Raft(CoreView):
                 self._leader.snapshot_answered(message, now_ns)
         elif isinstance(message, ReadIndexRequest):
             if self._leader:
-                self._leader.read_asked(message.sender, message.context, is_recovering=message.is_recovering)
+                self._leader.read_asked(message.sender, message.context, message.recovery_id)
             else:
                 self._outbox.send(
                     ReadIndexReply(self._node_id, message.sender, self._election.term, message.context, None)
@@ -516,5 +516,5 @@ class Raft(CoreView):
             self._forwarded.add(READ_ID)
         context = self._forwarded.take_request(self._now_ns)
         if context is not None:
-            term, is_recovering = self._election.term, self._recovery.is_on
-            self._outbox.send(ReadIndexRequest(self._node_id, leader_id, term, context, is_recovering))
+            term, recovery_id = self._election.term, self._recovery.id
+            self._outbox.send(ReadIndexRequest(self._node_id, leader_id, term, context, recovery_id))

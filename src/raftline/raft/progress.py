@@ -52,11 +52,11 @@ class Progress:
         "commit_sent",
         "contact_ns",
         "is_learner",
-        "is_recovering",
         "link_is_down",
         "match_index",
         "next_index",
         "node_id",
+        "recovery_id",
         "round_acked",
         "state",
     )
@@ -74,7 +74,7 @@ class Progress:
         """(last index, heartbeat round when sent) of the appends under way, oldest first."""
         self._inflight_max = inflight_max
         self.is_learner = False
-        self.is_recovering = False
+        self.recovery_id = 0
         self._round_target = LogIndex(next_index - 1)
         self._round_begin_ns = now_ns
         self._round_is_short = False
@@ -142,15 +142,21 @@ class Progress:
             return
         self.probe_from(self.next_index if self.state is ProgressState.PROBE else LogIndex(self.match_index + 1))
 
-    def recovers(self, *, is_recovering: bool) -> bool:
-        """Note whether the follower has lost what it had acknowledged; if that is news, True: it matches nothing."""
-        if is_recovering == self.is_recovering:
+    @property
+    def is_recovering(self) -> bool:
+        """Whether nothing that the follower stores may be counted."""
+        return self.recovery_id != 0
+
+    def recovers(self, recovery_id: int) -> bool:
+        """Note which recovery the follower is in, 0 for none; True if that is news. One that begins matches nothing."""
+        if recovery_id == self.recovery_id:
             return False
-        self.is_recovering = is_recovering
-        if is_recovering:
+        self.recovery_id = recovery_id
+        if recovery_id:
             self.match_index = LogIndex(0)
-            self.probe_from(self.next_index)
-        return is_recovering
+            # Behind the last entry there would be nothing to probe with.
+            self.probe_from(LogIndex(self.next_index - 1))
+        return True
 
     def needs_snapshot(self) -> None:
         """Note that the log no longer keeps what this follower needs."""

@@ -16,8 +16,9 @@ has back whatever could be missing, and is a node like any other.
         recovering ── a leader is known: ask ──▶ index known ── durable up to it ──▶ recovered
 
 The leader changes meanwhile: the index stays good, since committed entries are in every later leader's log. A crash
-meanwhile: the next life is told that it is recovering, and asks anew. What this node sent before it lost its log must
-not be heard after its first message of recovering; a new connection ends the old one, which is for the driver to keep.
+meanwhile: the next life is told that it is recovering, and asks anew. Each life that recovers draws an id, by which a
+leader tells that the log was lost once more. What this node sent before it lost its log must not be heard after its
+first message of recovering; a new connection ends the old one, which is for the driver to keep.
 """
 
 from __future__ import annotations
@@ -29,21 +30,28 @@ from raftline.base.ids import LogIndex
 READ_ID: Final = -1
 """Request id under which the index is asked for; callers use none below zero."""
 
+RECOVERY_ID_MAX: Final = 1 << 32
+
 
 class Recovery:
     """
     Whether this node may vouch for its log.
 
     Attributes:
-        is_on: It may not.
+        id: Which recovery is under way, 0 for none.
     """
 
-    __slots__ = ("_index", "_is_asking", "is_on")
+    __slots__ = ("_index", "_is_asking", "id")
 
-    def __init__(self, *, is_on: bool) -> None:
-        self.is_on = is_on
+    def __init__(self, recovery_id: int) -> None:
+        self.id = recovery_id
         self._index: LogIndex | None = None
         self._is_asking = False
+
+    @property
+    def is_on(self) -> bool:
+        """Whether it may not."""
+        return self.id != 0
 
     def take_request(self) -> bool:
         """Say whether the index is to be asked for now; once until `answered` or `failed`."""
@@ -65,5 +73,5 @@ class Recovery:
         """Note up to where the log is durable and known to equal the leader's; True if that ends the recovery."""
         if not self.is_on or self._index is None or index < self._index:
             return False
-        self.is_on = False
+        self.id = 0
         return True

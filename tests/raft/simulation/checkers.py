@@ -4,7 +4,8 @@ What must hold between the nodes of a cluster, checked after every event; all ch
     election safety        at most one leader per term                        (Raft thesis figure 3.2)
     log matching           an (index, term) names one entry with one predecessor, in every log that ever held it
     leader completeness    who becomes leader has every entry that was committed in an earlier term
-    commit                 an entry is committed only when a majority has it durable, and never changes afterwards
+    commit                 an entry is committed only when a majority has it durable, and never changes afterwards; a
+                           node that lost its log is counted as it was until it is repaired
     promises               votes, acknowledgements and answers leave only when what they promise is durable; one vote
                            per term and node, across crashes
     cursors                term and commit index never fall in one life; entries are delivered once, in order;
@@ -89,6 +90,34 @@ class Checkers:
         self._commit_terms: list[Term] = []
         """Term of the leader that committed it, by index, from 1; never falls."""
         self.delivered_max = LogIndex(0)
+        self._lost: dict[NodeId, set[tuple[LogIndex, Term]]] = {}
+        """What damaged disks had held, until they are repaired; who leads may not have heard of it."""
+        self._owed: dict[NodeId, list[tuple[LogIndex, Term]]] = {}
+        """Which of that was committed by a majority that counted them."""
+
+    def damaged(self, node_id: NodeId) -> None:
+        """A disk is about to lose its log."""
+        disk = self.disks[node_id]
+        lost = self._lost.setdefault(node_id, set())
+        lost.update((entry.index, entry.term) for entry in disk.log)
+        kept = max(disk.base_index, disk.fetched.index if disk.fetched else 0)
+        lost.update((LogIndex(index), self.committed[index - 1][0]) for index in range(1, kept + 1))
+
+    def repaired(self, node_id: NodeId) -> None:
+        """A node has back what it may have acknowledged, as far as it was committed."""
+        disk = self.disks[node_id]
+        del self._lost[node_id]
+        for index, term in self._owed.pop(node_id, ()):
+            demand(disk.holds(index, term), "repaired without an entry", node_id, index, term)
+
+    def membership_of(self, raft: Raft | None, disk: SimulatedDisk) -> Membership:
+        """Return what a node has in force, or would have if it started now."""
+        if raft is not None:
+            return raft.membership
+        if disk.fetched is not None:
+            return disk.fetched.membership
+        last = disk.last_index, disk.term_at(disk.last_index)
+        return self._in_force[last][1]  # type: ignore[index]
 
     def restarted(self, node_id: NodeId, raft: Raft) -> None:
         self._cursors[node_id] = (raft.term, raft.commit_index)
@@ -233,8 +262,18 @@ class Checkers:
             demand(self.committed[index - 1][0] == term, "a committed entry changed", node_id, index, term)
             return
         demand(index == len(self.committed) + 1, "commits leave a gap", node_id, index)
-        holders = frozenset(number for number, disk in self.disks.items() if disk.holds(index, term))
+        place = index, term
+        holders = frozenset(
+            number
+            for number, disk in self.disks.items()
+            if disk.holds(index, term) or place in self._lost.get(number, ())
+        )
         counted = decides(holders, raft.membership.voters, raft.membership.outgoing)
+        for number in self._lost:
+            if place in self._lost[number] and not decides(
+                holders - {number}, raft.membership.voters, raft.membership.outgoing
+            ):
+                self._owed.setdefault(number, []).append(place)
         demand(counted, "committed without a durable majority", node_id, index, term, holders, raft.membership)
         # A payload cannot be unknown here: the entry was written by a majority.
         self.committed.append((term, self._entries[index, term][1]))

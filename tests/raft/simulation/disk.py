@@ -85,6 +85,12 @@ class SimulatedDisk:
         self.base_index, self.base_term = snapshot.index, snapshot.term
         self.base_memberships = [(snapshot.index, encode_membership(snapshot.membership))]
 
+    def lose_all(self) -> None:
+        """Forget everything but term and vote, and that there was more."""
+        self.log.clear()
+        self.base_index, self.base_term = 0, Term(0)
+        self.base_memberships, self.fetched = [], None
+
     def sync(self, count: int) -> list[LogWrite]:
         """Make the oldest `count` writes durable and return them."""
         done = [self.pending.popleft() for _ in range(min(count, len(self.pending)))]

@@ -37,6 +37,8 @@ class Faults:
     """Chance of a crash right before, and again right after, a fetched snapshot is handed to the core."""
     churn: float = 0.0
     """Chance that the operator asks for a change of the membership."""
+    damage: float = 0.0
+    """Chance that a disk loses all but term and vote, never on so many nodes that a majority is without its log."""
     fault_every_ns: int = 100 * MILLISECOND_NS
 
     @classmethod
@@ -65,5 +67,6 @@ class Faults:
             checkpoint=sometimes(0.6, 1.0),
             install_crash=sometimes(0.5, 0.5),
             churn=sometimes(0.5, 1.0),
+            damage=sometimes(0.4, 0.3),
             fault_every_ns=chance.choice((20, 100, 300)) * MILLISECOND_NS,
         )

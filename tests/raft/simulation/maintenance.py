@@ -1,5 +1,6 @@
 """
-What happens to a simulated cluster beside its traffic: checkpoints, compaction, snapshots, and changes of who belongs.
+What happens to a simulated cluster beside its traffic: checkpoints, compaction, snapshots, changes of who belongs, and
+damaged disks.
 
 A snapshot is what a state machine is: its applied index, and a hash over all it applied. It is fetched in one piece
 after a while, from a node that may have another one by then, or be gone; once fetched it is durable, and a crash may
@@ -15,7 +16,7 @@ from raft.simulation.checkers import demand
 from raft.simulation.faults import MILLISECOND_NS
 from raftline.base.errors import Busy, LocalProtocolError, NotLeader
 from raftline.base.ids import LogIndex, NodeId
-from raftline.raft.confchange import MembershipChange
+from raftline.raft.confchange import MembershipChange, begin
 from raftline.raft.membership import Member, Membership
 from raftline.raft.messages import SnapshotMeta
 from raftline.raft.node import Raft, Ready, Role
@@ -38,6 +39,8 @@ class Maintenance:
         self.install_count = 0
         self.needless_count = 0
         self.change_count = 0
+        self.damage_count = 0
+        self.repair_count = 0
 
     # Checkpoints
 
@@ -80,6 +83,10 @@ class Maintenance:
     def follow(self, node: Node, ready: Ready) -> None:
         """Do what a core asks for."""
         world = self._world
+        if ready.recovered:
+            node.is_recovering = False
+            self.repair_count += 1
+            world.checkers.repaired(node.node_id)
         if ready.snapshot_wanted and not node.is_taking:
             node.is_taking = True
             world.at_node(node, world.chance.randrange(50 * MILLISECOND_NS), lambda: self._take(node))
@@ -131,6 +138,29 @@ class Maintenance:
         if world.chance.random() < world.faults.install_crash:
             world.crash(node)
 
+    # Damage
+
+    def damage(self, node: Node) -> None:
+        """Stop a node and let its disk lose all but term and vote, if a majority keeps its log in any membership."""
+        world = self._world
+        known = [world.checkers.membership_of(other.raft, other.disk) for other in world.nodes.values()]
+        if node.raft is None or self._needs_a_damaged_node(known, {node.node_id}):
+            return
+        world.crash(node)
+        world.checkers.damaged(node.node_id)
+        node.disk.lose_all()
+        node.applied_index = node.checkpoint_index = LogIndex(0)
+        node.state = 0
+        node.is_recovering = True
+        node.damage_count += 1
+        self.damage_count += 1
+
+    def _needs_a_damaged_node(self, known: list[Membership], hurt: set[NodeId]) -> bool:
+        """Whether one of these memberships has no majority that kept its log."""
+        hurt = hurt | {node.node_id for node in self._world.nodes.values() if node.is_recovering}
+        sides = [side for membership in known for side in (membership.voters, membership.outgoing) if side]
+        return any(2 * sum(voter in hurt for voter in side) >= len(side) for side in sides)
+
     # Membership
 
     def operate(self) -> None:
@@ -146,6 +176,13 @@ class Maintenance:
             return
         change = self._draw(current)
         if change is None:
+            return
+
+        try:
+            begun = begin(current, change)
+        except LocalProtocolError:
+            return
+        if self._needs_a_damaged_node([begun], set()):
             return
 
         def propose(raft: Raft, now_ns: int) -> None:

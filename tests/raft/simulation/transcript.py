@@ -30,6 +30,7 @@ command. Nothing happens by itself: messages wait until `deliver`, writes until 
     send 2->1 Stored term=1 match=5 | Beat term=1 round=1 commit=0 | BeatReply term=1 round=1 accepted=0 match=0
     send 2->1 TimeoutNow term=1
     crash 1 / restart 1                  lose what is not durable / start again
+    damage 1                             crash, and lose the log too, but for term and vote
     status                               one line for each node
 """
 
@@ -124,7 +125,7 @@ def show_message(message: Message) -> str:
             text += f" match {message.match_index}"
         case _:
             pass
-    return text
+    return text + " recovering" if getattr(message, "recovery_id", 0) else text
 
 
 class Actor:
@@ -143,6 +144,7 @@ class Actor:
         self.applied_index = LogIndex(int(options.get("applied", 0)))
         self.wanted: SnapshotMeta | None = None
         self.life = 0
+        self.is_recovering = False
         self.raft: Raft | None = None
 
     def start(self, now_ns: int) -> Raft:
@@ -162,6 +164,7 @@ class Actor:
             config=RaftConfig(),
             random=random.Random(1000 * self.life + self.node_id),
             now_ns=now_ns,
+            is_recovering=self.is_recovering,
         )
         return self.raft
 
@@ -226,6 +229,9 @@ class Stage:
             self._say(f"{actor.node_id} may read {request_id} at {index}")
         for request_id in ready.reads_failed:
             self._say(f"{actor.node_id} may not read {request_id}")
+        if ready.recovered:
+            self._say(f"{actor.node_id} has recovered")
+            actor.is_recovering = False
         if ready.snapshot_wanted:
             self._say(f"{actor.node_id} wants a snapshot for {' '.join(map(str, ready.snapshot_wanted))}")
         if ready.install is not None:
@@ -262,6 +268,13 @@ class Stage:
         actor.disk.pending.clear()
         actor.raft = None
         self.waiting = [message for message in self.waiting if message.sender != actor.node_id]
+
+    def _damage(self, words: list[str]) -> None:
+        self._crash(words)
+        actor = self.actors[NodeId(int(words[0]))]
+        actor.disk.lose_all()
+        actor.applied_index = LogIndex(0)
+        actor.is_recovering = True
 
     def _restart(self, words: list[str]) -> None:
         self.actors[NodeId(int(words[0]))].start(self.now_ns)

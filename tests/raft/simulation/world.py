@@ -61,6 +61,11 @@ class Node:
     fetching: SnapshotMeta | None = None
     is_taking: bool = False
     is_retired: bool = False
+    is_recovering: bool = False
+    """Durable, beside the log: it lacks what was acknowledged."""
+    damage_count: int = 0
+    heard: dict[NodeId, int] = field(default_factory=dict)
+    """Sender -> its damage count when its latest message was sent; a connection that is replaced brings no more."""
 
 
 class World:
@@ -243,6 +248,7 @@ class World:
             config=self.config,
             random=random.Random(self.chance.randrange(1 << 60)),
             now_ns=self._local(node),
+            is_recovering=node.is_recovering,
         )
         self.checkers.restarted(node.node_id, node.raft)
         self._drain(node, was_leader=False)
@@ -386,6 +392,7 @@ class World:
             arrival_ns = max(arrival_ns, self._link_free_ns.get(link, 0))
             self._link_free_ns[link] = arrival_ns
         frame = _encoder.encode(message)
+        damage_count = self.nodes[message.sender].damage_count
         self.trace_hash = zlib.crc32(frame, zlib.crc32(b"%d" % arrival_ns, self.trace_hash))
         receiver = self.nodes[message.receiver]
 
@@ -395,6 +402,9 @@ class World:
             if self.now_ns < receiver.paused_until_ns:
                 self._after(receiver.paused_until_ns - self.now_ns, arrive)
                 return
+            if receiver.heard.get(message.sender, 0) > damage_count:
+                return
+            receiver.heard[message.sender] = damage_count
             self.act(receiver, lambda raft, now_ns: raft.step(_decoder.decode(frame), now_ns))
 
         self._after(arrival_ns - self.now_ns, arrive)
@@ -454,6 +464,8 @@ class World:
         if chance.random() < faults.crash / 20:
             for node in self.nodes.values():
                 self.crash(node)
+        if faults.damage and chance.random() < faults.damage:
+            self.maintenance.damage(self._victim())
         if chance.random() < faults.pause:
             self._victim().paused_until_ns = self.now_ns + chance.randrange(SECOND_NS)
         if chance.random() < faults.transfer:
