@@ -120,7 +120,7 @@ class TestGrowing:
                 await until(lambda: len(bob.outcomes) == bob.number)
             node, token = await cluster.invite()
             await cluster.let_in(node, token)
-        assert node.running.snapshots.installed_count >= 1
+        assert node.running.upkeep.snapshots.installed_count >= 1
 
     async def test_a_restart_in_the_middle(self, cluster: Cluster) -> None:
         """A new node that stops before it votes goes on where it was, and needs no token any more."""
@@ -172,6 +172,13 @@ class TestTokens:
         with pytest.raises(Refused, match="no such invitation"):
             await ask_to_join(one, token)
         assert cluster.leader.running.raft.membership.voters == (1, 2, 3)
+
+    async def test_an_id_that_was_overtaken_is_worth_nothing(self, cluster: Cluster) -> None:
+        """Of two who are invited the later one comes first: ids only grow, and the other is told, once and for all."""
+        (early, early_token), (late, late_token) = await cluster.invite(), await cluster.invite()
+        await cluster.let_in(late, late_token)
+        with pytest.raises(Refused, match=r"(?i)no new id"):
+            await ask_to_join(early, early_token)
 
     async def test_any_node_may_be_asked(self, cluster: Cluster) -> None:
         """A follower passes the change on to the leader, and says when there is none."""

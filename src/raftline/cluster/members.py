@@ -228,14 +228,16 @@ class Members:
         if isinstance(outcome, Rejected):
             raise Refused(outcome.condition, outcome.kind, outcome.text)
         known = driver.raft.membership.member(node_id)
-        if known is None:
-            reply = await self._change(MembershipChange(add=(member,)))
-            if reply.error:
-                raise Unavailable(reply.error)
-        elif known != member:
-            reply = await self._change(MembershipChange(update=(member,)))
-            if reply.error:
-                raise Unavailable(reply.error)
+        if known == member:
+            return
+        reply = await self._change(
+            MembershipChange(add=(member,)) if known is None else MembershipChange(update=(member,))
+        )
+        if reply.error and reply.is_final:
+            # Its id was overtaken, for one: a later invitation was used before, and ids only grow.
+            raise Refused("not-acceptable", "cancel", f"{reply.error[:1].upper()}{reply.error[1:]}.")
+        if reply.error:
+            raise Unavailable(reply.error)
 
     # Who is who
 
