@@ -50,6 +50,7 @@ def test_a_copy_is_the_state_when_it_was_begun(tmp_path: Path, monkeypatch: pyte
     steps = 0
     while not copy.step():
         steps += 1
+        assert steps < 100, "the copy begins again and again"
         world.account(f"late{steps}")
         world.machine.commit()
         checkpoint(tmp_path / "state")
@@ -125,6 +126,26 @@ def test_a_file_that_says_nothing_is_no_snapshot(tmp_path: Path):
     open_database(tmp_path / "empty").close()
     with pytest.raises(StorageCorrupt, match="how far"):
         read_head(tmp_path / "empty")
+
+
+def test_each_step_of_a_replacement_is_durable_before_the_next(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """D10: the old rows are gone for good before the name changes, and the name has changed for good at the end."""
+    world = filled(tmp_path / "state")
+    copied(tmp_path / "state", tmp_path / "copy")
+    (tmp_path / "left-wal").write_bytes((tmp_path / "state-wal").read_bytes())
+    world.machine.close()
+    (tmp_path / "left-wal").rename(tmp_path / "state-wal")
+    synced: list[set[str]] = []
+    sync = snapshots._sync_directory
+
+    def sync_and_note(directory: Path) -> None:
+        sync(directory)
+        synced.append({path.name for path in directory.iterdir()})
+
+    monkeypatch.setattr(snapshots, "_sync_directory", sync_and_note)
+    adopt(tmp_path / "copy", tmp_path / "state")
+    assert synced[0] == {"state", "copy"}
+    assert synced[1] == {"state"}
 
 
 def test_a_machine_goes_on_from_a_snapshot(tmp_path: Path):
