@@ -140,6 +140,7 @@ def _be_child(task: Task, directory: Path, write_end: int) -> None:
 
     try:
         os.setsid()
+        tempfile.tempdir = str(directory)
         nothing = os.open(os.devnull, os.O_RDWR)
         for descriptor in range(3):
             os.dup2(nothing, descriptor)

@@ -8,15 +8,10 @@ Killers: what may notice a fault, from cheap to dear.
 
 A test file that is named nowhere below belongs to the second level, so new ones are found. Tests that start other
 processes cannot notice anything, because the fault is in this process alone, and are left out.
-
-The whole-stack simulator is the module `sim.killer`, if there is one: `SEEDS` are the seeds to try, and `run(seed)`
-raises when it notices something.
 """
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
 import random
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
@@ -26,6 +21,7 @@ from typing import Final, NamedTuple
 import pytest
 from _pytest.runner import runtestprotocol
 
+from mutation import whole_stack
 from mutation.children import HANG_SECONDS, Tell
 from raft.simulation.faults import Faults
 from raft.simulation.world import World
@@ -67,8 +63,6 @@ LEFT_OUT: Final = (
 
 SEED_COUNT: Final = 120
 SEED_EVENT_COUNT: Final = 4000
-WHOLE_STACK: Final = "sim.killer"
-WHOLE_STACK_SECONDS_MAX: Final = 180.0
 
 
 class Killer(NamedTuple):
@@ -97,11 +91,8 @@ def killers_of(package: str, items: Iterable[pytest.Item]) -> Iterator[Killer]:
     if package == "raft":
         for seed in range(SEED_COUNT):
             yield Killer(f"simulation, seed {seed}", partial(_noticed, _run_seed, seed))
-    if importlib.util.find_spec(WHOLE_STACK.partition(".")[0]) and importlib.util.find_spec(WHOLE_STACK):
-        whole_stack = importlib.import_module(WHOLE_STACK)
-        for seed in whole_stack.SEEDS:
-            look = partial(_noticed, whole_stack.run, seed)
-            yield Killer(f"whole stack, seed {seed}", look, WHOLE_STACK_SECONDS_MAX)
+    for seed in whole_stack.SEEDS:
+        yield Killer(f"whole stack, seed {seed}", partial(_noticed, whole_stack.run, seed), whole_stack.SECONDS_MAX)
 
 
 def look_in_turn(killers: Iterable[Killer], tell: Tell) -> None:

@@ -225,4 +225,26 @@ KEYS: Final = (
 )  # fmt: skip
 """Commands with a key, and what is deleted in time."""
 
-APPLY: Final = TRANSACTIONS + UNDOING + ROWS + KEYS
+SNAPSHOTS: Final = (
+    NamedFault(
+        "snapshot_says_another_index",
+        "The index of a snapshot is read before the transaction that is copied begins.",
+        "R2", "machine.snapshot", "SnapshotCopy.__init__",
+        'self._source.execute("BEGIN")', "pass",
+    ),
+    NamedFault(
+        "old_rows_get_into_the_snapshot",
+        "The write-ahead file of the database that a snapshot replaces stays, and fits any of that name.",
+        "R5", "machine.snapshot", "adopt",
+        "path.with_name(path.name + suffix).unlink(missing_ok=True)", "pass",
+    ),
+    NamedFault(
+        "snapshot_takes_a_name_it_can_lose",
+        "Nobody syncs the directory between the removal of the old rows and the renaming of the snapshot.",
+        "R5", "machine.snapshot", "adopt",
+        "        _sync_directory(path.parent)\n        snapshot.rename(path)", "        snapshot.rename(path)",
+    ),
+)  # fmt: skip
+"""How a copy of the database is made, and takes a database's place."""
+
+APPLY: Final = TRANSACTIONS + UNDOING + ROWS + KEYS + SNAPSHOTS

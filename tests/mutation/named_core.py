@@ -1,13 +1,19 @@
-"""The mutants of the consensus core, which are functions, in the form of faults."""
+"""
+The mutants of the consensus core, which are functions, in the form of faults: those of every module of
+`raft.simulation` whose name ends in `mutants`.
+"""
 
 from __future__ import annotations
 
+import importlib
 import re
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Final, NamedTuple
 
 import pytest
 
-from raft.simulation import membership_mutants, mutants
+from raft.simulation import mutants
 from raft.simulation.mutants import Mutant
 
 _ROW = re.compile(r"([A-Z]\d+): (.*)", re.DOTALL)
@@ -52,9 +58,12 @@ class CoreFault(NamedTuple):
         self.mutant(patch)
 
 
-CORE: Final = tuple(
-    CoreFault(value)
-    for module in (mutants, membership_mutants)
-    for name, value in vars(module).items()
-    if callable(value) and getattr(value, "__module__", "") == module.__name__ and name != "Mutant"
-)
+def _core_faults() -> Iterator[CoreFault]:
+    for path in sorted(Path(mutants.__file__).parent.glob("*mutants.py")):
+        module = importlib.import_module(f"raft.simulation.{path.stem}")
+        for name, value in vars(module).items():
+            if callable(value) and getattr(value, "__module__", "") == module.__name__ and name != "Mutant":
+                yield CoreFault(value)
+
+
+CORE: Final = tuple(_core_faults())

@@ -57,6 +57,12 @@ WRITING: Final = (
         "hard_state != self._hard_state:", "hard_state.term != self._hard_state.term:",
     ),
     NamedFault(
+        "vote_is_durable_in_one_place",
+        "The mark file, which repeats the vote in case the log is damaged, is not synced when it changes.",
+        "D3", _LOG, "WriteAheadLog._sync",
+        "if self._hard_state != self._mark_hard_state or self._number", "if self._number",
+    ),
+    NamedFault(
         "new_segment_forgets_the_vote",
         "The header of a new segment repeats the term without the vote, which is lost with the older segments.",
         "D3", _LOG, "WriteAheadLog._roll",

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
+from mutation import whole_stack
 from mutation.faults import PACKAGES
 from mutation.killers import SEED_COUNT
 from mutation.named import NAMED
@@ -19,7 +20,8 @@ somebody could make, or has made; the row is that of the [catalogue](bug-catalog
 that nobody chose, drawn from all there are in `raft`, `wal` and `machine`.
 
 Who looks, in this order, until one notices: the scenarios and directed tests of the package, its properties and unit
-tests, and for the core {SEED_COUNT} simulated clusters. Seconds are from the start of a child process to its end.
+tests, for the core {SEED_COUNT} simulated clusters of cores, and last {len(whole_stack.SEEDS)} simulated clusters of
+whole servers. Seconds are from the start of a child process to its end.
 
 This page is written by `PYTHONPATH=tests python -m mutation write`. `make test` asks the killer of each named fault
 again; `make test-all` does everything anew and compares. `tests/mutation/faults.py` tells how to add a fault.
