@@ -30,6 +30,7 @@ from raftline.base.ids import LogIndex, NodeId, SessionId, Term, position_of
 from raftline.cluster.config import MILLISECOND_NS, Clocks, ClusterConfig, Peer
 from raftline.cluster.driver import Driver
 from raftline.cluster.links import LinkContexts
+from raftline.cluster.repair import Repair
 from raftline.cluster.storage import LOG_DIRECTORY, NodeStorage, StorageSettings
 from raftline.machine.commands import MessageKind, SendMessage, decode_command
 from raftline.machine.database import open_database
@@ -180,7 +181,9 @@ async def run(task: NodeTask) -> None:
         ),
         raft_random=random.Random(os.urandom(16)),  # noqa: S311  spreads timeouts, guards nothing
         clocks=Clocks(time.monotonic_ns, lambda: time.time_ns() // MILLISECOND_NS),
-        storage=NodeStorage(kept, machine, log, disk=None),
+        storage=NodeStorage(
+            kept, machine, log, None, Repair(folder, kept.log_directory, kept.database_path, kept.files)
+        ),
         contexts=LinkContexts(accepting, dialling),
         entropy=os.urandom,
         fatal=fatal,

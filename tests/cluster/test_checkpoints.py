@@ -42,7 +42,7 @@ async def test_the_file_starts_anew_under_load(tmp_path: Path) -> None:
     try:
         alice = Person("alice")
         await alice.appear(cluster[1].node)
-        runs = cluster[1].running.checkpoints
+        runs = cluster[1].running.upkeep.checkpoints
         await busy_until(alice, lambda: runs.restart_count >= 3)
         await until(lambda: len(alice.bodies) + 1 == len(alice.outcomes) == alice.number)
         assert runs.passive_count >= runs.restart_count
@@ -55,7 +55,7 @@ async def test_an_idle_node_runs_none(tmp_path: Path) -> None:
     cluster = Cluster(tmp_path, 1)
     await cluster.start()
     try:
-        runs = cluster[1].running.checkpoints
+        runs = cluster[1].running.upkeep.checkpoints
         await until(lambda: runs.passive_count >= 1)
         count = runs.passive_count
         for _ in range(20):

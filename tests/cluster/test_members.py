@@ -317,7 +317,7 @@ class TestReplacing:
         await remove(cluster[1], replaced)
         await gone(cluster, replaced)
         cluster[1].running.transfer_leadership(NodeId(5)) if cluster.leader.config.node_id == 1 else None
-        await until(lambda: cluster.leader.config.node_id in {4, 5})
+        await until(lambda: {node.running.leader_id for node in cluster.running} <= {4, 5})
         await away.start()
         await cluster.settle()
         await cluster.caught_up()

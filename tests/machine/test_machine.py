@@ -311,7 +311,7 @@ def test_nothing_is_applied_after_a_failure(tmp_path: Path, monkeypatch: pytest.
     with pytest.raises(StorageError, match="nowhere"):
         world.machine.commit()
     for call in (world.machine.commit, world.apply_empty, lambda: world.machine.answer(RosterOf("alice"))):
-        with pytest.raises(StorageError, match="before"):
+        with pytest.raises(StorageError, match="nowhere"):
             call()
     assert world.machine.applied_index == 2
     world.machine.close()

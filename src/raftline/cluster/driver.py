@@ -25,14 +25,20 @@ from collections import deque
 from collections.abc import Callable, Coroutine
 from typing import Final
 
-from raftline.base.errors import Busy, Dismissed, LocalProtocolError, Stopping, StorageError, Unavailable
+from raftline.base.errors import (
+    Busy,
+    Dismissed,
+    LocalProtocolError,
+    Stopping,
+    StorageCorrupt,
+    StorageError,
+    Unavailable,
+)
 from raftline.base.ids import LogIndex, NodeId, SessionId
 from raftline.cluster.alarm import Alarm
 from raftline.cluster.apply_loop import ApplyLoop
 from raftline.cluster.barriers import Barriers
-from raftline.cluster.checkpoints import Checkpoints
 from raftline.cluster.chores import Chores
-from raftline.cluster.compaction import Compaction
 from raftline.cluster.config import MILLISECOND_NS, Clocks, ClusterConfig
 from raftline.cluster.deliveries import Deliveries
 from raftline.cluster.draining import Draining
@@ -47,18 +53,17 @@ from raftline.cluster.off_log import OffLogExchange
 from raftline.cluster.peer_book import PeerBook, founding_membership
 from raftline.cluster.proposals import Proposal
 from raftline.cluster.salts import SaltPool
-from raftline.cluster.snapshots import Snapshots
 from raftline.cluster.status import ClusterStatus
 from raftline.cluster.storage import NodeStorage, snapshot_mark
-from raftline.cluster.storage_watch import StorageWatch
 from raftline.cluster.subscriber import Subscriber
 from raftline.cluster.succession import Succession
 from raftline.cluster.survey import Survey
 from raftline.cluster.traffic import PeerTraffic
+from raftline.cluster.upkeep import Upkeep
 from raftline.machine.commands import Action, Command, KeyOrigin, SessionOrigin, encode_command
 from raftline.machine.machine import Machine
 from raftline.machine.outcomes import CommandResult
-from raftline.raft.membership import NOBODY
+from raftline.raft.membership import NOBODY, Membership
 from raftline.raft.node import Raft
 from raftline.raft.ready import LogWrite, Ready
 
@@ -122,6 +127,8 @@ class Driver:
         self._election_count = 0
         self._snapshot_serial = 0
         self._membership_seen: tuple[LogIndex, bool] | None = None
+        self.on_membership: Callable[[Membership], None] = lambda _membership: None
+        """Called with each membership that is committed; for whoever keeps note of it outside the log."""
         self._deliveries = Deliveries(self)
         self.draining = Draining(self)
         self.off_log = OffLogExchange(self._machine, count_max=config.limits.off_log_count_max)
@@ -139,16 +146,7 @@ class Driver:
         self._loop = asyncio.get_running_loop()
         config = self.config
         now_ns = self.now_ns()
-        self.raft = Raft(
-            node_id=config.node_id,
-            membership=founding_membership(config.peers) if config.is_founder else NOBODY,
-            log=self._log,
-            hard_state=self._log.hard_state,
-            applied_index=self._machine.applied_index,
-            config=config.raft,
-            random=self._random,
-            now_ns=now_ns,
-        )
+        self.raft = self._make_core(now_ns)
         # Request numbers continue above those of any earlier life.
         self.barriers = Barriers(self._clocks.wall_ms() << 20, config.timing.wait_ns)
         self._chores = Chores(self.fail, self.now_ns)
@@ -187,60 +185,50 @@ class Driver:
         self.forwarding = Forwarding(config, self.raft, self._links, self._clocks)
         self.succession = Succession(config, self.raft, self._links)
         await self._links.start()
-        self._start_storage()
+        self._start_upkeep()
         self._is_started = self._is_running = True
         self._housekeeping.set(now_ns, now_ns)
         self.lives.begin()
         self.request_turn()
 
-    def _start_storage(self) -> None:
-        """Start what writes the log and what moves the database's write-ahead file."""
-        settings = self._kept.settings
-        self._writer = settings.start_writer(
-            self._log,
-            on_durable=lambda sequence: self._call_from_thread(self._write_durable, sequence),
-            on_failure=lambda error: self._call_from_thread(self.fail, error),
-            now_ns=self.now_ns,
-        )
-        self.storage = StorageWatch(
+    def _make_core(self, now_ns: int) -> Raft:
+        config = self.config
+        try:
+            return Raft(
+                node_id=config.node_id,
+                membership=founding_membership(config.peers) if config.is_founder else NOBODY,
+                log=self._log,
+                hard_state=self._log.hard_state,
+                applied_index=self._machine.applied_index,
+                config=config.raft,
+                random=self._random,
+                now_ns=now_ns,
+                is_recovering=self._kept.is_recovering,
+            )
+        except StorageCorrupt as error:
+            if self._kept.settings.has_peers:
+                self._kept.repair.record(str(error), self._log.hard_state)
+            raise
+
+    def _start_upkeep(self) -> None:
+        self.upkeep = Upkeep(
             self.config,
-            self._log,
-            self._writer,
+            self.raft,
+            self._kept,
             self._apply,
             self.lives,
             self._links,
             self.succession,
-            disk=self._kept.disk,
-            on_failure=self.fail,
-        )
-        self.compaction = Compaction(
-            self.raft, self._log, self._writer, trailing_bytes=settings.trailing_bytes, now_ns=self.now_ns
-        )
-        self.checkpoints = Checkpoints(
-            settings.database_path,
-            self._apply,
-            aside=self._chores.aside,
-            on_durable=self.compaction.checkpointed,
-            has_room_for=self.storage.has_room_for,
-            vfs=settings.vfs,
-        )
-        self._chores.begin(self.checkpoints.run(), "checkpoints")
-        self.snapshots = Snapshots(
-            self.raft,
-            self._kept,
-            self._apply,
-            self._links,
             self._chores,
-            self.checkpoints,
-            self.compaction,
-            draw_name=self._draw_snapshot_name,
             now_ns=self.now_ns,
+            call_on_loop=self._loop.call_soon_threadsafe,
+            on_durable=self._write_durable,
+            on_failure=self.fail,
+            draw_name=self._draw_snapshot_name,
             on_installed=self._deliveries.snapshot_installed,
             on_change=self.request_turn,
         )
-
-    def _call_from_thread(self, callback: Callable[..., None], *args: object) -> None:
-        self._loop.call_soon_threadsafe(callback, *args)
+        self.storage = self.upkeep.storage
 
     async def stop(self) -> None:
         """Leave the cluster's work to the others and close log and machine. Waiting barriers fail with Stopping."""
@@ -253,20 +241,25 @@ class Driver:
         await self._links.stop()
         await self._chores.stop()
         # Its thread may be waiting for the loop: let it run while that ends.
-        await asyncio.to_thread(self._writer.close)
+        await asyncio.to_thread(self.upkeep.writer.close)
         await self.storage.stop()
         self._apply.stop()
         self._log.close()
         self._machine.close()
 
     def fail(self, error: BaseException) -> None:
-        """Stop everything, once: from here on nothing may be acknowledged."""
+        """Stop everything, once: from here on nothing may be acknowledged. Damage is noted, for the next start."""
         if self._is_failed:
             return
         self._is_failed = True
         # A disk that fails needs a sentence; a stack trace of ours would only hide it.
         trace = None if isinstance(error, StorageError | OSError | Dismissed) else error
         _LOG.critical("node %d stops: %s", self.config.node_id, error, exc_info=trace)
+        if isinstance(error, StorageCorrupt) and self._is_started and self.raft.voters - {self.node_id}:
+            try:
+                self._kept.repair.record(str(error), self.raft.hard_state)
+            except StorageError as another:
+                _LOG.critical("this could not be noted: %s", another)
         self._fatal(error)
 
     @property
@@ -421,14 +414,14 @@ class Driver:
             links.send(message.receiver, message)
         for write in ready.io:
             self._writes.append(write)
-            self._writer.submit(write.sequence, write.hard_state, write.entries, snapshot_mark(write.snapshot))
+            self.upkeep.writer.submit(write.sequence, write.hard_state, write.entries, snapshot_mark(write.snapshot))
         if ready.role_changed:
             self._role_changed()
         if ready.membership_changed:
             self._follow_membership()
         links.flush()
         self.barriers.answered(ready)
-        self.snapshots.follow(ready)
+        self.upkeep.follow(ready)
         if ready.committed:
             self._apply.enqueue(ready.committed)
         elif ready.reads:
@@ -451,6 +444,8 @@ class Driver:
         if self.book.follow(raft.membership, raft.membership_index, is_committed=raft.membership_is_committed):
             self.book_changed()
         self.storage.announce()
+        if raft.membership_is_committed:
+            self.on_membership(raft.membership)
 
     def book_changed(self) -> None:
         """Dial who is new in the book, let go of who is gone."""
@@ -481,7 +476,7 @@ class Driver:
             write = self._writes.popleft()
             for message in write.messages:
                 self._links.send(message.receiver, message)
-            self.snapshots.written(write)
+            self.upkeep.snapshots.written(write)
         self.request_turn()
 
     def _keep_house(self) -> None:
@@ -496,8 +491,7 @@ class Driver:
             self.forwarding.keep_house(now_ns)
             self.lives.keep_house(now_ns, self._links)
             self._expiry.keep_house(now_ns)
-            self.storage.keep_house(now_ns, is_drained=self.draining.is_drained)
-            self.snapshots.keep_house(now_ns)
+            self.upkeep.keep_house(now_ns, is_drained=self.draining.is_drained)
             self.members.keep_house(now_ns)
         except BaseException as error:  # noqa: BLE001  as in _turn
             self.fail(error)
@@ -545,8 +539,9 @@ class Driver:
             self._apply,
             self._links,
             self.off_log.inbox,
-            self._writer.sync_latency,
+            self.upkeep.writer.sync_latency,
             election_count=self._election_count,
             storage=self.storage,
             succession=self.succession,
+            upkeep=self.upkeep.metrics(),
         )

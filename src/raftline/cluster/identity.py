@@ -1,5 +1,5 @@
 """
-Whose data a directory holds: `<data_dir>/identity.json`, written once, before anything else.
+Whose data a directory holds: `<data_dir>/identity.json`, written before anything else.
 
     founding   `raftline node init`: the file names all founders, the same on each of them
     joining    the file is written with a data id first, then the cluster is asked, then it says who is in it
@@ -13,18 +13,16 @@ A directory that the first release wrote has no such file; it gets one at its fi
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
 import msgspec
 
-from raftline.base.errors import StorageCorrupt, StorageError
 from raftline.base.ids import NodeId
 from raftline.cluster.config import Peer
+from raftline.cluster.json_file import read_json_file, write_json_file
 from raftline.cluster.storage import LOG_DIRECTORY
-from raftline.wal.files import OperatingSystemFiles
 
 IDENTITY_FILE: Final = "identity.json"
 FORMAT: Final = 1
@@ -51,6 +49,8 @@ class Identity(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         data_id: Hexadecimal.
         founders: All nodes that the cluster was founded with; empty for one that joined later.
         contacts: For one that joined, whom it was told of; empty until it was let in.
+        has_begun: It has a log, which may not be missing from now on.
+        is_alone: No other node votes in its cluster, as far as it knows: nobody could repair its data.
     """
 
     format: int
@@ -59,6 +59,8 @@ class Identity(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     data_id: str
     founders: tuple[KnownNode, ...] = ()
     contacts: tuple[KnownNode, ...] = ()
+    has_begun: bool = False
+    is_alone: bool = False
 
     @property
     def is_founder(self) -> bool:
@@ -86,7 +88,8 @@ def new_identity(
 ) -> Identity:
     """Return an identity with a data id that nobody had; without founders, of a node that is to join."""
     data_id = entropy(DATA_ID_SIZE).hex()
-    return Identity(FORMAT, cluster_id, node_id, data_id, founders=known_nodes(founders or {}))
+    known = known_nodes(founders or {})
+    return Identity(FORMAT, cluster_id, node_id, data_id, founders=known, is_alone=len(known) == 1)
 
 
 def read_identity(data_dir: Path) -> Identity | None:
@@ -97,20 +100,7 @@ def read_identity(data_dir: Path) -> Identity | None:
         StorageCorrupt: The file cannot be read.
         StorageError: A later release wrote it, or the disk failed.
     """
-    path = data_dir / IDENTITY_FILE
-    try:
-        content = path.read_bytes()
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        raise StorageError(f"{path}: {error}") from error
-    try:
-        found = msgspec.json.decode(content, type=Identity)
-    except msgspec.DecodeError as error:
-        raise StorageCorrupt(f"{path} is damaged: {error}") from error
-    if found.format > FORMAT:
-        raise StorageError(f"{path}: format {found.format}, this release knows formats up to {FORMAT}")
-    return found
+    return read_json_file(data_dir / IDENTITY_FILE, Identity, format_max=FORMAT)
 
 
 def write_identity(data_dir: Path, identity: Identity) -> None:
@@ -120,17 +110,7 @@ def write_identity(data_dir: Path, identity: Identity) -> None:
     Raises:
         StorageError: The disk failed.
     """
-    path = data_dir / IDENTITY_FILE
-    draft = path.with_name(f"{path.name}.tmp")
-    try:
-        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600), "wb") as file:
-            file.write(msgspec.json.format(msgspec.json.encode(identity), indent=2) + b"\n")
-            file.flush()
-            os.fsync(file.fileno())
-        draft.rename(path)
-        OperatingSystemFiles().fsync_directory(data_dir)
-    except OSError as error:
-        raise StorageError(f"{path}: {error}") from error
+    write_json_file(data_dir / IDENTITY_FILE, identity)
 
 
 def holds_data(data_dir: Path) -> bool:

@@ -27,6 +27,35 @@ class LinkMetrics:
 
 
 @dataclass(frozen=True, slots=True)
+class UpkeepMetrics:
+    """
+    What keeps a cluster going beside its messages.
+
+    Attributes:
+        is_recovering: This node lost what it had acknowledged, and has not got it back yet.
+        repair_count: Repairs that ended well.
+        compaction_count: How often the beginning of the log was forgotten.
+        snapshot_taken_count, snapshot_installed_count: Made here, and put in the place of the database here.
+        snapshot_failure_count: Transfers to this node that brought no snapshot.
+        snapshot_damaged_count: Snapshots that this node's disk altered before they could be handed out.
+        machine_version: Version of apply's behaviour that the cluster has agreed on.
+    """
+
+    is_recovering: bool = False
+    repair_count: int = 0
+    compaction_count: int = 0
+    snapshot_taken_count: int = 0
+    snapshot_installed_count: int = 0
+    snapshot_sent_bytes: int = 0
+    snapshot_received_bytes: int = 0
+    snapshot_failure_count: int = 0
+    snapshot_damaged_count: int = 0
+    voter_count: int = 0
+    member_count: int = 0
+    machine_version: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class ClusterMetrics:
     """
     Gauges and counters since the start of the process.
@@ -75,6 +104,7 @@ class ClusterMetrics:
     off_log_waiting_count: int
     off_log_dropped_count: int
     links: tuple[LinkMetrics, ...]
+    upkeep: UpkeepMetrics
 
 
 def initial_metrics(durable_index: LogIndex, applied_index: LogIndex) -> ClusterMetrics:
@@ -107,6 +137,7 @@ def initial_metrics(durable_index: LogIndex, applied_index: LogIndex) -> Cluster
         off_log_waiting_count=0,
         off_log_dropped_count=0,
         links=(),
+        upkeep=UpkeepMetrics(),
     )
 
 
@@ -120,6 +151,7 @@ def collect_metrics(
     *,
     storage: StorageWatch,
     succession: Succession,
+    upkeep: UpkeepMetrics,
     election_count: int,
 ) -> ClusterMetrics:
     """Gather the figures of a driver's parts."""
@@ -160,4 +192,5 @@ def collect_metrics(
             )
             for link in links.links
         ),
+        upkeep=upkeep,
     )

@@ -66,6 +66,12 @@ class SnapshotFiles:
                 if not is_kept:
                     path.unlink()
 
+    def clear(self) -> None:
+        """Remove all snapshots."""
+        with _storage_errors(self.directory):
+            self._meta_path.unlink(missing_ok=True)
+        self.begin()
+
     def out_path(self, name: str) -> Path:
         """Return where a snapshot made here lies."""
         return self.directory / f"out-{name}"

@@ -21,8 +21,8 @@ class NodeStatus:
     One node of a cluster. What only the node itself could tell is None when it cannot be reached.
 
     Attributes:
-        role: `leader`, `follower`, `pre-candidate`, `candidate`; `learner` while it does not vote; `unknown` when it
-            cannot be reached.
+        role: `leader`, `follower`, `pre-candidate`, `candidate`; `learner` while it does not vote; `recovering` while
+            it gets back what its disk lost; `unknown` when it cannot be reached.
         match_index: Up to where its log agrees with the leader's, as the leader says; None without a leader.
         state_hash: Hexadecimal, at `state_hash_index`, which is the same for all nodes of one status.
     """

@@ -111,10 +111,9 @@ class Survey:
         match: dict[int, int] = {}
         if raft.role is Role.LEADER:
             match = {node_id: raft.match_index(node_id) or 0 for node_id in self._member_ids()}
-        is_learner = raft.node_id in raft.membership.learners
         return StatusReply(
             request_id=request.request_id,
-            role="learner" if is_learner else raft.role.value,
+            role=self._own_role(),
             term=raft.term,
             leader_id=raft.leader_id,
             commit_index=raft.commit_index,
@@ -122,6 +121,12 @@ class Survey:
             match=match,
             digest=self._machine.digest_at(request.digest_index) if request.digest_index else None,
         )
+
+    def _own_role(self) -> str:
+        raft = self._raft
+        if raft.is_recovering:
+            return "recovering"
+        return "learner" if raft.node_id in raft.membership.learners else raft.role.value
 
     def asked(self, node_id: NodeId, request: StatusRequest) -> None:
         """Answer another node, now or once this one has applied what it names."""

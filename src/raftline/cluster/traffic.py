@@ -113,7 +113,7 @@ class PeerTraffic:
     def snapshot_requested(self, connection: InboundConnection, request: TransferFrame) -> None:
         """See `LinkObserver`."""
         if self._driver.is_working:
-            self._driver.snapshots.source.asked(connection, request)
+            self._driver.upkeep.snapshots.source.asked(connection, request)
 
     def receive_frame(self, node_id: NodeId, frame: LinkFrame) -> None:
         """See `LinkObserver`."""

@@ -109,8 +109,8 @@ def open_database(path: Path | Literal[":memory:"], *, vfs: str | None = None) -
     A database of an earlier release, without checksums, gets them now; that rewrites it once.
 
     Raises:
-        StorageCorrupt: It is no database, is damaged, or a later version wrote it.
-        StorageFull, StorageError: The disk failed.
+        StorageCorrupt: It is no database, or is damaged.
+        StorageFull, StorageError: A later version wrote it, or the disk failed.
     """
     try:
         if path == ":memory:":

@@ -65,7 +65,7 @@ class Machine:
         self._runner = CommandRunner(self._context)
         self._pruner = Pruner(self._context)
         self._digests: OrderedDict[LogIndex, bytes] = OrderedDict()
-        self._failed = False
+        self._failure: StorageError | None = None
         with self._storage():
             self._head = _read_head(database)
         self._context.machine_version = self._head.machine_version
@@ -222,7 +222,7 @@ class Machine:
         Raises:
             StorageError: The disk failed, or the other database is damaged; the machine is closed then.
         """
-        self._failed = True
+        self._failure = StorageError("the database is being replaced")
         try:
             if self._database.in_transaction:
                 self._database.execute("ROLLBACK")
@@ -239,7 +239,7 @@ class Machine:
         Raises:
             StorageError: The disk failed.
         """
-        self._failed = True
+        self._failure = StorageError("the database is closed")
         try:
             if self._database.in_transaction:
                 self._database.execute("ROLLBACK")
@@ -250,16 +250,16 @@ class Machine:
 
     @contextmanager
     def _storage(self) -> Iterator[None]:
-        """Say in this package's words what SQLite met, and do nothing more after it: memory and disk may differ."""
-        if self._failed:
-            raise StorageError("the database has failed before")
+        """Say in this package's words what SQLite met, and from then on nothing else: memory and disk may differ."""
+        if self._failure is not None:
+            raise self._failure
         try:
             yield
         except apsw.Error as error:
-            self._failed = True
-            raise storage_error(error) from error
-        except BaseException:
-            self._failed = True
+            self._failure = storage_error(error)
+            raise self._failure from error
+        except BaseException as error:
+            self._failure = error if isinstance(error, StorageError) else StorageError(f"the machine failed: {error!r}")
             raise
 
     def _check_next(self, index: LogIndex) -> None:

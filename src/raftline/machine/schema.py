@@ -15,7 +15,7 @@ from typing import Final, NamedTuple
 
 import apsw
 
-from raftline.base.errors import StorageCorrupt
+from raftline.base.errors import StorageError
 
 SCHEMA_VERSION: Final = 2
 
@@ -329,11 +329,11 @@ def migrate(database: apsw.Connection) -> None:
     Bring a database to the form of this version, each step in a transaction of its own.
 
     Raises:
-        StorageCorrupt: A later version wrote the database.
+        StorageError: A later version wrote the database.
     """
     version = int(database.pragma("user_version"))
     if version > SCHEMA_VERSION:
-        raise StorageCorrupt(f"the database has form {version}, this version knows forms up to {SCHEMA_VERSION}")
+        raise StorageError(f"the database has form {version}, this version knows forms up to {SCHEMA_VERSION}")
     for step in range(version, SCHEMA_VERSION):
         with database:
             database.execute(MIGRATIONS[step])

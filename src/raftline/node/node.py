@@ -25,7 +25,7 @@ from collections.abc import Callable
 from itertools import islice
 from typing import Final, TypeVar
 
-from raftline.base.errors import OutcomeUnknown, Refused, Unavailable
+from raftline.base.errors import OutcomeUnknown, Refused, StorageError, Unavailable
 from raftline.base.ids import NodeId, SessionId
 from raftline.cluster.config import MILLISECOND_NS
 from raftline.cluster.driver import Driver
@@ -153,7 +153,12 @@ class LocalNode:
 
     async def ask(self, query: Query) -> Answer:
         """See `door.Node`. Remembers where the sessions of the answer are, for `route`."""
-        answer = self.driver.machine.answer(query)
+        try:
+            answer = self.driver.machine.answer(query)
+        except StorageError as error:
+            # Nobody is to be served from a database that fails, whoever asked first.
+            self.driver.fail(error)
+            raise
         if type(answer) is SessionRow:
             self._remember(answer)
         elif type(answer) is list:

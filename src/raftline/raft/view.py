@@ -10,6 +10,7 @@ from raftline.raft.leader import Leader
 from raftline.raft.log import RaftLog
 from raftline.raft.membership import Membership
 from raftline.raft.membership_log import MembershipLog
+from raftline.raft.messages import HardState
 from raftline.raft.ready import FollowerStatus, Role
 from raftline.raft.recovery import Recovery
 
@@ -70,6 +71,11 @@ class CoreView:
     def is_recovering(self) -> bool:
         """Whether this node has yet to get back what it had acknowledged and lost."""
         return self._recovery.is_on
+
+    @property
+    def hard_state(self) -> HardState:
+        """Term and vote, durable or not."""
+        return self._election.hard_state
 
     @property
     def role(self) -> Role:

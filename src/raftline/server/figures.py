@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from raftline.base.ids import NodeId
-from raftline.cluster.metrics import ClusterMetrics
+from raftline.cluster.metrics import ClusterMetrics, UpkeepMetrics
 from raftline.gateway.server import GatewayFigures
 from raftline.server.telemetry import ByLabel
 
@@ -19,6 +19,7 @@ def cluster_figures(metrics: ClusterMetrics) -> dict[str, object]:
     Names that end in `_total` are counters since the start of the process.
     """
     return {
+        **_upkeep_figures(metrics.upkeep),
         "role": ByLabel("role", {role: int(metrics.role == role) for role in ROLES}),
         "term": metrics.term,
         "leader_known": int(metrics.leader_id is not None),
@@ -49,6 +50,23 @@ def cluster_figures(metrics: ClusterMetrics) -> dict[str, object]:
         "link_connects_total": _by_node({link.node_id: link.connect_count for link in metrics.links}),
         "link_dropped_frames_total": _by_node({link.node_id: link.dropped_frame_count for link in metrics.links}),
         "link_queued_bytes": _by_node({link.node_id: link.queued_bytes for link in metrics.links}),
+    }
+
+
+def _upkeep_figures(upkeep: UpkeepMetrics) -> dict[str, object]:
+    return {
+        "recovering": int(upkeep.is_recovering),
+        "repairs_total": upkeep.repair_count,
+        "log_compactions_total": upkeep.compaction_count,
+        "snapshots_taken_total": upkeep.snapshot_taken_count,
+        "snapshots_installed_total": upkeep.snapshot_installed_count,
+        "snapshot_sent_bytes_total": upkeep.snapshot_sent_bytes,
+        "snapshot_received_bytes_total": upkeep.snapshot_received_bytes,
+        "snapshot_failures_total": upkeep.snapshot_failure_count,
+        "snapshots_damaged_total": upkeep.snapshot_damaged_count,
+        "voters": upkeep.voter_count,
+        "members": upkeep.member_count,
+        "machine_version": upkeep.machine_version,
     }
 
 

@@ -10,8 +10,9 @@ Whose data a node's directory holds, settled before anything of it is opened (`r
 
 from __future__ import annotations
 
+import asyncio
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from pathlib import Path
 
 import msgspec
@@ -32,6 +33,7 @@ from raftline.cluster.joining import join
 from raftline.cluster.links import LinkContexts
 from raftline.cluster.peer_book import member_of
 from raftline.machine.versions import VERSION_MAX
+from raftline.raft.membership import Membership
 from raftline.server.config import NodeSettings
 from raftline.server.config_file import read_secret
 from raftline.server.failures import ExitCode, Failure
@@ -60,6 +62,45 @@ def found(settings: NodeSettings) -> Identity:
     identity = new_identity(cluster.id, NodeId(cluster.node_id), os.urandom, founders=configured_peers(settings))
     write_identity(data_dir, identity)
     return identity
+
+
+class KeptIdentity:
+    """
+    The identity of a running node, kept in step with what it learns of its cluster.
+
+    Args:
+        begin_chore: Runs a task beside the node's work.
+    """
+
+    def __init__(
+        self, data_dir: Path, identity: Identity, begin_chore: Callable[[Coroutine[None, None, None], str], None]
+    ) -> None:
+        self._data_dir = data_dir
+        self._wanted = self._written = identity
+        self._begin_chore = begin_chore
+        self._is_writing = False
+
+    def begun(self) -> None:
+        """Note, before the node takes part, that it has a log; StorageError if that fails."""
+        if not self._written.has_begun:
+            self._wanted = self._written = msgspec.structs.replace(self._written, has_begun=True)
+            write_identity(self._data_dir, self._written)
+
+    def follow(self, membership: Membership) -> None:
+        """Note whether there are others who could repair this node's data."""
+        is_alone = set(membership.voters) <= {self._wanted.node_id}
+        if is_alone != self._wanted.is_alone:
+            self._wanted = msgspec.structs.replace(self._wanted, is_alone=is_alone)
+            if not self._is_writing:
+                self._is_writing = True
+                self._begin_chore(self._write(), "identity")
+
+    async def _write(self) -> None:
+        while self._written != self._wanted:
+            identity = self._wanted
+            await asyncio.to_thread(write_identity, self._data_dir, identity)
+            self._written = identity
+        self._is_writing = False
 
 
 async def settle_identity(settings: NodeSettings, contexts: LinkContexts) -> Identity:

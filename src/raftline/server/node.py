@@ -42,7 +42,7 @@ from raftline.server.config import NodeSettings
 from raftline.server.config_file import read_secret
 from raftline.server.failures import ExitCode, Failure
 from raftline.server.figures import cluster_figures, gateway_figures
-from raftline.server.founding import settle_identity
+from raftline.server.founding import KeptIdentity, settle_identity
 from raftline.server.http_server import HttpServer
 from raftline.server.membership import make_membership, member_ids
 from raftline.server.reload import (
@@ -111,8 +111,12 @@ class RunningNode:
         check_identity(settings)
         token = read_secret("admin.token_file", settings.admin.token_file)
         self._peers = peer_link_contexts(settings)
-        node = self._open_system(await settle_identity(settings, self._peers))
+        identity = await settle_identity(settings, self._peers)
+        node = self._open_system(identity)
         driver = node.driver
+        kept = KeptIdentity(settings.data_dir, identity, driver.begin_chore)
+        kept.begun()
+        driver.on_membership = kept.follow
         addresses = Addresses(driver, settings)
         gateway = self._make_gateway(node, token, addresses)
         node.on_drained = lambda is_drained: gateway.drain(is_drained=is_drained)
@@ -162,6 +166,8 @@ class RunningNode:
         storage = open_storage(
             StorageSettings(
                 data_dir=settings.data_dir,
+                has_begun=identity.has_begun,
+                has_peers=not identity.is_alone,
                 cluster_id=settings.cluster.id,
                 node_id=config.node_id,
                 domain=settings.domain,

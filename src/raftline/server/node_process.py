@@ -2,8 +2,11 @@
 The process of one node: lock, loop, signals, exit code.
 
 SIGTERM and SIGINT end it in order; SIGHUP reads the settings again (reload.py). What makes going on impossible (a
-damaged log, a failing disk) ends it at once, with one plain sentence and the exit code of failures.py: after a failed
-fsync nothing may be written or acknowledged any more, so there is no order to keep.
+failing disk) ends it at once, with one plain sentence and the exit code of failures.py: after a failed fsync nothing
+may be written or acknowledged any more, so there is no order to keep.
+
+Damage that the node's peers can repair begins the program anew in this very process, with nothing of the old one left
+in memory: the start repairs it (`raftline.cluster.repair`), and nobody who watches the process has to know.
 """
 
 from __future__ import annotations
@@ -14,12 +17,14 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Final, NoReturn
 
 import structlog
 import uvloop
 
-from raftline.base.errors import ConfigError, Dismissed, StorageError
+from raftline.base.errors import ConfigError, Dismissed, StorageCorrupt, StorageError
+from raftline.cluster.repair import read_note
 from raftline.server.config import NodeSettings
 from raftline.server.failures import ExitCode, Failure
 from raftline.server.locks import DirectoryLock
@@ -82,6 +87,8 @@ async def _serve(
         _watch_stdin(loop, stop)
 
     def fatal(error: BaseException) -> NoReturn:
+        if isinstance(error, StorageCorrupt) and repair_is_due(settings.data_dir):
+            begin_anew(log, error)
         end_at_once(log, error)
 
     node = RunningNode(settings, log, fatal, read)
@@ -91,7 +98,7 @@ async def _serve(
     try:
         await asyncio.wait((stopped, starting), return_when=asyncio.FIRST_COMPLETED)
         if starting.done():
-            await starting  # raises why it could not start
+            _raise_or_repair(starting, fatal)
             gc.collect()
             gc.freeze()
             gc.set_threshold(*COLLECTOR_THRESHOLDS)
@@ -103,6 +110,30 @@ async def _serve(
         stopped.cancel()
         await node.stop()
     log.info("stopped")
+
+
+def _raise_or_repair(starting: asyncio.Task[None], fatal: Callable[[BaseException], NoReturn]) -> None:
+    try:
+        starting.result()
+    except StorageCorrupt as error:
+        fatal(error)
+
+
+def repair_is_due(data_dir: Path) -> bool:
+    """Whether damage is noted that the next start repairs."""
+    try:
+        note = read_note(data_dir)
+    except StorageError:
+        return False
+    return note is not None and not note.is_set_aside
+
+
+def begin_anew(log: Logger, error: StorageCorrupt) -> NoReturn:
+    """Begin the program anew in this process; descriptors are closed, standard streams stay."""
+    log.critical("the node begins anew and is repaired by its peers", reason=str(error))
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606  the command line that we are
 
 
 def _reload(node: RunningNode, log: Logger) -> None:

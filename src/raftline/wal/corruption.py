@@ -1,4 +1,4 @@
-"""The one form of a complaint about damage: where, what was due, what is there, what to do."""
+"""The one form of a complaint about damage: where, what was due, what is there."""
 
 from __future__ import annotations
 
@@ -10,9 +10,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 REMEDY: Final = (
-    "What this node had promised to keep is damaged or gone, so it must not vote or acknowledge with what is left. "
-    "Restore it from its peers: stop it, move its data directory away and add it to the cluster as a new node. "
-    "A later release repairs this by itself."
+    "What this node had promised to keep is damaged or gone, so it must not vote or acknowledge with what is left"
 )
 
 

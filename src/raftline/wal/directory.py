@@ -71,9 +71,11 @@ def open_directory(
     sizes: LogSizes,
     applied_index: LogIndex,
     snapshot: SnapshotMark | None = None,
+    *,
+    must_exist: bool = False,
 ) -> OpenedDirectory:
     """
-    Lock the directory, clear what a crash left half made, and read the log back or begin one.
+    Lock the directory, clear what a crash left half made, and read the log back or begin one, unless it must exist.
 
     Raises:
         StorageCorrupt: Something that was durable is damaged or gone.
@@ -93,7 +95,7 @@ def open_directory(
         mark = MarkFile.open(files, path) if MARK_NAME in names else None
         if mark is not None:
             undo.callback(mark.close)
-        _check_whole(path, mark, segment_names, applied_index)
+        _check_whole(path, mark, segment_names, applied_index, must_exist=must_exist)
         if mark is None:
             origin = Mark(0, origin_chain(identity.cluster_id, identity.node_id), LogIndex(0), HardState(Term(0), None))
             mark = MarkFile.create(files, path, origin)
@@ -143,7 +145,9 @@ def _remove_temporary(files: FileSystem, path: Path) -> list[str]:
     return [name for name in names if not name.endswith(TEMPORARY_SUFFIX)]
 
 
-def _check_whole(path: Path, mark: MarkFile | None, segment_names: list[str], applied_index: LogIndex) -> None:
+def _check_whole(
+    path: Path, mark: MarkFile | None, segment_names: list[str], applied_index: LogIndex, *, must_exist: bool
+) -> None:
     """Refuse a directory that has lost its mark file or all of its segments."""
     if segment_names:
         if mark is None:
@@ -155,6 +159,8 @@ def _check_whole(path: Path, mark: MarkFile | None, segment_names: list[str], ap
     if mark is not None and mark.mark.number > 0:
         expected = f"segments with record {mark.mark.number}, which the mark file names"
         raise corruption(path, expected=expected, found="none")
+    if must_exist:
+        raise corruption(path, expected="the log that this node has begun", found="none")
 
 
 def _begin(files: FileSystem, path: Path, spares: SpareShelf, identity: LogIdentity, sizes: LogSizes) -> RecoveredLog:

@@ -98,6 +98,7 @@ class WriteAheadLog:
         segment_bytes: int = SEGMENT_BYTES,
         recent_bytes_max: int = RECENT_BYTES_MAX,
         snapshot: SnapshotMark | None = None,
+        must_exist: bool = False,
     ) -> WriteAheadLog:
         """
         Open the log in `directory`, or begin one where there is none. What is returned is durable to its end.
@@ -113,6 +114,7 @@ class WriteAheadLog:
             recent_bytes_max: Payload bytes of the newest entries to keep in memory.
             snapshot: Of which the database beside the log was made, if a crash may have come before the log was told:
                 unless it knows already, it is told now.
+            must_exist: A log was begun here before: none is begun now.
 
         Raises:
             StorageCorrupt: Something that was durable is damaged or gone: a record at or below the mark, the end of
@@ -123,7 +125,7 @@ class WriteAheadLog:
         identity = LogIdentity(cluster_id, node_id)
         sizes = LogSizes(segment_bytes, recent_bytes_max)
         files = OperatingSystemFiles() if files is None else files
-        log = cls(open_directory(files, directory, identity, sizes, applied_index, snapshot))
+        log = cls(open_directory(files, directory, identity, sizes, applied_index, snapshot, must_exist=must_exist))
         if snapshot is not None and lacks_snapshot(log._index, snapshot):
             try:
                 log.install_snapshot(*snapshot)

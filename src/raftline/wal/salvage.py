@@ -42,6 +42,7 @@ def salvage_hard_state(files: FileSystem, directory: Path, identity: LogIdentity
         StorageError: The directory is another node's, or was written by a later release, or the disk failed.
     """
     with disk_errors(directory):
+        files.make_directory(directory)
         names = files.names(directory)
         marked = _of_mark(files, directory, names)
         logged = _of_log(files, directory, identity, names)
