@@ -23,7 +23,8 @@ from typing import NamedTuple
 
 from raft.simulation.checkers import decides
 from raftline.base.ids import LogIndex, NodeId, Term
-from raftline.raft.messages import Entry
+from raftline.raft.membership import Membership, decode_membership
+from raftline.raft.messages import Entry, EntryKind
 from raftline.raft.node import Raft, Role
 from raftline.wal.log import WriteAheadLog
 from raftline.wal.rounds import WriteJob
@@ -80,6 +81,8 @@ class Checkers:
         committed: By index, from 1.
         delivered_max: The last entry that any node was given to apply.
         election_count: Leaders that were seen.
+        membership: The last that is committed; None while it is the first one.
+        membership_count: How many there were.
     """
 
     def __init__(self, scheduler: Scheduler) -> None:
@@ -87,6 +90,8 @@ class Checkers:
         self.committed: list[Committed] = []
         self.delivered_max = LogIndex(0)
         self.election_count = 0
+        self.membership: Membership | None = None
+        self.membership_count = 0
         self.logs: dict[NodeId, DurableLog] = {}
         self._leaders: dict[Term, NodeId] = {}
         self._commit_terms: list[Term] = []
@@ -107,6 +112,10 @@ class Checkers:
         self._cursors[node_id] = (Term(0), LogIndex(0))
         self._next_index[node_id] = LogIndex(applied_index + 1)
         self.demand(applied_index <= len(self.committed), "applied what was never committed", node_id, applied_index)
+
+    def lost(self, node_id: NodeId) -> None:
+        """A node's data are gone for good."""
+        del self.logs[node_id]
 
     def wrote(self, node_id: NodeId, jobs: Sequence[WriteJob]) -> None:
         """A node's disk has taken these jobs."""
@@ -158,9 +167,13 @@ class Checkers:
             return
         self.demand(entry.index == len(self.committed) + 1, "commits leave a gap", node_id, entry.index)
         holders = frozenset(number for number, log in self.logs.items() if log.holds(entry.index, entry.term))
-        membership = raft.membership
-        counted = decides(holders, membership.voters, membership.outgoing)
+        # The leader counted by the membership it had: that at the entry, or a later one.
+        memberships = (raft.membership_at(entry.index), raft.membership)
+        counted = any(decides(holders, each.voters, each.outgoing) for each in memberships)
         self.demand(counted, "committed without a durable majority", node_id, entry.index, entry.term, holders)
+        if entry.kind is EntryKind.MEMBERSHIP:
+            self.membership = decode_membership(entry.payload)
+            self.membership_count += 1
         self.committed.append(seen)
         self._commit_terms.append(raft.term)
         self.delivered_max = entry.index

@@ -355,7 +355,11 @@ class End(asyncio.Transport):
             taken = min(self._unacked_bytes, size)
             self._unacked_bytes -= taken
             self.peer.outgoing.acknowledged(taken)
-        self._protocol.data_received(data)
+        try:
+            self._protocol.data_received(data)
+        except Exception as error:  # noqa: BLE001  as asyncio does it
+            self._loop.call_exception_handler({"message": "data_received failed", "exception": error})
+            self.abort()
         self._schedule_read()
 
     def written(self) -> None:

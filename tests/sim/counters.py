@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 
-REQUIRED = ("election_count", "take_over_count", "torn_write_count", "crash_count")
+REQUIRED = (
+    "election_count",
+    "take_over_count",
+    "torn_write_count",
+    "crash_count",
+    "snapshot_count",
+    "membership_change_count",
+)
 """What a number of seeds must have seen between them."""
 
 
@@ -23,7 +30,10 @@ class Counters:
         lost_refusal_count: Errors that were lost with a stream, while `h` went on over what they refused.
         delivered_count: Messages that reached a device, repeats left out.
         read_count: Linearizable reads of a register; `barrier_count` are all barriers that were passed.
-        snapshot_count, membership_change_count, repair_count: Not counted yet: nodes do none of it.
+        snapshot_count: Snapshots that took the place of a database.
+        membership_change_count: Memberships that were committed, joint ones too.
+        lost_node_count: Nodes that lost their data for good.
+        repair_count: Not counted yet: nodes do not repair themselves.
     """
 
     event_count: int = 0
@@ -49,6 +59,7 @@ class Counters:
     barrier_count: int = 0
     snapshot_count: int = 0
     membership_change_count: int = 0
+    lost_node_count: int = 0
     repair_count: int = 0
 
     def add(self, other: Counters) -> None:

@@ -65,8 +65,10 @@ class _Account:
             if chance.random() < keep_share:
                 left[place] = content[place]
             elif chance.random() < garbage_share:
+                # Drawn apart: SQLite puts chance of its own into the file, and what it is decides how much is drawn.
+                garbage = random.Random(chance.getrandbits(64))
                 pairs = zip(left[place], content[place], strict=True)
-                left[place] = bytes(old if old == new else chance.getrandbits(8) for old, new in pairs)
+                left[place] = bytes(old if old == new else garbage.getrandbits(8) for old, new in pairs)
         if self.is_resized and len(content) < len(left) and chance.random() < 0.5:
             del left[len(content) :]
         elif len(content) > len(self.durable) and chance.random() < 0.5:

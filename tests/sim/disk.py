@@ -89,7 +89,7 @@ class SimulatedDisk:
     # Space
 
     def squeeze(self, free_bytes: int) -> None:
-        """Let others take the space but for this."""
+        """Let others take the space but for this; a database that finds none ends its process, as it should."""
         files = self.files
         taken_bytes = files.capacity_bytes - files.free_bytes(self.database.directory)
         files.capacity_bytes = taken_bytes + free_bytes

@@ -37,10 +37,10 @@ class Faults:
         wall_jump, clock_jump: The wall clock is wrong by up to an hour from now on; the monotonic one jumps ahead.
         transfer: An operator asks for another leader.
         slow_reads_ns: What it costs a node to look at its clock: how slow its processor is.
+        churn: An operator lets nodes in, removes or replaces them, or one loses its data and is replaced.
         damage: Records that were synced are altered, laid elsewhere or cut off, on a minority of the nodes. Nothing is
             to be damaged before nodes can repair themselves, so no seed draws it.
-        compaction: Nodes forget the beginning of their logs. Only for nodes that can send each other snapshots, so no
-            seed draws it.
+        compaction: Nodes forget the beginning of their logs, so that who is behind needs a snapshot.
     """
 
     beat_ns: int = 200 * MILLISECOND_NS
@@ -71,8 +71,9 @@ class Faults:
     clock_jump: float = 0.0
     transfer: float = 0.0
     slow_reads_ns: int = 0
-    damage: bool = False
+    churn: float = 0.0
     compaction: bool = False
+    damage: bool = False
 
     @classmethod
     def draw(cls, chance: random.Random) -> Faults:
@@ -110,4 +111,6 @@ class Faults:
             clock_jump=sometimes(0.2, 0.2),
             transfer=sometimes(0.3, 0.2),
             slow_reads_ns=chance.choice((0, 0, 1, 20, 300)) * MICROSECOND_NS,
+            churn=sometimes(0.3, 0.2),
+            compaction=chance.random() < 0.5,
         )

@@ -20,9 +20,11 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 import apsw
 
-from raftline.base.errors import StorageError, Unavailable
+from raftline.base.errors import Dismissed, Refused, StorageError, Unavailable
 from raftline.base.ids import LogIndex, Position, index_of
 from raftline.cluster.driver import Driver
+from raftline.cluster.frames import JoinRequest
+from raftline.cluster.joining import join
 from raftline.cluster.links import LinkContexts
 from raftline.cluster.storage import NodeStorage, StorageSettings, open_storage
 from raftline.machine.machine import Machine
@@ -38,6 +40,8 @@ from sim.stanzas import DOMAIN, index_in
 from sim.writer import SimulatedWriter
 
 if TYPE_CHECKING:
+    import ssl
+
     from sim.channel import Channel
     from sim.checkers import Checkers
     from sim.edge import Edge
@@ -46,6 +50,9 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 CLUSTER_ID: Final = "simulated-cluster"
+
+_TLS: Final = cast("ssl.SSLContext", "simulated")
+"""Tells the network that a connection is one with certificates; nothing is encrypted."""
 
 _ITERATION_NS: Final = 5 * MICROSECOND_NS
 _HAND_OVER_SECONDS: Final = 0.5
@@ -92,11 +99,36 @@ class Life:
 
     def begin(self) -> None:
         """
-        Open what is on the disk and start.
+        Begin: as a member of the cluster, or by asking to be let in.
 
         Raises:
             StorageError: What is there cannot be used, or the disk failed.
         """
+        if self.node.token:
+            self.hold(self.loop.create_task(self._join()))
+        else:
+            self._open()
+
+    async def _join(self) -> None:
+        """Ask until the cluster lets this node in, then start."""
+        config = self.node.config
+        own = config.peers[config.node_id]
+        contacts = {node_id: peer for node_id, peer in config.peers.items() if node_id != config.node_id}
+        address = f"{own.host}:{own.port}"
+        request = JoinRequest(config.cluster_id, self.node.token, address, config.data_id, config.machine_version_max)
+        try:
+            peers = await join(contacts, _TLS, request)
+            self.node.let_in(peers)
+            self._open()
+        except Refused as error:
+            self._scheduler.note("refused", self.name, error.condition)
+            self.node.retire()
+            self.node.die_soon(self, power=False)
+        except Exception as error:  # noqa: BLE001  as in _start
+            self.fatal(error)
+
+    def _open(self) -> None:
+        """Open what is on the disk and start."""
         node = self.node
         storage = self._storage = open_storage(self._settings())
         self.checkers.life_began(node.node_id, storage.log, storage.machine.applied_index)
@@ -108,7 +140,7 @@ class Life:
             raft_random=random.Random(self._chance.randrange(1 << 60)),
             clocks=clocks,
             storage=storage,
-            contexts=cast("LinkContexts", LinkContexts(server=cast("Any", "tls"), client=cast("Any", "tls"))),
+            contexts=LinkContexts(server=_TLS, client=_TLS),
             entropy=self._chance.randbytes,
             fatal=self.fatal,
         )
@@ -145,6 +177,8 @@ class Life:
         """Show the core to the checkers; the first time it is there, see to it that they see its output as well."""
         raft = self._raft
         if raft is None:
+            if self._door is None:
+                return
             raft = getattr(self.driver, "raft", None)
             if raft is None:
                 return
@@ -272,18 +306,24 @@ class Life:
 
     def _on_error(self, context: dict[str, Any]) -> None:
         error = context.get("exception") or RuntimeError()
+        if isinstance(error, StorageError) and self.is_disk_failing:
+            return  # a question met it; the node stops when it next looks
         self.report(str(context.get("message")), error)
 
     @property
     def is_disk_failing(self) -> bool:
-        """Its disk has been told to fail: to stop for that is right."""
-        return self.node.disk.may_fail
+        """Its disk has been told to fail, or others fill it: to stop for that is right."""
+        return self.node.disk.may_fail or self.node.disk.database.is_tight
 
     def fatal(self, error: BaseException) -> None:
         """The node says that it cannot go on: right, if its disk failed."""
         if self.is_dying:
             return
-        if isinstance(error, StorageError | OSError | apsw.Error) and self.is_disk_failing:
+        if isinstance(error, Dismissed | StorageError) and self.node.world.is_removed(self.node.node_id):
+            self._scheduler.note("dismissed", self.name)
+            self.node.retire()
+            self.node.die_soon(self, power=False)
+        elif isinstance(error, StorageError | OSError | apsw.Error) and self.is_disk_failing:
             self._scheduler.note("stopped", self.name, type(error).__name__)
             self.node.die_soon(self, power=False)
         else:

@@ -42,7 +42,8 @@ class Nemesis:
     def begin(self) -> None:
         """Let faults happen from now on."""
         self._is_on = True
-        self._set_conditions()
+        for node in self._world.nodes.values():
+            self.set_conditions(node)
         self._world.scheduler.after(self._world.faults.beat_ns, self._beat)
 
     def end(self) -> None:
@@ -63,21 +64,23 @@ class Nemesis:
             node.clock.read_cost_ns = 0
             node.wake()
             node.start()
+        world.operator.finish()
 
-    def _set_conditions(self) -> None:
-        """What is always so in this seed."""
+    def set_conditions(self, node: SimulatedNode) -> None:
+        """Set up what is always so for a node in this seed."""
+        if not self._is_on:
+            return
         world, chance, faults = self._world, self._chance, self._world.faults
-        for link in world.network.links():
+        for link in world.network.links_of(node.host):
             link.latency_ns = chance.randrange(faults.latency_ns_max // 10, faults.latency_ns_max)
             link.jitter_ns = link.latency_ns // 2
             link.byte_ns = chance.choice((0.1, 1.0, 8.0, 80.0))
             link.late_share, link.late_ns = faults.late_share, faults.late_ns
-        for node in world.nodes.values():
-            node.disk.sync_ns_max = faults.sync_ns_max
-            node.disk.stall_ns_max = faults.stall_ns_max
-            node.clock.read_cost_ns = faults.slow_reads_ns
-            if faults.wall_jump:
-                node.clock.set_wall_error(chance.randint(-WALL_ERROR_MAX_MS, WALL_ERROR_MAX_MS))
+        node.disk.sync_ns_max = faults.sync_ns_max
+        node.disk.stall_ns_max = faults.stall_ns_max
+        node.clock.read_cost_ns = faults.slow_reads_ns
+        if faults.wall_jump:
+            node.clock.set_wall_error(chance.randint(-WALL_ERROR_MAX_MS, WALL_ERROR_MAX_MS))
 
     def _beat(self) -> None:
         if not self._is_on:
@@ -93,7 +96,7 @@ class Nemesis:
 
     def _victim(self) -> SimulatedNode:
         """Choose a node, leaders more often than others."""
-        nodes = list(self._world.nodes.values())
+        nodes = [node for node in self._world.nodes.values() if not node.is_retired]
         leaders = [node for node in nodes if self._leads(node)]
         return self._chance.choice(leaders if leaders and self._chance.random() < 0.5 else nodes)
 
@@ -120,6 +123,8 @@ class Nemesis:
             self._victim().pause(chance.randrange(faults.pause_ns_max))
         if self._happens(faults.transfer):
             self._transfer()
+        if self._happens(faults.churn):
+            world.operator.act()
 
     def _transfer(self) -> None:
         asked = self._chance.choice(list(self._world.nodes.values()))
@@ -137,7 +142,7 @@ class Nemesis:
 
     def _hurt_network(self) -> None:
         chance, faults, network = self._chance, self._world.faults, self._world.network
-        hosts = [node.host for node in self._world.nodes.values()]
+        hosts = [node.host for node in self._world.nodes.values() if not node.is_retired]
         if len(hosts) < 2:
             return
         pairs = []

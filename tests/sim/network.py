@@ -157,6 +157,10 @@ class Network:
         """Return all directions between machines."""
         return list(self._links.values())
 
+    def links_of(self, host: Host) -> list[Link]:
+        """Return the directions from and to a machine."""
+        return [link for pair, link in self._links.items() if host.number in pair]
+
     def is_cut(self, source: Host, target: Host) -> bool:
         """Whether nothing passes in this direction."""
         return self._links[source.number, target.number].cut_since_ns is not None

@@ -10,13 +10,15 @@ ends, so that no destructor runs code of theirs in the middle of somebody else's
 from __future__ import annotations
 
 import random
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 import apsw
 
 from raftline.base.errors import StorageError
 from raftline.base.ids import NodeId
-from raftline.cluster.config import ClusterConfig
+from raftline.cluster.config import ClusterConfig, Peer
 from sim.clocks import NodeClock
 from sim.disk import SimulatedDisk
 from sim.life import Life
@@ -38,9 +40,11 @@ class SimulatedNode:
     Attributes:
         life: Of the process that runs; None while none does.
         lives: All of them, for the end of the world.
+        token: Of the invitation by which it joins; empty for a founder, and once it was let in.
+        is_retired: It never starts again: it is no member any more, or has lost its data.
     """
 
-    def __init__(self, world: World, config: ClusterConfig, host: Host, directory: Path) -> None:
+    def __init__(self, world: World, config: ClusterConfig, host: Host, directory: Path, *, token: bytes = b"") -> None:
         self.world = world
         self.config = config
         self.node_id: NodeId = config.node_id
@@ -51,6 +55,8 @@ class SimulatedNode:
         self.life: Life | None = None
         self.lives: list[Life] = []
         self._restart: Scheduled | None = None
+        self.token = token
+        self.is_retired = False
 
     # Beginning
 
@@ -59,7 +65,7 @@ class SimulatedNode:
         if self._restart is not None:
             self.world.scheduler.cancel(self._restart)
             self._restart = None
-        if self.life is not None:
+        if self.life is not None or self.is_retired:
             return
         if not self.host.is_up:
             self.world.network.powered_on(self.host)
@@ -75,13 +81,19 @@ class SimulatedNode:
 
     def start_later(self, delay_ns_max: int) -> None:
         """Begin a life within this time."""
-        if self._restart is None:
+        if self._restart is None and not self.is_retired:
             delay_ns = self.chance.randrange(_RESTART_NS_MIN, max(delay_ns_max, 2 * _RESTART_NS_MIN))
             self._restart = self.world.scheduler.after(delay_ns, self._start_now)
 
     def _start_now(self) -> None:
         self._restart = None
         self.start()
+
+    def let_in(self, peers: Mapping[NodeId, Peer]) -> None:
+        """The cluster has let this node in; that is written down, durably."""
+        own = self.config.peers[self.node_id]
+        self.config = replace(self.config, peers={**peers, self.node_id: own})
+        self.token = b""
 
     @property
     def serving_life(self) -> Life | None:
@@ -90,6 +102,19 @@ class SimulatedNode:
         return life if life is not None and life.is_serving and not life.is_dying else None
 
     # Ends
+
+    def retire(self) -> None:
+        """Start never again."""
+        self.is_retired = True
+        if self._restart is not None:
+            self.world.scheduler.cancel(self._restart)
+            self._restart = None
+
+    def lose(self) -> None:
+        """Lose everything, for good."""
+        self.retire()
+        self.crash(power=True)
+        self.world.checkers.lost(self.node_id)
 
     def promised(self, life: Life, kind: str) -> None:
         """Something left this node that others rely on; it may be its last deed."""

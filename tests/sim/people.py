@@ -14,7 +14,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from raftline.base.ids import NodeId
 from sim.channel import Channel
 from sim.clocks import NodeClock
 from sim.counters import Counters
@@ -68,7 +67,7 @@ class People:
     All devices.
 
     Args:
-        find_life: Returns the life of a node that takes clients now; None if it takes none.
+        choose_life: Chooses a node, and returns the life of it that takes clients now; None if it takes none.
 
     Attributes:
         known_accounts: Those that are known to exist.
@@ -80,13 +79,11 @@ class People:
         scheduler: Scheduler,
         chance: random.Random,
         counters: Counters,
-        node_ids: list[NodeId],
-        find_life: Callable[[NodeId], Life | None],
+        choose_life: Callable[[random.Random], Life | None],
     ) -> None:
         self._scheduler = scheduler
         self._chance = chance
-        self._node_ids = node_ids
-        self._find_life = find_life
+        self._choose_life = choose_life
         self.counters = counters
         self.promises = Promises(scheduler)
         self.histories = Histories(scheduler)
@@ -164,11 +161,10 @@ class People:
         Raises:
             ConnectionError: It takes no clients now.
         """
-        node_id = chance.choice(self._node_ids)
         await asyncio.sleep(chance.uniform(0.001, 0.03))
-        life = self._find_life(node_id)
+        life = self._choose_life(chance)
         if life is None:
-            raise ConnectionRefusedError(f"node {node_id} takes no clients")
+            raise ConnectionRefusedError("the node takes no clients")
         channel = Channel(self._scheduler, chance, self.loop, device, life)
         channel.edge = Edge(life, channel, device)
         life.add_channel(channel)

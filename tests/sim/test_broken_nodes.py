@@ -30,6 +30,8 @@ CONVERGENCE_NS = 12 * SECOND_NS
 
 CRASHES = Faults(process_crash=0.1, power_crash=0.1, restart_ns_max=300 * MILLISECOND_NS)
 POWER = Faults(power_crash=0.2, all_crash=0.1, aimed_crash=0.01, aimed_power=1.0, sync_ns_max=10 * MILLISECOND_NS)
+AIMED = Faults(aimed_crash=0.02, restart_ns_max=300 * MILLISECOND_NS, latency_ns_max=10 * MILLISECOND_NS)
+LEADERS = Faults(transfer=0.3, flap=0.4, process_crash=0.05, latency_ns_max=10 * MILLISECOND_NS)
 CUTS = Faults(cut=0.1, partial_cut=0.1, heal=0.1, flap=0.2, pause=0.1)
 
 
@@ -137,10 +139,10 @@ BROKEN = [
     Broken(promises_before_durable, POWER, ("durable majority", "lacks a committed entry", "not the same")),
     Broken(barriers_that_wait_for_nothing, CUTS, ("stale read", "linearizable")),
     Broken(repeats_count_as_new, CUTS, ("doubled", "two stanza ids", "edge failed")),
-    Broken(gaps_are_taken, CUTS, ("lost", "out of order", "edge failed", "not in both")),
+    Broken(gaps_are_taken, LEADERS, ("lost", "out of order", "edge failed", "not in both", "undelivered")),
     Broken(apply_that_depends_on_the_process, CUTS, ("replicas differ",)),
     Broken(marks_that_say_too_much, CRASHES, ("undelivered",)),
-    Broken(counts_before_outcomes, CRASHES, ("lost", "undelivered", "more is acknowledged")),
+    Broken(counts_before_outcomes, AIMED, ("lost", "undelivered", "more is acknowledged")),
 ]
 
 

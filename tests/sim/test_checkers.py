@@ -34,6 +34,9 @@ class Core:
     membership: Membership = field(default_factory=lambda: membership_of_voters(NODES))
     terms: tuple[int, ...] = ()
 
+    def membership_at(self, index: int) -> Membership:
+        return self.membership
+
     def term_at(self, index: int) -> int | None:
         return self.terms[index - 1] if 0 < index <= len(self.terms) else None
 
@@ -102,6 +105,12 @@ class TestNodes:
         cluster.wrote(entry(1), nodes=(1,))
         cluster.delivered(1, entry(1))
         assert "durable majority" in cluster.found
+
+    def test_a_majority_of_either_membership(self, cluster: Cluster) -> None:
+        """While the membership changes a leader may have counted by the one at the entry, or by a later one."""
+        cluster.wrote(entry(1), nodes=(1,))
+        cluster.delivered(1, entry(1), core=Core(membership=membership_of_voters([NodeId(1)])))
+        assert cluster.found == ""
 
     def test_an_entry_that_this_node_has_not(self, cluster: Cluster) -> None:
         """A node applies only what its own disk has."""

@@ -25,7 +25,7 @@ SECONDS = float(os.environ.get("RAFTLINE_TEST_SIM_SECONDS", "20"))
 SHARD_COUNT = 2
 FRESH = random.SystemRandom().randrange(1 << 40)
 
-DETERMINISM_SEEDS = (100, 103, 114)
+DETERMINISM_SEEDS = (119, 121, 124)
 
 _TRACE = """
 import sys
@@ -54,7 +54,7 @@ def test_kept_seeds(kind: str, seed: int) -> None:
 def test_what_should_happen_does() -> None:
     """A few seeds between them see all that the simulation is for: else it would prove nothing."""
     counters = Counters()
-    for seed in (100, 103, 113, 118, 123):
+    for seed in (100, 110, 111, 123, 135):
         counters.add(run_stack(seed).counters)
     print(counters.as_text())
     assert not counters.missing()

@@ -142,6 +142,8 @@ class TestRounds:
     def test_the_mark_is_synced_when_nothing_comes(self, node: Node) -> None:
         """So that a power failure finds it new."""
         node.submit(1)
+        node.run()
+        node.submit(2)
         node.run(0.05)
         assert node.log.is_mark_dirty
         node.run(1)

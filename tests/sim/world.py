@@ -22,8 +22,8 @@ import random
 import shutil
 import struct
 import tempfile
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -39,6 +39,7 @@ from sim.life import CLUSTER_ID, Life
 from sim.nemesis import Nemesis
 from sim.network import Network
 from sim.node import SimulatedNode
+from sim.operators import Operator
 from sim.people import People
 from sim.promises import Archived
 from sim.scheduler import SECOND_NS, Scheduler, Violation
@@ -94,7 +95,7 @@ class Options:
             reserve_bytes=(2 << 20) if faults.squeeze else 0,
             raft=raft,
             limits=limits,
-            trailing_bytes=segment_bytes if faults.compaction else 1 << 50,
+            trailing_bytes=chance.choice((1, segment_bytes)) if faults.compaction else 1 << 50,
         )
 
 
@@ -128,14 +129,13 @@ class World:
             self.scheduler,
             random.Random(self.chance.randrange(1 << 60)),
             self.counters,
-            list(self.nodes),
-            lambda node_id: self.nodes[node_id].serving_life,
+            self._choose_life,
         )
         self.nemesis = Nemesis(self)
+        self.operator = Operator(self)
 
     def _configs(self) -> list[ClusterConfig]:
-        numbers = range(1, self.options.size + 1)
-        peers = {NodeId(number): Peer(_host_name(number), PEER_PORT, fingerprint_of(number)) for number in numbers}
+        peers = {NodeId(number): _peer(number) for number in range(1, self.options.size + 1)}
         return [
             ClusterConfig(
                 cluster_id=CLUSTER_ID,
@@ -145,15 +145,44 @@ class World:
                 listen_port=peer.port,
                 raft=self.options.raft,
                 limits=self.options.limits,
+                data_id=_data_id(node_id),
             )
             for node_id, peer in peers.items()
         ]
 
-    def _add_node(self, config: ClusterConfig) -> SimulatedNode:
+    def _add_node(self, config: ClusterConfig, token: bytes = b"") -> SimulatedNode:
         name = _host_name(config.node_id)
         directory = self._root / name
         directory.mkdir()
-        return SimulatedNode(self, config, self.network.add_host(config.node_id, name), directory)
+        return SimulatedNode(self, config, self.network.add_host(config.node_id, name), directory, token=token)
+
+    def add_newcomer(self, node_id: NodeId, token: bytes, contacts: Mapping[NodeId, Peer]) -> None:
+        """Set a machine up that joins by a token, and start it."""
+        own = _peer(node_id)
+        founder = self.nodes[min(self.nodes)].config
+        config = replace(
+            founder,
+            node_id=node_id,
+            peers={**contacts, node_id: own},
+            listen_host=own.host,
+            listen_port=own.port,
+            is_founder=False,
+            data_id=_data_id(node_id),
+        )
+        node = self.nodes[node_id] = self._add_node(config, token)
+        self.nemesis.set_conditions(node)
+        node.start()
+
+    def is_removed(self, node_id: NodeId) -> bool:
+        """Whether a node was a member of the cluster, or was to be, and certainly is none any more."""
+        lives = [node.serving_life for node in self.nodes.values()]
+        known = [life.raft.membership for life in lives if life and life.raft and life.raft.membership_is_committed]
+        if self.checkers.membership is not None:
+            known.append(self.checkers.membership)
+        return any(each.member(node_id) is None and node_id <= each.node_id_max for each in known)
+
+    def _choose_life(self, chance: random.Random) -> Life | None:
+        return chance.choice([node for node in self.nodes.values() if not node.is_retired]).serving_life
 
     def watcher_of(self, life: Life) -> Callable[[bytes], None] | None:
         """Return what looks for promises in the frames that a life sends; None where nobody aims at them."""
@@ -186,33 +215,43 @@ class World:
         self.scheduler.run_for(safety_ns)
         self.nemesis.end()
         self.people.is_ending = True
-        if not self.scheduler.run_until(self._is_settled, for_ns=convergence_ns):
+        has_converged = self.scheduler.run_until(self._is_settled, for_ns=convergence_ns)
+        if has_converged or self._are_equal():
+            self._compare()  # tells better what is wrong, where that can be told already
+        if not has_converged:
             raise Violation(f"the cluster does not converge: {self.describe()}")
-        self._compare()
         self.counters.event_count = self.scheduler.event_count
         self.counters.election_count = self.checkers.election_count
         self.counters.acknowledged_count = self.people.promises.acknowledged_count
         self.counters.delivered_count = self.people.promises.delivered_count
         self.counters.read_count = self.people.histories.read_count
+        self.counters.membership_change_count = self.checkers.membership_count
 
     def _is_settled(self) -> bool:
-        """Everybody is settled and all nodes are equal."""
-        if not self.people.are_settled:
+        """Everybody is settled, and all nodes are equal."""
+        return self.people.are_settled and self._are_equal()
+
+    def _are_equal(self) -> bool:
+        """All nodes that are left are members, work, and have come equally far."""
+        membership = self.operator.agreed_membership()
+        left = {node.node_id for node in self.nodes.values() if not node.is_retired}
+        if membership is None or set(membership.voters) != left:
             return False
-        lives = [node.serving_life for node in self.nodes.values()]
-        if any(life is None or not life.driver.lives.is_live for life in lives):
-            return False
-        return len({life.driver.machine.applied_index for life in lives if life is not None}) == 1
+        lives = self._members()
+        is_live = all(life.driver.lives.is_live for life in lives)
+        return is_live and len({life.driver.machine.applied_index for life in lives}) == 1
+
+    def _members(self) -> list[Life]:
+        """The lives of all nodes that are left, once they all serve."""
+        return [life for node in self.nodes.values() if (life := node.serving_life) is not None]
 
     def _compare(self) -> None:
         """Compare what every node has with what was promised, and with what the others have."""
         scrubs = set()
-        for node in self.nodes.values():
-            life = node.serving_life
-            assert life is not None
+        for life in self._members():
             machine = life.driver.machine
             archives = {account: _archive(machine, account) for account in self.people.accounts}
-            self.people.promises.check_archives(node.node_id, archives)
+            self.people.promises.check_archives(life.node.node_id, archives)
             scrubs.add((machine.state_hash, *(machine.scrub_digest(table) for table in machine.scrub_tables)))
         if len(scrubs) > 1:
             self.scheduler.fail("replicas differ in what they store", len(scrubs))
@@ -232,13 +271,14 @@ class World:
         for node in self.nodes.values():
             life = node.serving_life
             if life is None:
-                lines.append(f"node {node.node_id}: {'down' if node.life is None else 'starting'}")
+                state = "retired" if node.is_retired else "down" if node.life is None else "starting"
+                lines.append(f"node {node.node_id}: {state}")
                 continue
             figures = life.driver.metrics()
             lines.append(
                 f"node {node.node_id}: {figures.role} term {figures.term} commit {figures.commit_index} "
                 f"applied {figures.applied_index} durable {figures.durable_index} pending {figures.pending_count} "
-                f"live {life.driver.lives.is_live}"
+                f"live {life.driver.lives.is_live} voters {life.driver.raft.membership.voters}"
             )
         lines += [device.describe() for device in self.people.devices if not device.is_settled]
         undelivered = self.people.promises.undelivered(self.people.strict_accounts)
@@ -285,6 +325,14 @@ class _LogWatch(logging.Handler):
 
 def _host_name(number: int) -> str:
     return f"node-{number}"
+
+
+def _peer(number: int) -> Peer:
+    return Peer(_host_name(number), PEER_PORT, fingerprint_of(number))
+
+
+def _data_id(number: int) -> bytes:
+    return b"data of node %d" % number
 
 
 def _archive(machine: Any, account: str) -> list[Archived]:
