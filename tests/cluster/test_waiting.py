@@ -111,7 +111,7 @@ class TestStatus:
         index = comparable_index(replies.values())
         assert index == 8
         digests = {NodeId(1): reply("leader", 3, 9, digest=b"\xab"), NodeId(2): reply("follower", 3, 8, digest=None)}
-        told = combine([NodeId(3), NodeId(1), NodeId(2)], replies, index, digests).as_json()
+        told = combine([NodeId(3), NodeId(1), NodeId(2)], {1, 2, 3}, replies, index, digests).as_json()
         assert told == {
             "leader": 1,
             "term": 3,
@@ -135,9 +135,20 @@ class TestStatus:
     def test_a_leader_of_an_older_term_is_none(self) -> None:
         """Who still thinks it leads an older term is not named."""
         replies = {NodeId(2): reply("leader", 2, 5, match={1: 1}), NodeId(3): reply("follower", 3, 5)}
-        status = combine(replies, replies, LogIndex(0), {})
+        status = combine(replies, replies, replies, LogIndex(0), {})
         assert status.leader_id == 1
         assert all(node.match_index is None for node in status.nodes)
+
+    def test_who_was_just_added_is_a_learner(self) -> None:
+        """The node itself cannot tell yet; one that cannot be asked is neither."""
+        replies = {
+            NodeId(1): reply("leader", 3, 9),
+            NodeId(4): reply("follower", 3, 5),
+            NodeId(5): reply("recovering", 3, 0),
+        }
+        nodes = [NodeId(1), NodeId(4), NodeId(5), NodeId(6)]
+        status = combine(nodes, {NodeId(1), NodeId(5)}, replies, LogIndex(0), {})
+        assert [node.role for node in status.nodes] == ["leader", "learner", "recovering", "unknown"]
 
     def test_an_inquiry_ends_when_all_answered_or_are_lost(self) -> None:
         """Lost nodes are not waited for."""

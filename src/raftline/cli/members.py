@@ -15,6 +15,9 @@ from raftline.server.development_members import add_node, drop_node
 from raftline.server.failures import ExitCode, Failure
 
 LOOK_INTERVAL_S: Final = 0.2
+VOTING_ROLES: Final = frozenset({"leader", "follower", "candidate", "pre-candidate"})
+"""Of nodes that vote, and say so themselves."""
+
 BUSY_TIMEOUT_S: Final = 30.0
 """How long a change waits for another one to end, or for an election."""
 
@@ -83,7 +86,7 @@ def _invite(target: Target, *, replaces: int | None, json: bool, waits: bool) ->
     print(_how_to_start(told, target, replaces), flush=True)
     if not waits:
         return
-    _wait(client, f"node {node_id} to vote", lambda nodes: nodes.get(node_id) not in {None, "learner"})
+    _wait(client, f"node {node_id} to vote", lambda nodes: nodes.get(node_id) in VOTING_ROLES)
     print(f"Node {node_id} votes.", flush=True)
     if replaces is not None:
         _wait(client, f"node {replaces} to go", lambda nodes: replaces not in nodes)

@@ -18,6 +18,7 @@ from raftline.server.development import run_cluster
 from raftline.server.development_layout import settings_file
 from raftline.server.failures import ExitCode
 from raftline.server.founding import found
+from raftline.server.lost_quorum import force_new_cluster
 from raftline.server.node_process import run_node
 
 app = App(name="node", help="Run one node.")
@@ -106,6 +107,24 @@ def run(
         return load_settings(config, os.environ)
 
     return run_node(read(), read=read, stop_on_stdin_end=stop_on_stdin_end)
+
+
+@app.command(name="force-new-cluster")
+def force(
+    *,
+    config: Annotated[Path, Parameter(help="The node's settings (TOML).")],
+    lose_the_rest: Annotated[bool, Flag, Parameter(help="Do it.")] = False,
+) -> None:
+    """
+    Let a stopped node go on alone after a majority of its cluster was lost for good. Loses messages.
+
+    Without --lose-the-rest nothing is changed: it tells how far the node's log reaches, and what has to be known.
+
+    Exit codes: 1 not confirmed, 3 storage damaged, 5 the node runs.
+
+    Example: raftline node force-new-cluster --config /etc/raftline/node.toml
+    """
+    print(force_new_cluster(load_settings(config, os.environ), is_confirmed=lose_the_rest))
 
 
 def _say(text: str) -> None:

@@ -51,6 +51,7 @@ class Identity(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         contacts: For one that joined, whom it was told of; empty until it was let in.
         has_begun: It has a log, which may not be missing from now on.
         is_alone: No other node votes in its cluster, as far as it knows: nobody could repair its data.
+        epoch_min: Stanza ids of a lower epoch may have been given out by a history that this node has left.
     """
 
     format: int
@@ -61,6 +62,7 @@ class Identity(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     contacts: tuple[KnownNode, ...] = ()
     has_begun: bool = False
     is_alone: bool = False
+    epoch_min: int = 1
 
     @property
     def is_founder(self) -> bool:

@@ -7,7 +7,7 @@ for the hash at the lowest of these, which all of them have passed and still rem
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -102,6 +102,7 @@ def comparable_index(replies: Iterable[StatusReply]) -> LogIndex:
 
 def combine(
     node_ids: Iterable[NodeId],
+    voters: Collection[NodeId],
     replies: dict[NodeId, StatusReply],
     digest_index: LogIndex,
     digests: dict[NodeId, StatusReply],
@@ -110,6 +111,7 @@ def combine(
     Join the answers.
 
     Args:
+        voters: Who votes for certain; of a node that was just added, only others know.
         replies: Answers to the first question, this node's own included.
         digests: Answers to the second one, about `digest_index`.
     """
@@ -126,7 +128,7 @@ def combine(
         nodes.append(
             NodeStatus(
                 node_id=node_id,
-                role=reply.role if reply is not None else "unknown",
+                role=_role(reply, votes=node_id in voters),
                 reachable=reply is not None,
                 applied_index=reply.applied_index if reply is not None else None,
                 match_index=LogIndex(match[node_id]) if node_id in match else None,
@@ -140,3 +142,9 @@ def combine(
         commit_index=max(reply.commit_index for reply in replies.values()),
         nodes=nodes,
     )
+
+
+def _role(reply: StatusReply | None, *, votes: bool) -> str:
+    if reply is None:
+        return "unknown"
+    return "learner" if reply.role == "follower" and not votes else reply.role

@@ -61,11 +61,17 @@ class Survey:
         digests: dict[NodeId, StatusReply] = {}
         if digest_index:
             digests = await self._ask(members, self._request(digest_index=digest_index), deadline)
-        return combine(members, replies, digest_index, digests)
+        return combine(members, self._settled_voters(), replies, digest_index, digests)
 
     def _member_ids(self) -> list[NodeId]:
         """Return all members, this node even if it is none (yet, or any more)."""
         return sorted({self._config.node_id, *(member.node_id for member in self._raft.membership.members)})
+
+    def _settled_voters(self) -> tuple[NodeId, ...]:
+        """Return who votes whatever becomes of a change that is under way."""
+        membership = self._raft.membership
+        is_open = membership.is_joint and not self._raft.membership_is_committed
+        return membership.outgoing if is_open else membership.voters
 
     async def await_applied(self, node_ids: Iterable[NodeId]) -> bool:
         """
@@ -113,7 +119,7 @@ class Survey:
             match = {node_id: raft.match_index(node_id) or 0 for node_id in self._member_ids()}
         return StatusReply(
             request_id=request.request_id,
-            role=self._own_role(),
+            role="recovering" if raft.is_recovering else raft.role.value,
             term=raft.term,
             leader_id=raft.leader_id,
             commit_index=raft.commit_index,
@@ -121,12 +127,6 @@ class Survey:
             match=match,
             digest=self._machine.digest_at(request.digest_index) if request.digest_index else None,
         )
-
-    def _own_role(self) -> str:
-        raft = self._raft
-        if raft.is_recovering:
-            return "recovering"
-        return "learner" if raft.node_id in raft.membership.learners else raft.role.value
 
     def asked(self, node_id: NodeId, request: StatusRequest) -> None:
         """Answer another node, now or once this one has applied what it names."""

@@ -109,7 +109,7 @@ async def settle_identity(settings: NodeSettings, contexts: LinkContexts) -> Ide
 
     Raises:
         Failure: REFUSED: the directory is empty, or the cluster does not let this node in.
-        ConfigError: The token cannot be read.
+        ConfigError: The token cannot be read, or the epoch was left behind.
         StorageError: The disk failed, or what is there is damaged, or another node's.
     """
     data_dir = settings.data_dir
@@ -119,13 +119,22 @@ async def settle_identity(settings: NodeSettings, contexts: LinkContexts) -> Ide
         identity = new_identity(cluster.id, NodeId(cluster.node_id), os.urandom, founders=configured_peers(settings))
         write_identity(data_dir, identity)
     if identity is not None:
-        _check_owner(settings, identity)
+        check_owner(settings, identity)
+        if settings.cluster.epoch < identity.epoch_min:
+            reason = f"must be {identity.epoch_min} or more: this node went on alone after a majority was lost"
+            raise ConfigError("cluster.epoch", reason)
     if identity is None or not identity.is_settled:
         identity = await _join(settings, identity, contexts)
     return identity
 
 
-def _check_owner(settings: NodeSettings, identity: Identity) -> None:
+def check_owner(settings: NodeSettings, identity: Identity) -> None:
+    """
+    Make sure that the data are those of the node that the settings are for.
+
+    Raises:
+        StorageError: They are another one's.
+    """
     cluster = settings.cluster
     if (cluster.id, cluster.node_id) != (identity.cluster_id, identity.node_id):
         raise StorageError(
