@@ -21,7 +21,7 @@ class Deliveries:
         own_id = driver.config.node_id
         subscriber = driver.subscriber
         for result in results:
-            if result.node_id == own_id and result.incarnation >= driver.lives.first_incarnation:
+            if result.node_id == own_id and driver.lives.is_of_this_process(result.incarnation):
                 proposal = driver.forwarding.pending.resolve(result.ticket)
                 if proposal is None:
                     if subscriber is not None:

@@ -46,7 +46,7 @@ class Lives:
         on_refusal: Called with the reason for which the cluster does not take this node for what it says it is.
 
     Attributes:
-        first_incarnation: The first one of this process; outcomes of earlier ones belong to nobody here.
+        first_incarnation: The first one of this process.
         incarnation: The present one.
     """
 
@@ -68,6 +68,7 @@ class Lives:
         self._on_end = on_end
         self._on_refusal = on_refusal
         self.first_incarnation = self.incarnation = clocks.wall_ms()
+        self._of_this_process = {self.incarnation}
         self._step_ms = _FIRST_STEP_MS
         self._began = asyncio.Event()
         self._leader_heard_ns = clocks.monotonic_ns()
@@ -98,9 +99,21 @@ class Lives:
         if self._began.is_set():
             self.end(incarnation)  # it was told once more of where this node is, and the life was over by then
             return
-        self.incarnation = max(incarnation, self._clocks.wall_ms()) + self._step_ms
+        self._enter(max(incarnation, self._clocks.wall_ms()) + self._step_ms)
         self._step_ms *= 2
         self.begin()
+
+    def _enter(self, incarnation: int) -> None:
+        self.incarnation = incarnation
+        self._of_this_process.add(incarnation)
+
+    def is_of_this_process(self, incarnation: int) -> bool:
+        """
+        Whether a command of that incarnation was proposed by this process, so that its ticket means something here.
+
+        An earlier process may have used greater ones: its clock may have been ahead.
+        """
+        return incarnation in self._of_this_process
 
     @property
     def is_live(self) -> bool:
@@ -131,7 +144,7 @@ class Lives:
             return
         _LOG.warning("life %d of this node is over: its sessions end", self.incarnation)
         self._began.clear()
-        self.incarnation = max(self.incarnation + 1, self._clocks.wall_ms())
+        self._enter(max(self.incarnation + 1, self._clocks.wall_ms()))
         self._on_end()
         self.begin()
 
