@@ -10,7 +10,8 @@ What must hold between the nodes of a whole cluster; checked as it happens.
     reads                 a barrier that was passed covers every entry that any node had delivered before it was asked
 
 What is durable where is learned from the logs' writers and, at the start of a life, from the log itself. The disks of
-simulated nodes lose, tear and forget; so these checks see through a driver that acknowledges too early.
+simulated nodes lose, tear and forget; so these checks see through a driver that acknowledges too early. A node that
+lost everything for good counts with what it had: its acknowledgements may still be under way.
 
 Entries are known by their term, kind and a CRC of the payload.
 """
@@ -112,10 +113,6 @@ class Checkers:
         self._cursors[node_id] = (Term(0), LogIndex(0))
         self._next_index[node_id] = LogIndex(applied_index + 1)
         self.demand(applied_index <= len(self.committed), "applied what was never committed", node_id, applied_index)
-
-    def lost(self, node_id: NodeId) -> None:
-        """A node's data are gone for good."""
-        del self.logs[node_id]
 
     def wrote(self, node_id: NodeId, jobs: Sequence[WriteJob]) -> None:
         """A node's disk has taken these jobs."""

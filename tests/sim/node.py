@@ -114,7 +114,6 @@ class SimulatedNode:
         """Lose everything, for good."""
         self.retire()
         self.crash(power=True)
-        self.world.checkers.lost(self.node_id)
 
     def promised(self, life: Life, kind: str) -> None:
         """Something left this node that others rely on; it may be its last deed."""

@@ -70,12 +70,22 @@ class Operator:
             self._lose()
 
     def finish(self) -> None:
-        """Do what must be done before all is well: whoever lost its data is to be no member."""
+        """
+        Do what must be done before all is well: whoever lost its data is to be no member.
+
+        A newcomer of whose contacts none is left will never be let in, and is told so by whoever started it.
+        """
+        newcomers = [node for node in self._world.nodes.values() if node.token and not node.is_retired]
+        for node in newcomers:
+            contacts = (self._world.nodes[node_id] for node_id in node.config.peers if node_id != node.node_id)
+            if all(contact.is_retired for contact in contacts):
+                node.retire()
+                node.crash(power=False)
         lives = [node.serving_life for node in self._world.nodes.values() if node.serving_life is not None]
         if lives:
             life = self._chance.choice(lives)
             self._tend_lost(life, life.driver.raft.membership)
-        if self.lost:
+        if self.lost or newcomers:
             self._world.scheduler.after(SECOND_NS, self.finish)
 
     def _tend_lost(self, life: Life, membership: Membership) -> bool:
