@@ -6,6 +6,11 @@ The files of snapshots, on their way out and in.
     snapshots/install           arrived whole, verified, synced: it is to take the place of the database
     snapshots/install.meta      what it contains; also the promise to tell the log
 
+    install.meta    | magic 4s | version u8 | zeros | CRC-32C u32 | SnapshotMeta, msgpack |
+
+The checksum covers what follows it; from version 2 on the version as well, so that a later version is told from a
+damaged number.
+
 Installing, in an order that a crash may cut anywhere:
 
     1. `keep`: the part is synced and renamed to `install`, then `install.meta` is written, synced and renamed
@@ -38,8 +43,10 @@ DIGEST_SIZE: Final = 32
 STEP_BYTES: Final = 4 << 20
 """How much one step of hashing reads."""
 
-_MAGIC: Final = b"RLSM\x01"
-_HEAD: Final = struct.Struct("<5s3xI")
+_MAGIC: Final = b"RLSM"
+VERSION: Final = 1
+_VERSION_COVERED_SINCE: Final = 2
+_HEAD: Final = struct.Struct("<4sB3xI")
 _ENCODER: Final = msgspec.msgpack.Encoder()
 _DECODER: Final = msgspec.msgpack.Decoder(SnapshotMeta)
 
@@ -92,7 +99,7 @@ class SnapshotFiles:
             part.rename(self.install_path)
             draft = self._meta_path.with_suffix(".tmp")
             payload = _ENCODER.encode(meta)
-            draft.write_bytes(_HEAD.pack(_MAGIC, crc32c(payload)) + payload)
+            draft.write_bytes(_HEAD.pack(_MAGIC, VERSION, _checksum(VERSION, payload)) + payload)
             sync_file(draft)
             draft.rename(self._meta_path)
             self._disk.fsync_directory(self.directory)
@@ -103,6 +110,7 @@ class SnapshotFiles:
 
         Raises:
             StorageCorrupt: The file that says so is damaged.
+            StorageError: A later release wrote it.
         """
         with _storage_errors(self._meta_path):
             try:
@@ -110,10 +118,12 @@ class SnapshotFiles:
             except FileNotFoundError:
                 return None
         try:
-            magic, crc = _HEAD.unpack_from(content)
+            magic, version, crc = _HEAD.unpack_from(content)
             payload = content[_HEAD.size :]
-            if magic != _MAGIC or crc != crc32c(payload):
+            if magic != _MAGIC or version == 0 or crc != _checksum(version, payload):
                 raise StorageCorrupt(f"{self._meta_path}: what it says of a snapshot is damaged")
+            if version > VERSION:
+                raise StorageError(f"{self._meta_path}: version {version}, this release knows versions up to {VERSION}")
             return _DECODER.decode(payload)
         except (struct.error, msgspec.DecodeError) as error:
             raise StorageCorrupt(f"{self._meta_path}: what it says of a snapshot is damaged: {error}") from error
@@ -126,6 +136,11 @@ class SnapshotFiles:
             self._meta_path.unlink(missing_ok=True)
             self.install_path.unlink(missing_ok=True)
             self._disk.fsync_directory(self.directory)
+
+
+def _checksum(version: int, payload: bytes) -> int:
+    covered = bytes((version,)) if version >= _VERSION_COVERED_SINCE else b""
+    return crc32c(covered + payload)
 
 
 class FileDigest:

@@ -20,7 +20,7 @@ import apsw.sqlite_extra
 
 from raftline.base.errors import StorageCorrupt, StorageError, StorageFull
 from raftline.base.ids import LogIndex
-from raftline.machine.schema import migrate
+from raftline.machine.schema import migrate, require_known_form
 
 _CHECKSUM_EXTENSION: Final = "cksumvfs"
 _CHECKSUM_VFS: Final = "cksmvfs"
@@ -117,6 +117,8 @@ def open_database(path: Path | Literal[":memory:"], *, vfs: str | None = None) -
             database = apsw.Connection(path, statementcachesize=_STATEMENT_CACHE_SIZE)
         else:
             database = connect(path, flags=apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE, vfs=vfs)
+            # Before anything else: a later version may keep more room in its pages, and must find them as it left them.
+            require_known_form(database)
             require_checksums(database)
         database.pragma("journal_mode", "wal")
         database.pragma("synchronous", "normal")

@@ -324,9 +324,9 @@ MIGRATIONS: Final = (_VERSION_1, _VERSION_2)
 assert len(MIGRATIONS) == SCHEMA_VERSION
 
 
-def migrate(database: apsw.Connection) -> None:
+def require_known_form(database: apsw.Connection) -> int:
     """
-    Bring a database to the form of this version, each step in a transaction of its own.
+    Return the form of a database that nothing was done to yet.
 
     Raises:
         StorageError: A later version wrote the database.
@@ -334,7 +334,17 @@ def migrate(database: apsw.Connection) -> None:
     version = int(database.pragma("user_version"))
     if version > SCHEMA_VERSION:
         raise StorageError(f"the database has form {version}, this version knows forms up to {SCHEMA_VERSION}")
-    for step in range(version, SCHEMA_VERSION):
+    return version
+
+
+def migrate(database: apsw.Connection) -> None:
+    """
+    Bring a database to the form of this version, each step in a transaction of its own.
+
+    Raises:
+        StorageError: A later version wrote the database.
+    """
+    for step in range(require_known_form(database), SCHEMA_VERSION):
         with database:
             database.execute(MIGRATIONS[step])
             database.pragma("user_version", step + 1)
