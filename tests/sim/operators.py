@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from raftline.base.ids import NodeId
     from raftline.raft.membership import Membership
     from sim.life import Life
+    from sim.node import SimulatedNode
     from sim.world import World
 
 VOTER_COUNT_MAX: Final = 5
@@ -73,20 +74,32 @@ class Operator:
         """
         Do what must be done before all is well: whoever lost its data is to be no member.
 
-        A newcomer of whose contacts none is left will never be let in, and is told so by whoever started it.
+        A newcomer of whose contacts none is left will never be let in, and a node that was removed while it was down
+        may know nobody any more who could tell it: both are stopped by hand.
         """
-        newcomers = [node for node in self._world.nodes.values() if node.token and not node.is_retired]
-        for node in newcomers:
-            contacts = (self._world.nodes[node_id] for node_id in node.config.peers if node_id != node.node_id)
-            if all(contact.is_retired for contact in contacts):
+        left = [node for node in self._world.nodes.values() if not node.is_retired]
+        for node in left:
+            if self._knows_nobody(node):
                 node.retire()
                 node.crash(power=False)
         lives = [node.serving_life for node in self._world.nodes.values() if node.serving_life is not None]
         if lives:
             life = self._chance.choice(lives)
             self._tend_lost(life, life.driver.raft.membership)
-        if self.lost or newcomers:
-            self._world.scheduler.after(SECOND_NS, self.finish)
+        self._world.scheduler.after(SECOND_NS, self.finish)
+
+    def _knows_nobody(self, node: SimulatedNode) -> bool:
+        """Whether a node that is no member knows only such as are none either."""
+        world = self._world
+        life = node.serving_life
+        if node.token:
+            known = set(node.config.peers)
+        elif life is not None and world.is_removed(node.node_id):
+            known = set(life.driver.book.known)
+        else:
+            return False
+        known.discard(node.node_id)
+        return all(world.nodes[node_id].is_retired or world.is_removed(node_id) for node_id in known)
 
     def _tend_lost(self, life: Life, membership: Membership) -> bool:
         """Have nodes replaced, or removed, that have lost their data; False if there are none, as this one knows."""
