@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 
+from raftline.base.errors import StorageError
 from raftline.base.ids import NodeId
 from raftline.machine.commands import CreateAccount
 from raftline.machine.outcomes import Done
-from raftline.machine.queries import AccountExists
+from raftline.machine.queries import AccountExists, RosterOf
 from sim.faults import Faults
 from sim.life import Life
 from sim.scheduler import MILLISECOND_NS, SECOND_NS
@@ -92,3 +93,34 @@ def test_outcomes_of_an_earlier_life_are_not_those_of_this_one(stage: Callable[.
     begun = [cluster.begin(1, create(cluster.life(1), name)) for name in ("carol", "dave")]
     cluster.until(lambda: all(task.done() for task in begun))
     assert [task.result() for task in begun] == [True, True]
+
+
+def test_a_node_whose_database_cannot_be_read_stops_whatever_it_waits_for(stage: Callable[..., Stage]) -> None:
+    """
+    One of three is gone, another one down, and a question to the third meets an error of its disk.
+
+    It cannot even greet a peer from then on, for which it has to know whose data that has. So it must not wait for an
+    entry to apply, or for a leader, to find out that it cannot go on: with it the cluster would stand still for ever.
+    """
+    cluster = stage(3, 1)
+    world = cluster.world
+    one, two, three = (world.nodes[NodeId(number)] for number in (1, 2, 3))
+    assert cluster.run(1, create(cluster.life(1), "alice"))
+    for node in (two, three):
+        node.retire()
+        node.crash(power=False)
+    cluster.pass_time(2 * SECOND_NS)
+    life = cluster.life(1)
+    life.driver.machine._database.pragma("shrink_memory")
+    one.disk.fail_database("read")
+    with pytest.raises(StorageError):
+        life.driver.machine.answer(RosterOf("alice"))
+    two.is_retired = False
+    two.start()
+
+    def is_led() -> bool:
+        lives = [node.serving_life for node in (one, two)]
+        return all(life is not None and life.driver.lives.is_live for life in lives)
+
+    assert world.scheduler.run_until(is_led, for_ns=20 * SECOND_NS), world.describe()
+    assert one.life is not life

@@ -485,6 +485,10 @@ class Driver:
             return
         now_ns = self.now_ns()
         self._housekeeping.set(now_ns + HOUSEKEEPING_NS, now_ns)
+        if self._machine.failure is not None:
+            # A question met it; whoever asked does not know what that means for the node.
+            self.fail(self._machine.failure)
+            return
         try:
             self.barriers.keep_house(now_ns)
             self._follow_membership()
