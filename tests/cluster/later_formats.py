@@ -25,12 +25,15 @@ from raftline.cluster.snapshot_files import SnapshotFiles
 from raftline.cluster.storage import DATABASE_FILE, LOG_DIRECTORY
 from raftline.machine.database import connect
 from raftline.machine.schema import SCHEMA_VERSION
+from raftline.machine.versions import VERSION_MAX
 from raftline.raft.messages import SnapshotMeta
 from raftline.wal import mark as marks
 from raftline.wal import segment as segments
 
 PEERS = {NodeId(1): Peer("one.example.org", 5269, "ab" * 32), NodeId(2): Peer("two.example.org", 5269, "cd" * 32)}
 SNAPSHOT = SnapshotMeta(NodeId(2), "1-1", LogIndex(9), Term(4), founding_membership(PEERS))
+REFUSAL = r"(version|form|format) \d+( of [\w ]+)?, this \w+ (knows|understands) "
+"""What each of them is answered with."""
 RESERVED_AT = 20  # where a database says how many bytes of each page are kept for a checksum
 
 
@@ -78,6 +81,14 @@ def later_database(data_dir: Path) -> None:
     database.close()
 
 
+def later_state(data_dir: Path) -> None:
+    """All members had agreed on what this release cannot do."""
+    database = connect(data_dir / DATABASE_FILE)
+    database.execute("UPDATE machine SET machine_version = ?", (VERSION_MAX + 1,))
+    database.wal_checkpoint()
+    database.close()
+
+
 def later_database_of_other_pages(data_dir: Path) -> None:
     """It has another room at the end of its pages, which this release would make anew."""
     path = data_dir / DATABASE_FILE
@@ -117,6 +128,7 @@ LATER: tuple[Callable[[Path], None], ...] = (
     one_later_slot,
     later_database,
     later_database_of_other_pages,
+    later_state,
     later_note,
     later_snapshot,
 )

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from cluster.clusters import CLUSTER_ID, DOMAIN
-from cluster.later_formats import LATER, PEERS, SNAPSHOT, contents, later_identity, write_at
+from cluster.later_formats import LATER, PEERS, REFUSAL, SNAPSHOT, contents, later_identity, write_at
 from cluster.test_links import ONE, TWO, Pair, closed_by_peer, farewell_of, open_raw, pair  # noqa: F401 - a fixture
 from raftline.base.errors import StorageCorrupt, StorageError
 from raftline.base.ids import LogIndex, NodeId, Term
@@ -51,7 +51,7 @@ def test_a_node_does_not_open_it(data_dir: Path, make_later: Callable[[Path], No
     """No file is another afterwards, and nothing is noted as damage."""
     make_later(data_dir)
     before = contents(data_dir)
-    with pytest.raises(StorageError, match=r"(version|form|format) \d+, this \w+ knows \w+ up to \d+") as caught:
+    with pytest.raises(StorageError, match=REFUSAL) as caught:
         open_storage(settings_of(data_dir))
     assert not isinstance(caught.value, StorageCorrupt)
     assert contents(data_dir) == before
@@ -61,7 +61,7 @@ def test_whose_data_it_is_cannot_be_read(data_dir: Path) -> None:
     """The first file that a start looks at."""
     later_identity(data_dir)
     before = contents(data_dir)
-    with pytest.raises(StorageError, match=r"format \d+, this release knows formats up to \d+") as caught:
+    with pytest.raises(StorageError, match=REFUSAL) as caught:
         read_identity(data_dir)
     assert not isinstance(caught.value, StorageCorrupt)
     assert contents(data_dir) == before

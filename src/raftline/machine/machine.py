@@ -27,7 +27,7 @@ from raftline.machine.entry import ENTRY_COMMAND_COUNT_MAX, EntryBatch, decode_e
 from raftline.machine.outcomes import CommandResult, Rejected
 from raftline.machine.pruning import Pruner
 from raftline.machine.queries import Answer, Query
-from raftline.machine.versions import FIRST_VERSION
+from raftline.machine.versions import FIRST_VERSION, require_understood
 
 DIGEST_COUNT_MAX: Final = 1024
 """Entries whose state hash is remembered for comparison between nodes."""
@@ -52,6 +52,9 @@ class Machine:
     Replicated state over one database connection, which it owns from here on.
 
     An error raised by a method means that this node cannot go on: every later call but `close` fails.
+
+    Raises:
+        VersionNotUnderstood: The cluster has gone on without this release.
     """
 
     def __init__(self, database: apsw.Connection, *, domain: str) -> None:
@@ -68,6 +71,7 @@ class Machine:
         self._failure: StorageError | None = None
         with self._storage():
             self._head = _read_head(database)
+            require_understood(self._head.machine_version)
         self._context.machine_version = self._head.machine_version
         if self._head.applied_index:
             self._digests[self._head.applied_index] = self._head.state_hash

@@ -34,12 +34,22 @@ class VersionNotUnderstood(StorageError):
     """The cluster has gone on without this release; it must not apply anything more."""
 
 
-def raise_version(context: Context, action: RaiseVersion) -> Outcome:
-    """Let a later version count from the next command on; an earlier one changes nothing."""
-    if action.version > VERSION_MAX:
+def require_understood(version: int) -> None:
+    """
+    Refuse to apply anything by rules that this release does not have.
+
+    Raises:
+        VersionNotUnderstood: The version is a later one.
+    """
+    if version > VERSION_MAX:
         raise VersionNotUnderstood(
-            f"all members agreed on version {action.version} of the state machine, this release understands "
+            f"all members agreed on version {version} of the state machine, this release understands "
             f"{VERSION_MAX} at most: start a later release"
         )
+
+
+def raise_version(context: Context, action: RaiseVersion) -> Outcome:
+    """Let a later version count from the next command on; an earlier one changes nothing."""
+    require_understood(action.version)
     context.machine_version = max(context.machine_version, action.version)
     return Done()
