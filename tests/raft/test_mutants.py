@@ -79,6 +79,8 @@ CAUGHT_BY_TRANSCRIPT: tuple[tuple[Mutant, str], ...] = (
     (mutants.old_write_makes_new_entries_durable, "d5_rewritten_entry"),
     (mutants.reads_before_own_term_commits, "s1_read_before_own_commit"),
     (mutants.read_contexts_start_anew, "s2_answer_of_an_earlier_life"),
+    (mutants.takes_itself_for_punctual, "l5_paused_processes"),
+    (mutants.leads_on_after_any_sleep, "l5_paused_processes"),
     (membership_mutants.learners_stand, "e12_transfer_to_a_learner"),
     (membership_mutants.changes_before_its_term_commits, "m1_first_commit_of_the_term"),
     (membership_mutants.refuses_to_vote_as_a_learner, "m2_promoted_unaware"),

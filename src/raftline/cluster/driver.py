@@ -50,6 +50,7 @@ from raftline.cluster.lives import Lives
 from raftline.cluster.members import Members
 from raftline.cluster.metrics import ClusterMetrics, collect_metrics, initial_metrics
 from raftline.cluster.off_log import OffLogExchange
+from raftline.cluster.pause_watch import PauseWatch
 from raftline.cluster.peer_book import PeerBook, founding_membership
 from raftline.cluster.proposals import Proposal
 from raftline.cluster.salts import SaltPool
@@ -126,6 +127,7 @@ class Driver:
         self._housekeeping = Alarm(self._keep_house)
         self._election_count = 0
         self._snapshot_serial = 0
+        self.pauses = PauseWatch(config.raft.election_timeout_min_ns // 2)
         self._membership_seen: tuple[LogIndex, bool] | None = None
         self.on_membership: Callable[[Membership], None] = lambda _membership: None
         """Called with each membership that is committed; for whoever keeps note of it outside the log."""
@@ -484,6 +486,7 @@ class Driver:
         if self._is_failed:
             return
         now_ns = self.now_ns()
+        self.pauses.came(now_ns, now_ns + HOUSEKEEPING_NS)
         self._housekeeping.set(now_ns + HOUSEKEEPING_NS, now_ns)
         if self._machine.failure is not None:
             # A question met it; whoever asked does not know what that means for the node.
@@ -547,5 +550,6 @@ class Driver:
             election_count=self._election_count,
             storage=self.storage,
             succession=self.succession,
+            pauses=self.pauses,
             upkeep=self.upkeep.metrics(),
         )

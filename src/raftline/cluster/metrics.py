@@ -9,6 +9,7 @@ from raftline.cluster.apply_loop import ApplyLoop
 from raftline.cluster.forwarding import Forwarding
 from raftline.cluster.links import PeerLinks
 from raftline.cluster.off_log import OffLogInbox
+from raftline.cluster.pause_watch import PauseWatch
 from raftline.cluster.storage_watch import StorageWatch
 from raftline.cluster.succession import Succession
 from raftline.raft.node import Raft, Role
@@ -73,6 +74,7 @@ class ClusterMetrics:
         ballast_release_count: How often the reserve of last resort had to go.
         handover_count: Leaderships this node began to hand over.
         step_down_count: Leaderships this node gave up because its disk hung.
+        pause_count, pause_seconds: How often this process did not run, by half an election timeout or more.
         refused_link_count: Peer connections dropped for what they said.
         off_log_waiting_count, off_log_dropped_count: Off-log stanzas from other nodes.
     """
@@ -100,6 +102,8 @@ class ClusterMetrics:
     ballast_release_count: int
     handover_count: int
     step_down_count: int
+    pause_count: int
+    pause_seconds: float
     refused_link_count: int
     off_log_waiting_count: int
     off_log_dropped_count: int
@@ -133,6 +137,8 @@ def initial_metrics(durable_index: LogIndex, applied_index: LogIndex) -> Cluster
         ballast_release_count=0,
         handover_count=0,
         step_down_count=0,
+        pause_count=0,
+        pause_seconds=0.0,
         refused_link_count=0,
         off_log_waiting_count=0,
         off_log_dropped_count=0,
@@ -151,6 +157,7 @@ def collect_metrics(
     *,
     storage: StorageWatch,
     succession: Succession,
+    pauses: PauseWatch,
     upkeep: UpkeepMetrics,
     election_count: int,
 ) -> ClusterMetrics:
@@ -179,6 +186,8 @@ def collect_metrics(
         ballast_release_count=storage.release_count,
         handover_count=succession.handover_count,
         step_down_count=succession.step_down_count,
+        pause_count=pauses.count,
+        pause_seconds=pauses.total_ns / 1e9,
         refused_link_count=links.refused_count,
         off_log_waiting_count=off_log.waiting_count,
         off_log_dropped_count=off_log.dropped_count,

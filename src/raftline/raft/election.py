@@ -25,6 +25,8 @@ What holds:
   that comes back from a partition disturbs nobody. Only a leadership transfer passes this shield.
 - A leader that lost its quorum steps down (CheckQuorum, see `raftline.raft.leader`), which frees clients *and* its
   followers where connectivity is partial. Pre-vote alone or CheckQuorum alone do not suffice there.
+- A node whose timer comes late by half an election timeout was itself away. As a follower it waits once more, and reads
+  what its leader sent meanwhile; a leader that was away for a whole election timeout leads no more.
 - A node that lost entries it had acknowledged votes for nobody and does not stand until it has them back
   (`raftline.raft.recovery`).
 - Who votes for whom does not depend on memberships: a node may vote, and be asked, before it has learnt that it is a
@@ -170,6 +172,11 @@ class Election:
 
     def timeout(self, now_ns: int) -> None:
         """Act on a passed deadline: ask, or ask again, who would vote for us."""
+        late_ns = now_ns - self.deadline_ns
+        if self.leader_id is not None and late_ns >= self._config.election_timeout_min_ns // 2:
+            # It is this process that was not there, not its leader: what the leader sent meanwhile is yet to be read.
+            self._wait(now_ns, self._config.election_timeout_min_ns, self._config.election_timeout_max_ns)
+            return
         if not self.may_stand:
             self._wait(now_ns, self._config.election_timeout_min_ns, self._config.election_timeout_max_ns)
             if self.role is not Role.FOLLOWER or self.leader_id is not None:

@@ -163,6 +163,9 @@ class Raft(CoreView):
         if message.receiver != self._node_id or sender == self._node_id:
             raise RemoteProtocolError(f"message from node {sender} to node {message.receiver} at {self._node_id}")
         self._now_ns = now_ns
+        if self._leader and self._has_overslept(self._leader, now_ns):
+            # What it is about to read are answers from before, which tell nothing of a quorum.
+            self._election.step_down(now_ns)
         if message.term != self._election.term and not self._settle_term(message, now_ns):
             return
         if isinstance(message, Append):
@@ -190,7 +193,8 @@ class Raft(CoreView):
         """Act on the time; to be called when `deadline_ns` has passed. Calling it early does no harm."""
         self._now_ns = now_ns
         if self._leader:
-            if now_ns >= self._leader.deadline_ns and not self._leader.tick(now_ns):
+            is_due = now_ns >= self._leader.deadline_ns
+            if is_due and (self._has_overslept(self._leader, now_ns) or not self._leader.tick(now_ns)):
                 self._election.step_down(now_ns)
         elif now_ns >= self._election.deadline_ns:
             self._election.timeout(now_ns)
@@ -379,6 +383,11 @@ class Raft(CoreView):
             install=self._follower.take_install(),
             recovered=recovered,
         )
+
+    def _has_overslept(self, leader: Leader, now_ns: int) -> bool:
+        """Whether this node was away so long that others lead by now, if anybody else has a say."""
+        late_ns = now_ns - leader.deadline_ns
+        return late_ns >= self._config.election_timeout_max_ns and not self._memberships.quorum.won({self._node_id})
 
     def _settle_term(self, message: Message, now_ns: int) -> bool:
         """Compare a message's term with ours, which differs; False if that ends the matter."""

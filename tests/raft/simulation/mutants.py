@@ -297,3 +297,19 @@ def keeps_silent_towards_old_terms(patch: pytest.MonkeyPatch) -> None:
 def keeps_promises_of_older_terms(patch: pytest.MonkeyPatch) -> None:
     """Acknowledgements survive the fall of the term they were made in. Harmless as far as known, but a rule."""
     patch.setattr(Outbox, "term_rose", Outbox.hard_state_changed)
+
+
+def takes_itself_for_punctual(patch: pytest.MonkeyPatch) -> None:
+    """L5: whoever slept takes its leader for dead before it has read what the leader sent."""
+    original = Election.timeout
+
+    def timeout(self: Election, now_ns: int) -> None:
+        self._contact_ns = now_ns - self._timeout_ns
+        original(self, now_ns)
+
+    patch.setattr(Election, "timeout", timeout)
+
+
+def leads_on_after_any_sleep(patch: pytest.MonkeyPatch) -> None:
+    """L5: a leader that wakes takes old answers for a quorum."""
+    patch.setattr(Raft, "_has_overslept", lambda *_: False)

@@ -417,6 +417,9 @@ class Stage:
     def _elect(self, words: list[str]) -> None:
         self.now_ns = max(self.now_ns, self._core(words[0]).deadline_ns()) + 400 * MILLISECOND_NS
         self._core(words[0]).tick(self.now_ns)
+        if self._core(words[0]).role is Role.FOLLOWER:  # it takes its leader for alive and itself for late
+            self.now_ns = self._core(words[0]).deadline_ns()
+            self._core(words[0]).tick(self.now_ns)
         self._drain(words[0])
         self._settle(words[1:])
         assert self._core(words[0]).role is Role.LEADER, f"node {words[0]} was not elected"
