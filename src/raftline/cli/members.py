@@ -49,7 +49,8 @@ def remove(node: Node, /, *, target: Target = HERE) -> None:
     """
     Remove a node, and wait until it is gone; it stops by itself.
 
-    Exit codes: 1 no such node, or too few of the others answer; 6 nobody answers. Example: raftline cluster remove 3
+    Exit codes: 1 no such node, or the last one that votes; 6 nobody answers, or too few of the others to decide without
+    it. Example: raftline cluster remove 3
     """
     client = open_client(target)
     _retry(lambda: client.request("DELETE", f"/admin/v1/cluster/nodes/{node}"))

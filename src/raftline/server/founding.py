@@ -88,7 +88,8 @@ class KeptIdentity:
 
     def follow(self, membership: Membership) -> None:
         """Note whether there are others who could repair this node's data."""
-        is_alone = set(membership.voters) <= {self._wanted.node_id}
+        # One without voters says that this node has not learned of any yet, not that there are none.
+        is_alone = set(membership.voters) == {self._wanted.node_id}
         if is_alone != self._wanted.is_alone:
             self._wanted = msgspec.structs.replace(self._wanted, is_alone=is_alone)
             if not self._is_writing:

@@ -22,6 +22,9 @@ from raftline.web.replies import BadRequest, json_reply, read_body
 
 LIFETIME_S_DEFAULT = 3_600
 
+NODE_ID_DIGITS_MAX = 5
+"""Of 65535; more are no node's, and too many more would not even be read as a number."""
+
 
 class NewInvitation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Body of an invitation."""
@@ -109,6 +112,7 @@ class Membership:
 
     def _node_of(self, request: Request) -> int:
         text = request.path_params["node"]
-        if not (text.isascii() and text.isdigit()) or int(text[:9]) not in self.node_ids():
+        is_number = text.isascii() and text.isdigit() and len(text) <= NODE_ID_DIGITS_MAX
+        if not is_number or int(text) not in self.node_ids():
             raise BadRequest(404, "item-not-found", f"There is no node {text}.")
         return int(text)
