@@ -357,8 +357,9 @@ class Raft(CoreView):
                 self._election.step_down(self._now_ns)
         else:
             self._forward_reads()
-        stored_index = min(self._follower.accepted_index, self._log.durable_index)
-        recovered = self._recovery.stored(LogIndex(stored_index))
+        recovered = self._recovery.is_on and self._recovery.stored(
+            LogIndex(min(self._follower.accepted_index, self._log.durable_index))
+        )
         installed = self._log.take_installed()
         write = self._outbox.take_write(self._election.hard_state, self._log.take_unwritten(), installed)
         if write is not None and write.entries:

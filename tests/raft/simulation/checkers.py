@@ -39,6 +39,9 @@ from raftline.raft.messages import (
 )
 from raftline.raft.node import LogWrite, Raft, Role
 
+PROMISES = (VoteRequest, VoteReply, AppendReply, HeartbeatReply, InstallSnapshotReply)
+ACKNOWLEDGEMENTS = (AppendReply, HeartbeatReply, InstallSnapshotReply)
+
 
 class Violation(AssertionError):
     """A promise of the protocol was broken."""
@@ -160,18 +163,22 @@ class Checkers:
 
     def settled(self, raft: Raft, disk: SimulatedDisk, checkpoint_index: LogIndex, applied_index: LogIndex) -> None:
         """A node has dealt with an event."""
-        last = raft.last_index, raft.term_at(raft.last_index)
-        known = self._in_force.get(last)  # type: ignore[arg-type]
-        if known is not None and (known[0] > 0 or raft.membership.members):
+        log = raft._log
+        last = log.last_index, log.last_term
+        known = self._in_force.get(last)
+        membership = log.memberships.current
+        if known is not None and membership is not known[1] and (known[0] > 0 or membership.members):
             # Who joins is told of what the cluster was founded with by a change, or by a snapshot.
-            demand(raft.membership == known[1], "another membership than the log has", raft.node_id, last, known)
-        demand(raft.base_index <= raft.delivered_index, "compacted before delivered", raft.node_id)
+            demand(membership == known[1], "another membership than the log has", raft.node_id, last, known)
+        demand(log.base_index <= raft.delivered_index, "compacted before delivered", raft.node_id)
         purged = disk.base_index if disk.fetched is None else LogIndex(0)
-        order = [purged, checkpoint_index, applied_index, raft.commit_index]
-        demand(order == sorted(order), "cursors of log and state machine", raft.node_id, order)
+        in_order = purged <= checkpoint_index <= applied_index <= log.commit_index
+        demand(in_order, "cursors of log and state machine", raft.node_id, purged, checkpoint_index, applied_index)
 
     def message_left(self, message: Message, raft: Raft) -> None:
         """A message leaves its sender: what it promises must be durable on its disk."""
+        if not isinstance(message, PROMISES):
+            return
         disk = self.disks[message.sender]
         durable: HardState = disk.hard_state
         if isinstance(message, VoteRequest):
@@ -184,11 +191,11 @@ class Checkers:
                 message,
                 durable,
             )
-        if isinstance(message, VoteRequest | VoteReply | AppendReply | HeartbeatReply | InstallSnapshotReply):
-            demand(durable.term >= message.term, "a term left before it was durable", message, durable)
-        acknowledges = isinstance(message, AppendReply | HeartbeatReply | InstallSnapshotReply)
+        demand(durable.term >= message.term, "a term left before it was durable", message, durable)
+        if not isinstance(message, ACKNOWLEDGEMENTS):
+            return
         kept_by_snapshot = max(disk.base_index, disk.fetched.index if disk.fetched else 0)
-        if acknowledges and durable.term == message.term and message.match_index > kept_by_snapshot:
+        if durable.term == message.term and message.match_index > kept_by_snapshot:
             stored = disk.term_at(message.match_index)
             demand(stored is not None, "acknowledged before durable", message)
             if raft.term == message.term:
@@ -199,22 +206,21 @@ class Checkers:
     def stepped(self, node_id: NodeId, raft: Raft, was_leader: bool) -> None:
         """Something happened at a node."""
         term, commit_index = self._cursors[node_id]
-        demand(raft.term >= term, "the term fell", node_id, term, raft.term)
-        demand(raft.commit_index >= commit_index, "the commit index fell", node_id, commit_index, raft.commit_index)
-        demand(
-            raft.delivered_index <= min(raft.commit_index, raft.durable_index),
-            "delivered before committed and durable",
-            node_id,
-        )
-        self._cursors[node_id] = (raft.term, raft.commit_index)
-        if raft.role is Role.LEADER and not was_leader:
+        log, new_term = raft._log, raft.term
+        new_commit_index = log.commit_index
+        demand(new_term >= term, "the term fell", node_id, term, new_term)
+        demand(new_commit_index >= commit_index, "the commit index fell", node_id, commit_index, new_commit_index)
+        is_safe = raft.delivered_index <= min(new_commit_index, log.durable_index)
+        demand(is_safe, "delivered before committed and durable", node_id)
+        self._cursors[node_id] = (new_term, new_commit_index)
+        if not was_leader and raft.role is Role.LEADER:
             self._elected(node_id, raft)
-        if raft.base_index > commit_index:
+        if log.base_index > commit_index:
             # A snapshot: what it contains was committed, and its last entry is the one that was.
             commit_index = raft.base_index
             known = self.committed[commit_index - 1][0] if commit_index <= len(self.committed) else None
             demand(raft.term_at(commit_index) == known, "a snapshot of what is not committed", node_id, commit_index)
-        for index in range(commit_index + 1, raft.commit_index + 1):
+        for index in range(commit_index + 1, new_commit_index + 1):
             self._committed(node_id, raft, LogIndex(index))
 
     def delivered(self, node_id: NodeId, entries: list[Entry], after: LogIndex) -> None:

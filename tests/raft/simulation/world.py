@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from raft.simulation.checkers import Checkers, demand, next_state
+from raft.simulation.checkers import Checkers, Violation, demand, next_state
 from raft.simulation.disk import SimulatedDisk
 from raft.simulation.faults import MILLISECOND_NS, Faults
 from raft.simulation.maintenance import Maintenance
@@ -31,6 +31,8 @@ from raftline.raft.node import LogWrite, Raft, RaftConfig, Role
 
 SECOND_NS = 1000 * MILLISECOND_NS
 CONVERGENCE_NS = 20 * SECOND_NS
+
+_PROMISES = (VoteReply, VoteRequest, AppendReply)
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(Message)
@@ -83,6 +85,7 @@ class World:
         self.config = config or RaftConfig(append_bytes_max=64, uncommitted_bytes_max=2000)
         self.now_ns = 0
         self.event_count = 0
+        """Delivered messages, finished writes, crashes and what clients asked for; timers are not counted."""
         self.acked: dict[bytes, LogIndex] = {}
         self.reads_answered = 0
         self.trace_hash = 0
@@ -157,7 +160,8 @@ class World:
         self._after(0, propose_marker)
 
         def converged() -> bool:
-            demand(self.now_ns < deadline_ns, "the cluster does not converge", self.describe())
+            if self.now_ns >= deadline_ns:
+                raise Violation(f"the cluster does not converge: {self.describe()}")
             members = self.maintenance.settled_members()
             if members is None or len({node.applied_index for node in members}) > 1:
                 return False
@@ -188,10 +192,11 @@ class World:
     def run_until(self, is_done: Callable[[], bool]) -> None:
         """Let events happen until a condition holds; it must within an hour of virtual time."""
         deadline_ns = self.now_ns + 3600 * SECOND_NS
+        events, pop = self._events, heapq.heappop
         while not is_done():
-            demand(self.now_ns < deadline_ns, "nothing comes of it", self.describe())
-            self.now_ns, _, action = heapq.heappop(self._events)
-            self.event_count += 1
+            if self.now_ns >= deadline_ns:
+                raise Violation(f"nothing comes of it: {self.describe()}")
+            self.now_ns, _, action = pop(events)
             action()
 
     def run_for(self, duration_ns: int) -> None:
@@ -257,6 +262,7 @@ class World:
         """Stop a node; it loses what was not durable and starts again after a while. Some others learn it at once."""
         if node.raft is None:
             return
+        self.event_count += 1
         node.raft = None
         node.disk.crash(self.chance)
         # The state machine keeps a prefix of what it applied, never more than the log kept.
@@ -308,7 +314,8 @@ class World:
                     demand(payload == entry.payload, "an entry holds another's payload", entry)
                     self.acked[payload] = entry.index
         self.checkers.settled(raft, node.disk, node.checkpoint_index, node.applied_index)
-        self.maintenance.follow(node, ready)
+        if ready.recovered or ready.snapshot_wanted or ready.install is not None:
+            self.maintenance.follow(node, ready)
         for request_id, index in ready.reads:
             self.reads_answered += 1
             self.checkers.read_answered(node.node_id, index, node.reads.pop(request_id))
@@ -355,6 +362,7 @@ class World:
 
     def _completed(self, node: Node, writes: list[LogWrite]) -> None:
         node.sync_is_running = False
+        self.event_count += 1
         assert node.raft is not None
         was_leader = node.raft.role is Role.LEADER
         life = node.life
@@ -369,23 +377,26 @@ class World:
     def _delay(self) -> int:
         if self.faults.straggler and self.chance.random() < self.faults.straggler:
             return self.chance.randrange(3 * SECOND_NS)
-        return self.chance.randrange(20_000, self.faults.delay_ns_max)
+        return 20_000 + int(self.chance.random() * (self.faults.delay_ns_max - 20_000))
 
     def _send(self, node: Node, messages: list[Message]) -> None:
         for message in messages:
             assert node.raft is not None
             self.checkers.message_left(message, node.raft)
-            copies = 1 + (self.chance.random() < self.faults.duplication)
-            for _ in range(copies):
+            self._carry(message)
+            if self.faults.duplication and self.chance.random() < self.faults.duplication:
                 self._carry(message)
-            promises = isinstance(message, VoteReply | VoteRequest | AppendReply)
-            if promises and self.chance.random() < self.faults.aimed_crash:
+            if (
+                self.faults.aimed_crash
+                and isinstance(message, _PROMISES)
+                and self.chance.random() < self.faults.aimed_crash
+            ):
                 self.crash(node)
                 return
 
     def _carry(self, message: Message) -> None:
         link = (message.sender, message.receiver)
-        if link in self._cuts or self.chance.random() < self.faults.loss:
+        if link in self._cuts or (self.faults.loss and self.chance.random() < self.faults.loss):
             return
         arrival_ns = self.now_ns + self._delay()
         if not self.faults.reordering:
@@ -405,6 +416,7 @@ class World:
             if receiver.heard.get(message.sender, 0) > damage_count:
                 return
             receiver.heard[message.sender] = damage_count
+            self.event_count += 1
             self.act(receiver, lambda raft, now_ns: raft.step(_decoder.decode(frame), now_ns))
 
         self._after(arrival_ns - self.now_ns, arrive)
@@ -425,6 +437,7 @@ class World:
 
     def propose(self, node: Node, count: int) -> None:
         """Propose unique payloads at a node."""
+        self.event_count += 1
         payloads = []
         for _ in range(count):
             self._serial += 1
@@ -442,6 +455,7 @@ class World:
 
     def read(self, node: Node) -> int:
         """Ask for a read at a node and return its request id."""
+        self.event_count += 1
         self._request_id += 1
         request_id = self._request_id
         node.reads[request_id] = self.checkers.delivered_max
