@@ -17,7 +17,7 @@ from __future__ import annotations
 import datetime as dt
 import secrets
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
@@ -110,6 +110,18 @@ def token_file_of(directory: Path, node_id: int) -> Path:
     return node_directory(directory, node_id) / "join.token"
 
 
+def first_settings(directory: Path) -> dict[str, Any]:
+    """
+    Return the raw settings of the first node there is, which `raftline up` writes like those of the others.
+
+    Raises:
+        ConfigError: They cannot be read.
+    """
+    # Not of node 1: what a node leaves behind that was removed tells how it was.
+    first = settle_parameters(directory, None, None, None).members[0]
+    return read_file(settings_file(directory, first))
+
+
 def serves_plain_http(directory: Path) -> bool:
     """
     Tell whether the cluster's HTTP listeners speak plain HTTP.
@@ -117,8 +129,7 @@ def serves_plain_http(directory: Path) -> bool:
     Raises:
         ConfigError: The settings of its first node cannot be read.
     """
-    table = read_file(settings_file(directory, 1)).get("plaintext", {})
-    return bool(table.get("allow", False))
+    return bool(first_settings(directory).get("plaintext", {}).get("allow", False))
 
 
 def settle_parameters(directory: Path, nodes: int | None, base_port: int | None, domain: str | None) -> Parameters:

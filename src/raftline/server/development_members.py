@@ -9,13 +9,13 @@ import msgspec
 from raftline.base.errors import ConfigError
 from raftline.server.certificates import write_private
 from raftline.server.cluster_file import FILE_NAME, ClusterFileNode, change_cluster_file
-from raftline.server.config_file import check_relations, read_file
+from raftline.server.config_file import check_relations
 from raftline.server.development_layout import (
     Parameters,
     certify,
     describe_node,
+    first_settings,
     node_settings,
-    settings_file,
     settle_parameters,
     token_file_of,
     write_parameters,
@@ -37,9 +37,9 @@ def add_node(directory: Path, node_id: int, token: str) -> ClusterFileNode:
     """
     directory = directory.resolve()
     parameters = _parameters(directory)
+    first = first_settings(directory)
     members = tuple(sorted({*parameters.members, node_id}))
     parameters = msgspec.structs.replace(parameters, node_ids=members)
-    first = read_file(settings_file(directory, 1))
     settings = node_settings(
         directory,
         parameters,
