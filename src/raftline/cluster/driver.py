@@ -39,6 +39,7 @@ from raftline.cluster.alarm import Alarm
 from raftline.cluster.apply_loop import ApplyLoop
 from raftline.cluster.barriers import Barriers
 from raftline.cluster.chores import Chores
+from raftline.cluster.comparison import Comparison
 from raftline.cluster.config import MILLISECOND_NS, Clocks, ClusterConfig
 from raftline.cluster.deliveries import Deliveries
 from raftline.cluster.draining import Draining
@@ -184,10 +185,12 @@ class Driver:
             on_failure=self.fail,
         )
         self.survey = Survey(config, self.raft, self._machine, self._links, on_sent=self.request_turn)
+        self.comparison = Comparison(self.raft, self.survey)
         self.forwarding = Forwarding(config, self.raft, self._links, self._clocks)
         self.succession = Succession(config, self.raft, self._links)
         await self._links.start()
         self._start_upkeep()
+        self._chores.begin(self.comparison.run(), "comparison")
         self._is_started = self._is_running = True
         self._housekeeping.set(now_ns, now_ns)
         self.lives.begin()
@@ -551,5 +554,6 @@ class Driver:
             storage=self.storage,
             succession=self.succession,
             pauses=self.pauses,
+            comparison=self.comparison,
             upkeep=self.upkeep.metrics(),
         )

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from raftline.base.ids import LogIndex, NodeId, Term
 from raftline.cluster.apply_loop import ApplyLoop
+from raftline.cluster.comparison import Comparison
 from raftline.cluster.forwarding import Forwarding
 from raftline.cluster.links import PeerLinks
 from raftline.cluster.off_log import OffLogInbox
@@ -74,6 +75,8 @@ class ClusterMetrics:
         ballast_release_count: How often the reserve of last resort had to go.
         handover_count: Leaderships this node began to hand over.
         step_down_count: Leaderships this node gave up because its disk hung.
+        comparison_count: How often this node, as leader, compared the state hashes of nodes.
+        are_replicas_different: The last comparison found different ones.
         pause_count, pause_seconds: How often this process did not run, by half an election timeout or more.
         refused_link_count: Peer connections dropped for what they said.
         off_log_waiting_count, off_log_dropped_count: Off-log stanzas from other nodes.
@@ -102,6 +105,8 @@ class ClusterMetrics:
     ballast_release_count: int
     handover_count: int
     step_down_count: int
+    comparison_count: int
+    are_replicas_different: bool
     pause_count: int
     pause_seconds: float
     refused_link_count: int
@@ -137,6 +142,8 @@ def initial_metrics(durable_index: LogIndex, applied_index: LogIndex) -> Cluster
         ballast_release_count=0,
         handover_count=0,
         step_down_count=0,
+        comparison_count=0,
+        are_replicas_different=False,
         pause_count=0,
         pause_seconds=0.0,
         refused_link_count=0,
@@ -157,6 +164,7 @@ def collect_metrics(
     *,
     storage: StorageWatch,
     succession: Succession,
+    comparison: Comparison,
     pauses: PauseWatch,
     upkeep: UpkeepMetrics,
     election_count: int,
@@ -186,6 +194,8 @@ def collect_metrics(
         ballast_release_count=storage.release_count,
         handover_count=succession.handover_count,
         step_down_count=succession.step_down_count,
+        comparison_count=comparison.count,
+        are_replicas_different=comparison.are_different,
         pause_count=pauses.count,
         pause_seconds=pauses.total_ns / 1e9,
         refused_link_count=links.refused_count,

@@ -43,6 +43,8 @@ def cluster_figures(metrics: ClusterMetrics) -> dict[str, object]:
         "disk_ballast_releases_total": metrics.ballast_release_count,
         "handovers_total": metrics.handover_count,
         "step_downs_total": metrics.step_down_count,
+        "comparisons_total": metrics.comparison_count,
+        "replicas_differ": int(metrics.are_replicas_different),
         "pauses_total": metrics.pause_count,
         "pause_seconds_total": metrics.pause_seconds,
         "links_refused_total": metrics.refused_link_count,
