@@ -184,8 +184,10 @@ class Driver:
             monotonic_ns=self.now_ns,
             on_failure=self.fail,
         )
-        self.survey = Survey(config, self.raft, self._machine, self._links, on_sent=self.request_turn)
-        self.comparison = Comparison(self.raft, self.survey)
+        self.survey = Survey(
+            config, self.raft, self._machine, self._links, wall_ms=self._clocks.wall_ms, on_sent=self.request_turn
+        )
+        self.comparison = Comparison(self)
         self.forwarding = Forwarding(config, self.raft, self._links, self._clocks)
         self.succession = Succession(config, self.raft, self._links)
         await self._links.start()

@@ -198,6 +198,7 @@ class StatusReply(msgspec.Struct, frozen=True, array_like=True, gc=False):
     Attributes:
         match: The leader's view of how far each node's log agrees with its own; empty from others.
         digest: State hash at the index asked for; None if it is not known (any more).
+        wall_ms: Wall clock of whoever answers, in milliseconds since 1970; 0 from an earlier release.
     """
 
     request_id: int
@@ -208,6 +209,7 @@ class StatusReply(msgspec.Struct, frozen=True, array_like=True, gc=False):
     applied_index: LogIndex
     match: dict[int, int]
     digest: bytes | None
+    wall_ms: int = 0
 
 
 class TransferRequest(msgspec.Struct, frozen=True, array_like=True, gc=False):

@@ -77,6 +77,7 @@ class ClusterMetrics:
         step_down_count: Leaderships this node gave up because its disk hung.
         comparison_count: How often this node, as leader, compared the state hashes of nodes.
         are_replicas_different: The last comparison found different ones.
+        clock_lead_seconds: How far this node's clock was ahead of the voters' median, when it last looked as leader.
         pause_count, pause_seconds: How often this process did not run, by half an election timeout or more.
         refused_link_count: Peer connections dropped for what they said.
         off_log_waiting_count, off_log_dropped_count: Off-log stanzas from other nodes.
@@ -107,6 +108,7 @@ class ClusterMetrics:
     step_down_count: int
     comparison_count: int
     are_replicas_different: bool
+    clock_lead_seconds: float
     pause_count: int
     pause_seconds: float
     refused_link_count: int
@@ -144,6 +146,7 @@ def initial_metrics(durable_index: LogIndex, applied_index: LogIndex) -> Cluster
         step_down_count=0,
         comparison_count=0,
         are_replicas_different=False,
+        clock_lead_seconds=0.0,
         pause_count=0,
         pause_seconds=0.0,
         refused_link_count=0,
@@ -196,6 +199,7 @@ def collect_metrics(
         step_down_count=succession.step_down_count,
         comparison_count=comparison.count,
         are_replicas_different=comparison.are_different,
+        clock_lead_seconds=comparison.clock_lead_ms / 1e3,
         pause_count=pauses.count,
         pause_seconds=pauses.total_ns / 1e9,
         refused_link_count=links.refused_count,

@@ -31,7 +31,11 @@ class Survey:
     Questions about the state of the cluster under way.
 
     Args:
+        wall_ms: The wall clock.
         on_sent: Called when frames were queued that should leave soon.
+
+    Attributes:
+        clock_leads_ms: How far the wall clock of each node was ahead of this one's when it last answered.
     """
 
     def __init__(
@@ -41,13 +45,16 @@ class Survey:
         machine: Machine,
         links: PeerLinks,
         *,
+        wall_ms: Callable[[], int],
         on_sent: Callable[[], None],
     ) -> None:
         self._config = config
         self._raft = raft
         self._machine = machine
         self._links = links
+        self._wall_ms = wall_ms
         self._on_sent = on_sent
+        self.clock_leads_ms: dict[NodeId, int] = {}
         self._open: dict[int, tuple[StatusInquiry, asyncio.Future[None]]] = {}
         self._next_request_id = 1
         self._held: list[tuple[NodeId, StatusRequest]] = []
@@ -126,6 +133,7 @@ class Survey:
             applied_index=self._machine.applied_index,
             match=match,
             digest=self._machine.digest_at(request.digest_index) if request.digest_index else None,
+            wall_ms=self._wall_ms(),
         )
 
     def asked(self, node_id: NodeId, request: StatusRequest) -> None:
@@ -144,6 +152,8 @@ class Survey:
 
     def answered(self, node_id: NodeId, reply: StatusReply) -> None:
         """Take an answer; one that comes after the deadline is ignored."""
+        if reply.wall_ms:
+            self.clock_leads_ms[node_id] = reply.wall_ms - self._wall_ms()
         waiting = self._open.get(reply.request_id)
         if waiting is not None:
             waiting[0].answered(node_id, reply)
@@ -151,6 +161,7 @@ class Survey:
 
     def peer_lost(self, node_id: NodeId) -> None:
         """Wait no longer for a node whose link is down, and forget what it asked."""
+        self.clock_leads_ms.pop(node_id, None)
         self._held = [(asker, request) for asker, request in self._held if asker != node_id]
         for inquiry, done in self._open.values():
             inquiry.lost(node_id)

@@ -45,6 +45,7 @@ def cluster_figures(metrics: ClusterMetrics) -> dict[str, object]:
         "step_downs_total": metrics.step_down_count,
         "comparisons_total": metrics.comparison_count,
         "replicas_differ": int(metrics.are_replicas_different),
+        "clock_lead_seconds": metrics.clock_lead_seconds,
         "pauses_total": metrics.pause_count,
         "pause_seconds_total": metrics.pause_seconds,
         "links_refused_total": metrics.refused_link_count,
