@@ -11,6 +11,7 @@ REQUIRED = (
     "crash_count",
     "snapshot_count",
     "membership_change_count",
+    "repair_count",
 )
 """What a number of seeds must have seen between them."""
 
@@ -33,7 +34,7 @@ class Counters:
         snapshot_count: Snapshots that took the place of a database.
         membership_change_count: Memberships that were committed, joint ones too.
         lost_node_count: Nodes that lost their data for good.
-        repair_count: Not counted yet: nodes do not repair themselves.
+        damage_count, repair_count: Nodes whose durable bytes were altered; that got back from peers what they lost.
     """
 
     event_count: int = 0
@@ -60,6 +61,7 @@ class Counters:
     snapshot_count: int = 0
     membership_change_count: int = 0
     lost_node_count: int = 0
+    damage_count: int = 0
     repair_count: int = 0
 
     def add(self, other: Counters) -> None:

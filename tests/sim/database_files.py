@@ -135,6 +135,17 @@ class DatabaseFiles:
         if growth_bytes and self.is_tight and self.free_bytes() < growth_bytes:
             raise apsw.FullError(f"no space for {growth_bytes} bytes of {name}")
 
+    def flip(self, path: Path, offset: int, mask: int) -> None:
+        """Flip bits of a byte, on the disk and in the kernel's memory."""
+        with path.open("r+b") as file:
+            file.seek(offset)
+            altered = bytes((file.read(1)[0] ^ mask,))
+            file.seek(offset)
+            file.write(altered)
+        account = self._accounts.get(self._name_of(path))
+        if account is not None and offset < len(account.durable):
+            account.durable = account.durable[:offset] + altered + account.durable[offset + 1 :]
+
     def process_died(self, connection: apsw.Connection | None) -> None:
         """Let the files be what they are, whatever closing the connection of the dead does."""
         self._replace({path: path.read_bytes() for path in self._paths()}, connection)

@@ -38,9 +38,8 @@ class Faults:
         transfer: An operator asks for another leader.
         slow_reads_ns: What it costs a node to look at its clock: how slow its processor is.
         churn: An operator lets nodes in, removes or replaces them, or one loses its data and is replaced.
-        damage: Records that were synced are altered, laid elsewhere or cut off, on a minority of the nodes. Nothing is
-            to be damaged before nodes can repair themselves, so no seed draws it.
         compaction: Nodes forget the beginning of their logs, so that who is behind needs a snapshot.
+        damage: What was durable is altered, on a minority of the nodes; see damage.py.
     """
 
     beat_ns: int = 200 * MILLISECOND_NS
@@ -73,7 +72,7 @@ class Faults:
     slow_reads_ns: int = 0
     churn: float = 0.0
     compaction: bool = False
-    damage: bool = False
+    damage: float = 0.0
 
     @classmethod
     def draw(cls, chance: random.Random) -> Faults:
@@ -113,4 +112,5 @@ class Faults:
             slow_reads_ns=chance.choice((0, 0, 1, 20, 300)) * MICROSECOND_NS,
             churn=sometimes(0.3, 0.2),
             compaction=chance.random() < 0.5,
+            damage=sometimes(0.3, 0.05),
         )

@@ -26,6 +26,7 @@ from raftline.cluster.driver import Driver
 from raftline.cluster.frames import JoinRequest
 from raftline.cluster.joining import join
 from raftline.cluster.links import LinkContexts
+from raftline.cluster.repair import Repair
 from raftline.cluster.storage import NodeStorage, StorageSettings, open_storage
 from raftline.machine.machine import Machine
 from raftline.node.node import LocalNode
@@ -131,6 +132,8 @@ class Life:
         """Open what is on the disk and start."""
         node = self.node
         storage = self._storage = open_storage(self._settings())
+        node.has_begun = True
+        self._watch_repair(storage.repair)
         self.checkers.life_began(node.node_id, storage.log, storage.machine.applied_index)
         node.world.counters.torn_write_count += storage.log.recovered_cut_bytes > 0
         clocks = node.clock.as_clocks()
@@ -153,6 +156,15 @@ class Life:
         )
         self.loop.after_iteration = self._look_at_core
         self.hold(self.loop.create_task(self._start(driver)))
+
+    def _watch_repair(self, repair: Repair) -> None:
+        """Tell the world when what was damaged is repaired."""
+
+        def finish(finish: Callable[[], None] = repair.finish) -> None:
+            finish()
+            self.node.world.nemesis.repaired(self.node.node_id)
+
+        vars(repair).update(finish=finish)
 
     def _watch_machine(self, machine: Machine) -> None:
         """Show each entry that is applied, and each snapshot that takes the place of all of them, to the checkers."""
@@ -206,6 +218,8 @@ class Life:
             files=node.disk.files,
             start_writer=partial(SimulatedWriter, scheduler=self._scheduler, disk=node.disk, process=self),
             vfs=VFS_NAME,
+            has_begun=node.has_begun,
+            has_peers=len(node.world.nodes) > 1,
         )
 
     async def _start(self, driver: Driver) -> None:
@@ -226,6 +240,11 @@ class Life:
     def raft(self) -> Raft | None:
         """The core; None before it is there."""
         return self._raft
+
+    @property
+    def is_whole(self) -> bool:
+        """Nothing that it keeps is known to be damaged."""
+        return self._storage is not None and not self._storage.is_recovering
 
     @property
     def driver(self) -> Driver:
@@ -322,6 +341,9 @@ class Life:
         if isinstance(error, Dismissed | StorageError) and self.node.world.is_removed(self.node.node_id):
             self._scheduler.note("dismissed", self.name)
             self.node.retire()
+            self.node.die_soon(self, power=False)
+        elif isinstance(error, StorageError) and self.node.node_id in self.node.world.nemesis.damaged:
+            self._scheduler.note("found damage", self.name, str(error)[:40])
             self.node.die_soon(self, power=False)
         elif isinstance(error, StorageError | OSError | apsw.Error) and self.is_disk_failing:
             self._scheduler.note("stopped", self.name, type(error).__name__)

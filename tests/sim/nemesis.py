@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from raftline.base.errors import Unavailable
 from raftline.raft.node import Role
 from sim.clocks import WALL_ERROR_MAX_MS
+from sim.damage import damage
 from sim.faults import Faults
 from sim.scheduler import MILLISECOND_NS, SECOND_NS
 
@@ -63,6 +64,8 @@ class Nemesis:
             node.clock.set_wall_error(0)
             node.clock.read_cost_ns = 0
             node.wake()
+            if node.node_id in self.damaged:
+                node.crash(power=False)  # a start looks at the whole log
             node.start()
         world.operator.finish()
 
@@ -178,6 +181,8 @@ class Nemesis:
         if self._happens(faults.database_error):
             disk.fail_database(chance.choice(("write", "sync", "read")))
             world.counters.disk_error_count += 1
+        if self._happens(faults.damage):
+            self._damage()
         if self._happens(faults.squeeze):
             disk.squeeze(chance.randrange(_SHORT_BYTES))
             world.counters.squeeze_count += 1
@@ -196,5 +201,31 @@ class Nemesis:
     # Damage
 
     def may_damage(self, node_id: NodeId) -> bool:
-        """Whether a node may lose durable bytes: those that have are a minority still."""
-        return len(self.damaged | {node_id}) * 2 < len(self._world.nodes)
+        """Whether a node may lose durable bytes: all members work, and those that have lost some are a minority."""
+        membership = self._world.operator.agreed_membership()
+        if membership is None or self._world.operator.lost or node_id not in membership.voters:
+            return False
+        # A node that begins anew knows those whom it was founded with, or was told of when it joined, and nobody else.
+        contacts = self._world.nodes[node_id].config.peers.keys() - {node_id}
+        if not contacts & set(membership.voters):
+            return False
+        return len(self.damaged | {node_id}) * 2 < len(membership.voters)
+
+    def _damage(self) -> None:
+        node = self._victim()
+        if not self.may_damage(node.node_id):
+            return
+        done = damage(node.disk, self._chance)
+        if not done:
+            return
+        self.damaged.add(node.node_id)
+        self._world.counters.damage_count += 1
+        self._world.scheduler.note("damage", node.node_id, done)
+        if self._chance.random() < 0.5:
+            node.crash(power=self._chance.random() < 0.3)
+
+    def repaired(self, node_id: NodeId) -> None:
+        """A node has back from its peers whatever it may have lost."""
+        self.damaged.discard(node_id)
+        self._world.counters.repair_count += 1
+        self._world.scheduler.note("repaired", node_id)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 
 import apsw
 
-from raftline.base.errors import StorageError
+from raftline.base.errors import StorageCorrupt, StorageError
 from raftline.base.ids import NodeId
 from raftline.cluster.config import ClusterConfig, Peer
 from sim.clocks import NodeClock
@@ -42,6 +42,7 @@ class SimulatedNode:
         lives: All of them, for the end of the world.
         token: Of the invitation by which it joins; empty for a founder, and once it was let in.
         is_retired: It never starts again: it is no member any more, or has lost its data.
+        has_begun: It has had a log, which may not be missing from then on.
     """
 
     def __init__(self, world: World, config: ClusterConfig, host: Host, directory: Path, *, token: bytes = b"") -> None:
@@ -57,6 +58,7 @@ class SimulatedNode:
         self._restart: Scheduled | None = None
         self.token = token
         self.is_retired = False
+        self.has_begun = False
 
     # Beginning
 
@@ -76,6 +78,10 @@ class SimulatedNode:
         self.world.scheduler.note("start", life.name)
         try:
             life.begin()
+        except StorageCorrupt as error:
+            life.fatal(error)
+            if self.node_id in self.world.nemesis.damaged:
+                self.world.operator.given_up(self)
         except (StorageError, apsw.Error) as error:
             life.fatal(error)
 

@@ -146,6 +146,14 @@ class Operator:
         self._world.scheduler.note("lost", node_id)
         self._world.nodes[node_id].lose()
 
+    def given_up(self, node: SimulatedNode) -> None:
+        """A node cannot repair itself; it is not to come back, and to be replaced."""
+        self.lost[node.node_id] = None
+        self._world.nemesis.damaged.discard(node.node_id)
+        self._world.counters.lost_node_count += 1
+        self._world.scheduler.note("given up", node.node_id)
+        node.retire()
+
     def agreed_membership(self) -> Membership | None:
         """Return the membership in force, if it is committed, simple, and its leader's and all members' own."""
         members = [life for node in self._world.nodes.values() if (life := node.serving_life) and life.raft is not None]

@@ -145,13 +145,14 @@ class Promises:
         self, node_id: int, message: Message, sent: list[Position] | None, received: list[Position] | None
     ) -> None:
         fail = self._scheduler.fail
-        if message.is_strict:
-            if sent != received:
-                fail("not in both archives", node_id, message, sent, received)
-            if message.is_acknowledged and not sent:
-                fail("an acknowledged message is lost", node_id, message)
-            if message.is_refused and sent:
-                fail("a refused message was kept", node_id, message, sent)
+        if not message.is_strict:
+            return
+        if sent != received:
+            fail("not in both archives", node_id, message, sent, received)
+        if message.is_acknowledged and not sent:
+            fail("an acknowledged message is lost", node_id, message)
+        if message.is_refused and sent:
+            fail("a refused message was kept", node_id, message, sent)
         for positions in (sent, received):
             if positions and not message.positions <= set(positions):
                 fail("the archive has another stanza id than a device", node_id, message, positions)

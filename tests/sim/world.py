@@ -27,6 +27,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
+from raftline.base.errors import StorageCorrupt
 from raftline.base.ids import NodeId, Position
 from raftline.cluster.config import ClusterConfig, ClusterLimits, Peer
 from raftline.machine.queries import ArchivePage, Page
@@ -47,6 +48,9 @@ from sim.stanzas import serial_of
 
 PEER_PORT: Final = 5269
 SAFETY_NS: Final = 20 * SECOND_NS
+SAFETY_EVENT_COUNT: Final = 20_000
+"""The first phase ends with so many events at the latest: other seeds are to have their turn."""
+
 CONVERGENCE_NS: Final = 60 * SECOND_NS
 
 _SHARED_MEMORY: Final = Path("/dev/shm")
@@ -212,7 +216,8 @@ class World:
             node.start()
         self.people.begin()
         self.nemesis.begin()
-        self.scheduler.run_for(safety_ns)
+        scheduler = self.scheduler
+        scheduler.run_until(lambda: scheduler.event_count >= SAFETY_EVENT_COUNT, for_ns=safety_ns)
         self.nemesis.end()
         self.people.is_ending = True
         has_converged = self.scheduler.run_until(self._is_settled, for_ns=convergence_ns)
@@ -238,7 +243,7 @@ class World:
         if membership is None or set(membership.voters) != left:
             return False
         lives = self._members()
-        is_live = all(life.driver.lives.is_live for life in lives)
+        is_live = all(life.driver.lives.is_live and life.is_whole for life in lives)
         return is_live and len({life.driver.machine.applied_index for life in lives}) == 1
 
     def _members(self) -> list[Life]:
@@ -249,15 +254,26 @@ class World:
         """Compare what every node has with what was promised, and with what the others have."""
         scrubs = set()
         for life in self._members():
-            machine = life.driver.machine
-            archives = {account: _archive(machine, account) for account in self.people.accounts}
-            self.people.promises.check_archives(life.node.node_id, archives)
-            scrubs.add((machine.state_hash, *(machine.scrub_digest(table) for table in machine.scrub_tables)))
+            node_id = life.node.node_id
+            try:
+                archives, scrub = self._read(life)
+            except StorageCorrupt:
+                if node_id not in self.nemesis.damaged:
+                    raise
+                continue  # damage that nothing has touched before; it is no answer
+            self.people.promises.check_archives(node_id, archives)
+            scrubs.add(scrub)
         if len(scrubs) > 1:
             self.scheduler.fail("replicas differ in what they store", len(scrubs))
         self.people.histories.check()
         if self.scheduler.violation is not None:
             raise self.scheduler.violation
+
+    def _read(self, life: Life) -> tuple[dict[str, list[Archived]], tuple[bytes, ...]]:
+        """Read all archives of a node, and hash all that it stores."""
+        machine = life.driver.machine
+        archives = {account: _archive(machine, account) for account in self.people.accounts}
+        return archives, (machine.state_hash, *(machine.scrub_digest(table) for table in machine.scrub_tables))
 
     @property
     def running_process(self) -> str:

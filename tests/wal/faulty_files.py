@@ -222,9 +222,12 @@ class FaultyFiles:
 
     def open(self, path: Path) -> FaultyFile:
         self.begin("open", path)
+        return FaultyFile(self, self._inode(path))
+
+    def _inode(self, path: Path) -> Inode:
         if path not in self._names:
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path))
-        return FaultyFile(self, self._names[path])
+        return self._names[path]
 
     def create_zeroed(self, path: Path, size: int) -> FaultyFile:
         self.begin("create_zeroed", path)
@@ -240,11 +243,11 @@ class FaultyFiles:
 
     def rename(self, source: Path, target: Path) -> None:
         self.begin("rename", source)
-        self._record(target.parent, source, target, self._names[source])
+        self._record(target.parent, source, target, self._inode(source))
 
     def unlink(self, path: Path) -> None:
         self.begin("unlink", path)
-        self._record(path.parent, path, None, self._names[path])
+        self._record(path.parent, path, None, self._inode(path))
 
     def fsync_directory(self, directory: Path) -> None:
         self.begin("fsync_directory", directory)
