@@ -1,17 +1,17 @@
 """
-Stories of single mistakes as text files, one for each row of the bug catalogue that concerns the core.
+Stories of single mistakes as text files, one at least for each row of the bug catalogue that concerns the core.
 
-`REWRITE=1` writes the answers that came into the files, also for a new file of bare commands; read the difference then.
+`raft.simulation.transcript` has the commands, `transcripts.stories` the form of a file and how to write one.
 """
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
 
-from raft.simulation.transcript import draft, perform
+from raft.simulation.transcript import perform
+from transcripts.stories import check_story
 
 DIRECTORY = Path(__file__).parent / "scenarios"
 PATHS = sorted(DIRECTORY.glob("*.txt"))
@@ -20,12 +20,7 @@ PATHS = sorted(DIRECTORY.glob("*.txt"))
 @pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
 def test_scenario(path: Path) -> None:
     """The cores do and say exactly what the file tells."""
-    expected = draft(path)
-    performed = perform(expected)
-    if os.environ.get("REWRITE"):
-        path.write_text(performed, encoding="utf-8")
-        return
-    assert performed == expected
+    check_story(path, perform)
 
 
 def test_there_are_scenarios() -> None:

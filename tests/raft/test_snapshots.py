@@ -207,5 +207,7 @@ def test_catalogue_names_tests_that_exist() -> None:
     text = (ROOT / "docs" / "bug-catalogue.md").read_text(encoding="utf-8")
     for path, name in re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", text):
         assert f"def {name}(" in (ROOT / path).read_text(encoding="utf-8"), (path, name)
-    named = set(re.findall(r"`(\w+\.txt)`", text))
-    assert named == {path.name for path in (ROOT / "tests/raft/scenarios").glob("*.txt")}
+    stories = {path.relative_to(ROOT / "tests") for path in ROOT.glob("tests/*/scenarios/*.txt")}
+    named = set(re.findall(r"`((?:\w+/)?\w+\.txt)`", text))
+    # Those of the core are named without their folder.
+    assert named == {f"{path.parts[0]}/{path.name}".removeprefix("raft/") for path in stories}

@@ -1,16 +1,16 @@
 """
-Scenarios as text: commands to a handful of cores, and what they answer.
+Scenarios as text: commands to a handful of cores, and what they answer; the form of a file is told in
+`transcripts.stories`.
 
-A file is a row of blocks, each a command, a line of dashes and the expected answer, with remarks (`#`) before any
-command. Nothing happens by itself: messages wait until `deliver`, writes until `sync`, time passes by `tick` and
-`elapse`. Every answer shows all that left the cores because of the command.
+Nothing happens by itself: messages wait until `deliver`, writes until `sync`, time passes by `tick` and `elapse`. Every
+answer shows all that left the cores because of the command.
 
     nodes 3 [log=1,1 term=2 applied=2]   begin nodes 1 to 3, each with entries of these terms
     node 2 log=1,2 [term= vote= applied= voters=]   begin one node; voters default to 1,2,3
     joiner 4                             begin a node that knows no cluster
     tick 1                               let node 1 reach its next deadline
     elapse 100                           let 100 ms pass for all, without ticking
-    propose 1 a b                        propose payloads
+    propose 1 a b                        propose payloads; `x*3000` is a letter many times
     read 1 7                             ask for a read under that number
     transfer 1 2                         hand the leadership of node 1 to node 2
     change 1 add=4 promote=4 remove=2 demote=3
@@ -29,168 +29,55 @@ command. Nothing happens by itself: messages wait until `deliver`, writes until 
     send 2->1 Vote term=3 last=5/2 [transfer] | PreVote term=3 last=5/2 | VoteReply term=3
     send 2->1 Stored term=1 match=5 | Beat term=1 round=1 commit=0 | BeatReply term=1 round=1 accepted=0 match=0
     send 2->1 TimeoutNow term=1
-    crash 1 / restart 1                  lose what is not durable / start again
+    cut 1-2 3->1                         nothing passes between nodes 1 and 2, and from 3 to 1
+    heal                                 everything passes everywhere
+    crash 1 2 / restart 1 2              lose what is not durable / start again
+    tear 1 2                             crash in the midst of the oldest write: of it term, vote and 2 entries stay
     damage 1                             crash, and lose the log too, but for term and vote
+    stall 1                              the disk of node 1 stands still for `settle` and `hold`, until its next `sync`
+    quietly COMMAND                      tell of roles, members, deliveries and reads alone, not of messages and writes
+    showing Append,Heartbeat COMMAND     and of messages of these kinds
     status                               one line for each node
 """
 
 from __future__ import annotations
 
-import random
-import re
-from collections.abc import Callable, Iterator
-from pathlib import Path
-
-from raft.simulation.disk import SimulatedDisk
-from raftline.base.errors import RaftlineError
-from raftline.base.ids import LogIndex, NodeId, Term
+from raft.simulation.actor import Actor
+from raft.simulation.telling import read_message, read_payload, show_entries, show_membership, show_message
+from raftline.base.ids import LogIndex, NodeId
 from raftline.raft.confchange import MembershipChange
 from raftline.raft.membership import NOBODY, Member, Membership, membership_of_voters
-from raftline.raft.messages import (
-    Append,
-    AppendReply,
-    CommitNotice,
-    Entry,
-    EntryKind,
-    HardState,
-    Heartbeat,
-    HeartbeatReply,
-    InstallSnapshot,
-    InstallSnapshotReply,
-    Message,
-    PreVoteReply,
-    PreVoteRequest,
-    ReadIndexReply,
-    ReadIndexRequest,
-    SnapshotMeta,
-    TimeoutNow,
-    VoteReply,
-    VoteRequest,
-)
-from raftline.raft.node import LogWrite, Raft, RaftConfig, Ready, Role
+from raftline.raft.messages import Message, SnapshotMeta
+from raftline.raft.node import LogWrite, Raft, Ready, Role
+from transcripts.stories import Stage, play_all
 
 MILLISECOND_NS = 1_000_000
 SETTLE_ROUNDS_MAX = 100
 
 
-def show_entry(entry: Entry) -> str:
-    """Write an entry as index/term and what it holds."""
-    place = f"{entry.index}/{entry.term}"
-    if entry.kind is EntryKind.MEMBERSHIP:
-        return f"{place} members"
-    return f"{place} {entry.payload.decode()}" if entry.payload else place
-
-
-def show_entries(entries: list[Entry]) -> str:
-    return "[" + ", ".join(map(show_entry, entries)) + "]"
-
-
-def show_membership(membership: Membership) -> str:
-    """Write voters, then the outgoing majority, then learners."""
-    text = "(" + " ".join(map(str, membership.voters)) + ")"
-    if membership.is_joint:
-        text += "&(" + " ".join(map(str, membership.outgoing)) + ")"
-    if membership.learners:
-        text += " learning " + " ".join(map(str, membership.learners))
-    return text
-
-
-def show_message(message: Message) -> str:
-    """Write a message as one line."""
-    text = f"{message.sender}->{message.receiver} {type(message).__name__} term {message.term}"
-    match message:
-        case Append():
-            text += f" after {message.prev_index}/{message.prev_term} commit {message.commit_index} "
-            text += show_entries(message.entries)
-        case AppendReply() if message.success:
-            text += f" match {message.match_index}"
-        case AppendReply():
-            text += f" refused, look at {message.conflict_index}/{message.conflict_term}"
-        case VoteRequest() | PreVoteRequest():
-            text += f" last {message.last_index}/{message.last_term}"
-        case VoteReply() | PreVoteReply():
-            text += " yes" if message.granted else " no"
-        case Heartbeat():
-            text += f" round {message.round} commit {message.commit_index}"
-        case HeartbeatReply():
-            text += f" round {message.round} accepted {message.accepted_index} match {message.match_index}"
-        case CommitNotice():
-            text += f" commit {message.commit_index}"
-        case ReadIndexReply():
-            text += " failed" if message.index is None else f" index {message.index}"
-        case InstallSnapshot():
-            snapshot = message.snapshot
-            text += f" {snapshot.index}/{snapshot.term} {show_membership(snapshot.membership)}"
-        case InstallSnapshotReply():
-            text += f" match {message.match_index}"
-        case _:
-            pass
-    return text + " recovering" if getattr(message, "recovery_id", 0) else text
-
-
-class Actor:
-    """A core with its disk; the core is None after a crash."""
-
-    def __init__(self, node_id: NodeId, membership: Membership, options: dict[str, str]) -> None:
-        self.node_id = node_id
-        self.membership = membership
-        self.disk = SimulatedDisk()
-        terms = [int(term) for term in options.get("log", "").split(",") if term]
-        self.disk.log = [
-            Entry(LogIndex(index), Term(term), EntryKind.DATA, b"old") for index, term in enumerate(terms, start=1)
-        ]
-        term = int(options.get("term", terms[-1] if terms else 0))
-        self.disk.hard_state = HardState(Term(term), NodeId(int(options["vote"])) if "vote" in options else None)
-        self.applied_index = LogIndex(int(options.get("applied", 0)))
-        self.wanted: SnapshotMeta | None = None
-        self.life = 0
-        self.is_recovering = False
-        self.raft: Raft | None = None
-
-    def start(self, now_ns: int) -> Raft:
-        self.life += 1
-        fetched = self.disk.fetched
-        if fetched is not None:
-            self.applied_index = max(self.applied_index, fetched.index)
-            if not self.disk.holds_log(fetched):
-                self.disk.install(fetched)
-            self.disk.fetched = None
-        self.raft = Raft(
-            node_id=self.node_id,
-            membership=self.membership,
-            log=self.disk,
-            hard_state=self.disk.hard_state,
-            applied_index=self.applied_index,
-            config=RaftConfig(),
-            random=random.Random(1000 * self.life + self.node_id),
-            now_ns=now_ns,
-            is_recovering=self.is_recovering,
-        )
-        return self.raft
-
-
-class Stage:
-    """Plays commands and collects what comes of them."""
+class CoreStage(Stage):
+    """Cores with their disks, and the network between them."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.now_ns = 0
         self.actors: dict[NodeId, Actor] = {}
         self.waiting: list[Message] = []
-        self._lines: list[str] = []
+        self.cut: set[tuple[int, int]] = set()
+        """Directions, as (sender, receiver), along which everything is lost."""
+        self.stalled: set[NodeId] = set()
+        self._shown: frozenset[str] | None = None
+        """Kinds of messages that are told of; None for all, and for writes as well."""
 
-    def play(self, command: str) -> str:
-        """Carry out one command; returns its answer."""
-        self._lines = []
-        name, *words = command.split()
-        method: Callable[[list[str]], None] = getattr(self, f"_{name}")
+    def _quietly(self, words: list[str]) -> None:
+        self._showing(["", *words])
+
+    def _showing(self, words: list[str]) -> None:
+        self._shown = frozenset(words[0].split(","))
         try:
-            method(words)
-        except RaftlineError as error:
-            self._say(f"{type(error).__name__}: {error}")
-        return "\n".join(self._lines) or "ok"
-
-    def _say(self, line: str) -> None:
-        self._lines.append(line)
+            getattr(self, f"_{words[1]}")(words[2:])
+        finally:
+            self._shown = None
 
     def _core(self, word: str | NodeId) -> Raft:
         raft = self.actors[NodeId(int(word))].raft
@@ -219,7 +106,8 @@ class Stage:
             parts.append(f"snapshot {write.snapshot.index}/{write.snapshot.term}")
         if write.entries:
             parts.append(show_entries(write.entries))
-        self._say(f"{actor.node_id} writes {', '.join(parts)}")
+        if self._shown is None:
+            self._say(f"{actor.node_id} writes {', '.join(parts)}")
 
     def _take(self, actor: Actor, ready: Ready) -> None:
         if ready.committed:
@@ -240,7 +128,8 @@ class Stage:
 
     def _leave(self, messages: list[Message]) -> None:
         for message in messages:
-            self._say(show_message(message))
+            if self._shown is None or type(message).__name__ in self._shown:
+                self._say(show_message(message))
             self.waiting.append(message)
 
     # Nodes
@@ -264,10 +153,16 @@ class Stage:
         self._drain(node_id)
 
     def _crash(self, words: list[str]) -> None:
-        actor = self.actors[NodeId(int(words[0]))]
-        actor.disk.pending.clear()
-        actor.raft = None
-        self.waiting = [message for message in self.waiting if message.sender != actor.node_id]
+        for word in words:
+            actor = self.actors[NodeId(int(word))]
+            actor.disk.pending.clear()
+            actor.raft = None
+            self.waiting = [message for message in self.waiting if message.sender != actor.node_id]
+
+    def _tear(self, words: list[str]) -> None:
+        disk = self.actors[NodeId(int(words[0]))].disk
+        disk._keep(disk.pending[0], int(words[1]))
+        self._crash(words[:1])
 
     def _damage(self, words: list[str]) -> None:
         self._crash(words)
@@ -277,8 +172,9 @@ class Stage:
         actor.is_recovering = True
 
     def _restart(self, words: list[str]) -> None:
-        self.actors[NodeId(int(words[0]))].start(self.now_ns)
-        self._drain(words[0])
+        for word in words:
+            self.actors[NodeId(int(word))].start(self.now_ns)
+            self._drain(word)
 
     def _status(self, _: list[str]) -> None:
         for node_id, actor in sorted(self.actors.items()):
@@ -307,8 +203,12 @@ class Stage:
     def _elapse(self, words: list[str]) -> None:
         self.now_ns += int(words[0]) * MILLISECOND_NS
 
+    def _stall(self, words: list[str]) -> None:
+        self.stalled.add(NodeId(int(words[0])))
+
     def _sync(self, words: list[str]) -> None:
         actor = self.actors[NodeId(int(words[0]))]
+        self.stalled.discard(actor.node_id)
         count = int(words[1]) if len(words) > 1 else len(actor.disk.pending)
         for _ in range(count):
             (write,) = actor.disk.sync(1)
@@ -319,7 +219,7 @@ class Stage:
     # What drivers ask for
 
     def _propose(self, words: list[str]) -> None:
-        self._core(words[0]).propose([word.encode() for word in words[1:]], self.now_ns)
+        self._core(words[0]).propose([read_payload(word) for word in words[1:]], self.now_ns)
         self._drain(words[0])
 
     def _read(self, words: list[str]) -> None:
@@ -374,6 +274,14 @@ class Stage:
 
     # Network
 
+    def _cut(self, words: list[str]) -> None:
+        for word in words:
+            one, other = (int(number) for number in word.replace("->", "-").split("-"))
+            self.cut |= {(one, other)} if "->" in word else {(one, other), (other, one)}
+
+    def _heal(self, _: list[str]) -> None:
+        self.cut.clear()
+
     def _select(self, words: list[str]) -> list[Message]:
         """Take the waiting messages that all words fit: a link, a kind."""
         chosen, left = [], []
@@ -392,7 +300,8 @@ class Stage:
 
     def _arrive(self, message: Message) -> None:
         actor = self.actors.get(message.receiver)
-        if actor is not None and actor.raft is not None:
+        is_cut = (message.sender, message.receiver) in self.cut
+        if actor is not None and actor.raft is not None and not is_cut:
             actor.raft.step(message, self.now_ns)
             self._drain(actor.node_id)
 
@@ -404,13 +313,13 @@ class Stage:
         among = {NodeId(int(word)) for word in words} or set(self.actors)
         for _ in range(SETTLE_ROUNDS_MAX):
             for node_id in sorted(among):
-                if self.actors[node_id].raft is not None:
+                if self.actors[node_id].raft is not None and node_id not in self.stalled:
                     self._sync([str(node_id)])
             chosen, self.waiting = self.waiting, []
             chosen = [message for message in chosen if {message.sender, message.receiver} <= among]
             for message in chosen:
                 self._arrive(message)
-            if not chosen and not any(self.actors[node_id].disk.pending for node_id in among):
+            if not chosen and not any(self.actors[node_id].disk.pending for node_id in among - self.stalled):
                 return
         raise AssertionError("the cluster does not come to rest")
 
@@ -435,65 +344,9 @@ class Stage:
         self.now_ns = end_ns
 
     def _send(self, words: list[str]) -> None:
-        sender, receiver = (NodeId(int(number)) for number in words[0].split("->"))
-        options = dict(word.split("=") for word in words[2:] if "=" in word)
-        term = Term(int(options["term"]))
-
-        def number(key: str) -> LogIndex:
-            return LogIndex(int(options.get(key, 0)))
-
-        def place(key: str) -> tuple[LogIndex, Term]:
-            index, at_term = options.get(key, "0/0").split("/")
-            return LogIndex(int(index)), Term(int(at_term))
-
-        prev, last = place("prev"), place("last")
-        terms = [Term(int(number)) for number in options.get("terms", "").split(",") if number]
-        entries = [Entry(LogIndex(prev[0] + at), of, EntryKind.DATA, b"new") for at, of in enumerate(terms, start=1)]
-        none = LogIndex(0)
-        makers: dict[str, Callable[[], Message]] = {
-            "Append": lambda: Append(sender, receiver, term, *prev, number("commit"), entries),
-            "Vote": lambda: VoteRequest(sender, receiver, term, *last, transfer="transfer" in words),
-            "PreVote": lambda: PreVoteRequest(sender, receiver, term, *last),
-            "VoteReply": lambda: VoteReply(sender, receiver, term, granted=True),
-            "PreVoteReply": lambda: PreVoteReply(sender, receiver, term, granted=True),
-            "Stored": lambda: AppendReply(sender, receiver, term, none, True, number("match"), none, Term(0)),
-            "Beat": lambda: Heartbeat(sender, receiver, term, number("round"), number("commit")),
-            "BeatReply": lambda: HeartbeatReply(
-                sender, receiver, term, number("round"), number("accepted"), number("match")
-            ),
-            "TimeoutNow": lambda: TimeoutNow(sender, receiver, term),
-            "ReadIndex": lambda: ReadIndexRequest(sender, receiver, term, number("context")),
-        }
-        self._arrive(makers[words[1]]())
-
-
-_BLOCK = re.compile(r"(?P<remarks>(?:(?:#[^\n]*)?\n)*)(?P<command>[^\n#]+)\n----\n(?P<answer>(?:[^\n]+\n)*)")
-
-
-def blocks(text: str) -> Iterator[tuple[str, str, str]]:
-    """Take a file apart: (remarks, command, expected answer)."""
-    place = 0
-    while place < len(text.rstrip()):
-        block = _BLOCK.match(text, place)
-        if block is None:
-            raise ValueError(f"no block: {text[place : place + 60]!r}")
-        yield block["remarks"], block["command"], block["answer"]
-        place = block.end()
+        self._arrive(read_message(words))
 
 
 def perform(text: str) -> str:
     """Play a file and return it with the answers that came."""
-    stage = Stage()
-    parts = []
-    for remarks, command, _ in blocks(text):
-        parts.append(f"{remarks}{command}\n----\n{stage.play(command)}\n")
-    return "".join(parts)
-
-
-def draft(path: Path) -> str:
-    """Read a file in which dashes and answers may be missing: one command a line then."""
-    text = path.read_text(encoding="utf-8")
-    if "\n----\n" in text:
-        return text
-    lines = [line if not line or line.startswith("#") else f"{line}\n----\nok\n" for line in text.splitlines()]
-    return re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).rstrip("\n") + "\n"
+    return play_all(text, CoreStage())
