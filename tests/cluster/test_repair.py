@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 
@@ -10,14 +11,18 @@ import pytest
 import pytest_asyncio
 
 from cluster import damage
-from cluster.clusters import CLUSTER_ID, DOMAIN, Cluster, ClusterNode, until
+from cluster.clusters import CLUSTER_ID, DOMAIN, Cluster, ClusterNode, ask_to_join, until
 from cluster.people import Person, archive_of
+from cluster.test_members import gone
 from cluster.test_snapshots import require_equal_replicas, write
 from raftline.base.errors import StorageCorrupt, StorageError
 from raftline.base.ids import LogIndex, NodeId, Term
 from raftline.cluster import checkpoints
+from raftline.cluster.peer_book import peer_of
 from raftline.cluster.repair import ATTEMPT_COUNT_MAX, DAMAGED_DIRECTORY, NOTE_FILE, read_note
 from raftline.cluster.storage import StorageSettings, open_storage
+from raftline.machine.versions import VERSION_MAX
+from raftline.raft.membership import Membership
 from raftline.raft.messages import HardState
 from wal.faulty_files import Crash, FaultyFiles
 
@@ -77,6 +82,35 @@ async def test_damage_found_at_the_start_is_repaired(cluster: Cluster, hurt: dam
     await victim.start()
     assert not victim.running.raft.is_recovering
     await require_equal_replicas(cluster)
+
+
+async def test_a_founder_is_repaired_by_nodes_that_came_later(cluster: Cluster) -> None:
+    """Of those it was founded with none is left; it finds those whom it knew last."""
+    alice = Person("alice")
+    await alice.appear(cluster[1].node)
+    alice.send("alice", "kept by three")
+    await until(lambda: all(node.machine.machine_version == VERSION_MAX for node in cluster.running))
+    for victim in (2, 3):
+        node, token = await cluster.invite(replaces=victim)
+        await ask_to_join(node, token)
+        cluster.nodes[node.config.node_id] = node
+        await node.start()
+        await gone(cluster, NodeId(victim))
+        await cluster.settle()
+    await until(lambda: len(alice.outcomes) == 2)
+    await cluster.caught_up()
+    founder = cluster[1]
+    known: list[Membership] = []
+    founder.running.on_membership = known.append
+    founder.running._membership_seen = None
+    await until(lambda: known)
+    await founder.stop()
+    damage.flip_a_record(founder.directory)
+    contacts = {member.node_id: peer_of(member) for member in known[-1].members}
+    assert set(contacts) == {1, 4, 5}
+    founder.config = replace(founder.config, contacts=contacts)
+    await founder.start()
+    await require_repaired(cluster, founder)
 
 
 async def test_damage_found_while_a_node_works_is_noted(cluster: Cluster) -> None:

@@ -313,24 +313,25 @@ class TestKeptIdentity:
         assert len(writes) == 1
 
     async def test_who_is_left_alone_is_noted(self, data_dir: Path, identity: Identity, writes: list[Identity]) -> None:
-        """And that others have come; a membership that changes nothing of it writes nothing."""
+        """And who the others are; a membership that changes nothing writes nothing, nor one without this node."""
         chores = Chores()
         kept = KeptIdentity(data_dir, identity, chores.begin)
         kept.begun()
-        steps: list[tuple[Any, bool]] = [
-            (membership_of(1, 2, 3), False),
-            (membership_of(1), True),
-            (membership_of(1), True),
-            (membership_of(1, 4), False),
-            (membership_of(2, 3), False),
+        steps: list[tuple[Any, bool, list[int]]] = [
+            (membership_of(1, 2, 3), False, [1, 2, 3]),
+            (membership_of(1), True, [1]),
+            (membership_of(1), True, [1]),
+            (membership_of(1, 4), False, [1, 4]),
+            (membership_of(2, 3), False, [1, 4]),
         ]
-        for membership, is_alone in steps:
+        for membership, is_alone, node_ids in steps:
             kept.follow(membership)
             await chores.run()
             known = read_identity(data_dir)
             assert known is not None
             assert (known.is_alone, known.has_begun) == (is_alone, True)
-        assert len(writes) == 3
+            assert sorted(known.others_known) == node_ids
+        assert len(writes) == 4
 
     async def test_who_knows_no_member_yet_is_not_alone(self, data_dir: Path, identity: Identity) -> None:
         """A node that joins begins with an empty log: that nobody votes there says nothing of the others."""

@@ -107,6 +107,7 @@ class ClusterConfig:
         cluster_id: Names the cluster; nodes of another are refused.
         peers: All nodes that the cluster was founded with, this one included; or, for a node that joins, those that
             it was told of, and itself.
+        contacts: Whom it knew last; matters if its log does not tell any more.
         is_founder: The cluster was founded with this node.
         data_id: Names this node's data directory; empty where nobody is to know it.
         http_url, xmpp_address: Where clients find this node; empty for not at all.
@@ -122,6 +123,7 @@ class ClusterConfig:
     peers: Mapping[NodeId, Peer]
     listen_host: str
     listen_port: int
+    contacts: Mapping[NodeId, Peer] = field(default_factory=dict)
     is_founder: bool = True
     data_id: bytes = b""
     http_url: str = ""

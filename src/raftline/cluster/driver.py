@@ -172,7 +172,7 @@ class Driver:
         self.members = Members(self, entropy=self._entropy)
         self._expiry = SessionExpiry(self._machine, self.raft, self._clocks, propose=self._propose_own)
         self._traffic = PeerTraffic(self)
-        self.book = PeerBook(config.node_id, config.peers)
+        self.book = PeerBook(config.node_id, {**config.peers, **config.contacts})
         self.book.follow(self.raft.membership, self.raft.membership_index, is_committed=False)
         self._links = PeerLinks(
             config,
@@ -444,14 +444,16 @@ class Driver:
     def _follow_membership(self) -> None:
         """Dial who is a member now; let go of who is none any more, once that is certain."""
         raft = self.raft
-        seen = (raft.membership_index, raft.membership_is_committed)
+        # What a node that has lost its log takes for the membership may be years old.
+        is_certain = raft.membership_is_committed and not raft.is_recovering
+        seen = (raft.membership_index, is_certain)
         if seen == self._membership_seen:
             return
         self._membership_seen = seen
-        if self.book.follow(raft.membership, raft.membership_index, is_committed=raft.membership_is_committed):
+        if self.book.follow(raft.membership, raft.membership_index, is_committed=is_certain):
             self.book_changed()
         self.storage.announce()
-        if raft.membership_is_committed:
+        if is_certain:
             self.on_membership(raft.membership)
 
     def book_changed(self) -> None:

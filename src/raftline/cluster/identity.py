@@ -48,7 +48,7 @@ class Identity(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         format: Version of the data directory.
         data_id: Hexadecimal.
         founders: All nodes that the cluster was founded with; empty for one that joined later.
-        contacts: For one that joined, whom it was told of; empty until it was let in.
+        contacts: All members as last known, this node included. Of one that joined, empty until it was let in.
         has_begun: It has a log, which may not be missing from now on.
         is_alone: No other node votes in its cluster, as far as it knows: nobody could repair its data.
         epoch_min: Stanza ids of a lower epoch may have been given out by a history that this node has left.
@@ -75,8 +75,13 @@ class Identity(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return bool(self.founders or self.contacts)
 
     @property
+    def others_known(self) -> dict[NodeId, Peer]:
+        """All members as last known: whom to talk to if the log does not tell."""
+        return {node.node_id: Peer(node.host, node.port, node.fingerprint) for node in self.contacts}
+
+    @property
     def peers(self) -> dict[NodeId, Peer]:
-        """Whom this node knows before its log tells."""
+        """Whom the cluster was founded with; on a node that joined, whom it knows."""
         return {node.node_id: Peer(node.host, node.port, node.fingerprint) for node in self.founders or self.contacts}
 
 

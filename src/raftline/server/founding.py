@@ -31,7 +31,7 @@ from raftline.cluster.identity import (
 )
 from raftline.cluster.joining import join
 from raftline.cluster.links import LinkContexts
-from raftline.cluster.peer_book import member_of
+from raftline.cluster.peer_book import member_of, peer_of
 from raftline.machine.versions import VERSION_MAX
 from raftline.raft.membership import Membership
 from raftline.server.config import NodeSettings
@@ -87,14 +87,19 @@ class KeptIdentity:
             write_identity(self._data_dir, self._written)
 
     def follow(self, membership: Membership) -> None:
-        """Note whether there are others who could repair this node's data."""
-        # One without voters says that this node has not learned of any yet, not that there are none.
-        is_alone = set(membership.voters) == {self._wanted.node_id}
-        if is_alone != self._wanted.is_alone:
-            self._wanted = msgspec.structs.replace(self._wanted, is_alone=is_alone)
-            if not self._is_writing:
-                self._is_writing = True
-                self._begin_chore(self._write(), "identity")
+        """Note who could repair this node's data."""
+        node_id = self._wanted.node_id
+        if membership.member(node_id) is None:
+            # It has not learned of any yet that it belongs to, or belongs to none any more.
+            return
+        self._wanted = msgspec.structs.replace(
+            self._wanted,
+            is_alone=set(membership.voters) == {node_id},
+            contacts=known_nodes({member.node_id: peer_of(member) for member in membership.members}),
+        )
+        if self._wanted != self._written and not self._is_writing:
+            self._is_writing = True
+            self._begin_chore(self._write(), "identity")
 
     async def _write(self) -> None:
         while self._written != self._wanted:

@@ -312,6 +312,7 @@ def cluster_config(settings: NodeSettings, identity: Identity) -> ClusterConfig:
         cluster_id=settings.cluster.id,
         node_id=NodeId(settings.cluster.node_id),
         peers=identity.peers,
+        contacts=identity.others_known,
         is_founder=identity.is_founder,
         data_id=bytes.fromhex(identity.data_id),
         http_url=settings.own.http_url,
