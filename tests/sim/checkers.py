@@ -19,8 +19,9 @@ Entries are known by their term, kind and a CRC of the payload.
 from __future__ import annotations
 
 import zlib
+from collections import deque
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from raft.simulation.checkers import decides
 from raftline.base.ids import LogIndex, NodeId, Term
@@ -30,6 +31,10 @@ from raftline.raft.node import Raft, Role
 from raftline.wal.log import WriteAheadLog
 from raftline.wal.rounds import WriteJob
 from sim.scheduler import Scheduler
+
+
+LED_BY_COUNT: Final = 4
+"""Memberships that leaders had last; two of them may take turns, and a change has two steps."""
 
 
 class Committed(NamedTuple):
@@ -93,6 +98,7 @@ class Checkers:
         self.election_count = 0
         self.membership: Membership | None = None
         self.membership_count = 0
+        self._led_by: deque[Membership] = deque(maxlen=LED_BY_COUNT)
         self.logs: dict[NodeId, DurableLog] = {}
         self._leaders: dict[Term, NodeId] = {}
         self._commit_terms: list[Term] = []
@@ -131,8 +137,11 @@ class Checkers:
         self.demand(raft.term >= term, "the term fell", node_id, term, raft.term)
         self.demand(raft.commit_index >= commit_index, "the commit index fell", node_id, raft.commit_index)
         self._cursors[node_id] = (raft.term, raft.commit_index)
-        if raft.role is Role.LEADER and self._leaders.get(raft.term) != node_id:
-            self._elected(node_id, raft)
+        if raft.role is Role.LEADER:
+            if self._leaders.get(raft.term) != node_id:
+                self._elected(node_id, raft)
+            if not self._led_by or self._led_by[-1] is not raft.membership:
+                self._led_by.append(raft.membership)
 
     def _elected(self, node_id: NodeId, raft: Raft) -> None:
         known = self._leaders.setdefault(raft.term, node_id)
@@ -164,8 +173,8 @@ class Checkers:
             return
         self.demand(entry.index == len(self.committed) + 1, "commits leave a gap", node_id, entry.index)
         holders = frozenset(number for number, log in self.logs.items() if log.holds(entry.index, entry.term))
-        # The leader counted by the membership it had: that at the entry, or a later one.
-        memberships = (raft.membership_at(entry.index), raft.membership)
+        # The leader counted by the membership it had: that at the entry, or a later one that nobody else has yet.
+        memberships = (raft.membership_at(entry.index), raft.membership, *self._led_by)
         counted = any(decides(holders, each.voters, each.outgoing) for each in memberships)
         self.demand(counted, "committed without a durable majority", node_id, entry.index, entry.term, holders)
         if entry.kind is EntryKind.MEMBERSHIP:

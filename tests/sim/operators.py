@@ -74,12 +74,12 @@ class Operator:
         """
         Do what must be done before all is well: whoever lost its data is to be no member.
 
-        A newcomer of whose contacts none is left will never be let in, and a node that was removed while it was down
-        may know nobody any more who could tell it: both are stopped by hand.
+        So is a node that knows nobody any more who is: a newcomer of whose contacts none is left, or one that was down
+        while all those it knew were replaced. Nobody can tell it anything, since it listens to those alone.
         """
-        left = [node for node in self._world.nodes.values() if not node.is_retired]
-        for node in left:
-            if self._knows_nobody(node):
+        for node in list(self._world.nodes.values()):
+            if not node.is_retired and self._knows_nobody(node):
+                self.lost[node.node_id] = None
                 node.retire()
                 node.crash(power=False)
         lives = [node.serving_life for node in self._world.nodes.values() if node.serving_life is not None]
@@ -89,17 +89,17 @@ class Operator:
         self._world.scheduler.after(SECOND_NS, self.finish)
 
     def _knows_nobody(self, node: SimulatedNode) -> bool:
-        """Whether a node that is no member knows only such as are none either."""
+        """Whether a node knows only such as are no members any more."""
         world = self._world
         life = node.serving_life
         if node.token:
             known = set(node.config.peers)
-        elif life is not None and world.is_removed(node.node_id):
+        elif life is not None:
             known = set(life.driver.book.known)
         else:
             return False
         known.discard(node.node_id)
-        return all(world.nodes[node_id].is_retired or world.is_removed(node_id) for node_id in known)
+        return bool(known) and all(world.nodes[other].is_retired or world.is_removed(other) for other in known)
 
     def _tend_lost(self, life: Life, membership: Membership) -> bool:
         """Have nodes replaced, or removed, that have lost their data; False if there are none, as this one knows."""
