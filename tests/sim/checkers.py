@@ -32,7 +32,6 @@ from raftline.wal.log import WriteAheadLog
 from raftline.wal.rounds import WriteJob
 from sim.scheduler import Scheduler
 
-
 LED_BY_COUNT: Final = 4
 """Memberships that leaders had last; two of them may take turns, and a change has two steps."""
 

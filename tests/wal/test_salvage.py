@@ -12,7 +12,7 @@ from raftline.base.errors import StorageCorrupt, StorageError
 from raftline.base.ids import LogIndex, NodeId, Term
 from raftline.raft.messages import HardState
 from raftline.wal.directory import LogIdentity
-from raftline.wal.mark import MARK_NAME, SLOT_SPACING_BYTES
+from raftline.wal.mark import MARK_NAME, SLOT_SPACING_BYTES, MarkFile
 from raftline.wal.salvage import salvage_hard_state
 from raftline.wal.segment import HEADER_BYTES
 from wal.faulty_files import FaultyFiles
@@ -87,6 +87,17 @@ def test_every_damage_to_the_mark_leaves_the_log():
     assert salvage(files) == state
 
 
+@pytest.mark.parametrize("slot", [0, 1])
+def test_one_slot_alone_is_no_witness(slot):
+    """The slot that cannot be read may have been the newer one, with a vote that the other does not know."""
+    files, state = written()
+    files.flip(DIRECTORY / MARK_NAME, slot * SLOT_SPACING_BYTES + 20, 1)
+    assert salvage(files) == state
+    files.lose(segment_of(files))
+    with pytest.raises(StorageCorrupt, match="term and vote"):
+        salvage(files)
+
+
 def test_nobody_knows():
     """Both damaged, or both gone: no guess is made."""
     files, _state = written()
@@ -139,6 +150,12 @@ def test_what_was_acknowledged_survives_power_failure_and_the_loss_of_either(see
         files.lose(segment_of(files))
     elif lost == "mark":
         files.lose(DIRECTORY / MARK_NAME)
-    found = salvage(files)
+    try:
+        found = salvage(files)
+    except StorageCorrupt:
+        # The failure tore a slot of the mark, which alone is no witness then.
+        assert lost == "log"
+        assert not MarkFile.open(files, DIRECTORY).was_whole
+        return
     assert found in (acknowledged, state)
     assert LogIndex(found.term) >= acknowledged.term

@@ -108,9 +108,13 @@ class MarkFile:
     The open mark file.
 
     Order: `write` only after the sync of the log that it tells of.
+
+    Attributes:
+        was_whole: Both slots could be read when it was opened. If not, the other one may have been the newer.
     """
 
-    def __init__(self, file: File, mark: Mark, dirty_slot: int) -> None:
+    def __init__(self, file: File, mark: Mark, dirty_slot: int, *, was_whole: bool = True) -> None:
+        self.was_whole = was_whole
         self._file = file
         self._mark = mark
         self._dirty_slot = dirty_slot
@@ -148,7 +152,7 @@ class MarkFile:
             raise corruption(path, expected="a whole mark in one of two slots", found="none")
         # The best slot may not have been synced before the process died: sync it before the other is written over.
         file.fdatasync()
-        return cls(file, best, 1 - best_slot)
+        return cls(file, best, 1 - best_slot, was_whole=None not in slots)
 
     @property
     def mark(self) -> Mark:

@@ -6,6 +6,7 @@ may vote again in the same term, and two nodes lead. So term and vote are durabl
 the mark file, and whichever of the two is whole tells.
 
     mark    whole              it is at least as new as the log; the greater of both counts, if the log can be read
+            one slot whole     the greater of both, if the log is whole; alone, it may be the older slot
             damaged or gone    the log alone, if it is whole: no record of it is damaged
     both damaged               nobody knows; the node must not come back, but be replaced
 """
@@ -44,27 +45,28 @@ def salvage_hard_state(files: FileSystem, directory: Path, identity: LogIdentity
     with disk_errors(directory):
         files.make_directory(directory)
         names = files.names(directory)
-        marked = _of_mark(files, directory, names)
+        marked, is_certain = _of_mark(files, directory, names)
         logged = _of_log(files, directory, identity, names)
     if marked is not None and logged is not None:
         # In one term a vote is given once, and then is in both.
         return max(marked, logged, key=lambda state: (state.term, state.vote is not None))
-    known = marked if marked is not None else logged
+    known = marked if marked is not None and is_certain else logged
     if known is None:
-        found = "both the mark file and the log damaged or gone"
+        found = "both damaged or gone, or a mark of the first release, which holds neither"
         raise corruption(directory, expected="term and vote in the mark file or in the log", found=found)
     return known
 
 
-def _of_mark(files: FileSystem, directory: Path, names: list[str]) -> HardState | None:
+def _of_mark(files: FileSystem, directory: Path, names: list[str]) -> tuple[HardState | None, bool]:
+    """Return what the mark file knows, and whether there cannot have been anything newer in it."""
     if MARK_NAME not in names:
-        return None
+        return None, False
     try:
         mark = MarkFile.open(files, directory)
     except StorageCorrupt:
-        return None
+        return None, False
     mark.close()
-    return mark.mark.hard_state
+    return mark.mark.hard_state, mark.was_whole
 
 
 def _of_log(files: FileSystem, directory: Path, identity: LogIdentity, names: list[str]) -> HardState | None:
