@@ -20,7 +20,7 @@ from raftline.base.ids import NodeId
 from raftline.cluster import checkpoints
 from raftline.machine.commands import SetVcard
 from raftline.machine.queries import InvitationOf, NodeProfiles
-from raftline.raft.node import Role
+from raftline.raft.node import Raft, Role
 
 
 @pytest_asyncio.fixture
@@ -179,6 +179,19 @@ class TestTokens:
         await cluster.let_in(late, late_token)
         with pytest.raises(Refused, match=r"(?i)no new id"):
             await ask_to_join(early, early_token)
+
+    async def test_whoever_is_told_that_it_is_in_stays_in(
+        self, cluster: Cluster, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """An entry that is cut, as by a change of leaders, lets nobody in: the new node asks again."""
+        node, token = await cluster.invite()
+        with monkeypatch.context() as patched:
+            patched.setattr(Raft, "propose_membership", lambda *_: None)  # begun, and never committed
+            asking = asyncio.get_running_loop().create_task(ask_to_join(node, token))
+            await until(lambda: "it is not certain yet" in caplog.text)
+            assert not asking.done()
+        await asking
+        assert cluster.leader.running.raft.membership.member(node.config.node_id) is not None
 
     async def test_any_node_may_be_asked(self, cluster: Cluster) -> None:
         """A follower passes the change on to the leader, and says when there is none."""

@@ -444,8 +444,7 @@ class Driver:
     def _follow_membership(self) -> None:
         """Dial who is a member now; let go of who is none any more, once that is certain."""
         raft = self.raft
-        # What a node that has lost its log takes for the membership may be years old.
-        is_certain = raft.membership_is_committed and not raft.is_recovering
+        is_certain = self.membership_is_certain
         seen = (raft.membership_index, is_certain)
         if seen == self._membership_seen:
             return
@@ -454,7 +453,14 @@ class Driver:
             self.book_changed()
         self.storage.announce()
         if is_certain:
+            self.members.membership_settled()
             self.on_membership(raft.membership)
+
+    @property
+    def membership_is_certain(self) -> bool:
+        """Whether the membership in force will not be taken back, as far as this node can tell."""
+        # What a node that has lost its log takes for the membership may be years old.
+        return self.raft.membership_is_committed and not self.raft.is_recovering
 
     def book_changed(self) -> None:
         """Dial who is new in the book, let go of who is gone."""

@@ -7,7 +7,7 @@ Who belongs to the cluster, at run time: nodes are let in, promoted, replaced, r
        │ ─ ─ ─ ─ ─ ─ ─ ─ ─ ─ ─ ─ ─ ─ token ─ ─ ─ ─ ─ ─ ─ ─ ─ ─ ─ ─ ─ ─ ─ ─ ─ ─ ─ ─ ─ ─ ▶ │
        │                    │ ◀──────────── JoinRequest, over mutual TLS ───────────── │
        │                    │ RedeemInvitation (log)       │                           │
-       │                    │ ── ChangeRequest: add ─────▶ │ a learner                 │
+       │                    │ ── ChangeRequest: add ─────▶ │ a learner, when committed │
        │                    │ ─────────────── JoinReply: members ────────────────────▶ │ starts, catches up
        │                    │                              │ caught up: promote, and remove whom it replaces,
        │                    │                              │ in one change
@@ -83,6 +83,7 @@ class Members:
         self._looked_ns = 0
         self._next_request_id = 1
         self._open: dict[int, asyncio.Future[ChangeReply]] = {}
+        self._membership_is_certain = asyncio.Event()
         self._is_proposed = False
 
     # For operators, on any node
@@ -228,16 +229,38 @@ class Members:
         if isinstance(outcome, Rejected):
             raise Refused(outcome.condition, outcome.kind, outcome.text)
         known = driver.raft.membership.member(node_id)
-        if known == member:
-            return
-        reply = await self._change(
-            MembershipChange(add=(member,)) if known is None else MembershipChange(update=(member,))
-        )
-        if reply.error and reply.is_final:
-            # Its id was overtaken, for one: a later invitation was used before, and ids only grow.
-            raise Refused("not-acceptable", "cancel", f"{reply.error[:1].upper()}{reply.error[1:]}.")
-        if reply.error:
-            raise Unavailable(reply.error)
+        if known != member:
+            reply = await self._change(
+                MembershipChange(add=(member,)) if known is None else MembershipChange(update=(member,))
+            )
+            if reply.error and reply.is_final:
+                # Its id was overtaken, for one: a later invitation was used before, and ids only grow.
+                raise Refused("not-acceptable", "cancel", f"{reply.error[:1].upper()}{reply.error[1:]}.")
+            if reply.error:
+                raise Unavailable(reply.error)
+        await self._in_for_certain(member)
+
+    async def _in_for_certain(self, member: Member) -> None:
+        """
+        Wait until a member's entry is committed: one that is cut would leave a node that never asks again, and that
+        nobody talks to.
+
+        Raises:
+            OutcomeUnknown: It takes too long.
+        """
+        driver = self._driver
+        raft = driver.raft
+        try:
+            async with asyncio.timeout(driver.config.timing.status_ns / 1e9):
+                while raft.membership.member(member.node_id) != member or not driver.membership_is_certain:
+                    await self._membership_is_certain.wait()
+        except TimeoutError:
+            raise OutcomeUnknown("it is not certain yet that the new node is in") from None
+
+    def membership_settled(self) -> None:
+        """The membership in force is certain now: let those look who wait for that."""
+        self._membership_is_certain.set()
+        self._membership_is_certain = asyncio.Event()
 
     # Who is who
 
