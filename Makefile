@@ -39,18 +39,22 @@ $(WEB_CLIENT): package.json package-lock.json .npmrc scripts/copy_web_client.py 
 run: setup ## Start a three-node cluster on loopback and print what to open
 	$(BIN)/raftline up --open-registration --allow-plaintext
 
-test: setup ## All tests but the long ones: the cheap ones on both cores, then real processes one after another
+# Twice three minutes of simulation come first: seeds that nobody has seen, two at a time.
+test: setup ## All tests but the long ones: simulation, the cheap ones on both cores, then real processes one by one
+	$(MAKE) --no-print-directory sim MINUTES=3 JOBS=2
 	$(PYTEST) -m "not long" -n 2 $(addprefix --ignore=,$(SLOW_DIRS)) tests
 	$(PYTEST) -m "not long" -p no:randomly -s $(SLOW_DIRS)
 
-test-all: setup ## All tests, the long ones too
+test-all: setup ## All tests, the long ones too, and more simulation
+	$(MAKE) --no-print-directory sim MINUTES=30 JOBS=2
 	$(PYTEST) -n 2 $(addprefix --ignore=,$(SLOW_DIRS)) tests
 	$(PYTEST) -p no:randomly -s $(SLOW_DIRS)
 
-# SEED: the first seed, drawn if absent. MINUTES: how long. KIND: core, stack or both. SEEDS: stop after so many.
+# SEED: the first seed, drawn if absent. MINUTES: how long. JOBS: how many processes. KIND: core, stack or both.
+# SEEDS: stop after so many.
 sim: $(INSTALLED) ## Simulated clusters of fresh seeds for some minutes; a seed that fails says how to run it again
 	PYTHONPATH=tests:src $(BIN)/python -m sim $(if $(SEED),--seed $(SEED)) --minutes $(or $(MINUTES),1) \
-		$(if $(KIND),--kind $(KIND)) $(if $(SEEDS),--seeds $(SEEDS))
+		--jobs $(or $(JOBS),1) $(if $(KIND),--kind $(KIND)) $(if $(SEEDS),--seeds $(SEEDS))
 
 # SCENARIOS, SERVERS: names, all by default. ROUNDS, OUT: how often, where to. BENCH_OPTIONS: see `python -m bench --help`.
 bench: setup $(BENCH_INSTALLED) ## Measure Raftline beside its peers, which must be installed: docs/benchmarks/README.md

@@ -92,6 +92,9 @@ class Operator:
         """Whether a node knows only such as are no members any more."""
         world = self._world
         life = node.serving_life
+        membership = world.checkers.membership
+        if membership is not None and membership.voters == (node.node_id,):
+            return False  # it decides alone who comes in
         if node.token:
             known = set(node.config.peers)
         elif life is not None:

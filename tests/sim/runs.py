@@ -19,6 +19,7 @@ from typing import Final
 from raft.simulation.faults import Faults as CoreFaults
 from raft.simulation.world import World as CoreWorld
 from sim.counters import Counters
+from sim.faults import Faults
 from sim.world import World
 
 KINDS: Final = ("core", "stack")
@@ -26,6 +27,10 @@ CORE_EVENT_COUNT: Final = 8_000
 
 _CORE_SIZES: Final = (3, 5, 3, 5, 1)
 _CHURN_EVERY: Final = 3
+
+_RARE_EVERY: Final = 8
+_DAMAGE_SEED: Final = 2
+_CHURN_SEED: Final = 5
 
 
 class Failed(AssertionError):
@@ -36,6 +41,11 @@ class Failed(AssertionError):
         super().__init__(f"{kind} seed {seed}: {reason}\n  the last events:\n{lines}")
         self.kind = kind
         self.seed = seed
+        self._parts = (kind, seed, reason, recent)
+
+    def __reduce__(self) -> tuple[type[Failed], tuple[str, int, str, list[str]]]:
+        """Cross from the process that found it to the one that tells it."""
+        return Failed, self._parts
 
 
 @dataclass
@@ -46,6 +56,14 @@ class Totals:
     event_counts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(KINDS, 0))
     seconds: dict[str, float] = field(default_factory=lambda: dict.fromkeys(KINDS, 0.0))
     counters: Counters = field(default_factory=Counters)
+
+    def add(self, other: Totals) -> None:
+        """Add those of other runs."""
+        for kind in KINDS:
+            self.seed_counts[kind] += other.seed_counts[kind]
+            self.event_counts[kind] += other.event_counts[kind]
+            self.seconds[kind] += other.seconds[kind]
+        self.counters.add(other.counters)
 
     def as_text(self) -> str:
         """Return some lines for people."""
@@ -75,9 +93,20 @@ def run_core(seed: int) -> int:
     return world.event_count
 
 
+def faults_of(seed: int) -> Faults:
+    """Return the mix of a whole stack's seed; some seeds are for what is rare in the others, and long to come about."""
+    chance = random.Random(seed)
+    faults = Faults.draw(chance)
+    if seed % _RARE_EVERY == _DAMAGE_SEED:
+        return replace(faults, damage=chance.uniform(0.05, 0.3), power_crash=max(faults.power_crash, 0.05))
+    if seed % _RARE_EVERY == _CHURN_SEED:
+        return replace(faults, churn=chance.uniform(0.05, 0.3), compaction=True)
+    return faults
+
+
 def run_stack(seed: int, observe: Callable[[World], None] | None = None) -> World:
     """Run a seed on whole stacks and return its world, which is closed; `observe` sees it before it begins."""
-    world = World(seed)
+    world = World(seed, faults=faults_of(seed))
     try:
         if observe is not None:
             observe(world)

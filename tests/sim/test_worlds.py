@@ -1,30 +1,23 @@
 """
-Whole clusters of kept and of fresh seeds.
+Whole clusters of kept seeds.
 
-`RAFTLINE_TEST_SIM_SECONDS` tells for how many seconds of processor time fresh seeds are run, over all shards. A seed
-that fails is printed with the command that runs it again; see `sim/__main__.py`.
+Fresh seeds are run by `make sim`, which `make test` begins with; see `sim/__main__.py`.
 """
 
 from __future__ import annotations
 
 import os
-import random
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
 from sim.counters import Counters
-from sim.runs import KINDS, Totals, fresh_seeds, run_one, run_stack
+from sim.runs import Totals, run_one, run_stack
 from sim.world import World
 
 ROOT = Path(__file__).resolve().parents[2]
-SECONDS = float(os.environ.get("RAFTLINE_TEST_SIM_SECONDS", "20"))
-SHARD_COUNT = 2
-FRESH = random.SystemRandom().randrange(1 << 40)
-
 DETERMINISM_SEEDS = (119, 121, 124)
 
 _TRACE = """
@@ -88,19 +81,3 @@ def trace_of(world: World) -> str:
     """Say in a line what happened."""
     scheduler = world.scheduler
     return f"{world.seed} {scheduler.trace_hash} {scheduler.event_count} {scheduler.now_ns}"
-
-
-@pytest.mark.timeout(SECONDS + 300)
-@pytest.mark.parametrize("shard", range(SHARD_COUNT))
-def test_fresh_seeds(shard: int) -> None:
-    """As kept seeds, with such as nobody has seen."""
-    first = FRESH + (shard << 20)
-    print(f"seeds from {first}: python -m sim --kind KIND --seed SEED --seeds 1")
-    totals = Totals()
-    deadline = time.process_time() + SECONDS / SHARD_COUNT
-    for kind, seed in fresh_seeds(first, KINDS, totals):
-        if time.process_time() >= deadline:
-            break
-        run_one(kind, seed, totals)
-    print(totals.as_text())
-    assert sum(totals.event_counts.values()) > 0
