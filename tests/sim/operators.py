@@ -74,35 +74,36 @@ class Operator:
         """
         Do what must be done before all is well: whoever lost its data is to be no member.
 
-        So is a node that knows nobody any more who is: a newcomer of whose contacts none is left, or one that was down
-        while all those it knew were replaced. Nobody can tell it anything, since it listens to those alone.
+        So is a node that nobody can tell who they are: a newcomer of whose contacts none is left, or one that was down
+        while all those it knew were replaced. It listens to those alone.
         """
-        for node in list(self._world.nodes.values()):
-            if not node.is_retired and self._knows_nobody(node):
-                self.lost[node.node_id] = None
-                node.retire()
-                node.crash(power=False)
+        for node in self._left_alone():
+            self.lost[node.node_id] = None
+            node.retire()
+            node.crash(power=False)
         lives = [node.serving_life for node in self._world.nodes.values() if node.serving_life is not None]
         if lives:
             life = self._chance.choice(lives)
             self._tend_lost(life, life.driver.raft.membership)
         self._world.scheduler.after(SECOND_NS, self.finish)
 
-    def _knows_nobody(self, node: SimulatedNode) -> bool:
-        """Whether a node knows only such as are no members any more."""
+    def _left_alone(self) -> list[SimulatedNode]:
+        """Return the nodes that hear of no voter, however far word goes round among those who know each other."""
         world = self._world
+        if world.checkers.membership is None:
+            return []
+        known = {node_id: self._known(node) for node_id, node in world.nodes.items() if not node.is_retired}
+        told = set(world.checkers.membership.voters) & known.keys()
+        while more := {node_id for node_id, others in known.items() if others & told} - told:
+            told |= more
+        return [world.nodes[node_id] for node_id in known if node_id not in told]
+
+    def _known(self, node: SimulatedNode) -> set[NodeId]:
+        """Return whom a node listens to; everybody, while nobody can ask it."""
         life = node.serving_life
-        membership = world.checkers.membership
-        if membership is not None and membership.voters == (node.node_id,):
-            return False  # it decides alone who comes in
         if node.token:
-            known = set(node.config.peers)
-        elif life is not None:
-            known = set(life.driver.book.known)
-        else:
-            return False
-        known.discard(node.node_id)
-        return bool(known) and all(world.nodes[other].is_retired or world.is_removed(other) for other in known)
+            return set(node.config.peers)
+        return set(self._world.nodes) if life is None else set(life.driver.book.known)
 
     def _tend_lost(self, life: Life, membership: Membership) -> bool:
         """Have nodes replaced, or removed, that have lost their data; False if there are none, as this one knows."""

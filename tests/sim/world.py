@@ -80,6 +80,8 @@ class Options:
     def draw(cls, chance: random.Random, faults: Faults) -> Options:
         """Draw one; small bounds are met more often than large ones."""
         segment_bytes = chance.choice((32 << 10, 128 << 10, 1 << 20))
+        if faults.churn and faults.compaction:
+            segment_bytes = 32 << 10  # whoever comes later is to find the beginning of the log gone
         limits = ClusterLimits(
             pending_count_max=chance.choice((40, 1000, 8192)),
             queue_count_max=chance.choice((50, 16_384)),

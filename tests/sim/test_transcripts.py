@@ -1,0 +1,28 @@
+"""
+Stories of whole nodes and what they tell their clients, as text files: for rows of the bug catalogue about clients.
+
+`sim.transcript` has the commands, `transcripts.stories` the form of a file and how to write one.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from sim.transcript import perform
+from transcripts.stories import check_story
+
+DIRECTORY = Path(__file__).parent / "scenarios"
+PATHS = sorted(DIRECTORY.glob("*.txt"))
+
+
+@pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
+def test_transcript(path: Path) -> None:
+    """Clients are told exactly what the file tells."""
+    check_story(path, perform)
+
+
+def test_there_are_transcripts() -> None:
+    """The files are found."""
+    assert len(PATHS) > 3
