@@ -89,7 +89,7 @@ async def test_a_node_behind_the_log_gets_a_snapshot(cluster: Cluster) -> None:
     """It comes back, is sent what the others' state was, goes on from the log, and is their equal."""
     alice, behind = await leave_behind(cluster)
     await behind.start()
-    await until(lambda: behind.running.upkeep.snapshots.installed_count == 1)
+    await until(lambda: behind.running.upkeep.snapshots.installed_count >= 1)
     await write(alice, 2)
     await require_equal_replicas(cluster)
     leader = cluster.leader.running.upkeep.snapshots.source
@@ -105,7 +105,7 @@ async def test_a_node_that_got_a_snapshot_serves_and_can_lead(cluster: Cluster) 
     """Its sessions, its commands and its log are like any other's."""
     alice, behind = await leave_behind(cluster)
     await behind.start()
-    await until(lambda: behind.running.upkeep.snapshots.installed_count == 1 and behind.running.lives.is_live)
+    await until(lambda: behind.running.upkeep.snapshots.installed_count >= 1 and behind.running.lives.is_live)
     bob = Person("bob")
     await bob.appear(behind.node)
     bob.send("alice", "hello")
@@ -138,7 +138,7 @@ async def test_sessions_of_a_node_that_is_replaced_wait_for_their_clients(cluste
     others = [node for node in cluster.running if node is not behind]
     while any(node.running.raft.base_index <= index for node in others):
         await write(alice, 3)
-    await until(lambda: behind.running.upkeep.snapshots.installed_count == 1)
+    await until(lambda: behind.running.upkeep.snapshots.installed_count >= 1)
     del behind.running.raft.step
     await until(lambda: bob.ended is not None)
     await until(lambda: behind.running.lives.is_live)
@@ -171,7 +171,7 @@ async def test_commands_under_way_happen_once(cluster: Cluster) -> None:
     others = [node for node in cluster.running if node is not behind]
     while any(node.running.raft.base_index <= index for node in others):
         await write(alice, 3)
-    await until(lambda: behind.running.upkeep.snapshots.installed_count == 1)
+    await until(lambda: behind.running.upkeep.snapshots.installed_count >= 1)
     del behind.running.raft.step
     assert await creation == Done()
     await until(lambda: behind.running.lives.is_live)
@@ -209,7 +209,7 @@ async def test_a_transfer_that_breaks_off_goes_on_where_it_was(
     wire = Wire(monkeypatch, spoil)
     _alice, behind = await leave_behind(cluster)
     await behind.start()
-    await until(lambda: behind.running.upkeep.snapshots.installed_count == 1)
+    await until(lambda: behind.running.upkeep.snapshots.installed_count >= 1)
     fetch = behind.running.upkeep.snapshots.fetch
     assert fetch.failure_count >= 2
     repeated = len(wire.offsets) - len(set(wire.offsets))
@@ -225,7 +225,7 @@ async def test_what_the_network_altered_is_not_installed(cluster: Cluster, monke
     Wire(monkeypatch, spoil)
     _alice, behind = await leave_behind(cluster)
     await behind.start()
-    await until(lambda: behind.running.upkeep.snapshots.installed_count == 1)
+    await until(lambda: behind.running.upkeep.snapshots.installed_count >= 1)
     assert behind.running.upkeep.snapshots.fetch.failure_count >= 1
     assert cluster.leader.running.upkeep.snapshots.source.damaged_count == 0
     await require_equal_replicas(cluster)
@@ -250,7 +250,7 @@ async def test_a_snapshot_that_its_makers_disk_altered_is_made_anew(
     monkeypatch.setattr(snapshot_source.FileDigest, "value", value)
     _alice, behind = await leave_behind(cluster)
     await behind.start()
-    await until(lambda: behind.running.upkeep.snapshots.installed_count == 1)
+    await until(lambda: behind.running.upkeep.snapshots.installed_count >= 1)
     source = cluster.leader.running.upkeep.snapshots.source
     assert (source.damaged_count, source.taken_count) == (1, 2)
     await require_equal_replicas(cluster)
@@ -278,7 +278,7 @@ async def test_the_leader_changes_while_a_snapshot_is_fetched(
     await behind.start()
     await asyncio.wait_for(held.wait(), 10)
     first.running.transfer_leadership(cluster.followers[-1].config.node_id)
-    await until(lambda: behind.running.upkeep.snapshots.installed_count == 1)
+    await until(lambda: behind.running.upkeep.snapshots.installed_count >= 1)
     assert alice.ended is None
     await require_equal_replicas(cluster)
     await until(lambda: [path.name for path in (behind.directory / "snapshots").iterdir()] == [])
