@@ -37,8 +37,9 @@ DIRECTED: Final = {
         "test_thesis.py",
         "test_pre_vote.py",
     ),
-    "wal": ("test_snapshot_mark.py", "test_log.py", "test_recovery.py"),
+    "wal": ("test_scenarios.py", "test_salvage.py", "test_snapshot_mark.py", "test_log.py", "test_recovery.py"),
     "machine": (
+        "test_scenarios.py",
         "test_apply.py",
         "test_sessions.py",
         "test_resumption.py",

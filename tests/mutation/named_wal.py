@@ -212,6 +212,18 @@ STARTING: Final = (
         "D7", "wal.mark", "MarkFile.open",
         "mark.number > best.number", "mark.number < best.number",
     ),
+    NamedFault(
+        "one_slot_of_the_mark_is_a_witness",
+        "Out of a damaged log, term and vote are taken from one slot of the mark, though the lost one may be newer.",
+        "D3", "wal.salvage", "salvage_hard_state",
+        "marked is not None and is_certain", "marked is not None",
+    ),
+    NamedFault(
+        "older_copy_of_the_vote_wins",
+        "Of the two copies of term and vote the older one is believed.",
+        "D3", "wal.salvage", "salvage_hard_state",
+        "return max(marked", "return min(marked",
+    ),
 )  # fmt: skip
 """What a start takes for the log."""
 

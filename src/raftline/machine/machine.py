@@ -250,12 +250,13 @@ class Machine:
         """
         self._failure = StorageError("the database is closed")
         try:
-            if self._database.in_transaction:
-                self._database.execute("ROLLBACK")
+            try:
+                if self._database.in_transaction:
+                    self._database.execute("ROLLBACK")
+            finally:
+                self._database.close()
         except apsw.Error as error:
             raise storage_error(error) from error
-        finally:
-            self._database.close()
 
     @contextmanager
     def _storage(self) -> Iterator[None]:
