@@ -203,7 +203,10 @@ class Nemesis:
     def may_damage(self, node_id: NodeId) -> bool:
         """Whether a node may lose durable bytes: all members work, and those that have lost some are a minority."""
         membership = self._world.operator.agreed_membership()
-        if membership is None or self._world.operator.lost or node_id not in membership.voters:
+        operator = self._world.operator
+        if membership is None or operator.lost or node_id not in membership.voters:
+            return False
+        if self._world.scheduler.now_ns < operator.removal_ends_ns:
             return False
         # A node that begins anew knows those whom it was founded with, or was told of when it joined, and nobody else.
         contacts = self._world.nodes[node_id].config.peers.keys() - {node_id}

@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 
 VOTER_COUNT_MAX: Final = 5
 NODE_COUNT_MAX: Final = 9
+REMOVAL_NS: Final = 5 * SECOND_NS
+"""After so long a removal that was asked for has begun, or never will."""
+
 INVITATION_MS: Final = 3_600_000
 
 _REFUSALS: Final = (Refused, Unavailable, OutcomeUnknown)
@@ -43,12 +46,14 @@ class Operator:
 
     Attributes:
         lost: Nodes whose data are gone and which are members still, as far as is known.
+        removal_ends_ns: Until then the cluster may become smaller than it seems.
     """
 
     def __init__(self, world: World) -> None:
         self._world = world
         self._chance = random.Random(world.chance.randrange(1 << 60))
         self.lost: dict[NodeId, None] = {}
+        self.removal_ends_ns = 0
 
     def act(self) -> None:
         """Ask for something, of some node."""
@@ -133,11 +138,16 @@ class Operator:
         world.scheduler.after(0, world.add_newcomer, node_id, token, contacts)
 
     async def _remove(self, life: Life, node_id: NodeId) -> None:
+        world = self._world
+        damaged = world.nemesis.damaged - {node_id}
+        if damaged and 2 * len(damaged) >= len(life.driver.raft.membership.voters) - 1:
+            return  # those that are left would be no majority that is whole
+        self.removal_ends_ns = world.scheduler.now_ns + REMOVAL_NS
         try:
             await life.driver.members.remove(node_id)
         except _REFUSALS:
             return
-        self._world.scheduler.note("removed", node_id)
+        world.scheduler.note("removed", node_id)
 
     def _lose(self) -> None:
         """Take a node's data away, if all that are members with it are whole and agree on who that is."""
