@@ -90,6 +90,8 @@ class Checkers:
         self._cursors: dict[NodeId, tuple[Term, LogIndex]] = {}
         self.committed: list[tuple[Term, bytes]] = []
         """By index, from 1."""
+        self._terms: list[Term] = []
+        """Their terms alone."""
         self._commit_terms: list[Term] = []
         """Term of the leader that committed it, by index, from 1; never falls."""
         self.delivered_max = LogIndex(0)
@@ -170,10 +172,12 @@ class Checkers:
         if known is not None and membership is not known[1] and (known[0] > 0 or membership.members):
             # Who joins is told of what the cluster was founded with by a change, or by a snapshot.
             demand(membership == known[1], "another membership than the log has", raft.node_id, last, known)
-        demand(log.base_index <= raft.delivered_index, "compacted before delivered", raft.node_id)
+        if log.base_index > log.delivered_index:
+            raise Violation(f"compacted before delivered: {raft.node_id}")
         purged = disk.base_index if disk.fetched is None else LogIndex(0)
-        in_order = purged <= checkpoint_index <= applied_index <= log.commit_index
-        demand(in_order, "cursors of log and state machine", raft.node_id, purged, checkpoint_index, applied_index)
+        if not purged <= checkpoint_index <= applied_index <= log.commit_index:
+            where = raft.node_id, purged, checkpoint_index, applied_index
+            raise Violation(f"cursors of log and state machine: {where}")
 
     def message_left(self, message: Message, raft: Raft) -> None:
         """A message leaves its sender: what it promises must be durable on its disk."""
@@ -205,16 +209,19 @@ class Checkers:
 
     def stepped(self, node_id: NodeId, raft: Raft, was_leader: bool) -> None:
         """Something happened at a node."""
-        term, commit_index = self._cursors[node_id]
-        log, new_term = raft._log, raft.term
-        new_commit_index = log.commit_index
+        cursors = self._cursors[node_id]
+        log, election = raft._log, raft._election
+        now = election.term, log.commit_index
+        if log.delivered_index > now[1] or log.delivered_index > log.durable_index:
+            raise Violation(f"delivered before committed and durable: {node_id}")
+        if not was_leader and election.role is Role.LEADER:
+            self._elected(node_id, raft)
+        if now == cursors:
+            return
+        (term, commit_index), (new_term, new_commit_index) = cursors, now
         demand(new_term >= term, "the term fell", node_id, term, new_term)
         demand(new_commit_index >= commit_index, "the commit index fell", node_id, commit_index, new_commit_index)
-        is_safe = raft.delivered_index <= min(new_commit_index, log.durable_index)
-        demand(is_safe, "delivered before committed and durable", node_id)
-        self._cursors[node_id] = (new_term, new_commit_index)
-        if not was_leader and raft.role is Role.LEADER:
-            self._elected(node_id, raft)
+        self._cursors[node_id] = now
         if log.base_index > commit_index:
             # A snapshot: what it contains was committed, and its last entry is the one that was.
             commit_index = raft.base_index
@@ -248,17 +255,15 @@ class Checkers:
         demand(known == node_id, "two leaders in a term", raft.term, known, node_id)
         # A late leader of an old term owes nothing that a younger one committed meanwhile.
         owed = bisect.bisect_left(self._commit_terms, raft.term)
-        for index, (term, _) in enumerate(self.committed[:owed], start=1):
-            found = raft._log.term_at(LogIndex(index))
-            demand(
-                index < raft.base_index or found == term,
-                "a leader lacks a committed entry",
-                node_id,
-                raft.term,
-                index,
-                found,
-                term,
-            )
+        base_index = raft.base_index
+        if owed > base_index:
+            demand(raft.last_index >= owed, "a leader lacks a committed entry", node_id, raft.term, owed)
+            held = raft._log.entries(LogIndex(base_index + 1), LogIndex(owed), 1 << 62)
+            terms = [entry.term for entry in held]
+            demand(terms == self._terms[base_index:owed], "a leader lacks a committed entry", node_id, raft.term, terms)
+        if 0 < base_index <= owed:
+            found, known_term = raft.term_at(base_index), self._terms[base_index - 1]
+            demand(found == known_term, "a leader lacks a committed entry", node_id, raft.term, found, known_term)
 
     def _committed(self, node_id: NodeId, raft: Raft, index: LogIndex) -> None:
         term = raft._log.term_at(index)
@@ -283,5 +288,6 @@ class Checkers:
         demand(counted, "committed without a durable majority", node_id, index, term, holders, raft.membership)
         # A payload cannot be unknown here: the entry was written by a majority.
         self.committed.append((term, self._entries[index, term][1]))
+        self._terms.append(term)
         self._commit_terms.append(raft.term)
         self.states.append(next_state(self.states[-1], *self.committed[-1]))

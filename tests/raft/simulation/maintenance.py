@@ -89,11 +89,11 @@ class Maintenance:
             world.checkers.repaired(node.node_id)
         if ready.snapshot_wanted and not node.is_taking:
             node.is_taking = True
-            world.at_node(node, world.chance.randrange(50 * MILLISECOND_NS), lambda: self._take(node))
+            world.at_node(node, world.chance.randrange(50 * MILLISECOND_NS), self._take, node)
         if ready.install is not None:
             wanted = node.fetching = ready.install
             longest_ns = world.chance.choice((20, 200, 2000)) * MILLISECOND_NS
-            world.at_node(node, world.chance.randrange(longest_ns), lambda: self._fetch(node, wanted))
+            world.at_node(node, world.chance.randrange(longest_ns), self._fetch, node, wanted)
 
     def _take(self, node: Node) -> None:
         node.is_taking = False

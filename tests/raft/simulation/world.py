@@ -16,6 +16,7 @@ import random
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 import msgspec
 
@@ -33,6 +34,7 @@ SECOND_NS = 1000 * MILLISECOND_NS
 CONVERGENCE_NS = 20 * SECOND_NS
 
 _PROMISES = (VoteReply, VoteRequest, AppendReply)
+_PROPOSAL_COUNTS = (1, 1, 2, 5)
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(Message)
@@ -90,7 +92,7 @@ class World:
         self.reads_answered = 0
         self.trace_hash = 0
         self._ids = [NodeId(number) for number in range(1, size + 1)]
-        self._events: list[tuple[int, int, Callable[[], None]]] = []
+        self._events: list[tuple[int, int, Callable[..., None], tuple[Any, ...]]] = []
         self._order = 0
         self._serial = 0
         self._request_id = 0
@@ -196,8 +198,8 @@ class World:
         while not is_done():
             if self.now_ns >= deadline_ns:
                 raise Violation(f"nothing comes of it: {self.describe()}")
-            self.now_ns, _, action = pop(events)
-            action()
+            self.now_ns, _, action, arguments = pop(events)
+            action(*arguments)
 
     def run_for(self, duration_ns: int) -> None:
         """Let events happen for some virtual time."""
@@ -215,23 +217,22 @@ class World:
         leaders = [node for node in self.nodes.values() if node.raft is not None and node.raft.role is Role.LEADER]
         return max(leaders, key=lambda node: node.raft.term if node.raft else 0, default=None)
 
-    def _after(self, delay_ns: int, action: Callable[[], None]) -> None:
+    def _after(self, delay_ns: int, action: Callable[..., None], *arguments: Any) -> None:
+        # Functions and their arguments, no closures: those that refer to themselves would be garbage in cycles.
         self._order += 1
-        heapq.heappush(self._events, (self.now_ns + delay_ns, self._order, action))
+        heapq.heappush(self._events, (self.now_ns + delay_ns, self._order, action, arguments))
 
-    def at_node(self, node: Node, delay_ns: int, action: Callable[[], None]) -> None:
+    def at_node(self, node: Node, delay_ns: int, action: Callable[..., None], *arguments: Any) -> None:
         """Do something at a node later, unless it crashed meanwhile; while it is paused, when it wakes."""
-        life = node.life
+        self._after(delay_ns, self._act_in_life, node, node.life, action, arguments)
 
-        def act() -> None:
-            if node.raft is None or node.life != life:
-                return
-            if self.now_ns < node.paused_until_ns:
-                self._after(node.paused_until_ns - self.now_ns, act)
-                return
-            action()
-
-        self._after(delay_ns, act)
+    def _act_in_life(self, node: Node, life: int, action: Callable[..., None], arguments: tuple[Any, ...]) -> None:
+        if node.raft is None or node.life != life:
+            return
+        if self.now_ns < node.paused_until_ns:
+            self._after(node.paused_until_ns - self.now_ns, self._act_in_life, node, life, action, arguments)
+            return
+        action(*arguments)
 
     # Nodes
 
@@ -274,14 +275,13 @@ class World:
                 # The end of a connection arrives behind what was sent along it.
                 last_ns = self._link_free_ns.get((node.node_id, other.node_id), 0)
                 delay_ns = max(self.now_ns + self._delay(), last_ns + 1) - self.now_ns
-                self.at_node(other, delay_ns, lambda other=other: self._hint(other, node.node_id))
-        life = node.life
+                self.at_node(other, delay_ns, self._hint, other, node.node_id)
+        delay_ns = self.chance.randrange(MILLISECOND_NS, self.faults.restart_ns_max + MILLISECOND_NS)
+        self._after(delay_ns, self._restart, node, node.life)
 
-        def restart() -> None:
-            if node.raft is None and node.life == life and not node.is_retired:
-                self._start(node)
-
-        self._after(self.chance.randrange(MILLISECOND_NS, self.faults.restart_ns_max + MILLISECOND_NS), restart)
+    def _restart(self, node: Node, life: int) -> None:
+        if node.raft is None and node.life == life and not node.is_retired:
+            self._start(node)
 
     def _hint(self, node: Node, lost: NodeId) -> None:
         self.act(node, lambda raft, now_ns: raft.peer_disconnected(lost, now_ns))
@@ -324,7 +324,8 @@ class World:
         if node.disk.pending and not node.sync_is_running:
             self._begin_sync(node)
         self._arm(node)
-        self._send(node, ready.messages)
+        if ready.messages:
+            self._send(node, ready.messages)
 
     def _arm(self, node: Node) -> None:
         assert node.raft is not None
@@ -333,32 +334,29 @@ class World:
             return
         node.timer_ns = due_ns
         delay_ns = max(int((due_ns - node.clock_offset_ns) / node.clock_rate) + 1 - self.now_ns, 0)
-        self.at_node(node, delay_ns, lambda: self._timer(node, due_ns))
+        self.at_node(node, delay_ns, self._timer, node, due_ns)
 
     def _timer(self, node: Node, due_ns: int) -> None:
         if node.timer_ns != due_ns:
             return
         node.timer_ns = None
-        self.act(node, lambda raft, now_ns: raft.tick(now_ns))
+        self.act(node, Raft.tick)
 
     # Disks
 
     def _begin_sync(self, node: Node) -> None:
         node.sync_is_running = True
         count = len(node.disk.pending)
-        delay_ns = self.chance.randrange(10_000, self.faults.sync_ns_max)
+        delay_ns = 10_000 + int(self.chance.random() * (self.faults.sync_ns_max - 10_000))
         if self.chance.random() < self.faults.disk_stall:
             delay_ns += self.chance.randrange(2 * SECOND_NS)
         # The disk works on while the process is paused, and is ahead of what the core was told.
-        life = node.life
+        self._after(delay_ns, self._synced, node, node.life, count)
 
-        def synced() -> None:
-            if node.raft is None or node.life != life:
-                return
+    def _synced(self, node: Node, life: int, count: int) -> None:
+        if node.raft is not None and node.life == life:
             done = node.disk.sync(count)
-            self.at_node(node, self.chance.randrange(100_000), lambda: self._completed(node, done))
-
-        self._after(delay_ns, synced)
+            self.at_node(node, int(self.chance.random() * 100_000), self._completed, node, done)
 
     def _completed(self, node: Node, writes: list[LogWrite]) -> None:
         node.sync_is_running = False
@@ -369,7 +367,7 @@ class World:
         node.raft.io_completed(writes[-1].sequence, self._local(node))
         self._drain(node, was_leader=was_leader)
         for write in writes:
-            if node.life == life and node.raft is not None:
+            if write.messages and node.life == life and node.raft is not None:
                 self._send(node, write.messages)
 
     # Network
@@ -406,20 +404,23 @@ class World:
         damage_count = self.nodes[message.sender].damage_count
         self.trace_hash = zlib.crc32(frame, zlib.crc32(b"%d" % arrival_ns, self.trace_hash))
         receiver = self.nodes[message.receiver]
+        self._after(arrival_ns - self.now_ns, self._arrive, receiver, message.sender, damage_count, frame)
 
-        def arrive() -> None:
-            if receiver.raft is None:
-                return
-            if self.now_ns < receiver.paused_until_ns:
-                self._after(receiver.paused_until_ns - self.now_ns, arrive)
-                return
-            if receiver.heard.get(message.sender, 0) > damage_count:
-                return
-            receiver.heard[message.sender] = damage_count
-            self.event_count += 1
-            self.act(receiver, lambda raft, now_ns: raft.step(_decoder.decode(frame), now_ns))
-
-        self._after(arrival_ns - self.now_ns, arrive)
+    def _arrive(self, receiver: Node, sender: NodeId, damage_count: int, frame: bytes) -> None:
+        raft = receiver.raft
+        if raft is None:
+            return
+        if self.now_ns < receiver.paused_until_ns:
+            delay_ns = receiver.paused_until_ns - self.now_ns
+            self._after(delay_ns, self._arrive, receiver, sender, damage_count, frame)
+            return
+        if receiver.heard.get(sender, 0) > damage_count:
+            return
+        receiver.heard[sender] = damage_count
+        self.event_count += 1
+        was_leader = raft.role is Role.LEADER
+        raft.step(_decoder.decode(frame), self._local(receiver))
+        self._drain(receiver, was_leader=was_leader)
 
     # Clients and faults
 
@@ -427,13 +428,14 @@ class World:
         """Propose where someone believes to lead, read anywhere."""
         if not self._faults_are_on:
             return
-        node = self.nodes[self.chance.choice(self._ids)]
+        draw = self.chance.random
+        node = self.nodes[self._ids[int(draw() * len(self._ids))]]
         if node.raft is not None and self.now_ns >= node.paused_until_ns:
             if node.raft.role is Role.LEADER:
-                self.propose(node, self.chance.choice((1, 1, 2, 5)))
-            if node.raft is not None and self.chance.random() < 0.3:
+                self.propose(node, _PROPOSAL_COUNTS[int(draw() * len(_PROPOSAL_COUNTS))])
+            if node.raft is not None and draw() < 0.3:
                 self.read(node)
-        self._after(self.chance.randrange(100_000, 10 * MILLISECOND_NS), self._client)
+        self._after(100_000 + int(draw() * 10 * MILLISECOND_NS), self._client)
 
     def propose(self, node: Node, count: int) -> None:
         """Propose unique payloads at a node."""
@@ -441,7 +443,7 @@ class World:
         payloads = []
         for _ in range(count):
             self._serial += 1
-            payloads.append(b"%d:" % self._serial + b"x" * self.chance.randrange(40))
+            payloads.append(b"%d:" % self._serial + b"x" * int(self.chance.random() * 40))
 
         def propose(raft: Raft, now_ns: int) -> None:
             try:
@@ -490,7 +492,7 @@ class World:
             self.maintenance.checkpoint(self.nodes[chance.choice(self._ids)])
         if several and chance.random() < faults.link_flap:
             node, lost = chance.sample(self._ids, 2)
-            self.at_node(self.nodes[node], 0, lambda: self._hint(self.nodes[node], lost))
+            self.at_node(self.nodes[node], 0, self._hint, self.nodes[node], lost)
         self._after(faults.fault_every_ns, self._fault)
 
     def _victim(self) -> Node:
