@@ -149,7 +149,7 @@ class Cluster:
             await self.wait_ready(node_id, process)
         return process
 
-    async def add_node(self, replaces: int | None = None) -> int:
+    async def add_node(self, replaces: int | None = None, patience_s: float = READY_TIMEOUT_S) -> int:
         """Invite a node, start it, and wait until the command says that it votes. Returns: its id."""
         arguments = ["cluster", *(["add"] if replaces is None else ["replace", str(replaces)])]
         before = set(self.node_ids)
@@ -167,7 +167,7 @@ class Cluster:
         async def is_done() -> bool:
             return inviting.poll() is not None
 
-        await wait_until(f"node {node_id} to vote", is_done, READY_TIMEOUT_S)
+        await wait_until(f"node {node_id} to vote", is_done, patience_s)
         assert inviting.returncode == 0, self.log_tail()
         return node_id
 

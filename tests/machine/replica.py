@@ -225,6 +225,9 @@ class Chores:
     async def aside(self, function: Callable[[], T]) -> T:
         return function()
 
+    async def rest(self, byte_count: int = 0) -> None:
+        """Go on at once: nobody else is there."""
+
 
 def fetch(copy: Copy, part: Path, meta: SnapshotMeta, flipped_page: int | None) -> None:
     """

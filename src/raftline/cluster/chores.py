@@ -3,7 +3,7 @@ What a node does beside its turns: tasks of its event loop, and functions that b
 
 A task that fails ends the node, like any other error of storage or of ours; one that ends is forgotten. Functions run
 one at a time in the order they were asked for, on one thread, and are expected to be short: whoever has much to do asks
-for it in steps, so that nobody waits long behind another.
+for it in steps, so that nobody waits long behind another, and rests in between: messages come first.
 """
 
 from __future__ import annotations
@@ -11,9 +11,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from typing import Final, TypeVar
 
 T = TypeVar("T")
+
+BULK_BYTES_PER_SECOND: Final = 64 << 20
+"""How fast a snapshot is written, at either end: disks share their time badly between a bulk and the syncs of a log."""
 
 
 class Chores:
@@ -57,6 +60,10 @@ class Chores:
                 self.last_seconds = (self._now_ns() - began_ns) / 1e9
 
         return asyncio.get_running_loop().run_in_executor(self._executor, run)
+
+    async def rest(self, byte_count: int = 0) -> None:
+        """Leave disk and processor to others after a step of bulk work: as long as it took, or as its bytes ask for."""
+        await asyncio.sleep(max(self.last_seconds, byte_count / BULK_BYTES_PER_SECOND - self.last_seconds))
 
     async def stop(self) -> None:
         """Cancel all tasks, and wait until none of them and no function runs."""

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 
 from raftline.base.errors import RemoteProtocolError, StorageCorrupt, StorageFull
 from raftline.cluster.frames import ChunkRequest, SnapshotDoubt
-from raftline.cluster.snapshot_files import FileDigest, SnapshotFiles, write_chunk
+from raftline.cluster.snapshot_files import SYNC_BYTES, FileDigest, SnapshotFiles, write_chunk
 from raftline.machine.snapshot import read_head
 
 if TYPE_CHECKING:
@@ -36,9 +36,6 @@ CHUNK_BYTES: Final = 256 << 10
 
 WINDOW_COUNT: Final = 4
 """Chunks under way."""
-
-SYNC_BYTES: Final = 8 << 20
-"""Written between two syncs, so that the sync of the log beside it never waits for a whole snapshot."""
 
 REPLY_SECONDS: Final = 10.0
 RETRY_SECONDS: Final = 0.5
@@ -218,6 +215,7 @@ class Transfer:
         sync = end // SYNC_BYTES != offset // SYNC_BYTES
         await self._chores.aside(partial(write_chunk, self._part, offset, data, sync=sync))
         self.stored_bytes = end
+        await self._chores.rest(len(data))
 
     async def verify(self) -> None:
         """
@@ -228,7 +226,7 @@ class Transfer:
         """
         digest = FileDigest(self._part)
         while not await self._chores.aside(digest.step):
-            pass
+            await self._chores.rest()
         if digest.value() != self._digest:
             raise SnapshotGone("its hash is not the one that was announced: damaged on one of the disks")
         try:

@@ -43,6 +43,9 @@ DIGEST_SIZE: Final = 32
 STEP_BYTES: Final = 4 << 20
 """How much one step of hashing reads."""
 
+SYNC_BYTES: Final = 8 << 20
+"""Written between two syncs, so that the sync of the log beside it never waits for a whole snapshot."""
+
 _MAGIC: Final = b"RLSM"
 VERSION: Final = 1
 _VERSION_COVERED_SINCE: Final = 2
@@ -191,11 +194,12 @@ def write_chunk(path: Path, offset: int, data: bytes, *, sync: bool) -> None:
 
 def sync_file(path: Path) -> None:
     """Make the content of a file durable."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    with _storage_errors(path):
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 @contextmanager

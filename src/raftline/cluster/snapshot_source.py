@@ -7,8 +7,8 @@ The leader's side of a snapshot: made when a follower needs one, offered, handed
                                                             └─┘
 
 While one is taken the log is not compacted, else its end might be forgotten before it can be offered; once it is on
-offer the core sees to that. Copying and hashing happen in steps off the loop, with pauses as long as the steps: the
-disk and the processor belong to the messages first.
+offer the core sees to that. Copying and hashing happen in steps off the loop, with rests in between: the disk and the
+processor belong to the messages first.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from typing import TYPE_CHECKING, Final
 from raftline.base.errors import LocalProtocolError, RemoteProtocolError, StorageFull
 from raftline.cluster.config import MILLISECOND_NS
 from raftline.cluster.frames import ChunkRequest, SnapshotChunk, SnapshotDoubt, TransferFrame
-from raftline.cluster.snapshot_files import FileDigest, SnapshotFiles, read_chunk
-from raftline.machine.snapshot import SnapshotCopy
+from raftline.cluster.snapshot_files import SYNC_BYTES, FileDigest, SnapshotFiles, read_chunk, sync_file
+from raftline.machine.snapshot import STEP_BYTES, SnapshotCopy
 from raftline.raft.messages import SnapshotMeta
 from raftline.raft.progress import ProgressState
 
@@ -137,7 +137,7 @@ class SnapshotSource:
             head = await self._copy(path)
             digest = FileDigest(path)
             while not await self._chores.aside(digest.step):
-                await self._pause()
+                await self._chores.rest()
         except StorageFull as error:
             _LOG.warning("no snapshot for now: %s", error)
             await self._chores.aside(partial(self._files.remove, path))
@@ -166,17 +166,20 @@ class SnapshotSource:
         settings = self._settings
         copy = await self._chores.aside(partial(SnapshotCopy, settings.database_path, path, vfs=settings.vfs))
         try:
+            unsynced_bytes = 0
             while not await self._chores.aside(copy.step):
                 if self._is_aborted:
                     return None
-                await self._pause()
+                await self._chores.rest(STEP_BYTES)
+                unsynced_bytes += STEP_BYTES
+                if unsynced_bytes >= SYNC_BYTES:
+                    # Not for its sake: what the kernel writes at once, all syncs of the log wait for.
+                    await self._chores.aside(partial(sync_file, path))
+                    await self._chores.rest()
+                    unsynced_bytes = 0
         finally:
             await asyncio.shield(self._chores.aside(copy.close))
         return copy.head
-
-    async def _pause(self) -> None:
-        """Leave disk and processor to others, for as long as the last step took."""
-        await asyncio.sleep(self._chores.last_seconds)
 
     def asked(self, connection: InboundConnection, request: TransferFrame) -> None:
         """
@@ -214,7 +217,7 @@ class SnapshotSource:
         """Hash a snapshot again that did not arrive as it was announced; withdraw it if the fault is here."""
         digest = FileDigest(offer.path)
         while not await self._chores.aside(digest.step):
-            await self._pause()
+            await self._chores.rest()
         if self._offer is offer and digest.value() != offer.digest:
             _LOG.error("snapshot %s is damaged on this node's disk: another one is made", offer.meta.snapshot_id)
             self.damaged_count += 1

@@ -22,8 +22,10 @@ from raftline.base.errors import StorageCorrupt, StorageError
 from raftline.base.ids import LogIndex, Term
 from raftline.machine.database import connect, require_checksums, storage_error
 
-PAGES_PER_STEP: Final = 1024
-"""Pages that one step copies: 4 MiB."""
+PAGES_PER_STEP: Final = 256
+"""Pages that one step copies."""
+
+STEP_BYTES: Final = PAGES_PER_STEP * 4096
 
 
 class SnapshotHead(NamedTuple):
