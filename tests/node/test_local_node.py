@@ -16,7 +16,7 @@ from raftline.base.errors import LocalProtocolError, Refused
 from raftline.base.ids import CURSOR_START
 from raftline.machine.commands import CreateAccount, DeleteAccount, SetRosterItem
 from raftline.machine.outcomes import Done, Event, MessageArrived, Rejected, Repeated, SessionEnded, cursor_of
-from raftline.machine.queries import AccountExists, SessionRow, SessionsOf
+from raftline.machine.queries import AccountExists, NodeProfiles, SessionRow, SessionsOf
 from raftline.node.node import LocalNode
 
 
@@ -176,6 +176,12 @@ class TestSessions:
 
 class TestProgress:
     """Session marks (P1)."""
+
+    @pytest_asyncio.fixture
+    async def node(self, node: LocalNode) -> LocalNode:
+        """A node that has no more commands of its own, so that those of sessions can be counted."""
+        await until(lambda: node.driver.machine.answer(NodeProfiles()))
+        return node
 
     async def test_a_mark_covers_stanzas_without_commands(self, node: LocalNode) -> None:
         """Stanzas that caused no command count once a mark is applied; many tells make few marks."""
