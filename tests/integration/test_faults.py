@@ -8,13 +8,14 @@ from pathlib import Path
 
 import pytest
 
+from cluster.damage import flip_a_record, flip_the_mark
 from integration.archive import check_exactly_once, read_archive
 from integration.cluster_process import EXIT_TIMEOUT_S, Cluster
 from integration.xmpp_raw import NS_SM, RawClient, register
+from raftline.server.failures import ExitCode
 
 pytestmark = pytest.mark.timeout(150)
 
-SEGMENT_MAGIC = b"RLWALseg"
 NO_QUORUM_END_MIN_S = 4.0
 NO_QUORUM_END_MAX_S = 9.0
 
@@ -68,8 +69,8 @@ async def test_a_request_for_acknowledgement_is_answered_at_once(cluster: Cluste
     assert counts[-1] == 50
 
 
-async def test_a_damaged_log_stops_its_node_with_a_plain_message(cluster: Cluster) -> None:
-    """A flipped bit below the durable mark: the node says so and exits; the others serve on."""
+async def test_a_node_that_cannot_know_its_vote_stops_with_a_plain_message(cluster: Cluster) -> None:
+    """Log and mark file both damaged: it might vote twice. The node says so and exits; the others serve on."""
     await register(cluster.node(1).xmpp, "anna", "secret-1")
     async with RawClient() as anna:
         await anna.log_in(cluster.node(1).xmpp, "anna", "secret-1")
@@ -80,13 +81,14 @@ async def test_a_damaged_log_stops_its_node_with_a_plain_message(cluster: Cluste
     leader = await cluster.leader()
     victim = next(node_id for node_id in cluster.node_ids if node_id != leader)
     await cluster.kill(victim)
-    damage_log(Path(cluster.node(victim).data))
+    flip_a_record(Path(cluster.node(victim).data))
+    flip_the_mark(Path(cluster.node(victim).data))
 
     process = await cluster.start_node(victim, wait_ready=False)
     code = await asyncio.to_thread(process.wait, EXIT_TIMEOUT_S)
-    assert code != 0
+    assert code == ExitCode.STORAGE
     said = max(cluster.log_folder.glob(f"node-{victim}-*.log")).read_text(encoding="utf-8")
-    assert "damaged" in said or "corrupt" in said.lower(), said
+    assert "expected term and vote in the mark file or in the log" in said, said
     assert "Traceback" not in said, said
 
     async with RawClient() as anna:
@@ -149,24 +151,3 @@ async def test_a_cluster_of_one_node_works(cluster_folder: Path) -> None:
         status = await single.status()
         assert status["leader"] == 1
         assert len(status["nodes"]) == 1
-
-
-def damage_log(node_folder: Path) -> None:
-    """
-    Flip one bit in the middle of what the log holds.
-
-    Segments are zero-filled ahead, so the middle is taken between the first byte and the last one that is not zero.
-    """
-    segments = [path for path in node_folder.rglob("*") if path.is_file() and is_segment(path)]
-    assert segments, f"no log segment below {node_folder}"
-    segment = max(segments, key=lambda path: len(path.read_bytes().rstrip(b"\0")))
-    content = bytearray(segment.read_bytes())
-    middle = len(bytes(content).rstrip(b"\0")) // 2
-    content[middle] ^= 0x10
-    segment.write_bytes(content)
-
-
-def is_segment(path: Path) -> bool:
-    """Whether a file is a segment of the write-ahead log."""
-    with path.open("rb") as file:
-        return file.read(len(SEGMENT_MAGIC)) == SEGMENT_MAGIC
