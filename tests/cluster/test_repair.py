@@ -213,15 +213,7 @@ def test_a_crash_at_any_operation_of_a_repair(tmp_path: Path, seed: int) -> None
         directory.mkdir()
         files = FaultyFiles(Random(1000 * seed + crash_after))
         begin(directory, files)  # the database has an entry that the log has not: the log's end is lost
-        left = crash_after
-
-        def crash(_operation: str, _path: object) -> None:
-            nonlocal left
-            if left == 0:
-                raise Crash
-            left -= 1
-
-        files.on_operation = crash
+        fuse = files.crash_after(crash_after)
         try:
             storage = open_storage(settings_of(directory, files))
         except Crash:
@@ -237,7 +229,7 @@ def test_a_crash_at_any_operation_of_a_repair(tmp_path: Path, seed: int) -> None
         storage.machine.close()
         storage.repair.finish()
         assert not open_storage(settings_of(directory, files)).is_recovering
-        if left > 0:
+        if fuse.left > 0:
             break
     else:
         raise AssertionError("a repair has more operations than were tried")

@@ -128,6 +128,25 @@ class FaultyLock:
             self._files.locks.discard(self._path)
 
 
+class Fuse:
+    """
+    Ends the process right before an operation.
+
+    Attributes:
+        left: Operations that may still happen; if any are left in the end, the process got through.
+    """
+
+    def __init__(self, left: int, operation: str) -> None:
+        self.left = left
+        self._operation = operation
+
+    def __call__(self, operation: str, _path: Path) -> None:
+        if self._operation in ("", operation):
+            if self.left == 0:
+                raise Crash
+            self.left -= 1
+
+
 class FaultyFiles:
     """The disk of one node; see the head of this module. A `FileSystem`."""
 
@@ -152,6 +171,12 @@ class FaultyFiles:
         """Make the next `operation` on a path whose name holds `name_part` raise; may be called more than once."""
         with self._guard:
             self._faults.append((operation, name_part, error_number))
+
+    def crash_after(self, count: int, operation: str = "") -> Fuse:
+        """Let the process end when so many operations have happened, of this kind alone if one is named."""
+        fuse = Fuse(count, operation)
+        self.on_operation = fuse
+        return fuse
 
     def begin(self, operation: str, path: Path) -> None:
         """Count an operation, let the observer see it, raise an armed fault."""

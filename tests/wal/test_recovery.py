@@ -70,7 +70,7 @@ def test_power_failure_at_any_operation(seed, steps, crash_after):
     files = FaultyFiles(Random(seed))
     model = LogModel()
     for budget in (crash_after, crash_after // 2):
-        crash_after_operations(files, budget)
+        files.crash_after(budget)
         try:
             log = open_log(files)
             model.settle(state_of(log))
@@ -85,18 +85,6 @@ def test_power_failure_at_any_operation(seed, steps, crash_after):
         files.power_failure()
     log = open_log(files)
     model.settle(state_of(log))
-
-
-def crash_after_operations(files: FaultyFiles, budget: int) -> None:
-    left = budget
-
-    def count(_operation: str, _path: object) -> None:
-        nonlocal left
-        if left == 0:
-            raise Crash
-        left -= 1
-
-    files.on_operation = count
 
 
 def written_log(files: FaultyFiles, synced: int, unsynced: int) -> LogModel:
@@ -493,7 +481,7 @@ def test_segment_found_after_a_kill_keeps_its_name():
         log = open_log(files)
         log.append(None, batch(1, 3, 1, 3900))
         log.prepare_spare()
-        crash_at(files, "fsync_directory")
+        files.crash_after(0, "fsync_directory")
         with pytest.raises(Crash):
             log.append(None, batch(4, 1, 1, 3900))
         files.process_death()
@@ -505,14 +493,6 @@ def test_segment_found_after_a_kill_keeps_its_name():
         assert open_log(files).last_index == 4
 
 
-def crash_at(files: FaultyFiles, operation: str) -> None:
-    def crash(name: str, _path: object) -> None:
-        if name == operation:
-            raise Crash
-
-    files.on_operation = crash
-
-
 def test_power_failure_while_segments_are_removed_leaves_no_gap():
     """Whatever removals of a trim the disk keeps, the segments left follow one another up to the end."""
     for seed in range(20):
@@ -520,7 +500,7 @@ def test_power_failure_while_segments_are_removed_leaves_no_gap():
             files = FaultyFiles(Random(seed))
             three_segments(files)
             log = open_log(files)
-            crash_after_operations(files, crash_after)
+            files.crash_after(crash_after)
             try:
                 log.trim(LogIndex(9))
             except Crash:

@@ -98,15 +98,7 @@ def test_power_failure_at_any_operation_of_an_installation(count):
         files = FaultyFiles(Random(crash_after))
         log = open_log(files)
         fill(log, count)
-        left = crash_after
-
-        def crash(_operation: str, _path: object) -> None:
-            nonlocal left
-            if left == 0:
-                raise Crash
-            left -= 1
-
-        files.on_operation = crash
+        fuse = files.crash_after(crash_after)
         try:
             log.install_snapshot(*MARK)
         except Crash:
@@ -120,7 +112,7 @@ def test_power_failure_at_any_operation_of_an_installation(count):
         log.sync()
         log.close()
         assert open_told(files, 41, MARK).last_index == 42
-        if left > 0:
+        if fuse.left > 0:
             break
     assert operation_count >= 3
 
@@ -130,11 +122,7 @@ def test_segments_that_outlived_an_installation_go_with_the_first_trim(files):
     log = open_log(files)
     fill(log, 60)
 
-    def crash(operation: str, _path: object) -> None:
-        if operation == "unlink":
-            raise Crash
-
-    files.on_operation = crash
+    files.crash_after(0, "unlink")
     with pytest.raises(Crash):
         log.install_snapshot(*MARK)
     files.process_death()

@@ -252,16 +252,7 @@ class LogStage(Stage):
                 damage.spoil_sectors(inode, [int(word) for word in options.get("spoil", "").split(",") if word])
 
     def _before(self, words: list[str]) -> None:
-        left = int(words[1]) if len(words) > 1 else 1
-
-        def end(operation: str, _path: object) -> None:
-            nonlocal left
-            if operation == words[0]:
-                left -= 1
-                if left == 0:
-                    raise Crash
-
-        self.files.on_operation = end
+        self.files.crash_after(int(words[1]) - 1 if len(words) > 1 else 0, words[0])
 
     def _fail(self, words: list[str]) -> None:
         self.files.fail(words[0], errno.EIO, name_part=words[1] if len(words) > 1 else "wal-")
