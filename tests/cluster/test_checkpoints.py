@@ -12,6 +12,7 @@ from cluster.people import Person
 from raftline.base.errors import StorageError, StorageFull
 from raftline.cluster import checkpoints
 from raftline.machine.database import CheckpointResult
+from raftline.machine.queries import NodeProfiles
 
 
 @pytest.fixture(autouse=True)
@@ -55,8 +56,10 @@ async def test_an_idle_node_runs_none(tmp_path: Path) -> None:
     cluster = Cluster(tmp_path, 1)
     await cluster.start()
     try:
-        runs = cluster[1].running.upkeep.checkpoints
-        await until(lambda: runs.passive_count >= 1)
+        node = cluster[1]
+        runs = node.running.upkeep.checkpoints
+        await until(lambda: node.machine.answer(NodeProfiles()))  # the last that it has to say for itself
+        await until(lambda: runs.durable_index == node.machine.applied_index)
         count = runs.passive_count
         for _ in range(20):
             await asyncio.sleep(0.01)

@@ -20,6 +20,7 @@ from raft.simulation.faults import Faults as CoreFaults
 from raft.simulation.world import World as CoreWorld
 from sim.counters import Counters
 from sim.faults import Faults
+from sim.scheduler import MILLISECOND_NS
 from sim.world import World
 
 KINDS: Final = ("core", "stack")
@@ -98,7 +99,9 @@ def faults_of(seed: int) -> Faults:
     chance = random.Random(seed)
     faults = Faults.draw(chance)
     if seed % _RARE_EVERY == _DAMAGE_SEED:
-        return replace(faults, damage=chance.uniform(0.05, 0.3), power_crash=max(faults.power_crash, 0.05))
+        # Disks are damaged while all members work and agree on who they are, so that must come about.
+        restart_ns_max = min(faults.restart_ns_max, 300 * MILLISECOND_NS)
+        return replace(faults, damage=chance.uniform(0.2, 0.5), churn=0.0, restart_ns_max=restart_ns_max)
     if seed % _RARE_EVERY == _CHURN_SEED:
         return replace(faults, churn=chance.uniform(0.05, 0.3), compaction=True)
     return faults
