@@ -11,7 +11,8 @@ What must hold between the nodes of a whole cluster; checked as it happens.
 
 What is durable where is learned from the logs' writers and, at the start of a life, from the log itself. The disks of
 simulated nodes lose, tear and forget; so these checks see through a driver that acknowledges too early. A node that
-lost everything for good counts with what it had: its acknowledgements may still be under way.
+lost everything counts with what it had: its acknowledgements may still be under way. If it comes back, it must have
+again what was committed with its help before it calls itself repaired.
 
 Entries are known by their term, kind and a CRC of the payload.
 """
@@ -45,17 +46,16 @@ class Committed(NamedTuple):
 
 
 class DurableLog:
-    """Terms of the entries that one node has durably, as far as anybody was told."""
+    """
+    Terms of the entries that one node has durably, as far as anybody was told, in a life that begins with this log.
 
-    def __init__(self) -> None:
-        self.base_index = 0
-        self._terms: list[Term] = []
+    Opening the log has made durable what it holds.
+    """
 
-    def reopened(self, log: WriteAheadLog) -> None:
-        """A life begins with this log; opening it has made durable what it holds."""
+    def __init__(self, log: WriteAheadLog) -> None:
         self.base_index = log.first_index - 1
         terms = [log.term_at(LogIndex(index)) for index in range(log.first_index, log.last_index + 1)]
-        self._terms = [term for term in terms if term is not None]
+        self._terms: list[Term] = [term for term in terms if term is not None]
 
     def wrote(self, jobs: Sequence[WriteJob]) -> None:
         """These jobs are durable."""
@@ -99,6 +99,10 @@ class Checkers:
         self.membership_count = 0
         self._led_by: deque[Membership] = deque(maxlen=LED_BY_COUNT)
         self.logs: dict[NodeId, DurableLog] = {}
+        self._lost: dict[NodeId, list[DurableLog]] = {}
+        """What damaged nodes had, until they are repaired."""
+        self._owed: dict[NodeId, list[tuple[LogIndex, Term]]] = {}
+        """Which of that was committed by a majority that needed them."""
         self._leaders: dict[Term, NodeId] = {}
         self._commit_terms: list[Term] = []
         self._states: dict[LogIndex, tuple[bytes, bytes]] = {}
@@ -112,12 +116,22 @@ class Checkers:
 
     # Lives
 
-    def life_began(self, node_id: NodeId, log: WriteAheadLog, applied_index: LogIndex) -> None:
-        """A node has opened what is on its disk."""
-        self.logs.setdefault(node_id, DurableLog()).reopened(log)
+    def life_began(
+        self, node_id: NodeId, log: WriteAheadLog, applied_index: LogIndex, *, is_recovering: bool = False
+    ) -> None:
+        """A node has opened what is on its disk, or has begun anew because that was damaged."""
+        if is_recovering and node_id in self.logs:
+            self._lost.setdefault(node_id, []).append(self.logs[node_id])
+        self.logs[node_id] = DurableLog(log)
         self._cursors[node_id] = (Term(0), LogIndex(0))
         self._next_index[node_id] = LogIndex(applied_index + 1)
         self.demand(applied_index <= len(self.committed), "applied what was never committed", node_id, applied_index)
+
+    def repaired(self, node_id: NodeId) -> None:
+        """A node says that it has back whatever it may have acknowledged."""
+        self._lost.pop(node_id, None)
+        for index, term in self._owed.pop(node_id, ()):
+            self.demand(self.logs[node_id].holds(index, term), "repaired without an entry", node_id, index, term)
 
     def wrote(self, node_id: NodeId, jobs: Sequence[WriteJob]) -> None:
         """A node's disk has taken these jobs."""
@@ -171,17 +185,28 @@ class Checkers:
             self.demand(known == seen, "a committed entry is not the same everywhere", node_id, entry.index, known)
             return
         self.demand(entry.index == len(self.committed) + 1, "commits leave a gap", node_id, entry.index)
-        holders = frozenset(number for number, log in self.logs.items() if log.holds(entry.index, entry.term))
         # The leader counted by the membership it had: that at the entry, or a later one that nobody else has yet.
         memberships = (raft.membership_at(entry.index), raft.membership, *self._led_by)
-        counted = any(decides(holders, each.voters, each.outgoing) for each in memberships)
-        self.demand(counted, "committed without a durable majority", node_id, entry.index, entry.term, holders)
+
+        def decide(holders: frozenset[NodeId]) -> bool:
+            return any(decides(holders, each.voters, each.outgoing) for each in memberships)
+
+        holders = frozenset(number for number in self.logs if self._has_held(number, entry))
+        self.demand(decide(holders), "committed without a durable majority", node_id, entry.index, entry.term, holders)
+        for number in self._lost.keys() & holders:
+            if not decide(holders - {number}):
+                self._owed.setdefault(number, []).append((entry.index, entry.term))
         if entry.kind is EntryKind.MEMBERSHIP:
             self.membership = decode_membership(entry.payload)
             self.membership_count += 1
         self.committed.append(seen)
         self._commit_terms.append(raft.term)
         self.delivered_max = entry.index
+
+    def _has_held(self, node_id: NodeId, entry: Entry) -> bool:
+        """Whether a node has an entry durably, or had it before its disk was damaged."""
+        logs = (self.logs[node_id], *self._lost.get(node_id, ()))
+        return any(log.holds(entry.index, entry.term) for log in logs)
 
     # State machines and reads
 

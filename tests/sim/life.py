@@ -134,7 +134,9 @@ class Life:
         storage = self._storage = open_storage(self._settings())
         node.has_begun = True
         self._watch_repair(storage.repair)
-        self.checkers.life_began(node.node_id, storage.log, storage.machine.applied_index)
+        self.checkers.life_began(
+            node.node_id, storage.log, storage.machine.applied_index, is_recovering=storage.is_recovering
+        )
         node.world.counters.torn_write_count += storage.log.recovered_cut_bytes > 0
         clocks = node.clock.as_clocks()
         self._watch_machine(storage.machine)
@@ -159,10 +161,12 @@ class Life:
 
     def _watch_repair(self, repair: Repair) -> None:
         """Tell the world when what was damaged is repaired."""
+        opened_ns = self._scheduler.now_ns
 
         def finish(finish: Callable[[], None] = repair.finish) -> None:
             finish()
-            self.node.world.nemesis.repaired(self.node.node_id)
+            self.checkers.repaired(self.node.node_id)
+            self.node.world.nemesis.repaired(self.node.node_id, opened_ns)
 
         vars(repair).update(finish=finish)
 

@@ -39,6 +39,7 @@ class Nemesis:
         self._chance = random.Random(world.chance.randrange(1 << 60))
         self._is_on = False
         self.damaged: set[NodeId] = set()
+        self._damaged_ns: dict[NodeId, int] = {}
 
     def begin(self) -> None:
         """Let faults happen from now on."""
@@ -222,13 +223,15 @@ class Nemesis:
         if not done:
             return
         self.damaged.add(node.node_id)
+        self._damaged_ns[node.node_id] = self._world.scheduler.now_ns
         self._world.counters.damage_count += 1
         self._world.scheduler.note("damage", node.node_id, done)
         if self._chance.random() < 0.5:
             node.crash(power=self._chance.random() < 0.3)
 
-    def repaired(self, node_id: NodeId) -> None:
-        """A node has back from its peers whatever it may have lost."""
-        self.damaged.discard(node_id)
+    def repaired(self, node_id: NodeId, opened_ns: int) -> None:
+        """A node has back from its peers whatever it had lost by then; it finds at its next start what came later."""
+        if self._damaged_ns.get(node_id, 0) <= opened_ns:
+            self.damaged.discard(node_id)
         self._world.counters.repair_count += 1
         self._world.scheduler.note("repaired", node_id)

@@ -63,6 +63,10 @@ class Cluster:
         for number in nodes:
             self.checkers.wrote(NodeId(number), [WriteJob(1, None, list(entries), 0, None)])
 
+    def begins_anew(self, node: int) -> None:
+        empty = EmptyLog()
+        self.checkers.life_began(NodeId(node), empty, LogIndex(0), is_recovering=True)  # type: ignore[arg-type]
+
     def delivered(self, node: int, *entries: Entry, core: Core | None = None) -> None:
         self.checkers.delivered(NodeId(node), core or Core(), list(entries))  # type: ignore[arg-type]
 
@@ -123,6 +127,27 @@ class TestNodes:
         cluster.wrote(entry(1, 1))
         cluster.wrote(entry(1, 2), nodes=(2, 3))
         cluster.delivered(1, entry(1, 1))
+        assert "durable majority" in cluster.found
+
+    def test_what_a_damaged_node_had_counts_until_it_is_repaired(self, cluster: Cluster) -> None:
+        """Its acknowledgement may be under way; but then the entry must be back before it is a node like others."""
+        cluster.wrote(entry(1), nodes=(1, 2))
+        cluster.begins_anew(2)
+        cluster.delivered(1, entry(1))
+        assert cluster.found == ""
+        cluster.checkers.repaired(NodeId(2))
+        assert "repaired without an entry" in cluster.found
+
+    def test_a_repaired_node_has_it_back(self, cluster: Cluster) -> None:
+        """After that it counts with what its log has, as everybody does."""
+        cluster.wrote(entry(1), nodes=(1, 2))
+        cluster.begins_anew(2)
+        cluster.delivered(1, entry(1))
+        cluster.wrote(entry(1), nodes=(2,))
+        cluster.checkers.repaired(NodeId(2))
+        assert cluster.found == ""
+        cluster.wrote(entry(2), nodes=(1,))
+        cluster.delivered(1, entry(2))
         assert "durable majority" in cluster.found
 
     @pytest.mark.parametrize("other", [entry(1, 2), entry(1, 1, b"y")], ids=["term", "payload"])
