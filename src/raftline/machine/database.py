@@ -116,9 +116,11 @@ def open_database(path: Path | Literal[":memory:"], *, vfs: str | None = None) -
         if path == ":memory:":
             database = apsw.Connection(path, statementcachesize=_STATEMENT_CACHE_SIZE)
         else:
+            moved_index = _moved_index(path)
             database = connect(path, flags=apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE, vfs=vfs)
             # Before anything else: a later version may keep more room in its pages, and must find them as it left them.
             require_known_form(database)
+            _require_write_ahead_file(database, path, moved_index)
             require_checksums(database)
         database.pragma("journal_mode", "wal")
         database.pragma("synchronous", "normal")
@@ -130,6 +132,50 @@ def open_database(path: Path | Literal[":memory:"], *, vfs: str | None = None) -
         raise storage_error(error) from error
     database.set_authorizer(_authorize)
     return database
+
+
+def _moved_index(path: Path) -> int:
+    """Return how far the database file has come by itself, without what its write-ahead file holds; 0 if unknown."""
+    if not path.exists():
+        return 0
+    try:
+        # Immutable: SQLite looks at no other file.
+        file = connect(
+            f"{path.absolute().as_uri()}?immutable=1", flags=apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI
+        )
+        try:
+            return _applied_index(file)
+        finally:
+            file.close()
+    except apsw.Error:
+        # A page that a checkpoint was moving when the power went: the write-ahead file has it whole, or opening it fails.
+        return 0
+
+
+def _require_write_ahead_file(database: apsw.Connection, path: Path, moved_index: int) -> None:
+    """
+    Refuse a write-ahead file that has lost what was moved out of it before.
+
+    SQLite ends the file at the first frame that is damaged, as at a torn write. Older versions of pages then hide the
+    newer ones that a checkpoint had moved already, and others of them show: a database that never was. Every commit
+    writes the applied index, and a checkpoint moves pages in order, that one among the first.
+
+    Raises:
+        StorageCorrupt: It has.
+    """
+    applied_index = _applied_index(database)
+    if applied_index < moved_index:
+        database.close()
+        raise StorageCorrupt(
+            f"{path}: its write-ahead file ends at entry {applied_index}, of which entry {moved_index} was moved before"
+        )
+
+
+def _applied_index(database: apsw.Connection) -> int:
+    if not database.execute("SELECT 1 FROM sqlite_schema WHERE name = 'machine'").fetchone():
+        return 0
+    found = database.execute("SELECT applied_index FROM machine").fetchone()
+    return int(found[0]) if found else 0
 
 
 def require_checksums(database: apsw.Connection) -> None:
