@@ -148,7 +148,7 @@ def _moved_index(path: Path) -> int:
         finally:
             file.close()
     except apsw.Error:
-        # A page that a checkpoint was moving when the power went: the write-ahead file has it whole, or opening it fails.
+        # A page that was being moved when the power went: the write-ahead file has it whole, or opening it fails.
         return 0
 
 
