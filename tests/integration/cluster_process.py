@@ -139,14 +139,16 @@ class Cluster:
         await self._wait_gone(pid)
         return moment
 
-    async def start_node(self, node_id: int, *, wait_ready: bool = True) -> subprocess.Popen[bytes]:
+    async def start_node(
+        self, node_id: int, *, wait_ready: bool = True, patience_s: float = READY_TIMEOUT_S
+    ) -> subprocess.Popen[bytes]:
         """Run `raftline node start K` on the node's old data."""
         self._restarts += 1
         process = self._spawn(
             f"node-{node_id}-{self._restarts}", ["node", "start", str(node_id), "--data", str(self.data)]
         )
         if wait_ready:
-            await self.wait_ready(node_id, process)
+            await self.wait_ready(node_id, process, patience_s)
         return process
 
     async def add_node(self, replaces: int | None = None, patience_s: float = READY_TIMEOUT_S) -> int:
@@ -162,7 +164,7 @@ class Cluster:
             return next(iter(set(self.node_ids) - before), None)
 
         node_id = await wait_until("a node to be invited", is_invited, READY_TIMEOUT_S)
-        await self.start_node(node_id)
+        await self.start_node(node_id, patience_s=patience_s)
 
         async def is_done() -> bool:
             return inviting.poll() is not None
@@ -171,7 +173,9 @@ class Cluster:
         assert inviting.returncode == 0, self.log_tail()
         return node_id
 
-    async def wait_ready(self, node_id: int, process: subprocess.Popen[bytes] | None = None) -> None:
+    async def wait_ready(
+        self, node_id: int, process: subprocess.Popen[bytes] | None = None, patience_s: float = READY_TIMEOUT_S
+    ) -> None:
         """Wait until a node answers `/readyz` with 200, or fail as soon as its process has ended."""
         watched = process or self._processes[-1]
 
@@ -180,7 +184,7 @@ class Cluster:
                 raise AssertionError(f"node {node_id} ended with {watched.returncode}; {self.log_tail()}")
             return await self.is_ready(node_id)
 
-        await wait_until(f"node {node_id} ready", probe, READY_TIMEOUT_S)
+        await wait_until(f"node {node_id} ready", probe, patience_s)
         self._note_pids()
 
     # -- what can be seen from outside

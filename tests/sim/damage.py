@@ -9,6 +9,9 @@ Damage: what was durable on a node's disk is altered, behind everyone's back.
 A disk that does this says nothing; the node finds out when it reads, at its next start or when somebody asks for an old
 entry. It must never take what it finds for what it wrote, nor the log for one that was always so short, and gets back
 from its peers what it lost. Whoever calls sees to it that a majority of the nodes is whole.
+
+Before anything is altered the mark of the log reaches the disk. A power failure that takes the newest marks, and with
+them the damage that they would betray, leaves what one leaves that came a moment earlier (`raftline/wal/DESIGN.md`).
 """
 
 from __future__ import annotations
@@ -18,7 +21,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
+from raftline.wal.mark import MARK_NAME
 from sim.disk import SimulatedDisk
+from wal.damage import keep_sectors
 from wal.faulty_files import SECTOR_BYTES
 
 _BIT_COUNT: Final = 8
@@ -28,6 +33,9 @@ _LOG_DIRECTORY: Final = "log"
 
 def damage(disk: SimulatedDisk, chance: random.Random) -> str:
     """Damage something; return what was done, empty if there was nothing to damage."""
+    mark = disk.files._names.get(disk.database.directory / _LOG_DIRECTORY / MARK_NAME)
+    if mark is not None:
+        keep_sectors(mark, set(mark.dirty))
     kind = chance.choice(list(KINDS))
     return f"{kind} {where}" if (where := KINDS[kind](disk, chance)) else ""
 
