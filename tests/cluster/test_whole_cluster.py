@@ -356,3 +356,16 @@ class TestFailures:
         command.cancel()
         node.failures.clear()
         await cluster.stop()
+
+
+async def test_a_node_that_stops_has_no_more_to_say(tmp_path: Path) -> None:
+    """It still applies what comes, and may hear that its life has to begin anew: that is no failure of a node that ends."""
+    cluster = Cluster(tmp_path, 1)
+    await cluster.start()
+    node = cluster[1]
+    driver = node.running
+    stopping = asyncio.ensure_future(node.stop())
+    await asyncio.sleep(0)  # it has begun to stop
+    driver.lives.begin()
+    await stopping
+    assert node.failures == []

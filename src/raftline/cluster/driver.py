@@ -541,7 +541,9 @@ class Driver:
         )
 
     def _propose_own(self, action: Action, on_result: ResultCallback | None) -> None:
-        self.propose(action, None, on_result, essential=True)
+        """Propose on this node's own behalf; a node that stops has nothing more to say, though it still applies."""
+        if self._is_running:
+            self.propose(action, None, on_result, essential=True)
 
     # Status and figures
 
