@@ -359,7 +359,7 @@ class TestFailures:
 
 
 async def test_a_node_that_stops_has_no_more_to_say(tmp_path: Path) -> None:
-    """It still applies what comes, and may hear that its life has to begin anew: that is no failure of a node that ends."""
+    """It still applies what comes, and may hear that its life has to begin anew: no failure of a node that ends."""
     cluster = Cluster(tmp_path, 1)
     await cluster.start()
     node = cluster[1]

@@ -29,7 +29,7 @@ CORE_EVENT_COUNT: Final = 8_000
 _CORE_SIZES: Final = (3, 5, 3, 5, 1)
 _CHURN_EVERY: Final = 3
 
-_RARE_EVERY: Final = 8
+_RARE_EVERY: Final = 16
 _DAMAGE_SEED: Final = 2
 _CHURN_SEED: Final = 5
 
