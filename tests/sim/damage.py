@@ -23,7 +23,6 @@ from typing import Final
 
 from raftline.wal.mark import MARK_NAME
 from sim.disk import SimulatedDisk
-from wal.damage import keep_sectors
 from wal.faulty_files import SECTOR_BYTES
 
 _BIT_COUNT: Final = 8
@@ -35,7 +34,7 @@ def damage(disk: SimulatedDisk, chance: random.Random) -> str:
     """Damage something; return what was done, empty if there was nothing to damage."""
     mark = disk.files._names.get(disk.database.directory / _LOG_DIRECTORY / MARK_NAME)
     if mark is not None:
-        keep_sectors(mark, set(mark.dirty))
+        mark.sync()
     kind = chance.choice(list(KINDS))
     return f"{kind} {where}" if (where := KINDS[kind](disk, chance)) else ""
 
