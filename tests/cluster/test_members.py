@@ -18,8 +18,10 @@ from cluster.people import Person, archive_of
 from raftline.base.errors import Busy, Dismissed, Refused, StorageError, Unavailable
 from raftline.base.ids import NodeId
 from raftline.cluster import checkpoints
+from raftline.cluster.frames import ChangeRequest
 from raftline.machine.commands import SetVcard
 from raftline.machine.queries import InvitationOf, NodeProfiles
+from raftline.raft.confchange import MembershipChange
 from raftline.raft.node import Raft, Role
 
 
@@ -192,6 +194,16 @@ class TestTokens:
             assert not asking.done()
         await asking
         assert cluster.leader.running.raft.membership.member(node.config.node_id) is not None
+
+    async def test_a_node_that_is_behind_may_ask_once_more(self, cluster: Cluster) -> None:
+        """It has not heard yet that the new node is in; to refuse would tell that one to give up."""
+        node, token = await cluster.invite()
+        await ask_to_join(node, token)
+        leader = cluster.leader.running
+        member = leader.raft.membership.member(node.config.node_id)
+        assert member is not None
+        reply = leader.members._begin(ChangeRequest(1, MembershipChange(add=(member,))))
+        assert (reply.error, reply.is_final) == ("", True)
 
     async def test_any_node_may_be_asked(self, cluster: Cluster) -> None:
         """A follower passes the change on to the leader, and says when there is none."""

@@ -169,6 +169,9 @@ class Members:
 
     def _begin(self, request: ChangeRequest) -> ChangeReply:
         driver = self._driver
+        added = request.change.add
+        if added and all(driver.raft.membership.member(member.node_id) == member for member in added):
+            return ChangeReply(request.request_id, "", is_final=True)  # asked once more, by a node that is behind
         try:
             for member in (*request.change.add, *request.change.update):
                 peer_of(member)
