@@ -8,21 +8,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
-
 from machine.transcript import perform
-from transcripts.stories import check_story
-
-DIRECTORY = Path(__file__).parent / "scenarios"
-PATHS = sorted(DIRECTORY.glob("*.txt"))
+from transcripts.stories import check_story, stories_beside
 
 
-@pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
+@stories_beside(__file__)
 def test_scenario(path: Path) -> None:
     """Replicas hold and say exactly what the file tells."""
     check_story(path, perform)
-
-
-def test_there_are_scenarios() -> None:
-    """The files are found."""
-    assert len(PATHS) > 10

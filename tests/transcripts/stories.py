@@ -23,6 +23,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import ClassVar
 
+import pytest
+
 from raftline.base.errors import RaftlineError
 
 REWRITE = "REWRITE"
@@ -89,6 +91,13 @@ def draft(path: Path) -> str:
         return text
     lines = [line if not line or line.startswith("#") else f"{line}\n----\nok\n" for line in text.splitlines()]
     return re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).rstrip("\n") + "\n"
+
+
+def stories_beside(test_file: str) -> pytest.MarkDecorator:
+    """Return what gives a test, as `path`, each story in the folder `scenarios` beside its file; there must be some."""
+    paths = sorted((Path(test_file).parent / "scenarios").glob("*.txt"))
+    assert paths, f"no stories beside {test_file}"
+    return pytest.mark.parametrize("path", paths, ids=lambda path: path.stem)
 
 
 def check_story(path: Path, perform: Callable[[str], str]) -> None:

@@ -8,21 +8,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
-
-from transcripts.stories import check_story
+from transcripts.stories import check_story, stories_beside
 from wal.transcript import perform
 
-DIRECTORY = Path(__file__).parent / "scenarios"
-PATHS = sorted(DIRECTORY.glob("*.txt"))
 
-
-@pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
+@stories_beside(__file__)
 def test_scenario(path: Path) -> None:
     """The log holds and says exactly what the file tells."""
     check_story(path, perform)
-
-
-def test_there_are_scenarios() -> None:
-    """The files are found."""
-    assert len(PATHS) > 10

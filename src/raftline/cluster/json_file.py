@@ -9,6 +9,7 @@ from typing import TypeVar
 import msgspec
 
 from raftline.base.errors import StorageCorrupt, StorageError
+from raftline.wal.directory import disk_errors
 from raftline.wal.files import OperatingSystemFiles
 
 T = TypeVar("T", bound=msgspec.Struct)
@@ -26,12 +27,11 @@ def read_json_file(path: Path, kind: type[T], *, format_max: int) -> T | None:
         StorageCorrupt: It cannot be read.
         StorageError: A later release wrote it, or the disk failed.
     """
-    try:
-        content = path.read_bytes()
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        raise StorageError(f"{path}: {error}") from error
+    with disk_errors(path):
+        try:
+            content = path.read_bytes()
+        except FileNotFoundError:
+            return None
     try:
         found = msgspec.json.decode(content, type=_Head).format
         if found > format_max:
@@ -49,7 +49,7 @@ def write_json_file(path: Path, content: msgspec.Struct) -> None:
         StorageError: The disk failed.
     """
     draft = path.with_name(f"{path.name}.tmp")
-    try:
+    with disk_errors(path):
         descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
         with os.fdopen(descriptor, "wb") as file:
             file.write(msgspec.json.format(msgspec.json.encode(content), indent=2) + b"\n")
@@ -57,5 +57,3 @@ def write_json_file(path: Path, content: msgspec.Struct) -> None:
             os.fsync(file.fileno())
         draft.rename(path)
         OperatingSystemFiles().fsync_directory(path.parent)
-    except OSError as error:
-        raise StorageError(f"{path}: {error}") from error

@@ -169,18 +169,19 @@ class Members:
 
     def _begin(self, request: ChangeRequest) -> ChangeReply:
         driver = self._driver
-        added = request.change.add
-        if added and all(driver.raft.membership.member(member.node_id) == member for member in added):
+        change, membership = request.change, driver.raft.membership
+        told = (*change.add, *change.update)
+        if told and all(membership.member(member.node_id) == member for member in told):
             return ChangeReply(request.request_id, "", is_final=True)  # asked once more, by a node that is behind
         try:
-            for member in (*request.change.add, *request.change.update):
+            for member in told:
                 peer_of(member)
-            driver.raft.propose_membership(request.change, driver.now_ns())
+            driver.raft.propose_membership(change, driver.now_ns())
         except (Busy, NotLeader) as error:
             return ChangeReply(request.request_id, str(error), is_final=False)
         except (LocalProtocolError, ValueError) as error:
             return ChangeReply(request.request_id, str(error), is_final=True)
-        _LOG.info("the membership changes: %s", request.change)
+        _LOG.info("the membership changes: %s", change)
         driver.request_turn()
         return ChangeReply(request.request_id, "", is_final=True)
 

@@ -16,17 +16,16 @@ entries, could be mended piecemeal; but damage is rare, and one way that is alwa
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
 import msgspec
 
-from raftline.base.errors import StorageCorrupt, StorageError
+from raftline.base.errors import StorageCorrupt
 from raftline.base.ids import NodeId, Term
 from raftline.cluster.json_file import read_json_file, write_json_file
 from raftline.raft.messages import HardState
+from raftline.wal.directory import disk_errors
 from raftline.wal.files import FileSystem, OperatingSystemFiles
 
 NOTE_FILE: Final = "repair.json"
@@ -112,7 +111,7 @@ class Repair:
 
         Order: a note is there; nobody has log or database open.
         """
-        with _storage_errors(self._damaged):
+        with disk_errors(self._damaged):
             self._files.make_directory(self._damaged)
             self._damaged.mkdir(mode=0o700, exist_ok=True)
             for name in self._files.names(self._log_directory):
@@ -149,7 +148,7 @@ class Repair:
 
     def finish(self) -> None:
         """The node is repaired: forget the damage, and what was damaged."""
-        with _storage_errors(self._damaged):
+        with disk_errors(self._damaged):
             self._note_path.unlink(missing_ok=True)
             _sync_directory(self._data_dir)
             self.note = None
@@ -177,11 +176,3 @@ def read_note(data_dir: Path) -> DamageNote | None:
 
 def _sync_directory(directory: Path) -> None:
     OperatingSystemFiles().fsync_directory(directory)
-
-
-@contextlib.contextmanager
-def _storage_errors(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise StorageError(f"{path}: {error}") from error

@@ -102,6 +102,17 @@ def connect(path: Path | str, *, flags: int = apsw.SQLITE_OPEN_READWRITE, vfs: s
     return connection
 
 
+def connect_file(path: Path) -> apsw.Connection:
+    """
+    Open a database file by itself, to be read only: SQLite looks at no file beside it, and leaves none.
+
+    Raises:
+        apsw.Error: As SQLite says.
+    """
+    flags = apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI
+    return connect(f"{path.absolute().as_uri()}?immutable=1", flags=flags)
+
+
 def open_database(path: Path | Literal[":memory:"], *, vfs: str | None = None) -> apsw.Connection:
     """
     Open the database at `path`, making or migrating its tables.
@@ -139,15 +150,14 @@ def _moved_index(path: Path) -> int:
     if not path.exists():
         return 0
     try:
-        # Immutable: SQLite looks at no other file.
-        file = connect(
-            f"{path.absolute().as_uri()}?immutable=1", flags=apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI
-        )
+        file = connect_file(path)
         try:
             return _applied_index(file)
         finally:
             file.close()
-    except apsw.Error:
+    except apsw.Error as error:
+        if not isinstance(storage_error(error), StorageCorrupt):
+            raise
         # A page that was being moved when the power went: the write-ahead file has it whole, or opening it fails.
         return 0
 

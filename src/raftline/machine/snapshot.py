@@ -20,7 +20,7 @@ import apsw
 
 from raftline.base.errors import StorageCorrupt, StorageError
 from raftline.base.ids import LogIndex, Term
-from raftline.machine.database import connect, require_checksums, storage_error
+from raftline.machine.database import connect, connect_file, require_checksums, storage_error
 
 PAGES_PER_STEP: Final = 256
 """Pages that one step copies."""
@@ -110,10 +110,7 @@ def read_head(path: Path) -> SnapshotHead:
         StorageError: The disk failed.
     """
     with _storage_errors():
-        # Immutable: reading a snapshot must leave no file beside it.
-        database = connect(
-            f"{path.absolute().as_uri()}?immutable=1", flags=apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI
-        )
+        database = connect_file(path)
         try:
             return _read_head(database)
         finally:
