@@ -9,6 +9,7 @@ nothing.
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -16,7 +17,6 @@ from raft import (
     test_commit_and_election,
     test_durability,
     test_reads,
-    test_scenarios,
     test_simulation,
     test_thesis,
 )
@@ -27,6 +27,7 @@ from raft.simulation.world import World
 from raftline.base.errors import RaftlineError
 from transcripts.stories import check_noticed
 
+SCENARIOS = Path(__file__).parent / "scenarios"
 SEED_COUNT_MAX = 150
 
 CAUGHT_BY_SIMULATION = (
@@ -220,7 +221,7 @@ def test_scenario_catches(mutant: Mutant, scenario: Callable[[], None], monkeypa
 @pytest.mark.parametrize(("mutant", "name"), CAUGHT_BY_TRANSCRIPT, ids=lambda value: getattr(value, "__name__", value))
 def test_transcript_catches(mutant: Mutant, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The cores tell another story with this mistake in them, or none to its end."""
-    check_noticed(test_scenarios.DIRECTORY / f"{name}.txt", perform, lambda: mutant(monkeypatch))
+    check_noticed(SCENARIOS / f"{name}.txt", perform, lambda: mutant(monkeypatch))
 
 
 def test_every_mutant_is_caught_somewhere() -> None:
