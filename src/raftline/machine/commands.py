@@ -21,9 +21,7 @@ import msgspec
 
 from raftline.base.ids import Cursor, NodeId, SessionId
 from raftline.base.limits import RESUMPTION_TIMEOUT_S_MAX
-
-_NATURAL: Final = msgspec.Meta(ge=0, le=(1 << 63) - 1)
-"""What SQLite can store: checked when a command is decoded, so that no row fails to be written later."""
+from raftline.machine.tables import NATURAL
 
 
 class OpenRequest(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -36,7 +34,7 @@ class OpenRequest(msgspec.Struct, frozen=True, array_like=True, gc=False):
         is_command: The outcome of the command under the same number is all that its answer says.
     """
 
-    number: Annotated[int, _NATURAL]
+    number: Annotated[int, NATURAL]
     request_id: str
     to: str
     is_command: bool = False
@@ -52,10 +50,10 @@ class SessionOrigin(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=
         requests: Requests that are covered for the first time: by this command, not by one or a mark before it.
     """
 
-    session_id: Annotated[SessionId, _NATURAL]
-    epoch: Annotated[int, _NATURAL]
-    number: Annotated[int, _NATURAL]
-    previous: Annotated[int, _NATURAL]
+    session_id: Annotated[SessionId, NATURAL]
+    epoch: Annotated[int, NATURAL]
+    number: Annotated[int, NATURAL]
+    previous: Annotated[int, NATURAL]
     requests: tuple[OpenRequest, ...] = ()
 
 
@@ -71,7 +69,7 @@ class Credential(msgspec.Struct, frozen=True, array_like=True, gc=False):
     mechanism: str
     """`SCRAM-SHA-1` or `SCRAM-SHA-256`."""
     salt: bytes
-    iterations: Annotated[int, _NATURAL]
+    iterations: Annotated[int, NATURAL]
     stored_key: bytes
     server_key: bytes
 
@@ -109,8 +107,8 @@ class StartNode(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=20):
         xmpp_address: How clients reach it, `host:port`; empty for not at all.
     """
 
-    node_id: Annotated[NodeId, _NATURAL]
-    incarnation: Annotated[int, _NATURAL]
+    node_id: Annotated[NodeId, NATURAL]
+    incarnation: Annotated[int, NATURAL]
     data_id: bytes = b""
     http_url: str = ""
     xmpp_address: str = ""
@@ -119,8 +117,8 @@ class StartNode(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=20):
 class BuryNode(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=21):
     """The node is gone: sessions of this incarnation, or earlier ones, end."""
 
-    node_id: Annotated[NodeId, _NATURAL]
-    incarnation: Annotated[int, _NATURAL]
+    node_id: Annotated[NodeId, NATURAL]
+    incarnation: Annotated[int, NATURAL]
 
 
 class InviteNode(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=22):
@@ -137,9 +135,9 @@ class InviteNode(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=22)
     """
 
     digest: bytes
-    id_floor: Annotated[int, _NATURAL]
-    replaces: Annotated[NodeId, _NATURAL]
-    lifetime_ms: Annotated[int, _NATURAL]
+    id_floor: Annotated[int, NATURAL]
+    replaces: Annotated[NodeId, NATURAL]
+    lifetime_ms: Annotated[int, NATURAL]
 
 
 class RedeemInvitation(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=23):
@@ -150,7 +148,7 @@ class RedeemInvitation(msgspec.Struct, frozen=True, array_like=True, gc=False, t
     another node has shown the token.
     """
 
-    node_id: Annotated[NodeId, _NATURAL]
+    node_id: Annotated[NodeId, NATURAL]
     digest: bytes
     fingerprint: bytes
     data_id: bytes
@@ -159,13 +157,13 @@ class RedeemInvitation(msgspec.Struct, frozen=True, array_like=True, gc=False, t
 class ForgetNode(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=24):
     """A node is no member any more: its sessions are released, nothing is kept of it. Idempotent. Machine version 2."""
 
-    node_id: Annotated[NodeId, _NATURAL]
+    node_id: Annotated[NodeId, NATURAL]
 
 
 class RaiseVersion(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=25):
     """All members understand this version of apply, which counts from the next command on. It never falls."""
 
-    version: Annotated[int, _NATURAL]
+    version: Annotated[int, NATURAL]
 
 
 class BindSession(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=30):
@@ -178,8 +176,8 @@ class BindSession(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=30
 
     localpart: str
     resource: str
-    node_id: Annotated[NodeId, _NATURAL]
-    incarnation: Annotated[int, _NATURAL]
+    node_id: Annotated[NodeId, NATURAL]
+    incarnation: Annotated[int, NATURAL]
 
 
 class EndSession(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=31):
@@ -189,8 +187,8 @@ class EndSession(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=31)
     Idempotent. `epoch` fences it: a session that was taken over since is left alone.
     """
 
-    session_id: Annotated[SessionId, _NATURAL]
-    epoch: Annotated[int, _NATURAL]
+    session_id: Annotated[SessionId, NATURAL]
+    epoch: Annotated[int, NATURAL]
 
 
 class EnableManagement(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=32):
@@ -203,9 +201,9 @@ class EnableManagement(msgspec.Struct, frozen=True, array_like=True, gc=False, t
         timeout_s: For how long it waits to be resumed once nobody holds it.
     """
 
-    session_id: Annotated[SessionId, _NATURAL]
-    epoch: Annotated[int, _NATURAL]
-    inbound_base: Annotated[int, _NATURAL] = 0
+    session_id: Annotated[SessionId, NATURAL]
+    epoch: Annotated[int, NATURAL]
+    inbound_base: Annotated[int, NATURAL] = 0
     token: bytes = b""
     timeout_s: Annotated[int, msgspec.Meta(ge=0, le=RESUMPTION_TIMEOUT_S_MAX)] = 0
 
@@ -222,13 +220,13 @@ class SessionMark(msgspec.Struct, frozen=True, array_like=True, gc=False):
         roster_version: The client has the roster's changes up to here; 0 when it has not asked for the roster.
     """
 
-    session_id: Annotated[SessionId, _NATURAL]
-    epoch: Annotated[int, _NATURAL]
-    inbound_count: Annotated[int, _NATURAL]
+    session_id: Annotated[SessionId, NATURAL]
+    epoch: Annotated[int, NATURAL]
+    inbound_count: Annotated[int, NATURAL]
     acknowledged: Cursor
     requests: tuple[OpenRequest, ...] = ()
-    answered: tuple[Annotated[int, _NATURAL], ...] = ()
-    roster_version: Annotated[int, _NATURAL] = 0
+    answered: tuple[Annotated[int, NATURAL], ...] = ()
+    roster_version: Annotated[int, NATURAL] = 0
 
 
 class MarkSessions(msgspec.Struct, frozen=True, array_like=True, tag=33):
@@ -244,8 +242,8 @@ class DetachSession(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=
     It stays bound and available, and takes messages. `epoch` fences as in EndSession.
     """
 
-    session_id: Annotated[SessionId, _NATURAL]
-    epoch: Annotated[int, _NATURAL]
+    session_id: Annotated[SessionId, NATURAL]
+    epoch: Annotated[int, NATURAL]
 
 
 class ResumeSession(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=35):
@@ -257,10 +255,10 @@ class ResumeSession(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=
     """
 
     localpart: str
-    session_id: Annotated[SessionId, _NATURAL]
+    session_id: Annotated[SessionId, NATURAL]
     token: bytes
-    node_id: Annotated[NodeId, _NATURAL]
-    incarnation: Annotated[int, _NATURAL]
+    node_id: Annotated[NodeId, NATURAL]
+    incarnation: Annotated[int, NATURAL]
 
 
 class ExpireSessions(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=36):
@@ -360,7 +358,7 @@ class SendMessage(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=50
     to_localpart: str
     to_resource: str | None
     kind: MessageKind
-    storage: Annotated[int, _NATURAL]
+    storage: Annotated[int, NATURAL]
     stanza: bytes
     origin_id: str
     fingerprint: bytes
@@ -459,9 +457,9 @@ class Command(msgspec.Struct, frozen=True, array_like=True):
         origin: None for what is idempotent by nature.
     """
 
-    node_id: Annotated[NodeId, _NATURAL]
-    incarnation: Annotated[int, _NATURAL]
-    ticket: Annotated[int, _NATURAL]
+    node_id: Annotated[NodeId, NATURAL]
+    incarnation: Annotated[int, NATURAL]
+    ticket: Annotated[int, NATURAL]
     salt: bytes
     origin: SessionOrigin | KeyOrigin | None
     action: Action

@@ -29,7 +29,7 @@ from typing import Any, Final, Generic, TypeVar, cast
 import apsw
 import msgspec
 
-from raftline.machine.schema import TableDefinition
+from raftline.machine.tables import TableDefinition
 
 RowT = TypeVar("RowT", bound=tuple[Any, ...])
 

@@ -7,35 +7,20 @@ code of an entity before it writes, because a failing write would come too late 
 
 The table `machine` holds how far the database has come. It is written by each commit, is not part of the state hash
 and is the only table beside those listed in `TABLES`.
+
+An area with a folder of its own keeps its tables, their rows and their SQL in `tables.py` there.
 """
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from typing import Final
 
 import apsw
 
 from raftline.base.errors import StorageError
+from raftline.machine.tables import TableDefinition
 
 SCHEMA_VERSION: Final = 2
-
-
-class TableDefinition(NamedTuple):
-    """
-    One replicated table.
-
-    Attributes:
-        number: Names the table in the state hash; never used twice.
-        columns: Names, the key's first.
-        key_width: How many columns make the key.
-        cached: Rows stay in memory once read.
-    """
-
-    number: int
-    name: str
-    columns: tuple[str, ...]
-    key_width: int = 1
-    cached: bool = False
 
 
 COUNTER: Final = TableDefinition(1, "counter", ("name", "value"), cached=True)
