@@ -20,7 +20,7 @@ import apsw
 from raftline.base.errors import StorageError
 from raftline.machine.tables import TableDefinition
 
-SCHEMA_VERSION: Final = 2
+SCHEMA_VERSION: Final = 3
 
 
 COUNTER: Final = TableDefinition(1, "counter", ("name", "value"), cached=True)
@@ -304,7 +304,9 @@ CREATE TABLE invitation (
 ) STRICT;
 """
 
-MIGRATIONS: Final = (_VERSION_1, _VERSION_2)
+_VERSION_3: Final = ""
+
+MIGRATIONS: Final = (_VERSION_1, _VERSION_2, _VERSION_3)
 """`MIGRATIONS[n]` takes a database from version n to n + 1. A released one is never edited."""
 assert len(MIGRATIONS) == SCHEMA_VERSION
 

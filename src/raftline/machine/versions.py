@@ -8,6 +8,7 @@ command, apply treats it as older releases do: as unreadable.
 
     1   the first release
     2   nodes tell of their data and addresses, and new ones are invited
+    3   publish-subscribe, rooms, archive preferences, tokens for a fast login
 
 A version adds; it never takes back what an earlier one did, since logs and snapshots of it are still applied.
 """
@@ -24,10 +25,12 @@ if TYPE_CHECKING:
     from raftline.machine.context import Context
 
 FIRST_VERSION: Final = 1
-VERSION_MAX: Final = 2
+VERSION_MAX: Final = 3
 """The latest that this release understands."""
 
 NODE_PROFILES_SINCE: Final = 2
+FEATURES_SINCE: Final = 3
+"""What came with version 3; commands that it brought are named in commands.SINCE_VERSION."""
 
 
 class VersionNotUnderstood(StorageError):
