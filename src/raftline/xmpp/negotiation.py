@@ -81,7 +81,8 @@ class StreamSettings:
         allow_plaintext: Authentication without TLS, for development on loopback.
         open_registration: Everyone may make an account (XEP-0077).
         has_tls: A certificate is there, so STARTTLS can be offered.
-        decoy_key: The cluster's key for salts of accounts that do not exist; the same on every node.
+        decoy_key: The cluster's key for salts of accounts that do not exist, and for resources that stand for a client
+            (XEP-0386); the same on every node.
         stanza_bytes_max: Greatest stanza that is taken, as it is told to clients; 0 tells nothing.
         resumption_timeout_s: For how long a session waits to be resumed (XEP-0198); 0 for not at all.
         resumption_location: Returns where a client may resume when it does not find this node, `host:port`; empty for

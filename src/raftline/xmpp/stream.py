@@ -25,8 +25,9 @@ knows those below it and none the stream:
 Invariants:
 
 - `next_effect` gives None while an effect is carried out, or must not overtake what was submitted.
-- Nothing is written between `Bound` or `EnableManagement` being asked for and their answer: events that arrive
-  meanwhile are held, for the client must see the answer first and count from there.
+- Nothing is written between `OpenSession`, `EnableManagement`, `ResumeSession` or `LogIn` being asked for and the end
+  of their handler: events that arrive meanwhile are held, for the client must see the answer first and count from
+  there.
 - The first stream error wins. After it, or after the client's own end tag, nothing is read or written; what was owed
   to others (farewells, RFC 6121 section 4.6.3) is still sent, then `is_ended`.
 
