@@ -29,10 +29,13 @@ from raftline.machine.commands import (
     SetPresence,
     SetRosterItem,
 )
+from raftline.machine.login.commands import LogIn
 from raftline.machine.outcomes import (
+    Bound,
     Done,
     Event,
     Gone,
+    LoggedIn,
     MessageArrived,
     Outcome,
     PresenceArrived,
@@ -53,7 +56,9 @@ from raftline.machine.queries import (
     BlockBetween,
     CredentialsOf,
     InboxPage,
+    KnownToken,
     ListAccounts,
+    LoginTokensOf,
     Page,
     Picture,
     PictureOf,
@@ -66,6 +71,7 @@ from raftline.machine.queries import (
     SessionsOf,
     SubscriptionOf,
 )
+from raftline.machine.versions import VERSION_MAX
 from raftline.node.door import SessionReceiver
 
 NODE = NodeId(1)
@@ -161,6 +167,9 @@ class FakeNode:
         rejections: Outcomes to give to the submission of that stanza number instead of its own.
         routed: Off-log stanzas and the sessions they were for.
         submit_error: Raised by the next submissions, such as Busy.
+        logins: Actions of `log_in`.
+        login_refusal: The next `log_in` is refused so.
+        tokens: Login tokens by account and client, the one issued last first; nothing of them is ever too old.
         gone: Handled counts of sessions that are over.
         inboxes: What sessions owe; tests fill it.
         unknown_count: So many of the next `execute` calls take effect and raise OutcomeUnknown.
@@ -180,6 +189,10 @@ class FakeNode:
         self.asked: list[Query] = []
         self.awaited_replicas: list[str] = []
         self.barrier_count = 0
+        self.machine_version = VERSION_MAX
+        self.logins: list[LogIn] = []
+        self.login_refusal: Refused | None = None
+        self.tokens: dict[tuple[str, bytes], list[KnownToken]] = {}
         self.submit_error: Exception | None = None
         self.unknown_count = 0
         self.position = 0
@@ -253,6 +266,36 @@ class FakeNode:
         return session, Resumed(
             session_id, session.epoch, session.resource, number, session.inbound_count, session.inbound_base
         )
+
+    async def log_in(self, action: LogIn, receiver: SessionReceiver) -> tuple[FakeSession | None, LoggedIn]:
+        if not self.is_available:
+            raise Unavailable("no quorum")
+        self.logins.append(action)
+        if self.login_refusal is not None:
+            raise self.login_refusal
+        expires_ms = 0
+        if action.issue is not None:
+            issue = action.issue
+            token = KnownToken(issue.mechanism, issue.verifier, issue.answer, is_expired=False, is_due=False)
+            self.tokens.setdefault((action.localpart, issue.client), []).insert(0, token)
+            expires_ms = 1_000
+        session = gone = bound = resumed = None
+        if action.resume is not None:
+            try:
+                answer = await self.resume_session(
+                    action.localpart, action.resume.session_id, action.resume.token, receiver
+                )
+            except Refused:
+                answer = None
+            if isinstance(answer, Gone):
+                gone = answer
+            elif answer is not None:
+                session, resumed = answer
+        if action.bind is not None and session is None:
+            session = await self.open_session(BindSession(action.localpart, action.bind.resource, NODE, 1), receiver)
+            session.is_managed, session.token = action.bind.managed, action.bind.token
+            bound = Bound(session.session_id, session.epoch)
+        return session, LoggedIn(bound, resumed, gone, expires_ms)
 
     def route(self, session_id: SessionId, stanza: bytes) -> bool:
         self.routed.append((session_id, stanza))
@@ -337,6 +380,8 @@ class FakeNode:
         match query:
             case CredentialsOf():
                 return self.accounts.get(query.localpart, ())
+            case LoginTokensOf():
+                return self.tokens.get((query.localpart, query.client), [])
             case AccountExists():
                 return query.localpart in self.accounts
             case ListAccounts():

@@ -1,4 +1,4 @@
-"""A self-signed certificate for `localhost`, made for one test run."""
+"""Self-signed certificates for `localhost`, made for one test run."""
 
 from __future__ import annotations
 
@@ -8,13 +8,22 @@ from pathlib import Path
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.x509.oid import NameOID
 
 
-def make_contexts(folder: Path) -> tuple[ssl.SSLContext, ssl.SSLContext]:
-    """Return the contexts of a server and of a client that trusts it."""
-    key = ec.generate_private_key(ec.SECP256R1())
+def make_contexts(
+    folder: Path,
+    algorithm: hashes.HashAlgorithm | None = hashes.SHA256(),  # noqa: B008  # it has no state
+) -> tuple[ssl.SSLContext, ssl.SSLContext]:
+    """
+    Return the contexts of a server and of a client that trusts it.
+
+    The certificate is signed with this hash function; with Ed25519, which names none, when it is None.
+    """
+    folder.mkdir(exist_ok=True)
+    key: ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey
+    key = ed25519.Ed25519PrivateKey.generate() if algorithm is None else ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
     now = dt.datetime.now(dt.UTC)
     certificate = (
@@ -27,7 +36,7 @@ def make_contexts(folder: Path) -> tuple[ssl.SSLContext, ssl.SSLContext]:
         .not_valid_after(now + dt.timedelta(days=1))
         .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
+        .sign(key, algorithm)
     )
     certificate_file, key_file = folder / "certificate.pem", folder / "key.pem"
     certificate_file.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))

@@ -61,8 +61,14 @@ async def start(tls_contexts: tuple[ssl.SSLContext, ssl.SSLContext]) -> AsyncIte
     """Start gateways; end them, and their clients, after the test."""
     services: list[Service] = []
 
-    async def start_service(*, clock: Callable[[], int] = time.monotonic_ns, **settings: Any) -> Service:
-        node = FakeNode()
+    async def start_service(
+        *,
+        clock: Callable[[], int] = time.monotonic_ns,
+        tls: tuple[ssl.SSLContext, ssl.SSLContext] = tls_contexts,
+        node: FakeNode | None = None,
+        **settings: Any,
+    ) -> Service:
+        node = node or FakeNode()
         node.accounts = {"alice": CREDENTIALS, "bob": CREDENTIALS}
         chosen = {"allow_plaintext": True, "open_registration": True, "close_timeout_ms": 1_000} | settings
         gateway = Gateway(
@@ -71,11 +77,11 @@ async def start(tls_contexts: tuple[ssl.SSLContext, ssl.SSLContext]) -> AsyncIte
             MODULES,
             clock=clock,
             entropy=os.urandom,
-            tls_context=tls_contexts[0],
+            tls_context=tls[0],
         )
         port = await gateway.listen("127.0.0.1", 0, direct_tls=False)
         tls_port = await gateway.listen("127.0.0.1", 0, direct_tls=True)
-        service = Service(node, gateway, port, tls_port, tls_contexts[1])
+        service = Service(node, gateway, port, tls_port, tls[1])
         services.append(service)
         return service
 

@@ -14,12 +14,19 @@ DEADLINE_S = 10
 
 
 class RawClient:
-    """One TCP connection. `seen` is everything that came and was not read by `read_until`."""
+    """
+    One TCP connection.
+
+    Attributes:
+        seen: Everything that came and was not read by `read_until`.
+        features: What was offered when the stream was opened last.
+    """
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.reader = reader
         self.writer = writer
         self.seen = b""
+        self.features = b""
 
     @classmethod
     async def connect(cls, port: int, *, tls: ssl.SSLContext | None = None) -> RawClient:
@@ -55,7 +62,8 @@ class RawClient:
         return await self.read_until(*needles)
 
     async def open(self) -> bytes:
-        return await self.exchange(HEADER, b"</stream:features>")
+        self.features = await self.exchange(HEADER, b"</stream:features>")
+        return self.features
 
     async def start_tls(self, context: ssl.SSLContext) -> None:
         await self.exchange(b"<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>", b"<proceed", b">")

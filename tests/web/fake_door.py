@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from raftline.base.errors import RaftlineError
 from raftline.machine.commands import Action, BindSession, CreateAccount, DeleteAccount, SetCredentials
-from raftline.machine.outcomes import Done, Outcome, Rejected
+from raftline.machine.login.commands import LogIn
+from raftline.machine.outcomes import Done, LoggedIn, Outcome, Rejected
 from raftline.machine.queries import AccountRow, Answer, ListAccounts, Query
 from raftline.node.door import Session, SessionReceiver
 
@@ -20,6 +21,7 @@ class FakeDoor:
 
     domain = "example.org"
     cluster_epoch = 1
+    machine_version = 3
 
     def __init__(self) -> None:
         self.accounts: dict[str, Action] = {}
@@ -68,6 +70,9 @@ class FakeDoor:
 
     async def open_session(self, bind: BindSession, receiver: SessionReceiver) -> Session:
         raise AssertionError("no test here opens a session")
+
+    async def log_in(self, action: LogIn, receiver: SessionReceiver) -> tuple[Session | None, LoggedIn]:
+        raise AssertionError("no test here logs in")
 
     def route(self, session_id: int, stanza: bytes) -> bool:
         raise AssertionError("no test here routes a stanza")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from base64 import b64decode, b64encode
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import scramp
@@ -37,7 +37,15 @@ class Playbook:
     `sent` collects what the client got since it was last read by `take`.
     """
 
-    def __init__(self, *, websocket: bool = False, is_secure: bool = False, stanza_bytes_max: int = 262_144, **kw: Any):
+    def __init__(
+        self,
+        *,
+        websocket: bool = False,
+        is_secure: bool = False,
+        stanza_bytes_max: int = 262_144,
+        bindings: Mapping[str, bytes] | None = None,
+        **kw: Any,
+    ):
         settings = {
             "domain": DOMAIN,
             "allow_plaintext": True,
@@ -54,6 +62,7 @@ class Playbook:
             is_secure=is_secure,
             cluster_epoch=1,
             entropy=lambda count: next(numbers).to_bytes(count, "big"),
+            bindings=bindings or {},
         )
 
     def take(self) -> bytes:

@@ -17,21 +17,21 @@ from raftline.xmpp.sasl import (
     PASSWORD_BYTES_MAX,
     SCRAM_HASHES,
     SASLFailed,
-    ScramExchange,
     check_password,
     decode_base64,
     decoy_credential,
     derive_credentials,
-    parse_plain,
     prepare_password,
 )
+from raftline.xmpp.sasl_plain import parse_plain
+from raftline.xmpp.sasl_scram import Offer, ScramExchange
 from xmpp_core.playbook import CREDENTIALS, Playbook, auth, credential_rules, payload, response
 
 GS2 = b64encode(b"n,,").decode()
 
 
 def exchange(mechanism: str = "SCRAM-SHA-256", nonce: bytes = b"n" * 18) -> ScramExchange:
-    return ScramExchange(mechanism, domain="localhost", nonce=nonce, decoy_key=b"key")
+    return ScramExchange(mechanism, domain="localhost", nonce=nonce, decoy_key=b"key", offer=Offer())
 
 
 def failure(data: bytes) -> str:

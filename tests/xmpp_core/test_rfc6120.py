@@ -236,7 +236,7 @@ class TestSection5Tls:
         stream.feed(self.STARTTLS)
         stream.expect(StartTls)
         assert stream.take() == b"<proceed xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>"
-        stream.stream.resume()
+        stream.stream.resume({})
         features = stream.open()
         assert b"<starttls" not in features
         assert b"<mechanism>PLAIN</mechanism>" in features

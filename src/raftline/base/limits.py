@@ -80,6 +80,21 @@ RESUMPTION_TIMEOUT_S_MAX: Final = 600
 RESUMPTION_TOKEN_SIZE: Final = 16
 """Bytes of chance in a resumption id: nobody guesses it (XEP-0198 section 5)."""
 
+LOGIN_TOKEN_LIFETIME_MS: Final = 21 * 24 * 60 * 60 * 1000
+"""Cluster time for which a login token is good (XEP-0484 section 4.2): a device that is put away for a holiday."""
+
+LOGIN_TOKEN_ROTATION_MS: Final = 24 * 60 * 60 * 1000
+"""Cluster time after which the use of a login token earns a new one, so that a stolen one is soon of no use."""
+
+LOGIN_TOKEN_AGE_MAX_MS: Final = LOGIN_TOKEN_LIFETIME_MS + 7 * 24 * 60 * 60 * 1000
+"""Cluster time for which it is known that a login token has expired, so that its holder is told."""
+
+LOGIN_TOKEN_CLIENT_COUNT_MAX: Final = 64
+"""Client installations of an account that have login tokens: browsers leave some behind."""
+
+LOGIN_TOKEN_PART_SIZE_MAX: Final = 64
+"""Bytes of each thing that is kept of a login token: a key or a digest, or a name."""
+
 ENDED_SESSION_AGE_MAX_MS: Final = 24 * 60 * 60 * 1000
 """Cluster time for which it is known how far a resumable session had come when it ended: a night without network."""
 

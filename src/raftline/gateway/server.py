@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections import OrderedDict
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -21,7 +21,9 @@ import structlog
 from raftline.base.errors import Busy, RaftlineError
 from raftline.gateway.session import ClientSession
 from raftline.gateway.tcp import TCPConnection
+from raftline.gateway.tls import channel_bindings
 from raftline.gateway.websocket import WebSocketEndpoint
+from raftline.machine.versions import FEATURES_SINCE
 from raftline.node.door import Node
 from raftline.xmpp.module import Modules
 from raftline.xmpp.negotiation import StreamSettings
@@ -126,6 +128,7 @@ class Gateway:
         self.clock = clock
         self.entropy = entropy
         self.tls_context = tls_context
+        self.tls_bindings: Mapping[str, bytes] = {} if tls_context is None else channel_bindings(tls_context)
         self.stream_settings = StreamSettings(
             domain=settings.domain,
             allow_plaintext=settings.allow_plaintext,
@@ -135,6 +138,7 @@ class Gateway:
             stanza_bytes_max=settings.stanza_bytes_max,
             resumption_timeout_s=settings.resumption_timeout_s,
             resumption_location=settings.resumption_location,
+            has_inline_login=lambda: node.machine_version >= FEATURES_SINCE,
         )
         self.websocket_endpoint = WebSocketEndpoint(self)
         self.accepted_total = 0
@@ -237,6 +241,7 @@ class Gateway:
     ) -> None:
         """Change what holds for connections from now on; those that are open keep what they began with."""
         self.tls_context = tls_context
+        self.tls_bindings = {} if tls_context is None else channel_bindings(tls_context)
         self.settings = replace(self.settings, stanza_bytes_max=stanza_bytes_max, open_registration=open_registration)
         self.stream_settings = replace(
             self.stream_settings,

@@ -21,7 +21,9 @@ the client read our last words: our direction first, then, after the client's or
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from functools import partial
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import structlog
@@ -29,7 +31,7 @@ import structlog
 from raftline.base.errors import OutcomeUnknown, Refused, Unavailable
 from raftline.base.ids import NodeId
 from raftline.machine.commands import BindSession
-from raftline.machine.outcomes import Bound, Event, Gone, Outcome, Resumed, SessionEnded
+from raftline.machine.outcomes import Bound, Event, Gone, LoggedIn, Outcome, Resumed, SessionEnded
 from raftline.xmpp import effects
 from raftline.xmpp.effects import Effect
 from raftline.xmpp.framing import Framing
@@ -99,7 +101,15 @@ class ClientSession:
         "stream",
     )
 
-    def __init__(self, gateway: Gateway, transport: Transport, framing: Framing, *, is_secure: bool) -> None:
+    def __init__(
+        self,
+        gateway: Gateway,
+        transport: Transport,
+        framing: Framing,
+        *,
+        is_secure: bool,
+        bindings: Mapping[str, bytes] = MappingProxyType({}),
+    ) -> None:
         self._gateway = gateway
         self._transport = transport
         self._session: Session | None = None
@@ -119,6 +129,7 @@ class ClientSession:
             is_secure=is_secure,
             cluster_epoch=gateway.node.cluster_epoch,
             entropy=gateway.entropy,
+            bindings=bindings,
         )
 
     # What the transport tells.
@@ -134,10 +145,10 @@ class ClientSession:
             self._crash()
         self.touch()
 
-    def tls_established(self) -> None:
-        """Go on after the handshake."""
+    def tls_established(self, bindings: Mapping[str, bytes]) -> None:
+        """Go on after the handshake; `bindings` are the data of each type of channel binding that this TLS has."""
         if isinstance(self._effect, effects.StartTls):
-            self._answer(self._effect, None)
+            self._answer(self._effect, bindings)
 
     def writing_resumed(self) -> None:
         """Look again whether to read, now that the client read."""
@@ -319,6 +330,8 @@ class ClientSession:
                 return None
             case effects.ResumeSession():
                 return await self._resume_session(effect)
+            case effects.LogIn():
+                return await self._log_in(effect)
             case effects.DeriveCredentials():
                 return await self._derive_credentials(effect)
             case effects.CheckPassword():
@@ -351,6 +364,14 @@ class ClientSession:
         self._session, resumed = answer
         self._gateway.resumed_total += 1
         return resumed
+
+    async def _log_in(self, effect: effects.LogIn) -> LoggedIn:
+        gateway = self._gateway
+        session, logged_in = await gateway.node.log_in(effect.action, self)
+        self._session = session
+        gateway.bound_total += logged_in.bound is not None
+        gateway.resumed_total += logged_in.resumed is not None
+        return logged_in
 
     async def _derive_credentials(self, effect: effects.DeriveCredentials) -> object:
         gateway = self._gateway

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final, cast
 
 import structlog
@@ -30,7 +31,17 @@ _log = structlog.get_logger(__name__)
 class TCPConnection(asyncio.Protocol):
     """One connection; implements session.Transport."""
 
-    __slots__ = ("_gateway", "_is_closed", "_is_direct_tls", "_is_paused", "_session", "_tls", "_transport", "_waiting")
+    __slots__ = (
+        "_bindings",
+        "_gateway",
+        "_is_closed",
+        "_is_direct_tls",
+        "_is_paused",
+        "_session",
+        "_tls",
+        "_transport",
+        "_waiting",
+    )
 
     def __init__(self, gateway: Gateway, *, direct_tls: bool) -> None:
         self._gateway = gateway
@@ -38,6 +49,7 @@ class TCPConnection(asyncio.Protocol):
         self._session: ClientSession | None = None
         self._transport: asyncio.Transport | None = None
         self._tls: TLSLayer | None = None
+        self._bindings: Mapping[str, bytes] = {}
         self._waiting: list[bytes] = []
         self._is_paused = False
         self._is_closed = False
@@ -52,7 +64,9 @@ class TCPConnection(asyncio.Protocol):
         framing = TCPFraming(self._gateway.settings.stanza_bytes_max)
         if self._is_direct_tls:
             self.start_tls()
-        self._session = ClientSession(self._gateway, self, framing, is_secure=self._is_direct_tls)
+        self._session = ClientSession(
+            self._gateway, self, framing, is_secure=self._is_direct_tls, bindings=self._bindings
+        )
         self._gateway.welcome(self._session)
 
     def data_received(self, data: bytes) -> None:
@@ -78,7 +92,7 @@ class TCPConnection(asyncio.Protocol):
         self._send_records()
         if not was_established and tls.is_established:
             self._write_waiting()
-            session.tls_established()
+            session.tls_established(self._bindings)
         if data:
             session.data_received(data)
         if tls.is_ended:
@@ -150,6 +164,7 @@ class TCPConnection(asyncio.Protocol):
         context = self._gateway.tls_context
         assert context is not None, "offered only with a certificate"
         self._tls = TLSLayer(context)
+        self._bindings = self._gateway.tls_bindings  # of this context, whatever comes of the gateway's
 
     def close(self) -> None:
         """

@@ -7,8 +7,14 @@ The owner feeds what the socket gave, reads what was protected, and sends what `
 
 from __future__ import annotations
 
+import hashlib
 import ssl
+from collections.abc import Mapping
 from typing import Final
+
+from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.hashes import MD5, SHA1
 
 from raftline.base.errors import RemoteProtocolError
 
@@ -18,6 +24,45 @@ RECORD_BYTES: Final = 16_384
 
 class TLSFailed(RemoteProtocolError):
     """The handshake or a record is broken; nothing can be said to the other side any more."""
+
+
+def channel_bindings(context: ssl.SSLContext) -> Mapping[str, bytes]:
+    """
+    Return the data of each type of channel binding that connections of a server's context have.
+
+    That is tls-server-end-point, the hash of the certificate which is shown. Python does not tell what a context shows,
+    so it is asked by a handshake in memory. Python's tls-unique is another thing in TLS 1.3 (RFC 9266), and it has no
+    exporter, so there is nothing else.
+
+    Source: RFC 5929 section 4.1.
+    """
+    der = _shown_certificate(context)
+    try:
+        algorithm = x509.load_der_x509_certificate(der).signature_hash_algorithm
+    except UnsupportedAlgorithm:
+        algorithm = None
+    if algorithm is None:
+        return {}  # Ed25519 and the like name no hash function, and then the binding is undefined
+    name = "sha256" if isinstance(algorithm, MD5 | SHA1) else algorithm.name
+    return {"tls-server-end-point": hashlib.new(name, der).digest()}
+
+
+def _shown_certificate(context: ssl.SSLContext) -> bytes:
+    """Return the certificate that a server's context shows, in DER."""
+    asking = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    asking.check_hostname = False
+    asking.verify_mode = ssl.CERT_NONE
+    to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
+    client = asking.wrap_bio(to_client, to_server)
+    server = context.wrap_bio(to_server, to_client, server_side=True)
+    for side in (client, server, client):
+        try:
+            side.do_handshake()
+        except ssl.SSLWantReadError:
+            continue
+    der = client.getpeercert(binary_form=True)
+    assert der is not None, "a server shows a certificate"
+    return der
 
 
 class TLSLayer:

@@ -13,6 +13,7 @@ from raftline.base.limits import ACCOUNT_CREDENTIAL_COUNT_MAX, LOCALPART_SIZE_MA
 from raftline.machine import blocking, private_storage, rosters, sessions
 from raftline.machine.commands import CreateAccount, Credential, DeleteAccount, SetCredentials
 from raftline.machine.context import Context
+from raftline.machine.login import tokens
 from raftline.machine.outcomes import Done, Outcome, Rejected
 from raftline.machine.records import Account, Doomed, StoredCredential
 
@@ -53,6 +54,7 @@ def set_credentials(context: Context, action: SetCredentials) -> Outcome:
         return _NO_SUCH_ACCOUNT
     _delete_credentials(context, account)
     _write_credentials(context, account, action.credentials)
+    tokens.forget_all(context, account)  # who knew the former password is not to stay logged in by it
     return Done()
 
 
@@ -65,6 +67,7 @@ def delete_account(context: Context, action: DeleteAccount) -> Outcome:
         sessions.end_session(context, session, "not-authorized", keep_messages=False)
     rosters.dissolve_roster(context, account)
     _delete_credentials(context, account)
+    tokens.forget_all(context, account)
     blocking.delete_blocklist(context, account)
     private_storage.delete_private(context, account)
     context.vcards.delete(account.account_id)

@@ -13,6 +13,7 @@ from raftline.machine.archive import archive_ends, archive_page
 from raftline.machine.catch_up import inbox_page, picture_of
 from raftline.machine.commands import Credential
 from raftline.machine.context import Context
+from raftline.machine.login import tokens
 from raftline.machine.outcomes import RosterItem
 from raftline.machine.presence import SUBSCRIBED_FROM
 from raftline.machine.queries import (
@@ -30,6 +31,7 @@ from raftline.machine.queries import (
     LastActivity,
     LastActivityOf,
     ListAccounts,
+    LoginTokensOf,
     NextExpiry,
     NodeProfiles,
     PictureOf,
@@ -210,6 +212,7 @@ _ANSWERS: Final[Mapping[type[Query], Callable[[Context, Any], Answer]]] = Mappin
         PrivateOf: _private_of,
         VcardOf: _vcard_of,
         LastActivityOf: _last_activity_of,
+        LoginTokensOf: tokens.tokens_of,
         NodeProfiles: _node_profiles,
         InvitationOf: lambda context, query: context.invitations.get(query.node_id),
     }

@@ -72,6 +72,8 @@ from raftline.machine.commands import (
     decode_command,
 )
 from raftline.machine.context import Context
+from raftline.machine.login.commands import LogIn
+from raftline.machine.login.log_in import log_in
 from raftline.machine.outbox import (
     MessageHandedOver,
     MessageReturned,
@@ -250,6 +252,7 @@ _HANDLERS: Final[Mapping[type, Callable[[Context, Any], Outcome]]] = MappingProx
         DetachSession: resumption.detach_session,
         ResumeSession: resumption.resume_session,
         ExpireSessions: resumption.expire_sessions,
+        LogIn: log_in,
     }
 )
 """What needs no session."""

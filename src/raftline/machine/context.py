@@ -14,6 +14,7 @@ import apsw
 from raftline.base.ids import Position
 from raftline.machine import schema
 from raftline.machine.derived import Blocklists, Inboxes, OfflineCounts, SessionIndex
+from raftline.machine.login.tables import LOGIN_TOKEN, LoginToken
 from raftline.machine.outbox import Handover
 from raftline.machine.outcomes import Event
 from raftline.machine.records import (
@@ -83,6 +84,7 @@ class Context:
         "invitations",
         "kept_requests",
         "left_resources",
+        "login_tokens",
         "machine_version",
         "message_holders",
         "messages",
@@ -139,6 +141,7 @@ class Context:
         self.removed_contacts: Final = rows.table(schema.REMOVED_CONTACT, RemovedContact._make)
         self.node_profiles: Final = rows.table(schema.NODE_PROFILE, NodeProfile._make)
         self.invitations: Final = rows.table(schema.INVITATION, Invitation._make)
+        self.login_tokens: Final = rows.table(LOGIN_TOKEN, LoginToken._make)
         self.blocklists: Final = Blocklists(rows, self.blocked)
         self.session_index: Final = SessionIndex(rows, self.sessions, self.presences)
         self.inboxes: Final = Inboxes(rows, self.inbox)

@@ -8,7 +8,7 @@ from raftline.base.ids import NodeId, SessionId
 from raftline.base.limits import IDEMPOTENCY_AGE_MAX_MS
 from raftline.machine.commands import KeyOrigin
 from raftline.machine.context import Context
-from raftline.machine.outcomes import Bound, Done, Gone, Invited, Outcome, Rejected, Repeated, Resumed, Stale
+from raftline.machine.outcomes import Bound, Done, Gone, Invited, LoggedIn, Outcome, Rejected, Repeated, Resumed, Stale
 from raftline.machine.records import KeptOutcome
 
 _DONE = 0
@@ -18,6 +18,7 @@ _STALE = 3
 _RESUMED = 4
 _GONE = 5
 _INVITED = 6
+_LOGGED_IN = 7
 
 _ENCODER = msgspec.msgpack.Encoder()
 _DECODER = msgspec.msgpack.Decoder(tuple[int | str, ...])
@@ -48,6 +49,8 @@ def encode_outcome(outcome: Outcome) -> bytes:
             fields = (_RESUMED, *resumed)
         case Done(Gone(handled_count)):
             fields = (_GONE, handled_count)
+        case Done(LoggedIn() as logged_in):
+            fields = (_LOGGED_IN, *_fields_of(logged_in))
         case Done(Invited(node_id)):
             fields = (_INVITED, node_id)
         case Rejected(condition, kind, text, detail):
@@ -72,6 +75,8 @@ def decode_outcome(data: bytes) -> Outcome:
             return Done(Resumed(SessionId(session_id), epoch, resource, number, count, base))
         case (5, int(handled_count)):
             return Done(Gone(handled_count))
+        case (7, int(expires_ms), int(gone), *hold):
+            return Done(_logged_in(expires_ms, gone, hold))
         case (6, int(node_id)):
             return Done(Invited(NodeId(node_id)))
         case (2,):
@@ -80,3 +85,19 @@ def decode_outcome(data: bytes) -> Outcome:
             return Stale()
         case other:
             raise AssertionError(other)
+
+
+def _fields_of(logged_in: LoggedIn) -> tuple[int | str, ...]:
+    """Write the result of LogIn flat; -1 stands for a count that is not there."""
+    gone = -1 if logged_in.gone is None else logged_in.gone.handled_count
+    return (logged_in.token_expires_ms, gone, *(logged_in.bound or logged_in.resumed or ()))
+
+
+def _logged_in(expires_ms: int, gone: int, hold: list[int | str]) -> LoggedIn:
+    bound = resumed = None
+    match hold:
+        case (int(session_id), int(epoch)):
+            bound = Bound(SessionId(session_id), epoch)
+        case (int(session_id), int(epoch), str(resource), int(number), int(count), int(base)):
+            resumed = Resumed(SessionId(session_id), epoch, resource, number, count, base)
+    return LoggedIn(bound, resumed, None if gone < 0 else Gone(gone), expires_ms)

@@ -23,7 +23,7 @@ from raftline.machine.carbons import FORM_RECEIVED
 from raftline.machine.commands import Storage
 from raftline.machine.context import Context
 from raftline.machine.outcomes import InboxWaiting, MessageArrived
-from raftline.machine.records import Owed, Session, StoredMessage
+from raftline.machine.records import Account, Owed, Session, StoredMessage
 
 _ARCHIVE = int(Storage.ARCHIVE)
 _OFFLINE = int(Storage.OFFLINE)
@@ -127,6 +127,20 @@ def deliver_offline(context: Context, session: Session) -> None:
             context.inboxes.add(Owed(session.session_id, position, storage, context.position))
         elif not storage & _ARCHIVE:
             release_message(context, position)
+
+
+def clear_archived(context: Context, account: Account) -> None:
+    """
+    Forget those offline messages that the account has in its archive, from where a client gets them instead.
+
+    The others wait on: XEP-0386 section 3.2 clears them all, on the ground that the archive has them.
+    """
+    if not context.offline_counts.of(account.account_id):
+        return
+    sql = "SELECT position, storage FROM offline WHERE account_id = ? ORDER BY position"
+    for position, storage in context.rows.select((context.offline,), sql, (account.account_id,)):
+        if storage & _ARCHIVE:
+            context.offline_counts.remove(account.account_id, position)
 
 
 def _hand_to_copy(context: Context, session: Session, position: Position, storage: int) -> bool:

@@ -44,6 +44,22 @@ class Gone(NamedTuple):
     handled_count: int
 
 
+class LoggedIn(NamedTuple):
+    """
+    Result of LogIn.
+
+    Attributes:
+        bound, resumed: The session; at most one of them.
+        gone: The session that was to be resumed is over.
+        token_expires_ms: Cluster time at which the token that was issued will be too old; 0 when none was.
+    """
+
+    bound: Bound | None = None
+    resumed: Resumed | None = None
+    gone: Gone | None = None
+    token_expires_ms: int = 0
+
+
 class Invited(NamedTuple):
     """Result of InviteNode: the id that the new node is to have."""
 
@@ -53,7 +69,7 @@ class Invited(NamedTuple):
 class Done(NamedTuple):
     """The command took effect."""
 
-    result: Bound | Resumed | Gone | Invited | None = None
+    result: Bound | Resumed | Gone | LoggedIn | Invited | None = None
 
 
 class Rejected(NamedTuple):

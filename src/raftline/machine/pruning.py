@@ -13,6 +13,7 @@ from raftline.base.limits import (
     ENDED_SESSION_AGE_MAX_MS,
     IDEMPOTENCY_AGE_MAX_MS,
     LEFT_RESOURCE_AGE_MAX_MS,
+    LOGIN_TOKEN_AGE_MAX_MS,
     ORIGIN_ID_AGE_MAX_MS,
 )
 from raftline.machine import inbox
@@ -45,6 +46,7 @@ class Pruner:
             self._expire(context.origins, ORIGIN_ID_AGE_MAX_MS, budget)
             self._expire(context.ended_sessions, ENDED_SESSION_AGE_MAX_MS, budget)
             self._expire(context.left_resources, LEFT_RESOURCE_AGE_MAX_MS, budget)
+            self._expire(context.login_tokens, LOGIN_TOKEN_AGE_MAX_MS, budget)
             self._bury_doomed(budget)
         except BaseException:
             self.forget()  # the step is undone, so what it learned is no longer so

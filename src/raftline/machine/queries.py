@@ -180,6 +180,13 @@ class LastActivityOf(Query, frozen=True, array_like=True, tag=45):
     localpart: str
 
 
+class LoginTokensOf(Query, frozen=True, array_like=True, tag=70):
+    """Answer: `list[KnownToken]`, those of a client installation, the one issued last first. Pass a barrier first."""
+
+    localpart: str
+    client: bytes
+
+
 class Block(enum.Enum):
     """Who keeps two apart."""
 
@@ -201,6 +208,22 @@ class LastActivity(NamedTuple):
     is_available: bool
     time_ms: int
     stanza: bytes
+
+
+class KnownToken(NamedTuple):
+    """
+    What is kept of a login token; fields as in machine.login.tables.LoginToken.
+
+    Attributes:
+        is_expired: It is too old.
+        is_due: Whoever uses it is to get a new one.
+    """
+
+    mechanism: str
+    verifier: bytes
+    answer: bytes
+    is_expired: bool
+    is_due: bool
 
 
 class KeptAnswer(NamedTuple):
@@ -298,6 +321,7 @@ Answer = (
     | Block
     | LastActivity
     | list[NodeProfile]
+    | list[KnownToken]
     | Invitation
     | None
 )

@@ -55,7 +55,7 @@ def admit(context: Context, origin: SessionOrigin) -> Session | Repeated | Stale
 
 def bind_session(context: Context, action: BindSession) -> Outcome:
     """Bind a resource; whoever holds it goes (RFC 6120 section 7.7.2.2, the third way)."""
-    if not 0 < len(action.resource.encode()) <= RESOURCE_SIZE_MAX:
+    if not is_resource(action.resource):
         return Rejected("bad-request", "modify", "The resource is empty or too long.")
     if is_over(context, action.node_id, action.incarnation):
         return _STALE
@@ -90,6 +90,11 @@ def bind_session(context: Context, action: BindSession) -> Outcome:
         Progress(session.session_id, FIRST_EPOCH, 0, 0, *CURSOR_START),
     )
     return Done(Bound(session.session_id, FIRST_EPOCH))
+
+
+def is_resource(resource: str) -> bool:
+    """Whether a resource has a size that one may have."""
+    return 0 < len(resource.encode()) <= RESOURCE_SIZE_MAX
 
 
 def is_over(context: Context, node_id: NodeId, incarnation: int) -> bool:

@@ -13,7 +13,8 @@ from typing import Protocol
 
 from raftline.base.ids import Cursor, SessionId
 from raftline.machine.commands import Action, BindSession, OpenRequest
-from raftline.machine.outcomes import Event, Gone, Outcome, Resumed
+from raftline.machine.login.commands import LogIn
+from raftline.machine.outcomes import Event, Gone, LoggedIn, Outcome, Resumed
 from raftline.machine.queries import Answer, Query
 
 
@@ -103,6 +104,10 @@ class Node(Protocol):
     def cluster_epoch(self) -> int:
         """First part of stanza ids (base/ids.py)."""
 
+    @property
+    def machine_version(self) -> int:
+        """Version of the replicated state machine that all members agreed on, as far as this replica has come."""
+
     async def barrier(self) -> None:
         """
         Wait until this replica has applied everything committed before the call (batched ReadIndex).
@@ -152,6 +157,18 @@ class Node(Protocol):
 
         Raises:
             Refused: `item-not-found` when it is unknown, another account's, or the token is wrong.
+            Unavailable, OutcomeUnknown: As `execute`.
+        """
+
+    async def log_in(self, action: LogIn, receiver: SessionReceiver) -> tuple[Session | None, LoggedIn]:
+        """
+        Use and issue tokens, resume a session or bind one, by one command (machine.login.commands.LogIn).
+
+        Node and incarnation are this node's own, whatever the action says. Events may reach `receiver` before this
+        returns. Without a session to resume or bind there is none in the answer.
+
+        Raises:
+            Refused: With a condition of SASL (RFC 6120 section 6.5).
             Unavailable, OutcomeUnknown: As `execute`.
         """
 

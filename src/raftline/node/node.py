@@ -25,6 +25,8 @@ from collections.abc import Callable
 from itertools import islice
 from typing import Final, TypeVar
 
+from msgspec.structs import replace
+
 from raftline.base.errors import OutcomeUnknown, Refused, StorageError, Unavailable
 from raftline.base.ids import NodeId, SessionId
 from raftline.cluster.config import MILLISECOND_NS
@@ -39,12 +41,14 @@ from raftline.machine.commands import (
     ResumeSession,
     SessionMark,
 )
+from raftline.machine.login.commands import LogIn
 from raftline.machine.outcomes import (
     Bound,
     CommandResult,
     Done,
     Event,
     Gone,
+    LoggedIn,
     Outcome,
     Rejected,
     Resumed,
@@ -135,6 +139,11 @@ class LocalNode:
         return self._cluster_epoch
 
     @property
+    def machine_version(self) -> int:
+        """See `door.Node`."""
+        return self.driver.machine.machine_version
+
+    @property
     def session_count(self) -> int:
         """Sessions bound here."""
         return len(self._sessions)
@@ -214,7 +223,7 @@ class LocalNode:
         """See `door.Node`. Node and incarnation of `bind` are this node's own, whatever it says."""
         held = await self._take_hold(
             lambda incarnation: BindSession(bind.localpart, bind.resource, self.driver.node_id, incarnation),
-            lambda result: self._bound(result, bind.localpart, bind.resource, receiver),
+            lambda result: self._held(result, bind.localpart, bind.resource, receiver),
         )
         assert isinstance(held, LocalSession)
         return held
@@ -230,21 +239,45 @@ class LocalNode:
             if not isinstance(outcome, Done) or not isinstance(outcome.result, Resumed):
                 return outcome
             resumed.append(outcome.result)
-            return self._bound(result, localpart, outcome.result.resource, receiver)
+            return self._held(result, localpart, outcome.result.resource, receiver)
 
         held = await self._take_hold(
             lambda incarnation: ResumeSession(localpart, session_id, token, self.driver.node_id, incarnation), applied
         )
         if isinstance(held, Gone):
             return held
+        assert isinstance(held, LocalSession)
         return held, resumed[-1]
+
+    async def log_in(self, action: LogIn, receiver: SessionReceiver) -> tuple[LocalSession | None, LoggedIn]:
+        """See `door.Node`."""
+        logged_in: list[LoggedIn] = []
+
+        def make_action(incarnation: int) -> LogIn:
+            # What was done in a life that is over then is not to be refused as a repetition now.
+            use = None if logged_in else action.use
+            return replace(action, node_id=self.driver.node_id, incarnation=incarnation, use=use)
+
+        def applied(result: CommandResult) -> LocalSession | Outcome:
+            outcome = result.outcome
+            if not isinstance(outcome, Done) or not isinstance(outcome.result, LoggedIn):
+                return outcome
+            logged_in.append(outcome.result)
+            return self._held(result, action.localpart, "" if action.bind is None else action.bind.resource, receiver)
+
+        held = await self._take_hold(make_action, applied)
+        return (held if isinstance(held, LocalSession) else None), logged_in[-1]
 
     async def _take_hold(
         self,
-        make_action: Callable[[int], BindSession | ResumeSession],
+        make_action: Callable[[int], BindSession | ResumeSession | LogIn],
         read: Callable[[CommandResult], LocalSession | Outcome],
-    ) -> LocalSession | Gone:
-        """Propose to hold a session in this node's present life, until that has an outcome or time is up."""
+    ) -> LocalSession | Gone | LoggedIn:
+        """
+        Propose to hold a session in this node's present life, until that has an outcome or time is up.
+
+        Returns: What the outcome says instead, if that is no session.
+        """
         loop = asyncio.get_running_loop()
         lives = self.driver.lives
         deadline = loop.time() + self.wait_seconds
@@ -262,19 +295,20 @@ class LocalNode:
                 return held
             if isinstance(held, Rejected):
                 raise Refused(held.condition, held.kind, held.text)
-            if isinstance(held, Done) and isinstance(held.result, Gone):
+            if isinstance(held, Done) and isinstance(held.result, Gone | LoggedIn):
                 return held.result
             # The life in which it was asked for is over.
             lives.end(incarnation)
 
-    def _bound(
+    def _held(
         self, result: CommandResult, localpart: str, resource: str, receiver: SessionReceiver
     ) -> LocalSession | Outcome:
-        """Register a session the moment its bind or take-over is applied."""
-        outcome = result.outcome
-        if not isinstance(outcome, Done) or not isinstance(outcome.result, Bound | Resumed):
-            return outcome
-        bound = outcome.result
+        """Register a session the moment its bind or take-over is applied; `resource` counts for a bind."""
+        bound = _hold_of(result.outcome)
+        if bound is None:
+            return result.outcome
+        if isinstance(bound, Resumed):
+            resource = bound.resource
         if result.incarnation != self.driver.lives.incarnation:
             self._let_go(bound.session_id, bound.epoch)
             return Stale()
@@ -352,9 +386,8 @@ class LocalNode:
 
     def unclaimed(self, result: CommandResult) -> None:
         """See `cluster.driver.Subscriber`: a session nobody waits for any more is let go."""
-        outcome = result.outcome
-        bound = outcome.result if isinstance(outcome, Done) else None
-        if isinstance(bound, Bound | Resumed):
+        bound = _hold_of(result.outcome)
+        if bound is not None:
             session = self._sessions.get(bound.session_id)
             if session is None or session.epoch != bound.epoch:
                 self._let_go(bound.session_id, bound.epoch)
@@ -512,3 +545,11 @@ class LocalNode:
         session = self._by_address.get(jid_of(request.sender))
         if session is not None:
             self._deliver_soon(session.session_id, remote_server_timeout(request))
+
+
+def _hold_of(outcome: Outcome) -> Bound | Resumed | None:
+    """Return the session that a command has bound or taken over, if any."""
+    result = outcome.result if isinstance(outcome, Done) else None
+    if isinstance(result, LoggedIn):
+        return result.bound or result.resumed
+    return result if isinstance(result, Bound | Resumed) else None

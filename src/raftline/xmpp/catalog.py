@@ -24,8 +24,13 @@ from raftline.xmpp.xeps import (
     xep_0313_mam,
     xep_0352_client_state,
     xep_0359_stanza_ids,
+    xep_0386_bind2,
+    xep_0388_sasl2,
     xep_0390_capabilities,
+    xep_0440_channel_binding,
+    xep_0474_downgrade_protection,
     xep_0478_stream_limits,
+    xep_0484_fast,
 )
 
 
@@ -57,8 +62,13 @@ def all_modules(*, wall_clock_ms: Callable[[], int] | None = None) -> Modules:
         xep_0313_mam,
         xep_0352_client_state,
         xep_0359_stanza_ids,
+        xep_0386_bind2,
+        xep_0388_sasl2,
         xep_0390_capabilities,
+        xep_0440_channel_binding,
+        xep_0474_downgrade_protection,
         xep_0478_stream_limits,
+        xep_0484_fast,
     ):
         module.register(modules)
     if wall_clock_ms is not None:

@@ -17,6 +17,7 @@ from typing import Any, TypeVar, cast
 
 from raftline.base.ids import SessionId
 from raftline.machine.commands import Action, Credential
+from raftline.machine.login import commands as login
 from raftline.machine.outcomes import Outcome
 from raftline.machine.queries import Query
 from raftline.xmpp.element import Element
@@ -109,6 +110,17 @@ class ResumeSession:
 
 
 @dataclass(frozen=True, slots=True)
+class LogIn:
+    """
+    Do at once what follows from authentication. Answer: `LoggedIn`.
+
+    A refusal is thrown into the handler as `Refused`, with a condition of SASL.
+    """
+
+    action: login.LogIn
+
+
+@dataclass(frozen=True, slots=True)
 class DeriveCredentials:
     """
     Make what is kept of a password, off the loop: it costs milliseconds. Answer: `tuple[Credential, ...]`.
@@ -129,7 +141,11 @@ class CheckPassword:
 
 @dataclass(frozen=True, slots=True)
 class StartTls:
-    """Begin the TLS handshake after what was sent so far. Answer: None, once the stream is secure."""
+    """
+    Begin the TLS handshake after what was sent so far.
+
+    Answer, once the stream is secure: `Mapping[str, bytes]`, the data of each type of channel binding that it has.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +174,7 @@ Effect = (
     | OpenSession
     | EnableManagement
     | ResumeSession
+    | LogIn
     | DeriveCredentials
     | CheckPassword
     | StartTls

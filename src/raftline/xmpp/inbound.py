@@ -17,6 +17,7 @@ from raftline.xmpp.dispatch import handle_stanza, is_sender
 from raftline.xmpp.effects import Steps, end
 from raftline.xmpp.framing import Framing
 from raftline.xmpp.handler_runner import HandlerRunner, is_request
+from raftline.xmpp.inline_login import InlineLogin
 from raftline.xmpp.login import Login
 from raftline.xmpp.management import Management
 from raftline.xmpp.negotiation import Step, StreamState, check_header, find_step, header_attributes, valid_jid
@@ -33,6 +34,7 @@ class Inbound:
     __slots__ = (
         "_context",
         "_framing",
+        "_inline_login",
         "_lang",
         "_login",
         "_management",
@@ -51,6 +53,7 @@ class Inbound:
         runner: HandlerRunner,
         management: Management,
         requests: OpenRequests,
+        inline_login: InlineLogin,
     ) -> None:
         self._framing = framing
         self._context = context
@@ -59,6 +62,7 @@ class Inbound:
         self._runner = runner
         self._management = management
         self._requests = requests
+        self._inline_login = inline_login
         self._queue: deque[XMLEvent] = deque()
         self._lang = ""
 
@@ -124,14 +128,12 @@ class Inbound:
             return end("bad-format", "This stream is open already.")
         failed = check_header(event, self._context.domain)
         self._lang = event.root.attributes.get(LANG, "")
-        self.answer_header(valid_jid(event.root.get("from")))
+        claimed = valid_jid(event.root.get("from"))
+        failed = failed or self._login.claim(claimed)
+        self.answer_header(None if claimed is None else str(claimed))
         if failed is not None:
             return end(failed.condition, failed.text)
-        features = self._login.features()
-        if self._login.state is StreamState.AUTHENTICATED:
-            modules = self._context.modules
-            features.extend(feature(modules) for feature in modules.stream_features)
-        self._outbound.write_features(features)
+        self._outbound.write_features(self._login.features(self._context.modules))
         return None
 
     def answer_header(self, to: str | None) -> None:
@@ -154,6 +156,8 @@ class Inbound:
                 return self._login.start_tls(has_more=self._has_more)
             case Step.AUTHENTICATE | Step.CONTINUE_SASL:
                 return self._login.authenticate(element)
+            case Step.LOG_IN:
+                return self._inline_login.handle(element, lambda: self._has_more)
             case Step.MANAGE:
                 return self._management.begin(element)
             case Step.CLIENT_STATE:

@@ -7,29 +7,41 @@ so that both sides open it anew (RFC 6120 section 4.3.3).
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Final
 
 from raftline.base.errors import Refused
 from raftline.base.ids import SessionId
 from raftline.machine.outcomes import Bound
-from raftline.xmpp.authentication import AUTHENTICATION_FAILURE_COUNT_MAX, Authentication
+from raftline.xmpp.authentication import (
+    AUTHENTICATION_FAILURE_COUNT_MAX,
+    Authentication,
+    Proven,
+    receive_sasl,
+    sasl_element,
+)
 from raftline.xmpp.effects import Close, OpenSession, StartTls, Steps
 from raftline.xmpp.element import Element
 from raftline.xmpp.jid import JID, prepare_resource
+from raftline.xmpp.module import Modules
 from raftline.xmpp.negotiation import (
     BIND_NAMESPACE,
     TLS_NAMESPACE,
     StreamSettings,
     StreamState,
+    may_log_in,
     may_register,
     may_start_tls,
-    offered_mechanisms,
+    sasl_offer,
     stream_features,
+    token_offer,
 )
 from raftline.xmpp.outbound import Outbound
+from raftline.xmpp.sasl import SASLFailed
+from raftline.xmpp.sasl_scram import Offer
 from raftline.xmpp.xeps.xep_0077_registration import NAMESPACE as REGISTRATION_NAMESPACE
 from raftline.xmpp.xeps.xep_0077_registration import handle_registration
+from raftline.xmpp.xmlstream import StreamFailed
 
 REGISTRATION_ATTEMPT_COUNT_MAX: Final = 5
 """Of one stream; each costs milliseconds of a core."""
@@ -44,18 +56,22 @@ class Login:
 
     Attributes:
         state: Of the table in negotiation.py.
+        authentication: The attempts so far.
+        claimed: Who the client said it is when it opened the stream.
         jid: The full JID, once bound.
         session_id: The session, once bound.
     """
 
     __slots__ = (
-        "_authentication",
+        "_bindings",
         "_entropy",
         "_is_websocket",
         "_localpart",
         "_outbound",
         "_registration_count",
         "_settings",
+        "authentication",
+        "claimed",
         "jid",
         "session_id",
         "state",
@@ -69,21 +85,64 @@ class Login:
         *,
         is_secure: bool,
         is_websocket: bool,
+        bindings: Mapping[str, bytes],
     ) -> None:
         self._settings = settings
         self._outbound = outbound
         self._entropy = entropy
         self._is_websocket = is_websocket
-        self._authentication = Authentication(settings, entropy)
+        self._bindings = bindings
+        self.authentication = Authentication(settings, entropy)
+        self.claimed: JID | None = None
         self._registration_count = 0
         self._localpart = ""
         self.state = StreamState.SECURE if is_secure else StreamState.OPEN
         self.jid: JID | None = None
         self.session_id: SessionId | None = None
 
-    def features(self) -> list[Element]:
-        """Return what is on offer now."""
-        return stream_features(self.state, self._settings, is_websocket=self._is_websocket)
+    def features(self, modules: Modules) -> list[Element]:
+        """Return what is on offer now (RFC 6120 section 4.3.2)."""
+        features = stream_features(
+            self.state,
+            self._settings,
+            is_websocket=self._is_websocket,
+            bindings=self._bindings,
+            is_managed=self._outbound.management.is_enabled,
+        )
+        if self.state in {StreamState.AUTHENTICATED, StreamState.BOUND}:
+            features.extend(feature(modules) for feature in modules.stream_features)
+        return features
+
+    def claim(self, jid: JID | None) -> StreamFailed | None:
+        """
+        Take note of who a client says it is when it opens the stream; return the stream error that this earns.
+
+        Source: XEP-0388 section 2.1: it is of this domain.
+        """
+        self.claimed = None if jid is None else jid.bare
+        if jid is not None and jid.domain != self._settings.domain and may_log_in(self.state, self._settings):
+            return StreamFailed("invalid-from", "you are of another domain")
+        return None
+
+    def require_inline(self) -> None:
+        """
+        Check that SASL2 is there for the stream.
+
+        Raises:
+            SASLFailed: `encryption-required`, or `temporary-auth-failure` while the cluster is being upgraded.
+        """
+        if self.state is StreamState.OPEN:
+            raise SASLFailed("encryption-required")
+        if not may_log_in(self.state, self._settings):
+            raise SASLFailed("temporary-auth-failure", "This way to log in is not there yet.")
+
+    def offer(self) -> Offer:
+        """Return how a client may authenticate now."""
+        return sasl_offer(self.state, self._settings, self._bindings)
+
+    def token_offer(self) -> Offer:
+        """Return how a client may authenticate by a token now."""
+        return token_offer(self.state, self._settings, self._bindings)
 
     def start_tls(self, *, has_more: bool) -> Steps:
         """
@@ -98,7 +157,7 @@ class Login:
             # What came in the clear must not be taken for what TLS protects.
             yield Close("policy-violation", "Nothing follows starttls but the handshake.")
         self._outbound.write(Element("proceed", TLS_NAMESPACE).to_bytes())
-        yield StartTls()
+        self._bindings = yield StartTls()
         self.state = StreamState.SECURE
         return RESTART
 
@@ -108,16 +167,23 @@ class Login:
 
         Source: RFC 6120 section 6.4.
         """
-        mechanisms = offered_mechanisms(self.state, self._settings)
-        reply = yield from self._authentication.handle(element, mechanisms)
-        self._outbound.write(reply.element.to_bytes())
-        if reply.localpart:
-            self._localpart = reply.localpart
-            self.state = StreamState.AUTHENTICATED
+        answer = yield from receive_sasl(self.authentication, element, self.offer())
+        self._outbound.write(sasl_element(answer).to_bytes())
+        if isinstance(answer, Proven):
+            self.authenticated(answer.localpart)
             return RESTART
-        if self._authentication.failure_count >= AUTHENTICATION_FAILURE_COUNT_MAX:
-            yield Close("policy-violation", "Too many attempts to authenticate failed.")
+        yield from self.end_after_failures()
         return None
+
+    def authenticated(self, localpart: str) -> None:
+        """Take note of who the stream belongs to from now on."""
+        self._localpart = localpart
+        self.state = StreamState.AUTHENTICATED
+
+    def end_after_failures(self) -> Steps:
+        """End the stream if too many attempts failed."""
+        if self.authentication.failure_count >= AUTHENTICATION_FAILURE_COUNT_MAX:
+            yield Close("policy-violation", "Too many attempts to authenticate failed.")
 
     def register(self, iq: Element) -> Steps:
         """
@@ -147,11 +213,8 @@ class Login:
         """The account, once authenticated."""
         return self._localpart
 
-    def resumed(self, session_id: SessionId, resource: str) -> None:
-        """Take note that the stream continues a session; it needs no bind (XEP-0198 section 5)."""
-        self._hold(session_id, resource)
-
-    def _hold(self, session_id: SessionId, resource: str) -> JID:
+    def hold(self, session_id: SessionId, resource: str) -> JID:
+        """Take note that the stream has a session, bound or resumed; return its full JID."""
         self.jid = jid = JID(self._localpart, self._settings.domain, resource)
         self.session_id = session_id
         self.state = StreamState.BOUND
@@ -174,5 +237,5 @@ class Login:
         except ValueError as error:
             raise Refused("bad-request", "modify", "This cannot be a resource.") from error
         bound: Bound = yield OpenSession(self._localpart, resource)
-        jid = self._hold(bound.session_id, resource)
+        jid = self.hold(bound.session_id, resource)
         return Element("bind", BIND_NAMESPACE, {}, [Element("jid", BIND_NAMESPACE, {}, [str(jid)])])

@@ -17,9 +17,10 @@ What a resumed stream writes, and in which order:
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final
+from typing import Final, NamedTuple
 
 from raftline.base.errors import Refused, Unavailable
+from raftline.base.ids import SessionId
 from raftline.base.limits import RESUMPTION_TOKEN_SIZE
 from raftline.machine.outcomes import Done, Gone, Rejected, Repeated, Resumed
 from raftline.machine.queries import KeptAnswer, Picture, PictureOf
@@ -43,6 +44,14 @@ RESUMABLE_ENDS: Final = frozenset({"reset", "resource-constraint", "system-shutd
 """Stream errors of the server's own making, after which a session waits to be resumed."""
 
 _TRUE: Final = frozenset({"true", "1"})
+
+
+class ResumeWanted(NamedTuple):
+    """What `<resume/>` says; `outbound_count` is its `h`."""
+
+    session_id: SessionId
+    token: bytes
+    outbound_count: int
 
 
 class Management:
@@ -81,7 +90,7 @@ class Management:
         if element.name == "resume" and state is StreamState.AUTHENTICATED:
             return self._resume(element)
         if not management.is_enabled or element.name not in {"r", "a"}:
-            outbound.write(management.failure("unexpected-request"))
+            self._write(management.failure("unexpected-request"))
         elif element.name == "r":
             outbound.write(management.receive_request(self._runner.number))
         else:
@@ -107,19 +116,30 @@ class Management:
         outbound = self._outbound
         if outbound.management.is_enabled:
             yield Close("policy-violation", "Stream management is on already.")
-        timeout_s = self._timeout_s(element)
-        token = self._entropy(RESUMPTION_TOKEN_SIZE) if timeout_s else b""
+        token, timeout_s = self.terms(element)
         try:
             yield EnableManagement(inbound_count, token, timeout_s)
         except Unavailable:
-            outbound.write(outbound.management.failure("resource-constraint"))
+            self._write(outbound.management.failure("resource-constraint"))
             return
+        self._write(self.enabled(inbound_count, token, timeout_s))
+
+    def terms(self, element: Element) -> tuple[bytes, int]:
+        """Draw a token for a session that `<enable/>` wants to be resumable; empty, and 0 seconds, if it does not."""
+        timeout_s = self._timeout_s(element)
+        return (self._entropy(RESUMPTION_TOKEN_SIZE) if timeout_s else b""), timeout_s
+
+    def enabled(self, inbound_count: int, token: bytes, timeout_s: int) -> Element:
+        """Begin to count, now that the session is managed; return `<enabled/>`, to be written at once."""
         session_id = self._login.session_id
         assert session_id is not None, "only bound streams are managed"
         resumption_id = format_resumption_id(session_id, token) if token else ""
         location = "" if self._login.is_websocket else self._settings.resumption_location()
-        outbound.write(outbound.management.enable(inbound_count, resumption_id, timeout_s, location))
         self._arrivals.delivery.is_kept = True
+        return self._outbound.management.enable(inbound_count, resumption_id, timeout_s, location)
+
+    def _write(self, element: Element) -> None:
+        self._outbound.write(element.to_bytes())
 
     def _timeout_s(self, element: Element) -> int:
         if element.attributes.get("resume") not in _TRUE:
@@ -132,37 +152,50 @@ class Management:
 
     def _resume(self, element: Element) -> Steps:
         """Continue a session of the account on this stream, or say that it is not to be; the client may bind then."""
-        outbound = self._outbound
-        resumption_id = element.attributes.get("previd", "")
-        try:
-            outbound_count = parse_count(element)
-        except ValueError:
-            outbound.write(outbound.management.failure("bad-request"))
+        management = self._outbound.management
+        wanted = self.read_resume(element)
+        if isinstance(wanted, Element):
+            self._write(wanted)
             return
-        parsed = parse_resumption_id(resumption_id)
-        if parsed is None:
-            outbound.write(outbound.management.failure("item-not-found"))
-            return
-        session_id, token = parsed
         try:
-            resumed: Resumed | Gone = yield ResumeSession(self._login.localpart, session_id, token)
+            resumed: Resumed | Gone = yield ResumeSession(self._login.localpart, wanted.session_id, wanted.token)
         except Refused as refused:
-            outbound.write(outbound.management.failure(refused.condition))
+            self._write(management.failure(refused.condition))
             return
         except Unavailable:
             # Were it answered by <failed/>, the client would give the session up.
             yield Close("resource-constraint", "The servers cannot agree right now.")
             return
         if isinstance(resumed, Gone):
-            outbound.write(outbound.management.failure("item-not-found", resumed.handled_count))
+            self._write(management.failure("item-not-found", resumed.handled_count))
             return
-        self._login.resumed(session_id, resumed.resource)
-        outbound.write(
-            outbound.management.resume(resumption_id, outbound_count, resumed.inbound_base, resumed.inbound_count)
-        )
+        self._write(self.resumed(wanted, resumed))
+        yield from self.tell_missed(resumed)
+
+    def read_resume(self, element: Element) -> ResumeWanted | Element:
+        """Read `<resume/>`; return `<failed/>` for what no session can be found by."""
+        management = self._outbound.management
+        resumption_id = element.attributes.get("previd", "")
+        try:
+            outbound_count = parse_count(element)
+        except ValueError:
+            return management.failure("bad-request")
+        parsed = parse_resumption_id(resumption_id)
+        return management.failure("item-not-found") if parsed is None else ResumeWanted(*parsed, outbound_count)
+
+    def resumed(self, wanted: ResumeWanted, resumed: Resumed) -> Element:
+        """Count on from where the session was; return `<resumed/>`, to be written at once."""
+        self._login.hold(resumed.session_id, resumed.resource)
         self._arrivals.delivery.is_kept = True
         self._arrivals.delivery.pass_over()
-        picture = yield from ask(PictureOf(session_id), Picture)
+        resumption_id = format_resumption_id(wanted.session_id, wanted.token)
+        return self._outbound.management.resume(
+            resumption_id, wanted.outbound_count, resumed.inbound_base, resumed.inbound_count
+        )
+
+    def tell_missed(self, resumed: Resumed) -> Steps:
+        """Write what the client of a resumed session may have missed, behind `<resumed/>`."""
+        picture = yield from ask(PictureOf(resumed.session_id), Picture)
         for kept in picture.answers:
             self._answer_again(kept)
         for event in picture.events:

@@ -1,16 +1,7 @@
 """
-The server's side of SASL: SCRAM-SHA-256, SCRAM-SHA-1 and PLAIN (RFC 5802, RFC 7677, RFC 4616).
+What the SASL mechanisms of this service have in common: passwords, what is kept of them, names, failures.
 
-    client                                            server
-    n,,n=user,r=fyko+d2l…                       ──>   ScramExchange.receive_first     (then: ask for the credentials)
-    r=fyko+d2l…3rfcNHY…,s=QSXCR…,i=10000        <──   ScramExchange.challenge
-    c=biws,r=fyko+d2l…3rfcNHY…,p=v0X8v3Bz…      ──>   ScramExchange.receive_final
-    v=rmF9pqV8S7suAoZWja4dJRkFsKQ=              <──
-
-An account that does not exist goes the whole way as one that does, under a salt made from its name and a key of the
-cluster, and fails where a wrong password fails: nobody learns who has an account. Kept libraries ask for credentials
-inside their first step, where this package may not wait, and refuse every authorization identity, so the hundred
-lines are ours; tests run a foreign client against them.
+The mechanisms themselves: SCRAM (sasl_scram.py), PLAIN (sasl_plain.py), hashed tokens (sasl_ht.py).
 
 Passwords are prepared by SASLprep, as SCRAM and therefore the clients do it (RFC 4013, RFC 5802 section 2.2);
 characters newer than its tables pass, or nobody could have an emoji in a password.
@@ -20,35 +11,27 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import re
 import stringprep
 import unicodedata
-from base64 import b64decode, b64encode
+from base64 import b64decode
 from binascii import Error as Base64Error
 from collections.abc import Callable
 from typing import Final
 
 from raftline.base.errors import RemoteProtocolError
 from raftline.machine.commands import Credential
-from raftline.xmpp.jid import parse_jid, prepare_local
+from raftline.xmpp.jid import JID, parse_jid, prepare_local
 
 SCRAM_HASHES: Final = {"SCRAM-SHA-256": "sha256", "SCRAM-SHA-1": "sha1"}
-"""Mechanisms and their hash functions, the preferred one first."""
+"""Mechanisms that credentials are kept for and their hash functions, the preferred one first."""
 
 ITERATION_COUNT: Final = 10_000
 """Of PBKDF2; at least 4,096 (RFC 7677 section 4). About 3 ms of a core for each hash."""
 
 SALT_BYTES: Final = 16
-NONCE_BYTES: Final = 18
 PASSWORD_BYTES_MAX: Final = 1024
 MESSAGE_BYTES_MAX: Final = 4096
 """Of one decoded message of a client; names take 1,023 bytes, passwords 1,024."""
-
-_CLIENT_FIRST: Final = re.compile(r"(?P<gs2>(?P<flag>[ny]|p=[^,]*),(?:a=(?P<authzid>[^,]+))?,)(?P<bare>.*)", re.DOTALL)
-_CLIENT_FIRST_BARE: Final = re.compile(r"n=(?P<name>[^,]+),r=(?P<nonce>[!-+\--~]+)(?:,.*)?", re.DOTALL)
-_CLIENT_FINAL: Final = re.compile(
-    r"(?P<without>c=(?P<binding>[^,]*),r=(?P<nonce>[!-+\--~]+)(?:,.*)?),p=(?P<proof>[^,]+)", re.DOTALL
-)
 
 
 class SASLFailed(RemoteProtocolError):
@@ -57,135 +40,32 @@ class SASLFailed(RemoteProtocolError):
 
     Attributes:
         condition: Of RFC 6120 section 6.5, such as `not-authorized`.
+        text: A sentence for people; empty where the condition says it all.
     """
 
-    def __init__(self, condition: str) -> None:
+    def __init__(self, condition: str, text: str = "") -> None:
         super().__init__(condition)
         self.condition = condition
+        self.text = text
 
 
-class ScramExchange:
-    """
-    One exchange of SCRAM, without channel binding.
-
-    Args:
-        mechanism: A key of `SCRAM_HASHES`.
-        domain: Of the service, for authorization identities.
-        nonce: `NONCE_BYTES` of chance.
-        decoy_key: The cluster's key for salts of accounts that do not exist.
-
-    Source: RFC 5802 sections 3, 5, 7.
-    """
-
-    __slots__ = (
-        "_bare",
-        "_credential",
-        "_decoy_key",
-        "_domain",
-        "_gs2",
-        "_mechanism",
-        "_nonce",
-        "_server_first",
-        "localpart",
-    )
-
-    def __init__(self, mechanism: str, *, domain: str, nonce: bytes, decoy_key: bytes) -> None:
-        self._mechanism = mechanism
-        self._domain = domain
-        self._nonce = b64encode(nonce).decode()
-        self._decoy_key = decoy_key
-        self._gs2 = ""
-        self._bare = ""
-        self._server_first = ""
-        self._credential: Credential | None = None
-        self.localpart = ""
-        """The prepared name that asks to be authenticated."""
-
-    def receive_first(self, data: bytes) -> None:
-        """
-        Take the client's first message; `localpart` is known then.
-
-        Raises:
-            SASLFailed: `malformed-request`, `invalid-authzid`.
-        """
-        match = _CLIENT_FIRST.fullmatch(_decoded_text(data))
-        bare = match and _CLIENT_FIRST_BARE.fullmatch(match["bare"])
-        if match is None or bare is None or match["flag"].startswith("p"):
-            # p= is a channel binding, which only mechanisms on offer with -PLUS have; m= is an extension unknown to us.
-            raise SASLFailed("malformed-request")
-        self._gs2 = match["gs2"]
-        self._bare = match["bare"]
-        self._nonce = bare["nonce"] + self._nonce
-        self.localpart = _prepared_name(_decoded_name(bare["name"]))
-        if match["authzid"] is not None:
-            check_authorization(_decoded_name(match["authzid"]), self.localpart, self._domain)
-
-    def challenge(self, credentials: tuple[Credential, ...]) -> bytes:
-        """Take what is kept of the account, empty if there is none, and return the server's first message."""
-        credential = find_credential(credentials, self._mechanism)
-        self._credential = credential or decoy_credential(self._mechanism, self.localpart, self._decoy_key)
-        salt = b64encode(self._credential.salt).decode()
-        self._server_first = f"r={self._nonce},s={salt},i={self._credential.iterations}"
-        return self._server_first.encode()
-
-    def receive_final(self, data: bytes) -> bytes:
-        """
-        Take the client's final message and return the server's, which proves that it knows the account too.
-
-        Raises:
-            SASLFailed: `malformed-request`, `not-authorized`.
-        """
-        credential = self._credential
-        assert credential is not None, "the challenge comes first"
-        match = _CLIENT_FINAL.fullmatch(_decoded_text(data))
-        if match is None:
-            raise SASLFailed("malformed-request")
-        proof = decode_base64(match["proof"])
-        signed = f"{self._bare},{self._server_first},{match['without']}".encode()
-        hash_name = SCRAM_HASHES[self._mechanism]
-        signature = hmac.digest(credential.stored_key, signed, hash_name)
-        if len(proof) != len(signature):
-            raise SASLFailed("malformed-request")
-        client_key = bytes(a ^ b for a, b in zip(proof, signature, strict=True))
-        is_proven = hmac.compare_digest(hashlib.new(hash_name, client_key).digest(), credential.stored_key)
-        is_bound = match["nonce"] == self._nonce and match["binding"] == b64encode(self._gs2.encode()).decode()
-        if not (is_proven and is_bound):
-            raise SASLFailed("not-authorized")
-        return b"v=" + b64encode(hmac.digest(credential.server_key, signed, hash_name))
-
-
-def parse_plain(data: bytes, domain: str) -> tuple[str, str]:
-    """
-    Read a PLAIN message, `authzid NUL authcid NUL password`, and return the prepared name and the password.
-
-    Raises:
-        SASLFailed: `malformed-request`, `invalid-authzid`.
-
-    Source: RFC 4616 section 2.
-    """
-    parts = _decoded_text(data).split("\0")
-    if len(parts) != 3 or not parts[1] or not parts[2]:
-        raise SASLFailed("malformed-request")
-    localpart = _prepared_name(parts[1])
-    if parts[0]:
-        check_authorization(parts[0], localpart, domain)
-    return localpart, parts[2]
-
-
-def check_authorization(identity: str, localpart: str, domain: str) -> None:
+def check_authorization(identity: str, localpart: str, domain: str, claimed: JID | None = None) -> None:
     """
     Check that who wants to act is who authenticates; acting for others is not offered.
+
+    Args:
+        claimed: Who the client said it is when it opened the stream, where the profile of SASL asks for that.
 
     Raises:
         SASLFailed: `invalid-authzid`.
 
-    Source: RFC 6120 section 6.3.8: the identity is a bare JID.
+    Source: RFC 6120 section 6.3.8: the identity is a bare JID. XEP-0388 section 4.4: it is that of the stream.
     """
     try:
         jid = parse_jid(identity)
     except ValueError as error:
         raise SASLFailed("invalid-authzid") from error
-    if (jid.local, jid.domain, jid.resource) != (localpart, domain, ""):
+    if (jid.local, jid.domain, jid.resource) != (localpart, domain, "") or claimed not in {None, jid}:
         raise SASLFailed("invalid-authzid")
 
 
@@ -282,7 +162,13 @@ def _derive(mechanism: str, prepared: bytes, salt: bytes, iterations: int) -> Cr
     return Credential(mechanism, salt, iterations, stored_key, hmac.digest(salted, b"Server Key", hash_name))
 
 
-def _decoded_text(data: bytes) -> str:
+def decoded_text(data: bytes) -> str:
+    """
+    Read a message of a client as text.
+
+    Raises:
+        SASLFailed: `malformed-request` for what is too long or no UTF-8.
+    """
     if len(data) > MESSAGE_BYTES_MAX:
         raise SASLFailed("malformed-request")
     try:
@@ -291,14 +177,13 @@ def _decoded_text(data: bytes) -> str:
         raise SASLFailed("malformed-request") from error
 
 
-def _decoded_name(name: str) -> str:
-    """Undo the escapes of commas and equals signs (RFC 5802 section 5.1, saslname)."""
-    if "=" in name.replace("=2C", "").replace("=3D", ""):
-        raise SASLFailed("malformed-request")
-    return name.replace("=2C", ",").replace("=3D", "=")
+def prepared_name(name: str) -> str:
+    """
+    Prepare the name that a client wants to be authenticated as.
 
-
-def _prepared_name(name: str) -> str:
+    Raises:
+        SASLFailed: `malformed-request` for what can be no localpart.
+    """
     try:
         return prepare_local(name)
     except ValueError as error:

@@ -18,14 +18,16 @@ knows those below it and none the stream:
     handler_runner.py   the handler at work, and the commands under way
     arrivals.py         events, live or page by page
     stream_context.py   what handlers see
+    inline_login.py     the login in one round trip
     login.py            how far the stream has come
     outbound.py         what is written
 
 Invariants:
 
 - `next_effect` gives None while an effect is carried out, or must not overtake what was submitted.
-- Nothing is written between `Bound` or `EnableManagement` being asked for and their answer: events that arrive
-  meanwhile are held, for the client must see the answer first and count from there.
+- Nothing is written between `OpenSession`, `EnableManagement`, `ResumeSession` or `LogIn` being asked for and the end
+  of their handler: events that arrive meanwhile are held, for the client must see the answer first and count from
+  there.
 - The first stream error wins. After it, or after the client's own end tag, nothing is read or written; what was owed
   to others (farewells, RFC 6121 section 4.6.3) is still sent, then `is_ended`.
 
@@ -34,7 +36,8 @@ Decided against: a state machine over parsed bytes in the gateway, which would t
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Final
 
 from raftline.base.errors import OutcomeUnknown
@@ -47,6 +50,7 @@ from raftline.xmpp.effects import (
     Effect,
     EnableManagement,
     Execute,
+    LogIn,
     OpenSession,
     Propose,
     ResumeSession,
@@ -57,6 +61,7 @@ from raftline.xmpp.element import Element
 from raftline.xmpp.framing import Framing
 from raftline.xmpp.handler_runner import WAITING, HandlerRunner
 from raftline.xmpp.inbound import Inbound
+from raftline.xmpp.inline_login import InlineLogin
 from raftline.xmpp.jid import JID
 from raftline.xmpp.login import RESTART, Login
 from raftline.xmpp.management import RESUMABLE_ENDS, Management
@@ -69,7 +74,7 @@ from raftline.xmpp.progress import Progress, ProgressReports
 from raftline.xmpp.stream_context import ClientContext
 from raftline.xmpp.xeps.xep_0198_stream_management import AnswerSent, StreamManagement
 
-_ANSWERED_FIRST: Final = frozenset({OpenSession, EnableManagement, ResumeSession})
+_ANSWERED_FIRST: Final = frozenset({OpenSession, EnableManagement, ResumeSession, LogIn})
 """Effects whose answer the client must see before any event."""
 
 
@@ -80,6 +85,7 @@ class ClientStream:
     Args:
         framing: New; how the stream lies on its transport.
         is_secure: TLS came before the first byte.
+        bindings: Data of each type of channel binding that this TLS has.
         entropy: Gives that many bytes of chance.
 
     Attributes:
@@ -99,10 +105,13 @@ class ClientStream:
         is_secure: bool,
         cluster_epoch: int,
         entropy: Callable[[int], bytes],
+        bindings: Mapping[str, bytes] = MappingProxyType({}),
     ) -> None:
         self._management = StreamManagement()
         self._outbound = outbound = Outbound(framing, self._management)
-        self._login = login = Login(settings, outbound, entropy, is_secure=is_secure, is_websocket=framing.is_websocket)
+        self._login = login = Login(
+            settings, outbound, entropy, is_secure=is_secure, is_websocket=framing.is_websocket, bindings=bindings
+        )
         self._context = context = ClientContext(
             settings.domain, modules, login, outbound, cluster_epoch=cluster_epoch, entropy=entropy
         )
@@ -110,7 +119,8 @@ class ClientStream:
         self._requests = requests = OpenRequests()
         self._arrivals = arrivals = Arrivals(context, outbound)
         management = Management(settings, login, outbound, arrivals, runner, requests, entropy)
-        self._inbound = Inbound(framing, context, login, outbound, runner, management, requests)
+        inline_login = InlineLogin(settings, login, outbound, management, context, entropy)
+        self._inbound = Inbound(framing, context, login, outbound, runner, management, requests, inline_login)
         self._reports = ProgressReports(self._management, requests)
         self._held_events: list[Event | bytes] | None = None
         self._postponed_end: SessionEnded | None = None

@@ -135,7 +135,7 @@ class StreamManagement:
         self._tracked: deque[tuple[int, Tracked]] = deque()
         self._is_asked = False
 
-    def enable(self, inbound_count: int, resumption_id: str = "", timeout_s: int = 0, location: str = "") -> bytes:
+    def enable(self, inbound_count: int, resumption_id: str = "", timeout_s: int = 0, location: str = "") -> Element:
         """
         Begin to count; return `<enabled/>` (section 3).
 
@@ -153,9 +153,9 @@ class StreamManagement:
             attributes = {"id": resumption_id, "resume": "true", "max": str(timeout_s)}
             if location:
                 attributes["location"] = location
-        return Element("enabled", NAMESPACE, attributes).to_bytes()
+        return Element("enabled", NAMESPACE, attributes)
 
-    def resume(self, resumption_id: str, outbound_count: int, inbound_base: int, inbound_count: int) -> bytes:
+    def resume(self, resumption_id: str, outbound_count: int, inbound_base: int, inbound_count: int) -> Element:
         """
         Count on from where the session was; return `<resumed/>` (section 5).
 
@@ -168,7 +168,7 @@ class StreamManagement:
         self.replicated_count = self._sent_count = self._wanted_count = inbound_count
         self._outbound_count = self._acknowledged_count = outbound_count
         handled_count = str((inbound_count - inbound_base) % COUNT_MODULUS)
-        return Element("resumed", NAMESPACE, {"h": handled_count, "previd": resumption_id}).to_bytes()
+        return Element("resumed", NAMESPACE, {"h": handled_count, "previd": resumption_id})
 
     def count_sent(self, tracked: Tracked | None = None) -> None:
         """Count a stanza that was written; `tracked` is what its acknowledgement tells."""
@@ -196,10 +196,10 @@ class StreamManagement:
         """Return the `<a/>` that precedes the end of a stream (section 7), unless it was said already."""
         return self._answer() if self.is_enabled and self.replicated_count > self._sent_count else b""
 
-    def failure(self, condition: str, handled_count: int | None = None) -> bytes:
+    def failure(self, condition: str, handled_count: int | None = None) -> Element:
         """Write `<failed/>`; after a resumption that was not possible with the count, if it is known (section 5)."""
         attributes = {} if handled_count is None else {"h": str(handled_count % COUNT_MODULUS)}
-        return Element("failed", NAMESPACE, attributes, [Element(condition, STANZA_ERROR_NAMESPACE)]).to_bytes()
+        return Element("failed", NAMESPACE, attributes, [Element(condition, STANZA_ERROR_NAMESPACE)])
 
     def request_due(self) -> bytes:
         """Return `<r/>` when something is unacknowledged and none is under way; else nothing."""

@@ -146,10 +146,15 @@ def handle_metadata(context: StreamContext, stanza: Stanza) -> Steps:
     """Return id and time of the first and the last message (section 5)."""
     _require_own(context, stanza)
     ends: tuple[ArchiveRow, ArchiveRow] | None = yield Ask(ArchiveEnds(str(context.jid.bare)))
+    return metadata_element(ends, context.cluster_epoch)
+
+
+def metadata_element(ends: tuple[ArchiveRow, ArchiveRow] | None, cluster_epoch: int) -> Element:
+    """Write the first and the last message of an archive, if it has any (section 5)."""
     metadata = Element("metadata", MAM_NAMESPACE)
     if ends is not None:
         for name, row in zip(("start", "end"), ends, strict=True):
-            stanza_id = format_stanza_id(context.cluster_epoch, row.position)
+            stanza_id = format_stanza_id(cluster_epoch, row.position)
             attributes = {"id": stanza_id, "timestamp": format_timestamp(row.time_ms)}
             metadata.children.append(Element(name, MAM_NAMESPACE, attributes))
     return metadata
