@@ -18,6 +18,7 @@ from websockets.exceptions import InvalidStatus
 from gateway.conftest import Service, Start
 from gateway.raw_client import DEADLINE_S, until
 from xmpp_core.playbook import OPEN, PASSWORD, auth, bind_request, payload, response
+from xmpp_core.sasl2 import NS_BIND2, NS_FAST, authenticate, mechanisms
 
 FRAMING = "urn:ietf:params:xml:ns:xmpp-framing"
 
@@ -193,13 +194,28 @@ class TestSecurity:
         await until(lambda: service.gateway.connection_count == 1)
         assert [session.localpart for session in service.node.sessions.values()] == ["alice"]
 
+    async def test_secure(self, service: Service) -> None:
+        """Over wss SASL2 and tokens are offered, but nothing binds to TLS, which may end in front of the server."""
+        page = StalledPage(scheme="wss")
+        serving = asyncio.ensure_future(service.gateway.websocket_endpoint(page.scope, page.receive, page.send))
+        features = await page.exchange(OPEN, 2)
+        assert mechanisms(features, "urn:xmpp:sasl:2")[:3] == ["SCRAM-SHA-256", "SCRAM-SHA-1", "PLAIN"]
+        assert mechanisms(features, NS_FAST) == ["HT-SHA-256-NONE"]
+        assert b"sasl-cb" not in features
+        sent = await page.exchange(
+            authenticate("PLAIN", b"\0alice\0" + PASSWORD.encode(), f"<bind xmlns='{NS_BIND2}'/>"), 2
+        )
+        assert sent.startswith(b"<stream:features")
+        assert [session.localpart for session in service.node.sessions.values()] == ["alice"]
+        page.incoming.put_nowait({"type": "websocket.disconnect"})
+        await asyncio.wait_for(serving, DEADLINE_S)
+
 
 class StalledPage:
     """The HTTP server's side of a WebSocket whose client stops to take what it is sent, once `takes` is cleared."""
 
-    scope = MappingProxyType({"type": "websocket", "subprotocols": ["xmpp"], "scheme": "ws"})
-
-    def __init__(self) -> None:
+    def __init__(self, scheme: str = "ws") -> None:
+        self.scope = MappingProxyType({"type": "websocket", "subprotocols": ["xmpp"], "scheme": scheme})
         self.incoming: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
         self.outgoing: asyncio.Queue[bytes] = asyncio.Queue()
         self.takes = asyncio.Event()

@@ -65,6 +65,7 @@ class TestValues:
             ("cluster.peers[0].http_url", ["https://a:1"], ["ftp://a", "https://a/", "https://"]),
             ("domain", ["a.b"], ["", "Example.org", "a@b", "a/b", 5]),
             ("data_dir", ["x", "/x"], ["", 7]),
+            ("xmpp.status_urls", [[], ["https://a"], ["http://a/b.json"] * 8], ["https://a", ["http://a/b.json"] * 9]),
         ],
     )
     def test_both_sides_of_each_bound(self, path: str, good: list[object], bad: list[object]) -> None:
@@ -79,6 +80,13 @@ class TestValues:
             with pytest.raises(ConfigError) as caught:
                 build(raw)
             assert caught.value.path == path
+
+    @pytest.mark.parametrize("address", ["", "ftp://a", "https:///b", "https://a/ b", 1])
+    def test_status_urls(self, address: object) -> None:
+        """What a client could not fetch is refused, with its place in the list."""
+        with pytest.raises(ConfigError) as caught:
+            build(raw_settings() | {"xmpp": {"status_urls": ["https://a/b", address]}})
+        assert caught.value.path == "xmpp.status_urls[1]"
 
     def test_missing_keys_are_named(self) -> None:
         """A key without a default that is not there is an error with its path."""

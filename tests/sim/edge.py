@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, Final
 from raftline.base.errors import OutcomeUnknown, Refused, StorageError, Unavailable
 from raftline.base.ids import CURSOR_START, Cursor, NodeId, SessionId
 from raftline.machine.commands import BindSession, CreateAccount
+from raftline.machine.login.commands import LogIn, ResumptionAsked
 from raftline.machine.outcomes import (
     CarbonCopied,
     Event,
@@ -30,11 +31,13 @@ from raftline.machine.outcomes import (
     MessageArrived,
     Outcome,
     Rejected,
+    Resumed,
     RosterPushed,
     SessionEnded,
     Stale,
 )
 from raftline.machine.queries import Picture, PictureOf, SessionRow, SessionsOf
+from raftline.machine.versions import FEATURES_SINCE
 from raftline.xmpp.delivery import Delivery
 from raftline.xmpp.management import RESUMABLE_ENDS
 from sim.scheduler import SECOND_NS
@@ -213,7 +216,7 @@ class Edge:
     async def _resume(self, reply: Reply, session_id: SessionId, token: bytes, client_h: int) -> None:
         self._held = []
         try:
-            answer = await self._node.resume_session(self._localpart, session_id, token, self)
+            answer = await self._take_over(session_id, token)
         except Refused as error:
             self._held = None
             self._channel.to_client(reply, "refused", error.condition)
@@ -240,6 +243,18 @@ class Edge:
         for event in picture.events:
             self._write(event)
         self._release_held()
+
+    async def _take_over(self, session_id: SessionId, token: bytes) -> tuple[LocalSession, Resumed] | Gone:
+        """Resume a session: every other one by the command of its own, the rest as part of a login (XEP-0388)."""
+        node = self._node
+        if session_id % 2 or node.machine_version < FEATURES_SINCE:
+            return await node.resume_session(self._localpart, session_id, token, self)
+        session, done = await node.log_in(LogIn(self._localpart, resume=ResumptionAsked(session_id, token)), self)
+        if done.gone is not None:
+            return done.gone
+        if session is None or done.resumed is None:
+            raise Refused("item-not-found", "cancel")
+        return session, done.resumed
 
     async def _create_account(self, reply: Reply, name: str, key: bytes) -> None:
         try:

@@ -28,6 +28,9 @@ Milliseconds = Annotated[int, Meta(ge=1, le=600_000)]
 
 Name = Annotated[str, Meta(min_length=1, max_length=255)]
 
+StatusUrl = Annotated[str, Meta(pattern=r"^https?://[^/\s]+(/\S*)?$", max_length=2_048)]
+"""The address of a file that anyone may read."""
+
 
 class PeerSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """A node of the cluster, this one or another."""
@@ -75,6 +78,8 @@ class XmppSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     """TLS from the first byte (XEP-0368); 0 for none."""
     resumption_timeout_s: Annotated[int, Meta(ge=0, le=RESUMPTION_TIMEOUT_S_MAX)] = 300
     """A session whose connection is lost waits so long for its client (XEP-0198); 0 for not at all."""
+    status_urls: Annotated[tuple[StatusUrl, ...], Meta(max_length=8)] = ()
+    """Where clients look when the service is out of order (XEP-0455): files on other machines than these."""
 
 
 class HttpSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

@@ -208,7 +208,7 @@ class RunningNode:
         return Gateway(
             node,
             gateway_settings,
-            all_modules(),
+            all_modules(status_addresses=settings.xmpp.status_urls),
             clock=time.monotonic_ns,
             entropy=os.urandom,
             tls_context=client_context(settings, protocol=XMPP_PROTOCOL),

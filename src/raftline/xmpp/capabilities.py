@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final
 
 from raftline.xmpp.element import Element
+from raftline.xmpp.payloads import FORM_NAMESPACE
 
 if TYPE_CHECKING:
     from raftline.xmpp.module import Modules
@@ -20,7 +21,9 @@ INFO_NAMESPACE: Final = "http://jabber.org/protocol/disco#info"
 def server_info(modules: Modules) -> Element:
     """Make the answer for the server itself, without a node."""
     features = (feature for declaration in modules.declarations for feature in declaration.features)
-    return info_element("server", "im", "Raftline", features)
+    info = info_element("server", "im", "Raftline", features)
+    info.children.extend(modules.disco_forms)
+    return info
 
 
 def info_element(category: str, kind: str, name: str | None, features: Iterable[str]) -> Element:
@@ -36,6 +39,18 @@ def info_element(category: str, kind: str, name: str | None, features: Iterable[
 def features_of(info: Element) -> list[str]:
     """Return the features of an answer."""
     return [child.attributes["var"] for child in info.elements() if child.name == "feature"]
+
+
+def forms_of(info: Element) -> list[list[tuple[str, list[str]]]]:
+    """Return the forms of an answer (XEP-0128): the name and the sorted values of each field."""
+    return [
+        [
+            (field.attributes["var"], sorted(value.text for value in field.elements() if value.name == "value"))
+            for field in form.elements()
+        ]
+        for form in info.elements()
+        if form.name == "x" and form.namespace == FORM_NAMESPACE
+    ]
 
 
 def identities_of(info: Element) -> list[tuple[str, str, str, str]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from raftline.xmpp import messages, presence, render, roster
 from raftline.xmpp.module import Modules
@@ -28,18 +28,20 @@ from raftline.xmpp.xeps import (
     xep_0388_sasl2,
     xep_0390_capabilities,
     xep_0440_channel_binding,
+    xep_0455_service_outage,
     xep_0474_downgrade_protection,
     xep_0478_stream_limits,
     xep_0484_fast,
 )
 
 
-def all_modules(*, wall_clock_ms: Callable[[], int] | None = None) -> Modules:
+def all_modules(*, wall_clock_ms: Callable[[], int] | None = None, status_addresses: Sequence[str] = ()) -> Modules:
     """
     Register every module.
 
     Args:
         wall_clock_ms: Tells milliseconds since 1970. Without it, what needs a clock (XEP-0012, XEP-0202) is left out.
+        status_addresses: Where clients look when the service is out of order (XEP-0455).
     """
     modules = Modules()
     for module in (  # in the order of their numbers, after the RFCs
@@ -71,6 +73,7 @@ def all_modules(*, wall_clock_ms: Callable[[], int] | None = None) -> Modules:
         xep_0484_fast,
     ):
         module.register(modules)
+    xep_0455_service_outage.register(modules, status_addresses)
     if wall_clock_ms is not None:
         xep_0012_last_activity.register(modules, wall_clock_ms)
         xep_0202_time.register(modules, wall_clock_ms)

@@ -110,6 +110,8 @@ class Modules:
     renderers: dict[type, EventRenderer] = field(default_factory=dict)
     disco_items: list[DiscoItems] = field(default_factory=list)
     disco_nodes: list[DiscoNode] = field(default_factory=list)
+    disco_forms: list[Element] = field(default_factory=list)
+    """Forms that the server's service discovery answers with (XEP-0128)."""
     stream_features: list[StreamFeature] = field(default_factory=list)
 
     def declare(self, declaration: Declaration) -> None:

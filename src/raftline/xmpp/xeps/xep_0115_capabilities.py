@@ -10,7 +10,7 @@ from base64 import b64encode
 from hashlib import sha1
 from typing import TYPE_CHECKING, Final
 
-from raftline.xmpp.capabilities import features_of, identities_of, server_info
+from raftline.xmpp.capabilities import features_of, forms_of, identities_of, server_info
 from raftline.xmpp.element import Element
 from raftline.xmpp.module import Declaration
 
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from raftline.xmpp.module import Modules
 
 CAPABILITIES_NAMESPACE: Final = "http://jabber.org/protocol/caps"
+
+_FORM_TYPE: Final = "FORM_TYPE"
 
 NODE: Final = "urn:raftline:server"
 """Names the software (section 4)."""
@@ -45,10 +47,19 @@ def node_of(modules: Modules) -> str:
 
 def verification_string(info: Element) -> str:
     """
-    Hash an answer of service discovery that has no forms (section 5.1).
+    Hash an answer of service discovery (section 5.1).
 
     SHA-1 is what section 5.4 makes everyone understand; XEP-0390 is there for those who want better.
     """
     identities = sorted("/".join(identity) for identity in identities_of(info))
-    text = "".join(f"{part}<" for part in (*identities, *sorted(features_of(info))))
+    parts = [*identities, *sorted(features_of(info))]
+    for form_type, fields in sorted((_form_type(form), sorted(form)) for form in forms_of(info)):
+        parts.append(form_type)
+        for name, values in fields:
+            parts += [] if name == _FORM_TYPE else [name, *values]
+    text = "".join(f"{part}<" for part in parts)
     return b64encode(sha1(text.encode(), usedforsecurity=False).digest()).decode()
+
+
+def _form_type(form: list[tuple[str, list[str]]]) -> str:
+    return next(values[0] for name, values in form if name == _FORM_TYPE)
