@@ -85,6 +85,9 @@ IqHandler = Callable[["StreamContext", "Stanza"], "Steps"]
 StanzaHandler = Callable[["StreamContext", "Stanza"], "Steps"]
 """Handles a message or presence; raises Refused for an error reply."""
 
+RelayCheck = Callable[["StreamContext", "Stanza"], "Steps"]
+"""Returns when a request to another client may be passed on to it; raises Refused when it may not."""
+
 EventRenderer = Callable[["StreamContext", Any], "bytes | None"]
 """Turns an event into the stanza the client gets; None for none."""
 
@@ -105,6 +108,7 @@ class Modules:
 
     declarations: list[Declaration] = field(default_factory=list)
     iq_handlers: dict[tuple[str, str, str, str], IqHandler] = field(default_factory=dict)
+    relay_checks: dict[tuple[str, str], RelayCheck] = field(default_factory=dict)
     message_handler: StanzaHandler | None = None
     presence_handler: StanzaHandler | None = None
     renderers: dict[type, EventRenderer] = field(default_factory=dict)
@@ -129,6 +133,12 @@ class Modules:
         if target not in {"server", "account"} or kind not in {"get", "set"} or key in self.iq_handlers:
             raise LocalProtocolError(f"bad or doubled IQ handler: {key}")
         self.iq_handlers[key] = handler
+
+    def before_relay(self, namespace: str, name: str, check: RelayCheck) -> None:
+        """Check IQ gets of this payload that go to a full JID, which are else passed on to whoever is not blocked."""
+        if (namespace, name) in self.relay_checks:
+            raise LocalProtocolError(f"doubled check: {namespace} {name}")
+        self.relay_checks[namespace, name] = check
 
     def on_event(self, event_type: type, renderer: EventRenderer) -> None:
         """Render events of this type."""
