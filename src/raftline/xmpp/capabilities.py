@@ -10,6 +10,8 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final
 
 from raftline.xmpp.element import Element
+from raftline.xmpp.payloads import FORM_NAMESPACE
+from raftline.xmpp.stanza import LANG
 
 if TYPE_CHECKING:
     from raftline.xmpp.module import Modules
@@ -20,7 +22,9 @@ INFO_NAMESPACE: Final = "http://jabber.org/protocol/disco#info"
 def server_info(modules: Modules) -> Element:
     """Make the answer for the server itself, without a node."""
     features = (feature for declaration in modules.declarations for feature in declaration.features)
-    return info_element("server", "im", "Raftline", features)
+    info = info_element("server", "im", "Raftline", features)
+    info.children.extend(modules.info_forms)
+    return info
 
 
 def info_element(category: str, kind: str, name: str | None, features: Iterable[str]) -> Element:
@@ -41,4 +45,17 @@ def features_of(info: Element) -> list[str]:
 def identities_of(info: Element) -> list[tuple[str, str, str, str]]:
     """Return category, type, language and name of each identity of an answer; empty where not said."""
     found = [child.attributes for child in info.elements() if child.name == "identity"]
-    return [(entry["category"], entry["type"], "", entry.get("name", "")) for entry in found]
+    return [(entry["category"], entry["type"], entry.get(LANG, ""), entry.get("name", "")) for entry in found]
+
+
+def forms_of(info: Element) -> list[dict[str, list[str]]]:
+    """Return the values of each form in an answer by the names of their fields, FORM_TYPE among them (XEP-0128)."""
+    return [
+        {
+            field.attributes["var"]: [value.text for value in field.elements() if value.name == "value"]
+            for field in form.elements()
+            if field.name == "field"
+        }
+        for form in info.elements()
+        if form.name == "x" and form.namespace == FORM_NAMESPACE
+    ]

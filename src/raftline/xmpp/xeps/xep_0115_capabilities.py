@@ -10,7 +10,7 @@ from base64 import b64encode
 from hashlib import sha1
 from typing import TYPE_CHECKING, Final
 
-from raftline.xmpp.capabilities import features_of, identities_of, server_info
+from raftline.xmpp.capabilities import features_of, forms_of, identities_of, server_info
 from raftline.xmpp.element import Element
 from raftline.xmpp.module import Declaration
 
@@ -45,10 +45,15 @@ def node_of(modules: Modules) -> str:
 
 def verification_string(info: Element) -> str:
     """
-    Hash an answer of service discovery that has no forms (section 5.1).
+    Hash an answer of service discovery (section 5.1).
 
     SHA-1 is what section 5.4 makes everyone understand; XEP-0390 is there for those who want better.
     """
     identities = sorted("/".join(identity) for identity in identities_of(info))
-    text = "".join(f"{part}<" for part in (*identities, *sorted(features_of(info))))
+    parts = [*identities, *sorted(features_of(info))]
+    for form in sorted(forms_of(info), key=lambda form: form["FORM_TYPE"]):
+        parts += form.pop("FORM_TYPE")
+        for name in sorted(form):
+            parts += [name, *sorted(form[name])]
+    text = "".join(f"{part}<" for part in parts)
     return b64encode(sha1(text.encode(), usedforsecurity=False).digest()).decode()

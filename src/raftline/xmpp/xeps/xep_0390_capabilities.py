@@ -6,7 +6,7 @@ from base64 import b64encode
 from hashlib import sha256
 from typing import TYPE_CHECKING, Final
 
-from raftline.xmpp.capabilities import features_of, identities_of, server_info
+from raftline.xmpp.capabilities import features_of, forms_of, identities_of, server_info
 from raftline.xmpp.element import Element
 from raftline.xmpp.module import Declaration
 
@@ -19,6 +19,7 @@ ALGORITHM: Final = "sha-256"
 
 _END_OF_VALUE: Final = b"\x1f"
 _END_OF_IDENTITY: Final = b"\x1e"
+_END_OF_FORM: Final = b"\x1d"
 _END_OF_PART: Final = b"\x1c"
 
 
@@ -50,12 +51,17 @@ def node_of(modules: Modules) -> str:
 
 
 def capability_hash(info: Element) -> str:
-    """Hash an answer of service discovery that has no forms (section 4.1)."""
+    """Hash an answer of service discovery (section 4.1)."""
     features = sorted(feature.encode() + _END_OF_VALUE for feature in features_of(info))
     identities = sorted(
         b"".join(value.encode() + _END_OF_VALUE for value in identity) + _END_OF_IDENTITY
         for identity in identities_of(info)
     )
-    forms: list[bytes] = []
+    forms = sorted(b"".join(sorted(_field(*entry) for entry in form.items())) + _END_OF_FORM for form in forms_of(info))
     data = b"".join(b"".join(part) + _END_OF_PART for part in (features, identities, forms))
     return b64encode(sha256(data).digest()).decode()
+
+
+def _field(name: str, values: list[str]) -> bytes:
+    encoded = sorted(value.encode() + _END_OF_VALUE for value in values)
+    return name.encode() + _END_OF_VALUE + b"".join(encoded) + _END_OF_IDENTITY
