@@ -14,6 +14,26 @@ from raftline.xmpp.module import Declaration
 from raftline.xmpp.rfcs import Rfc
 
 SOURCE: Final = TESTS.parent / "src" / "raftline"
+RFC_TESTS: Final = {
+    4616: ("xmpp_core/test_rfc5802.py",),
+    5802: ("xmpp_core/test_rfc5802.py",),
+    6120: ("xmpp_core/test_rfc6120.py", "xmpp_core/test_rfc6120_stanzas.py", "xmpp_core/test_xmlstream.py"),
+    6121: (
+        "xmpp_im/test_roster.py",
+        "xmpp_im/test_presence.py",
+        "xmpp_im/test_messages.py",
+        "machine/test_rosters.py",
+        "machine/test_subscriptions.py",
+        "machine/test_presence.py",
+        "machine/test_messages.py",
+    ),
+    7395: ("xmpp_core/test_rfc7395.py",),
+    7590: ("gateway/test_tcp.py", "server/test_certificates.py"),
+    7622: ("xmpp_core/test_rfc7622.py",),
+    7677: ("xmpp_core/test_rfc5802.py",),
+}
+"""Modules whose classes are named after sections, for RFCs whose requirements are not listed one by one."""
+
 HEAD: Final = """\
 # What Raftline speaks
 
@@ -39,7 +59,7 @@ def page_of(
     """Write the page; declarations in the order of their numbers."""
     return HEAD + "".join([
         *(_suite_rows(claims)),
-        "\n## RFCs\n\n| RFC | Title | Requirements | Files | Note |\n| --- | --- | --- | --- | --- |\n",
+        "\n## RFCs\n\n| RFC | Title | Tests, by section | Files | Note |\n| --- | --- | --- | --- | --- |\n",
         *(_rfc_row(rfc, requirements) for rfc in rfcs),
         "\n## XEPs\n\n| XEP | Title | Version | Status | Requirements | File | Note |\n",
         "| --- | --- | --- | --- | --- | --- | --- |\n",
@@ -57,7 +77,10 @@ def _suite_rows(claims: Collection[str]) -> Iterator[str]:
 def _rfc_row(rfc: Rfc, requirements: dict[str, Requirements]) -> str:
     link = f"[{rfc.number}](https://www.rfc-editor.org/rfc/rfc{rfc.number})"
     files = ", ".join(_link(f"src/raftline/{file}") for file in rfc.files)
-    return f"| {link} | {rfc.title} | {_count(name_of(rfc), requirements)} | {files} | {rfc.note} |\n"
+    tests = ", ".join(_link(f"tests/{file}") for file in RFC_TESTS[rfc.number])
+    if name_of(rfc) in requirements:
+        tests = _count(name_of(rfc), requirements)
+    return f"| {link} | {rfc.title} | {tests} | {files} | {rfc.note} |\n"
 
 
 def _xep_row(declaration: Declaration, requirements: dict[str, Requirements]) -> str:

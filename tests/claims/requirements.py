@@ -120,14 +120,14 @@ def _complaints_of(requirement: Requirement, tests: Path, *, may_deviate: bool) 
         yield "who deviates from a MUST is not complete"
     for test in requirement.tests:
         file, _, name = test.partition("::")
-        existing = tests_in(tests / file)
+        existing = names_of_tests(tests / file)
         if name not in existing:
             close = difflib.get_close_matches(name, existing, 1)
             yield f"there is no test {test}" + (f"; {close[0]}?" if close else "")
 
 
 @functools.cache
-def tests_in(path: Path) -> frozenset[str]:
+def names_of_tests(path: Path) -> frozenset[str]:
     """Names of the tests in a module as pytest knows them, without parameters; none where there is no such file."""
     if not path.is_file():
         return frozenset()

@@ -11,8 +11,8 @@ import pytest
 from claims.compliance import LEVELS, SUITES, lacking, level
 from claims.doap import claims_of, doap_of
 from claims.outline import outline
-from claims.page import page_of
-from claims.requirements import Requirement, Requirements, complaints, read_requirements
+from claims.page import RFC_TESTS, SOURCE, page_of
+from claims.requirements import TESTS, Requirement, Requirements, complaints, names_of_tests, read_requirements
 from claims.state import DOAP_FILE, complaints_of_all, declarations
 from raftline.xmpp.module import Declaration
 from raftline.xmpp.rfcs import RFCS, Rfc
@@ -110,6 +110,14 @@ class TestRequirements:
         path.write_text("[[requirement]]\nsection = '1'\nmusst = 'x'\n")
         with pytest.raises(msgspec.ValidationError, match=r"xep_0199\.toml"):
             read_requirements(tmp_path)
+
+
+def test_rfcs_have_their_files_and_tests() -> None:
+    """Each RFC that is claimed names code and test modules that are there."""
+    assert [rfc.number for rfc in RFCS] == sorted(RFC_TESTS)
+    for rfc in RFCS:
+        assert all((SOURCE / file).is_file() for file in rfc.files), rfc.number
+        assert all(names_of_tests(TESTS / module) for module in RFC_TESTS[rfc.number]), rfc.number
 
 
 def test_the_page_keeps_texts_in_their_cells() -> None:
