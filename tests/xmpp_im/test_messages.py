@@ -172,6 +172,11 @@ class TestWhatIsKept:
         """What a second device needs to show the conversation goes to archive and offline store."""
         assert submitted(book, message(inner)).storage == BOTH | COPY
 
+    @pytest.mark.parametrize("kind", ["", "normal", "chat"])
+    def test_text_of_either_type_is_kept(self, book: Playbook, kind: str) -> None:
+        """XEP-0160 section 3, XEP-0313 section 6.1.1: type normal, said or not, as type chat."""
+        assert submitted(book, message(BODY, kind)).storage == BOTH | COPY
+
     @pytest.mark.parametrize("inner", [RECEIPT, MARKER, "<event xmlns='urn:example:unknown'/>"])
     def test_signals_wait_but_are_not_archived(self, book: Playbook, inner: str) -> None:
         """Receipts, markers and what nobody knows reach a device that comes back."""
