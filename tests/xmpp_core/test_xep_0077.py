@@ -73,6 +73,7 @@ class TestSection31Registering:
             "<username>carol</username>",
             "<password>x</password>",
             "<username/><password>x</password>",
+            "<username>carol</username><password/>",
             "<username>a b</username><password>x</password>",
             "<username>a@b</username><password>x</password>",
         ],
