@@ -17,7 +17,7 @@ LOCK := UV_CUSTOM_COMPILE_COMMAND="make lock" build/lock/bin/uv pip compile --py
 PYTEST := $(BIN)/python -m pytest
 SLOW_DIRS := tests/integration tests/browser
 
-.PHONY: help setup run test test-all sim bench check fmt lock
+.PHONY: help setup run test test-all sim bench check claims fmt lock
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -71,6 +71,9 @@ check: $(INSTALLED) ## Format, lint, types, import rules, house rules
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
 	$(PYTEST) -q tests/tidy
+
+claims: $(INSTALLED) ## Write doap.xml and docs/xeps.md from the modules and tests/requirements
+	PYTHONPATH=tests $(BIN)/python -m claims write
 
 fmt: $(INSTALLED) ## Format, and fix what can be fixed by itself
 	$(BIN)/ruff check --fix-only

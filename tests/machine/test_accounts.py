@@ -15,7 +15,17 @@ from raftline.machine.outcomes import (
     SessionEnded,
     SubscriptionChanged,
 )
-from raftline.machine.queries import AccountExists, AccountRow, ArchivePage, CredentialsOf, ListAccounts, RosterOf
+from raftline.machine.queries import (
+    AccountCounts,
+    AccountExists,
+    AccountRow,
+    ArchivePage,
+    Counts,
+    CredentialsOf,
+    ListAccounts,
+    OnlineAccounts,
+    RosterOf,
+)
 
 
 def test_an_account_is_made_once(world: World):
@@ -156,3 +166,16 @@ def test_what_a_deleted_account_was_owed_goes_to_nobody(world: World):
     world.online("alice", "two", managed=True)
     assert arrivals(world.do(DeleteAccount("alice"))) == []
     assert world.count("inbox") == 0
+
+
+def test_accounts_are_counted(world: World):
+    """All of them, and those with a session that is available, each once; the latter are listed by name."""
+    assert world.machine.answer(AccountCounts()) == Counts(3, 0)
+    for localpart, resource in (("carol", "r"), ("alice", "r"), ("alice", "s")):
+        world.online(localpart, resource)
+    away = world.online("bob")
+    assert world.machine.answer(AccountCounts()) == Counts(3, 3)
+    away.present(None)
+    assert world.machine.answer(AccountCounts()) == Counts(3, 2)
+    for limit, expected in ((0, []), (1, ["alice"]), (2, ["alice", "carol"]), (10**6, ["alice", "carol"]), (-1, [])):
+        assert world.machine.answer(OnlineAccounts(limit)) == expected

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import pytest
 
-from machine.world import World, arrivals, outcomes
+from machine.world import Client, World, arrivals, outcomes
 from raftline.base.ids import Cursor, NodeId, Position, SessionId
 from raftline.base.limits import ACCOUNT_SESSION_COUNT_MAX
 from raftline.machine.commands import (
     BindSession,
     EnableManagement,
     EndSession,
+    EndSessions,
     MarkSessions,
+    RaiseVersion,
     SessionMark,
     SessionOrigin,
     SetPresence,
 )
 from raftline.machine.outcomes import Bound, ContactUnavailable, Done, Rejected, SessionEnded
 from raftline.machine.queries import ArchivePage, SessionAt, SessionRow, SessionsOf
+from raftline.machine.versions import VERSION_MAX
 
 
 class TestExactlyOnce:
@@ -137,6 +140,39 @@ class TestEnd:
         assert (again.outcome, again.events) == (Done(), [])
         assert world.machine.answer(SessionAt("alice", "r")) is None
         assert [world.count(table) for table in ("session", "progress", "presence")] == [0, 0, 0]
+
+
+class TestEndByAdministrators:
+    """All sessions of an account, or one; machine version 3."""
+
+    def test_one_or_all(self, world: World):
+        """By resource that one, else all; contacts see them go, what they owed waits; other accounts go on."""
+        world.do(RaiseVersion(VERSION_MAX))
+        phone, desk, bob = world.bind("alice"), world.bind("alice", "desk"), world.bind("bob")
+        result = world.do(EndSessions("alice", "desk"))
+        assert (result.outcome, result.events) == (Done(), [ended(desk)])
+        assert world.do(EndSessions("alice")).events == [ended(phone)]
+        assert [row.session_id for row in world.machine.answer(SessionsOf("bob"))] == [bob.session_id]
+
+    @pytest.mark.parametrize("action", [EndSessions("alice"), EndSessions("bob", "x"), EndSessions("nobody")])
+    def test_nobody_is_there(self, world: World, action: EndSessions):
+        """item-not-found, and nothing changes."""
+        world.do(RaiseVersion(VERSION_MAX))
+        world.bind("bob")
+        result = world.do(action)
+        assert isinstance(result.outcome, Rejected)
+        assert (result.outcome.condition, result.events) == ("item-not-found", [])
+
+    def test_not_before_its_version(self, world: World):
+        """A cluster with members of an earlier release refuses it, on all nodes alike."""
+        alice = world.bind("alice")
+        world.do(RaiseVersion(VERSION_MAX - 1))
+        assert isinstance(world.do(EndSessions("alice")).outcome, Rejected)
+        assert [row.session_id for row in world.machine.answer(SessionsOf("alice"))] == [alice.session_id]
+
+
+def ended(client: Client) -> SessionEnded:
+    return SessionEnded(NodeId(client.node_id), client.session_id, "policy-violation")
 
 
 class TestMarks:

@@ -63,6 +63,7 @@ class TestValues:
             ("log.format", ["json", "console"], ["xml"]),
             ("cluster.peers[0].fingerprint", ["ab" * 32], ["ab" * 31, "AB" * 32, "xy" * 32]),
             ("cluster.peers[0].http_url", ["https://a:1"], ["ftp://a", "https://a/", "https://"]),
+            ("contacts.abuse", [["mailto:a@b"], [], ["x:" + "y" * 1_022]], ["mailto:a@b"]),
             ("domain", ["a.b"], ["", "Example.org", "a@b", "a/b", 5]),
             ("data_dir", ["x", "/x"], ["", 7]),
             ("xmpp.status_urls", [[], ["https://a"], ["http://a/b.json"] * 8], ["https://a", ["http://a/b.json"] * 9]),
@@ -113,9 +114,31 @@ class TestValues:
         for path in ("http.prot", "nodes.a.b", "nodes.c"):
             assert path in str(caught.value)
 
+    @pytest.mark.parametrize("uri", ["a@b", "mailto:a b", "", "x:" + "y" * 1_023])
+    def test_contacts_are_uris(self, uri: str) -> None:
+        """XEP-0157: with a scheme, without white space, of bounded length."""
+        raw = raw_settings()
+        raw["contacts"] = {"status": ["https://status.example.org", uri]}
+        with pytest.raises(ConfigError) as caught:
+            build(raw)
+        assert caught.value.path == "contacts.status[1]"
+
 
 class TestRelations:
     """What values must be to one another."""
+
+    @pytest.mark.parametrize(
+        "account", ["anna", "anna@elsewhere.org", "anna@example.org/phone", "Anna@example.org", "example.org", "@@", ""]
+    )
+    def test_an_administrator_is_an_account_here(self, account: str) -> None:
+        """What would be nobody is refused with its place; a prepared bare JID of the domain is taken."""
+        raw = raw_settings()
+        raw["xmpp"] = {"administrators": ["anna@example.org", account]}
+        with pytest.raises(ConfigError) as caught:
+            build(raw)
+        assert caught.value.path == "xmpp.administrators[1]"
+        raw["xmpp"]["administrators"].pop()
+        assert build(raw).xmpp.administrators == ("anna@example.org",)
 
     @pytest.mark.parametrize(
         ("path", "value", "blamed"),

@@ -53,6 +53,13 @@ class TestSection31Registering:
         assert fresh.take() == b"<iq type='result' id='r'/>"
         assert b"<success" in fresh.authenticate()
 
+    def test_what_is_not_understood_is_ignored(self, fresh: Playbook) -> None:
+        """Section 6: fields of other namespaces, such as a form that was not asked for, change nothing."""
+        fields = f"<x xmlns='jabber:x:data' type='submit'/>{CAROL}<remove xmlns='urn:example:x'/>"
+        fresh.feed(request(fields))
+        fresh.answer(DeriveCredentials, CREDENTIALS)
+        assert fresh.answer(Execute, Done()).action == CreateAccount("carol", CREDENTIALS)
+
     def test_conflict(self, fresh: Playbook) -> None:
         """A name that is taken is a conflict, and another may be tried."""
         rules = RULES | {Execute: lambda _: Rejected("conflict", "cancel", "taken")}
@@ -66,6 +73,7 @@ class TestSection31Registering:
             "<username>carol</username>",
             "<password>x</password>",
             "<username/><password>x</password>",
+            "<username>carol</username><password/>",
             "<username>a b</username><password>x</password>",
             "<username>a@b</username><password>x</password>",
         ],
@@ -150,17 +158,21 @@ class TestSection33Password:
         [
             ("<username>bob</username><password>new</password>", "", b"not-allowed"),
             ("<username>alice</username>", "", b"not-acceptable"),
+            ("<username>alice</username><password/>", "", b"not-acceptable"),
             ("<username>alice</username><password>new</password>", "to='bob@localhost'", b"forbidden"),
         ],
     )
     def test_refused(self, fields: str, to: str, condition: bytes) -> None:
-        """Another's, or none."""
-        assert b"<" + condition in Playbook().log_in().exchange(request(fields, attributes=to), RULES)
+        """Another's, or none; the error does not repeat what was sent."""
+        sent = Playbook().log_in().exchange(request(fields, attributes=to), RULES)
+        assert b"<" + condition in sent
+        assert b"jabber:iq:register" not in sent
 
     def test_registered(self) -> None:
         """A get tells a user who it is (section 3.1, example 4)."""
         sent = Playbook().log_in().exchange(request("", "get"))
-        assert b"<registered/><username>alice</username>" in sent
+        assert b"<registered/><instructions>" in sent
+        assert b"<username>alice</username><password/>" in sent
 
     def test_gone_meanwhile(self) -> None:
         """An account that an operator deleted has no password to change."""

@@ -88,6 +88,15 @@ class TestSection3Enabling:
         stream.open()
         assert b"<failed xmlns='urn:xmpp:sm:3'><unexpected-request" in stream.exchange(element)
 
+    @pytest.mark.parametrize("settings", [{}, {"is_secure": True}, {"allow_plaintext": False}])
+    @pytest.mark.parametrize("element", [ENABLE, REQUEST, answer(0)])
+    def test_before_authentication(self, element: bytes, settings: dict[str, bool]) -> None:
+        """It fails, in the clear and under TLS, whatever else is offered; the stream goes on."""
+        stream = Playbook(**settings)
+        stream.open()
+        assert stream.exchange(element).startswith(b"<failed xmlns='urn:xmpp:sm:3'><unexpected-request")
+        assert not stream.stream.is_closing
+
     @pytest.mark.parametrize("element", [REQUEST, answer(0)])
     def test_before_enable(self, element: bytes) -> None:
         """Nor before it is on."""

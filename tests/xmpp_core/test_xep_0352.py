@@ -7,7 +7,9 @@ from dataclasses import replace
 import pytest
 
 from raftline.base.ids import NodeId, Position, SessionId
+from raftline.machine.commands import SetPresence
 from raftline.machine.outcomes import ContactUnavailable, MessageArrived, PresenceArrived, RosterItem, RosterPushed
+from raftline.xmpp.effects import Submit
 from raftline.xmpp.negotiation import StreamSettings, StreamState, stream_features
 from raftline.xmpp.xeps import xep_0352_client_state
 from raftline.xmpp.xeps.xep_0352_client_state import ClientState
@@ -175,3 +177,12 @@ def test_what_is_held_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_what_cannot_be_read_does_not_wait() -> None:
     """It goes as it is, and lets others judge."""
     assert not ClientState().hold(b"<presence")
+
+
+def test_the_state_concerns_nobody_else(stream: Playbook) -> None:
+    """5, 6: neither presence nor anything else follows from it, and the client stays available."""
+    for said in (ACTIVE, INACTIVE):
+        stream.feed(said)
+        assert stream.effect() is None
+    stream.feed(b"<presence/>")
+    assert stream.expect(Submit).action == SetPresence(b"<presence from='alice@localhost/home'/>", 0)

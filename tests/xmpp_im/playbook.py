@@ -33,6 +33,7 @@ class FakeContext:
         self.cluster_epoch = EPOCH
         self.modules = modules or Modules()
         self.directed_presence: set[str] = set()
+        self.command_sessions: dict[str, str] = {}
         self.sent: list[bytes] = []
         self._id_count = 0
 

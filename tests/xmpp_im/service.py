@@ -19,6 +19,7 @@ from raftline.machine.commands import (
     CreateAccount,
     EndSession,
     KeyOrigin,
+    RaiseVersion,
     SessionOrigin,
     StartNode,
     encode_command,
@@ -28,9 +29,20 @@ from raftline.machine.entry import encode_entry
 from raftline.machine.machine import Machine
 from raftline.machine.outcomes import Bound, Done, Outcome, SessionEnded
 from raftline.machine.queries import Block, BlockBetween
+from raftline.machine.versions import VERSION_MAX
 from raftline.xmpp.catalog import all_modules
 from raftline.xmpp.dispatch import ROUTED, handle_stanza
-from raftline.xmpp.effects import Ask, AwaitReplicas, Effect, Propose, Route, Steps, Submit
+from raftline.xmpp.effects import (
+    Ask,
+    AwaitReplicas,
+    DeriveCredentials,
+    Effect,
+    Execute,
+    Propose,
+    Route,
+    Steps,
+    Submit,
+)
 from raftline.xmpp.element import Element
 from raftline.xmpp.payloads import require_effect
 from raftline.xmpp.stanza import error_reply, result_reply
@@ -40,7 +52,7 @@ NODE = NodeId(1)
 
 
 class Client(FakeContext):
-    """A bound client; what it was sent is in `sent`, the error of its last stanza in `error`."""
+    """A bound client; what it was sent is in `sent`, and in `ended` why its session is over, if it is."""
 
     def __init__(self, service: Service, localpart: str, resource: str) -> None:
         super().__init__(f"{localpart}@{DOMAIN}/{resource}", service.modules)
@@ -52,6 +64,7 @@ class Client(FakeContext):
         assert isinstance(outcome.result, Bound)
         self.bound = outcome.result
         service.clients[self.bound.session_id] = self
+        self.ended: str | None = None
 
     def take(self) -> list[bytes]:
         """Return what was sent since the last time."""
@@ -96,14 +109,15 @@ class Client(FakeContext):
 class Service:
     """The machine, its clients, and a clock that moves a second with each command."""
 
-    def __init__(self, *accounts: str) -> None:
+    def __init__(self, *accounts: str, administrators: tuple[str, ...] = ()) -> None:
         self.time_ms = 0
-        self.modules = all_modules(wall_clock_ms=lambda: self.time_ms)
+        self.modules = all_modules(wall_clock_ms=lambda: self.time_ms, administrators=administrators)
         self.clients: dict[int, Client] = {}
         self.machine = Machine(open_database(":memory:"), domain=DOMAIN)
         self._index = itertools.count(1)
         self._keys = itertools.count(1)
         self.apply(StartNode(NODE, 1), None)
+        self.apply(RaiseVersion(VERSION_MAX), None)
         for localpart in accounts:
             self.apply(CreateAccount(localpart, ()), KeyOrigin(self.key()))
 
@@ -123,7 +137,9 @@ class Service:
         [result] = self.machine.apply(LogIndex(index), Term(1), encode_entry(self.time_ms, [encode_command(command)]))
         for event in result.events:
             client = self.clients.get(event.session_id)
-            if client is not None and not isinstance(event, SessionEnded):
+            if isinstance(event, SessionEnded) and client is not None:
+                client.ended = event.reason
+            elif client is not None:
                 rendered = self.modules.renderers[type(event)](client, event)
                 assert rendered is not None
                 client.send(rendered)
@@ -142,6 +158,10 @@ class Service:
                 if recipient is not None:
                     recipient.send(effect.stanza)
                 return recipient is not None
+            if isinstance(effect, DeriveCredentials):
+                return ()  # what is kept of a password is not at issue here
+            if isinstance(effect, Execute):
+                return self.apply(effect.action, KeyOrigin(self.key()))
             assert isinstance(effect, Submit | Propose), effect
             outcome = self.apply(effect.action, client.origin())
             if isinstance(effect, Submit):

@@ -64,9 +64,9 @@ class TestXep0049:
         [
             ("get", "", "bad-request"),
             ("get", "<a xmlns='urn:x'/><b xmlns='urn:x'/>", "bad-request"),
-            ("get", "<a/>", "bad-request"),
-            ("set", "", "bad-request"),
-            ("set", "<a xmlns=''/>", "bad-request"),
+            ("get", "<a/>", "not-acceptable"),
+            ("set", "", "not-acceptable"),
+            ("set", "<a xmlns=''/>", "not-acceptable"),
             ("set", f"<a xmlns='urn:x'>{'x' * PRIVATE_ELEMENT_SIZE_MAX}</a>", "not-acceptable"),
             (
                 "set",
@@ -76,7 +76,7 @@ class TestXep0049:
         ],
     )
     def test_errors(self, service: Service, kind: str, inner: str, expected: str) -> None:
-        """Each with its condition."""
+        """2.3: each with its condition."""
         assert condition(ask(service.bind("alice"), kind, private(inner))) == expected
 
     @pytest.mark.parametrize("kind", ["get", "set"])
@@ -166,8 +166,23 @@ class TestXep0012:
         assert (answer.get("seconds"), answer.text) == ("0", None)
 
     def test_strangers_are_not_told(self, service: Service) -> None:
-        """7: forbidden, alike for who does not share presence and who does not exist; oneself may ask."""
+        """3, 8: forbidden, alike for who does not share presence and who does not exist; oneself may ask."""
         alice, bob = self.befriended(service)
         assert condition(ask(bob, "get", self.QUERY, "to='alice@example.org'")) == "forbidden"
         assert condition(ask(bob, "get", self.QUERY, "to='nobody@example.org'")) == "forbidden"
         assert ask(alice, "get", self.QUERY).get("type") == "result"
+
+    def test_strangers_do_not_reach_a_device(self, service: Service) -> None:
+        """4, 8: to a full address forbidden, whether it is there or not; only who sees its presence gets through."""
+        alice, bob = self.befriended(service)
+        for resource in ("phone", "nowhere"):
+            assert condition(ask(bob, "get", self.QUERY, f"to='alice@example.org/{resource}'")) == "forbidden"
+        alice.take()
+        bob.take()
+        alice.write(f"<iq type='get' id='q' to='bob@example.org/phone'>{self.QUERY}</iq>")
+        [request] = bob.take()
+        assert tree(request).attrib | {"type": "get", "from": str(alice.jid)} == tree(request).attrib
+        assert alice.take() == []
+        assert condition(ask(alice, "get", self.QUERY, "to='bob@example.org/nowhere'")) == "service-unavailable"
+        alice.write(f"<iq type='get' id='q' to='{alice.jid}'>{self.QUERY}</iq>")
+        assert [tree(data).get("type") for data in alice.take()] == ["get"]

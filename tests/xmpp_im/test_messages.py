@@ -172,6 +172,11 @@ class TestWhatIsKept:
         """What a second device needs to show the conversation goes to archive and offline store."""
         assert submitted(book, message(inner)).storage == BOTH | COPY
 
+    @pytest.mark.parametrize("kind", ["", "normal", "chat"])
+    def test_text_of_either_type_is_kept(self, book: Playbook, kind: str) -> None:
+        """XEP-0160 section 3, XEP-0313 section 6.1.1: type normal, said or not, as type chat."""
+        assert submitted(book, message(BODY, kind)).storage == BOTH | COPY
+
     @pytest.mark.parametrize("inner", [RECEIPT, MARKER, "<event xmlns='urn:example:unknown'/>"])
     def test_signals_wait_but_are_not_archived(self, book: Playbook, inner: str) -> None:
         """Receipts, markers and what nobody knows reach a device that comes back."""
@@ -328,3 +333,19 @@ class TestXep0359:
         """3, rule 3: nothing else is stripped."""
         action = submitted(book, message(f"{BODY}<stanza-id xmlns='urn:xmpp:sid:0' by='{by}' id='7-9'/>"))
         assert len(tree(action.stanza)) == 2
+
+
+class TestXep0203:
+    """Delayed delivery: the sender's side."""
+
+    @pytest.mark.parametrize("by", ["example.org", "Example.org"])
+    def test_a_delay_by_the_server_is_removed(self, book: Playbook, by: str) -> None:
+        """5: only the server says what it kept; the time of a message cannot be forged in its name."""
+        delay = f"<delay xmlns='urn:xmpp:delay' from='{by}' stamp='2002-09-10T23:08:25Z'/>"
+        assert [child.tag for child in tree(submitted(book, message(BODY + delay)).stanza)] == ["{jabber:client}body"]
+
+    @pytest.mark.parametrize("by", ["from='room@conference.example.org'", "from='alice@example.org'", "from='@@'", ""])
+    def test_delays_by_others_stay(self, book: Playbook, by: str) -> None:
+        """4: what a client or another service says of itself is passed on."""
+        delay = f"<delay xmlns='urn:xmpp:delay' {by} stamp='2002-09-10T23:08:25Z'/>"
+        assert len(tree(submitted(book, message(BODY + delay)).stanza)) == 2

@@ -9,6 +9,7 @@ from raftline.machine.queries import Block, BlockBetween, Reachable, SessionsOf,
 from raftline.xmpp.effects import Ask, Route, Submit
 from raftline.xmpp.presence import DIRECTED_PRESENCE_COUNT_MAX, farewells, handle_presence, priority_of
 from xmpp_im.playbook import Playbook, session, stanza, tree
+from xmpp_im.service import Service
 
 FROM = b"from='alice@example.org/phone'"
 
@@ -262,3 +263,19 @@ class TestSection46:
             handle_presence(book.context, stanza("<presence to='u1@example.org'/>")),
             (Ask(Reachable("u1", None, PHONE)), []),
         )
+
+
+@pytest.mark.parametrize(("to", "kind"), [("", ""), ("", "type='unavailable'"), ("to='bob@example.org'", "")])
+def test_a_delay_by_the_server_is_removed(to: str, kind: str) -> None:
+    """XEP-0203 section 5: broadcast or directed, presence bears no delay in the server's name."""
+    service = Service("alice", "bob")
+    alice, bob = service.bind("alice"), service.bind("bob")
+    for client in (alice, bob):
+        client.write("<presence/>")
+    bob.write("<presence to='alice@example.org' type='subscribe'/>")
+    alice.write("<presence to='bob@example.org' type='subscribed'/>")
+    bob.take()
+    delays = "".join(f"<delay xmlns='urn:xmpp:delay' from='{by}'/>" for by in ("example.org", alice.jid))
+    alice.write(f"<presence {to} {kind}>{delays}</presence>")
+    [presence] = [tree(data) for data in bob.take()]
+    assert [child.get("from") for child in presence] == [str(alice.jid)]

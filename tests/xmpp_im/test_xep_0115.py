@@ -9,6 +9,7 @@ from raftline.xmpp.capabilities import INFO_NAMESPACE, info_element, server_info
 from raftline.xmpp.catalog import all_modules
 from raftline.xmpp.element import Element
 from raftline.xmpp.module import Declaration, Modules
+from raftline.xmpp.payloads import stored_element
 from raftline.xmpp.xeps import xep_0115_capabilities, xep_0390_capabilities
 from raftline.xmpp.xeps.xep_0030_disco import handle_server_info, handle_server_items
 from xmpp_im.playbook import FakeContext, Playbook, stanza
@@ -38,6 +39,47 @@ def test_capability_hash_of_the_specification() -> None:
     features += [f"jabber:iq:{name}" for name in ("time", "privacy", "version", "roster", "last")]
     info = info_element("client", "mobile", "BombusMod", features)
     assert xep_0390_capabilities.capability_hash(info) == "kzBZbkqJ3ADrj7v08reD1qcWUwNGHaidNUgD7nHpiw8="
+
+
+SOFTWARE = (
+    "<x xmlns='jabber:x:data' type='result'>"
+    "<field type='hidden' var='FORM_TYPE'><value>urn:xmpp:dataforms:softwareinfo</value></field>"
+    "{}<field var='software'><value>{}</value></field><field var='software_version'><value>{}</value></field>"
+    "<field var='os'><value>{}</value></field><field var='os_version'><value>{}</value></field></x>"
+)
+
+
+def test_verification_string_with_forms() -> None:
+    """XEP-0115 section 5.3: the complex example, with two languages and a form."""
+    identity = "<identity xml:lang='{}' category='client' name='{} 0.11' type='pc'/>"
+    versions = "<field var='ip_version' type='text-multi'><value>ipv4</value><value>ipv6</value></field>"
+    features = "".join(
+        f"<feature var='http://jabber.org/protocol/{name}'/>" for name in ("caps", "disco#info", "disco#items", "muc")
+    )
+    form = SOFTWARE.format(versions, "Psi", "0.11", "Mac", "10.5.1")
+    identities = identity.format("en", "Psi") + identity.format("el", "\u03a8")
+    info = stored_element(f"<query xmlns='{INFO_NAMESPACE}'>{identities}{features}{form}</query>".encode())
+    assert xep_0115_capabilities.verification_string(info) == "q07IKJEyjvHSyhy//CH0CxmKi8w="
+
+
+def test_capability_hash_with_forms() -> None:
+    """XEP-0390 section 4.5.2: the complex example."""
+    protocols = (
+        "activity activity+notify bytestreams chatstates commands disco#info disco#items evil feature-neg geoloc"
+    )
+    protocols += " geoloc+notify ibb iqibb mood mood+notify rosterx si si/profile/file-transfer tune"
+    names = [f"http://jabber.org/protocol/{name}" for name in protocols.split()]
+    iqs = "avatar browse dtcp filexfer ibb inband jidlink last oob privacy roster time version"
+    names += [f"jabber:iq:{name}" for name in iqs.split()] + [f"jabber:x:{name}" for name in ("data", "event", "oob")]
+    names += [f"urn:xmpp:{name}" for name in ("avatar:metadata+notify", "ping", "receipts", "time")]
+    names += ["games:board", "http://www.facebook.com/xmpp/messages"]
+    names += ["http://www.xmpp.org/extensions/xep-0084.html#ns-metadata+notify"]
+    identity = "<identity category='client' name='{}' type='pc' xml:lang='{}'/>"
+    identities = identity.format("Tkabber", "en") + identity.format("\u0422\u043a\u0430\u0431\u0431\u0435\u0440", "ru")
+    features = "".join(f"<feature var='{name}'/>" for name in names)
+    form = SOFTWARE.format("", "Tkabber", "0.11.1-svn-20111216-mod (Tcl/Tk 8.6b2)", "Windows", "XP")
+    info = stored_element(f"<query xmlns='{INFO_NAMESPACE}'>{identities}{features}{form}</query>".encode())
+    assert xep_0390_capabilities.capability_hash(info) == "u79ZroNJbdSWhdSp311mddz44oHHPsEBntQ5b1jqBSY="
 
 
 @pytest.mark.parametrize("module", [xep_0115_capabilities, xep_0390_capabilities])

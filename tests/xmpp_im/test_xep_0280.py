@@ -46,6 +46,7 @@ def copied(kind: MessageKind, inner: str) -> bool:
         (MessageKind.NORMAL, BODY, True),
         (MessageKind.NORMAL, RECEIPT, True),
         (MessageKind.NORMAL, MARKER, True),
+        (MessageKind.NORMAL, "<x xmlns='jabber:x:conference' jid='r@conference.example.org'/>", True),
         (MessageKind.NORMAL, "<event xmlns='urn:example:unknown'/>", False),
         (MessageKind.HEADLINE, BODY, False),
         (MessageKind.GROUPCHAT, BODY, False),
@@ -162,3 +163,31 @@ class TestDevices:
         [message] = [tree(data) for data in bob.take()]
         assert [child.tag for child in message][:2] == ["{jabber:client}body", "{urn:xmpp:hints}no-copy"]
         assert message.find(f"{CARBONS}private") is None
+
+    def test_a_copy_that_bounces_is_the_devices_own_affair(self, service: Service) -> None:
+        """10.3: whoever wrote the message hears nothing of it, whatever the bounce contains, and no device either."""
+        phone, desk, bob = service.bind("alice"), service.bind("alice", "desk"), service.bind("bob")
+        for client in (phone, desk):
+            client.write(ENABLE)
+            client.write("<presence/>")
+        bob.write(f"<message to='alice@example.org/phone' type='chat' id='1'>{BODY}</message>")
+        [copy] = [tree(data) for data in desk.take() if b"urn:xmpp:forward:0" in data]
+        for client in (phone, bob):
+            client.take()
+        assert copy.get("from") == "alice@example.org"
+        for inner in (SENT, ""):
+            desk.write(f"<message to='{copy.get('from')}' type='error' id='1'>{inner}<error type='cancel'/></message>")
+        assert [client.take() for client in (phone, desk, bob)] == [[], [], []]
+
+    def test_switching_twice_is_no_error(self, service: Service) -> None:
+        """10.1: on and off as often as a client likes, and each once more."""
+        desk = service.bind("alice", "desk")
+        for switch in (
+            ENABLE,
+            ENABLE,
+            ENABLE.replace("enable", "disable"),
+            ENABLE.replace("enable", "disable"),
+            ENABLE,
+        ):
+            desk.write(switch)
+            assert [tree(data).get("type") for data in desk.take()] == ["result"]

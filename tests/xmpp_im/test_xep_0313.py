@@ -264,6 +264,7 @@ class TestSection41:
             "after-id": "text-single",
             "ids": "list-multi",
         }
+        assert written.find(".//{jabber:x:data}required") is None
         validation = "{http://jabber.org/protocol/xdata-validate}"
         assert written.find(f"*/{validation}validate/{validation}open") is not None
 

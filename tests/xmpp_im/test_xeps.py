@@ -18,6 +18,7 @@ from raftline.xmpp.stanza import Stanza
 from xmpp_im.playbook import FakeContext, Playbook, stanza, tree
 
 INFO = "http://jabber.org/protocol/disco#info"
+RSM = "http://jabber.org/protocol/rsm"
 ITEMS = "http://jabber.org/protocol/disco#items"
 SEEN = Ask(SubscriptionOf("bob", "alice@example.org"))
 
@@ -73,10 +74,10 @@ class TestXep0030:
 
     @pytest.mark.parametrize("to", ["", "to='alice@example.org'"])
     def test_the_own_account(self, book: Playbook, to: str) -> None:
-        """3.1: an account that is registered, with an archive (XEP-0313 section 7) and ids (XEP-0359 section 5)."""
+        """3.1: an account that is registered, with archive (XEP-0313 7), pages (XEP-0059 4) and ids (XEP-0359 5)."""
         info = book.play(handler(book, "account", INFO)(book.context, get(INFO, to=to)))
         assert info.child("identity", INFO).attributes == {"category": "account", "type": "registered"}
-        assert {"urn:xmpp:mam:2", "urn:xmpp:mam:2#extended", "urn:xmpp:sid:0"} <= set(features_of(info))
+        assert {"urn:xmpp:mam:2", "urn:xmpp:mam:2#extended", "urn:xmpp:sid:0", RSM} <= set(features_of(info))
 
     def test_a_contact(self, book: Playbook) -> None:
         """8: an account is described to whom it shares its presence with."""

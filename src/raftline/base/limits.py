@@ -119,6 +119,12 @@ ARCHIVE_PAGE_ROW_COUNT_MAX: Final = 100
 ACCOUNT_PAGE_ROW_COUNT_MAX: Final = 1000
 """Rows of one page of the list of accounts."""
 
+COMMAND_SESSION_COUNT_MAX: Final = 16
+"""Ad-hoc commands that one stream may have begun (XEP-0050); beyond it the oldest is forgotten."""
+
+ADMINISTERED_ACCOUNT_COUNT_MAX: Final = 100
+"""Accounts that one command of an administrator may name (XEP-0133)."""
+
 IDEMPOTENCY_AGE_MAX_MS: Final = 24 * 60 * 60 * 1000
 """Cluster time for which the outcome of a keyed command is kept: longer than any retry lasts."""
 

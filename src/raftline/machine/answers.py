@@ -17,6 +17,7 @@ from raftline.machine.login import tokens
 from raftline.machine.outcomes import RosterItem
 from raftline.machine.presence import SUBSCRIBED_FROM
 from raftline.machine.queries import (
+    AccountCounts,
     AccountExists,
     AccountRow,
     Answer,
@@ -25,6 +26,7 @@ from raftline.machine.queries import (
     Block,
     BlockBetween,
     BlocklistOf,
+    Counts,
     CredentialsOf,
     InboxPage,
     InvitationOf,
@@ -34,6 +36,7 @@ from raftline.machine.queries import (
     LoginTokensOf,
     NextExpiry,
     NodeProfiles,
+    OnlineAccounts,
     PictureOf,
     PrivateOf,
     Query,
@@ -78,6 +81,26 @@ def _list_accounts(context: Context, query: ListAccounts) -> list[AccountRow]:
     limit = min(max(query.limit, 0), ACCOUNT_PAGE_ROW_COUNT_MAX)
     found = context.rows.select((context.accounts, context.sessions), sql, (query.after, limit))
     return [AccountRow._make(row) for row in found]
+
+
+def _account_counts(context: Context, _query: AccountCounts) -> Counts:
+    sql = (
+        "SELECT count(DISTINCT session.account_id) FROM presence"
+        " JOIN session ON session.session_id = presence.session_id"
+    )
+    [(accounts,)] = context.rows.select((context.accounts,), "SELECT count(*) FROM account")
+    [(online,)] = context.rows.select((context.sessions, context.presences), sql)
+    return Counts(accounts, online)
+
+
+def _online_accounts(context: Context, query: OnlineAccounts) -> list[str]:
+    limit = min(max(query.limit, 0), ACCOUNT_PAGE_ROW_COUNT_MAX)
+    sql = (
+        "SELECT DISTINCT session.localpart FROM presence JOIN session ON session.session_id = presence.session_id"
+        " ORDER BY session.localpart LIMIT ?"
+    )
+    found = context.rows.select((context.sessions, context.presences), sql, (limit,))
+    return [localpart for (localpart,) in found]
 
 
 def _roster_of(context: Context, query: RosterOf) -> Roster:
@@ -197,6 +220,8 @@ _ANSWERS: Final[Mapping[type[Query], Callable[[Context, Any], Answer]]] = Mappin
         CredentialsOf: _credentials_of,
         AccountExists: _account_exists,
         ListAccounts: _list_accounts,
+        AccountCounts: _account_counts,
+        OnlineAccounts: _online_accounts,
         RosterOf: _roster_of,
         SubscriptionOf: _subscription_of,
         SessionsOf: _sessions_of,

@@ -192,6 +192,18 @@ class EndSession(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=31)
     epoch: Annotated[int, NATURAL]
 
 
+class EndSessions(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=135):
+    """
+    An administrator ends an account's sessions, as `EndSession` does. Refused with `item-not-found`. Machine version 3.
+
+    Attributes:
+        resource: Which one; empty for all.
+    """
+
+    localpart: str
+    resource: str = ""
+
+
 class EnableManagement(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=32):
     """
     Turn stream management on (XEP-0198 section 3): from here on unacknowledged messages are kept. Idempotent.
@@ -422,6 +434,7 @@ Action = (
     | RaiseVersion
     | BindSession
     | EndSession
+    | EndSessions
     | EnableManagement
     | MarkSessions
     | DetachSession
@@ -443,7 +456,13 @@ Action = (
 """What a command does. Tags are never reused."""
 
 SINCE_VERSION: Final[Mapping[type, int]] = MappingProxyType(
-    {InviteNode: 2, RedeemInvitation: 2, ForgetNode: 2, LogIn: 3}
+    {
+        InviteNode: 2,
+        RedeemInvitation: 2,
+        ForgetNode: 2,
+        LogIn: 3,
+        EndSessions: 3,
+    }
 )
 """Machine version from which on a kind of command is understood; 1 for what is not named."""
 

@@ -40,6 +40,16 @@ class ListAccounts(Query, frozen=True, array_like=True, tag=3):
     limit: int = 100
 
 
+class AccountCounts(Query, frozen=True, array_like=True, tag=135):
+    """Answer: `Counts`."""
+
+
+class OnlineAccounts(Query, frozen=True, array_like=True, tag=136):
+    """Answer: `list[str]`, names of accounts with a session that is available, sorted, at most `limit`."""
+
+    limit: int = 100
+
+
 class RosterOf(Query, frozen=True, array_like=True, tag=4):
     """Answer: `Roster`."""
 
@@ -256,6 +266,13 @@ class AccountRow(NamedTuple):
     session_count: int
 
 
+class Counts(NamedTuple):
+    """How many accounts there are, and how many of them have a session that is available."""
+
+    accounts: int
+    online: int
+
+
 class Roster(NamedTuple):
     """A roster and its version, which grows with each change."""
 
@@ -323,5 +340,7 @@ Answer = (
     | list[NodeProfile]
     | list[KnownToken]
     | Invitation
+    | Counts
+    | list[str]
     | None
 )

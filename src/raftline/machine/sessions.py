@@ -17,6 +17,7 @@ from raftline.machine.commands import (
     BindSession,
     EnableManagement,
     EndSession,
+    EndSessions,
     MarkSessions,
     SessionMark,
     SessionOrigin,
@@ -137,6 +138,16 @@ def end_session_command(context: Context, action: EndSession) -> Outcome:
         return session
     end_session(context, session, "")
     return Done()
+
+
+def end_sessions(context: Context, action: EndSessions) -> Outcome:
+    """End an account's sessions, or the one of a resource, at the wish of an administrator."""
+    account = context.accounts.get(action.localpart)
+    found = [] if account is None else context.session_index.of(account.account_id)
+    ended = [session for session in found if action.resource in {"", session.resource}]
+    for session in ended:
+        end_session(context, session, "policy-violation")
+    return Done() if ended else Rejected("item-not-found", "cancel", "There is no such session.")
 
 
 def enable_management(context: Context, action: EnableManagement) -> Outcome:

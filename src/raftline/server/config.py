@@ -23,6 +23,9 @@ from raftline.base.limits import RESUMPTION_TIMEOUT_S_MAX
 Port = Annotated[int, Meta(ge=1, le=65_535)]
 """A TCP port."""
 
+Uri = Annotated[str, Meta(pattern=r"^[A-Za-z][A-Za-z0-9+.-]*:\S+$", max_length=1_024)]
+"""With its scheme, as `mailto:abuse@example.org`."""
+
 Milliseconds = Annotated[int, Meta(ge=1, le=600_000)]
 """A duration; ten minutes at most, since every one of these bounds a wait."""
 
@@ -80,6 +83,8 @@ class XmppSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     """A session whose connection is lost waits so long for its client (XEP-0198); 0 for not at all."""
     status_urls: Annotated[tuple[StatusUrl, ...], Meta(max_length=8)] = ()
     """Where clients look when the service is out of order (XEP-0455): files on other machines than these."""
+    administrators: tuple[str, ...] = ()
+    """Accounts, as `anna@example.org`, that may administer the service from their clients (XEP-0133)."""
 
 
 class HttpSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -171,6 +176,25 @@ class TimingSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     """A node that has not heard of a leader for so long closes its clients' streams."""
 
 
+class ContactSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Whom people may turn to, as URIs such as `mailto:` and `xmpp:`; told to every client (XEP-0157)."""
+
+    abuse: tuple[Uri, ...] = ()
+    """Of whoever misuses the service."""
+    admin: tuple[Uri, ...] = ()
+    """Administrators."""
+    feedback: tuple[Uri, ...] = ()
+    """What people think of it."""
+    sales: tuple[Uri, ...] = ()
+    """What it costs."""
+    security: tuple[Uri, ...] = ()
+    """Of holes in it."""
+    status: tuple[Uri, ...] = ()
+    """Whether it is up: pages, not people."""
+    support: tuple[Uri, ...] = ()
+    """When something does not work."""
+
+
 class LogSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """What the process writes to its standard error."""
 
@@ -199,6 +223,7 @@ class NodeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     storage: StorageSettings = StorageSettings()
     timing: TimingSettings = TimingSettings()
     log: LogSettings = LogSettings()
+    contacts: ContactSettings = ContactSettings()
 
     @property
     def own(self) -> PeerSettings:

@@ -197,6 +197,20 @@ def check_relations(settings: NodeSettings) -> None:
     _check_timing(settings)
     _check_listeners(settings)
     check_domain("domain", settings.domain)
+    for number, administrator in enumerate(settings.xmpp.administrators):
+        _check_account(f"xmpp.administrators[{number}]", administrator, settings.domain)
+
+
+def _check_account(path: str, text: str, domain: str) -> None:
+    """Refuse what would be nobody: another form than the prepared one never equals the address of a client."""
+    try:
+        address = parse_jid(text)
+    except ValueError as error:
+        raise ConfigError(path, f"{text!r} is no address: {error}") from error
+    if not address.local or address.resource or address.domain != domain:
+        raise ConfigError(path, f"{text!r} is no account of {domain}")
+    if str(address) != text:
+        raise ConfigError(path, f"write it as {str(address)!r}")
 
 
 def check_domain(path: str, domain: str) -> None:

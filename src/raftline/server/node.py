@@ -24,6 +24,7 @@ from collections.abc import Awaitable, Callable
 from hashlib import blake2b
 from typing import Final
 
+import msgspec
 import structlog
 
 from raftline.base.errors import ConfigError, Unavailable
@@ -208,7 +209,12 @@ class RunningNode:
         return Gateway(
             node,
             gateway_settings,
-            all_modules(status_addresses=settings.xmpp.status_urls),
+            all_modules(
+                wall_clock_ms=lambda: time.time_ns() // 1_000_000,
+                administrators=settings.xmpp.administrators,
+                status_addresses=settings.xmpp.status_urls,
+                contacts=msgspec.structs.asdict(settings.contacts),
+            ),
             clock=time.monotonic_ns,
             entropy=os.urandom,
             tls_context=client_context(settings, protocol=XMPP_PROTOCOL),

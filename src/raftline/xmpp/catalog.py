@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from types import MappingProxyType
 
 from raftline.xmpp import messages, presence, render, roster
 from raftline.xmpp.module import Modules
@@ -10,10 +11,13 @@ from raftline.xmpp.xeps import (
     xep_0012_last_activity,
     xep_0030_disco,
     xep_0049_private_storage,
+    xep_0050_commands,
     xep_0054_vcard,
     xep_0077_registration,
     xep_0092_version,
     xep_0115_capabilities,
+    xep_0133_administration,
+    xep_0157_contacts,
     xep_0160_offline,
     xep_0191_blocking,
     xep_0198_stream_management,
@@ -35,11 +39,19 @@ from raftline.xmpp.xeps import (
 )
 
 
-def all_modules(*, wall_clock_ms: Callable[[], int] | None = None, status_addresses: Sequence[str] = ()) -> Modules:
+def all_modules(
+    *,
+    wall_clock_ms: Callable[[], int] | None = None,
+    administrators: Collection[str] = (),
+    contacts: Mapping[str, Sequence[str]] = MappingProxyType({}),
+    status_addresses: Sequence[str] = (),
+) -> Modules:
     """
     Register every module.
 
     Args:
+        administrators: Bare JIDs of those who may use commands of administration (XEP-0133).
+        contacts: URIs to turn to, by what for (XEP-0157).
         wall_clock_ms: Tells milliseconds since 1970. Without it, what needs a clock (XEP-0012, XEP-0202) is left out.
         status_addresses: Where clients look when the service is out of order (XEP-0455).
     """
@@ -51,6 +63,7 @@ def all_modules(*, wall_clock_ms: Callable[[], int] | None = None, status_addres
         render,
         xep_0030_disco,
         xep_0049_private_storage,
+        xep_0050_commands,
         xep_0054_vcard,
         xep_0077_registration,
         xep_0092_version,
@@ -74,6 +87,8 @@ def all_modules(*, wall_clock_ms: Callable[[], int] | None = None, status_addres
     ):
         module.register(modules)
     xep_0455_service_outage.register(modules, status_addresses)
+    xep_0133_administration.register(modules, administrators)
+    xep_0157_contacts.register(modules, contacts)
     if wall_clock_ms is not None:
         xep_0012_last_activity.register(modules, wall_clock_ms)
         xep_0202_time.register(modules, wall_clock_ms)

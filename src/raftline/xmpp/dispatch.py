@@ -6,7 +6,7 @@ Which handler a stanza of a bound stream goes to (RFC 6120 sections 8 and 10.3).
 | message, presence | any | the handler of messages, of presence (RFC 6121) |
 | IQ request | none, a bare JID of the domain | handlers of accounts, by payload |
 | IQ request | the domain | handlers of the server, by payload |
-| IQ | a full JID of the domain | that session, off the log |
+| IQ | a full JID of the domain | that session, off the log, if a check of its payload lets it pass |
 | IQ result or error | anything else | nobody: it answers a request of the server's own |
 | IQ request | another domain | remote-server-not-found |
 """
@@ -72,9 +72,20 @@ def _handle_iq(context: StreamContext, stanza: Stanza) -> Steps | None:
     if to is not None and to.resource:
         if not to.local:
             raise Refused("service-unavailable", "cancel")
-        return _route(context, stanza, to)
+        check = _check_of(context, stanza, payloads[0])
+        return _route(context, stanza, to) if check is None else _checked(check, _route(context, stanza, to))
     target = "server" if to is not None and not to.local else "account"
     return _handle_payload(context, stanza, target, payloads[0])
+
+
+def _check_of(context: StreamContext, stanza: Stanza, payload: Element) -> Steps | None:
+    check = context.modules.relay_checks.get((payload.namespace, payload.name)) if stanza.type == "get" else None
+    return None if check is None else check(context, stanza)
+
+
+def _checked(check: Steps, route: Steps) -> Steps:
+    yield from check
+    return (yield from route)
 
 
 def _handle_payload(context: StreamContext, stanza: Stanza, target: str, payload: Element) -> Steps:

@@ -43,7 +43,14 @@ from raftline.machine.queries import Reachable, SessionRow
 from raftline.xmpp.effects import Route, Submit, ask
 from raftline.xmpp.jid import JID, parse_jid
 from raftline.xmpp.module import Declaration
-from raftline.xmpp.payloads import CARBONS_NAMESPACE, HINTS_NAMESPACE, STANZA_ID_NAMESPACE, blocked_by_user
+from raftline.xmpp.payloads import (
+    CARBONS_NAMESPACE,
+    DELAY_NAMESPACE,
+    HINTS_NAMESPACE,
+    STANZA_ID_NAMESPACE,
+    blocked_by_user,
+    is_delay_of_ours,
+)
 from raftline.xmpp.stanza import CLIENT_NAMESPACE
 
 if TYPE_CHECKING:
@@ -63,6 +70,7 @@ ORIGIN_ID: Final = 64
 STANZA_ID: Final = 128
 NO_COPY: Final = 256
 PRIVATE: Final = 512
+DELAY: Final = 1024
 
 _STATE: Final = 0
 _CHAT_STATES: Final = "http://jabber.org/protocol/chatstates"
@@ -106,6 +114,7 @@ _TRAITS: Final[dict[tuple[str, str], int]] = {
     (CARBONS_NAMESPACE, "private"): NO_COPY | PRIVATE,
     (CARBONS_NAMESPACE, "received"): NO_COPY | OTHER,
     (CARBONS_NAMESPACE, "sent"): NO_COPY | OTHER,
+    (DELAY_NAMESPACE, "delay"): DELAY | OTHER,
     (STANZA_ID_NAMESPACE, "origin-id"): ORIGIN_ID,
     (STANZA_ID_NAMESPACE, "stanza-id"): STANZA_ID,
 }
@@ -156,7 +165,7 @@ def handle_message(context: StreamContext, stanza: Stanza) -> Steps:
         raise Refused("service-unavailable", "cancel", "The server takes no messages.")
     traits, origin_id = traits_of(stanza.element)
     storage = storage_of(kind, traits)
-    dropped = partial(_is_dropped, context.domain) if traits & (STANZA_ID | PRIVATE) else None
+    dropped = partial(_is_dropped, context.domain) if traits & (STANZA_ID | PRIVATE | DELAY) else None
     message = stanza.stamped(context.jid, to, drop=dropped)
     if storage is None:
         says_something = traits & (CONTENT | SIGNAL | OTHER) != 0
@@ -225,9 +234,12 @@ def _is_dropped(domain: str, child: Element) -> bool:
     """
     Is the child one that the recipient does not get?
 
-    A stanza id by an account of this domain, as only the server gives those (XEP-0359 section 3), and the mark that
-    forbids copies, which has done its work (XEP-0280 section 9).
+    A stanza id by an account of this domain, as only the server gives those (XEP-0359 section 3), a delay by the server
+    itself, likewise (XEP-0203 section 5), and the mark that forbids copies, which has done its work (XEP-0280 section
+    9).
     """
+    if is_delay_of_ours(domain, child):
+        return True
     if child.namespace == CARBONS_NAMESPACE:
         return child.name == "private"
     if child.name != "stanza-id" or child.namespace != STANZA_ID_NAMESPACE:

@@ -72,6 +72,10 @@ class StreamContext(Protocol):
     def directed_presence(self) -> set[str]:
         """JIDs that were sent directed presence and are due a farewell (RFC 6121 section 4.6.3)."""
 
+    @property
+    def command_sessions(self) -> dict[str, str]:
+        """Ad-hoc commands that were begun and are not done (XEP-0050): the command's node by session id."""
+
     def send(self, stanza: bytes) -> None:
         """Write a stanza to the client, at once and in order; it counts for stream management."""
 
@@ -85,6 +89,9 @@ IqHandler = Callable[["StreamContext", "Stanza"], "Steps"]
 StanzaHandler = Callable[["StreamContext", "Stanza"], "Steps"]
 """Handles a message or presence; raises Refused for an error reply."""
 
+RelayCheck = Callable[["StreamContext", "Stanza"], "Steps"]
+"""Returns when a request to another client may be passed on to it; raises Refused when it may not."""
+
 EventRenderer = Callable[["StreamContext", Any], "bytes | None"]
 """Turns an event into the stanza the client gets; None for none."""
 
@@ -95,23 +102,74 @@ DiscoItems = Callable[["StreamContext", "JID"], "list[Element]"]
 StreamFeature = Callable[["Modules"], "Element"]
 """Makes a feature that an authenticated stream is offered (RFC 6120 section 4.3.2), once all modules are registered."""
 
+InfoNode = Callable[["StreamContext", str], "Element | None"]
+"""Answers service discovery for a node of the server (XEP-0030 section 3.2); None for a node of somebody else."""
+
+ItemNode = Callable[["StreamContext", str], "list[Element] | None"]
+"""Returns the `<item/>`s of a node of the server (XEP-0030 section 4.2); None for a node of somebody else."""
+
+
+@dataclass(frozen=True, slots=True)
+class CommandResult:
+    """
+    What came of an ad-hoc command.
+
+    Attributes:
+        form: Of type `result`; None for nothing to show.
+        failures: A sentence for each part that failed.
+    """
+
+    form: Element | None = None
+    failures: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """
+    An ad-hoc command of the server (XEP-0050).
+
+    Attributes:
+        node, name: What it is called on the wire, and for people.
+        is_allowed: Whether this user may see and execute it.
+        run: Executes it with the submitted fields, by name; returns a CommandResult, or raises Refused.
+        form: What is to be filled in first; None for a command that needs nothing.
+        form_type: FORM_TYPE of what is submitted.
+    """
+
+    node: str
+    name: str
+    is_allowed: Callable[[StreamContext], bool]
+    run: Callable[[StreamContext, dict[str, list[str]]], Steps]
+    form: Element | None = None
+    form_type: str = ""
+
+
 DiscoNode = Callable[["Modules"], str]
 """Names a node under which the server's service discovery answers as for itself (XEP-0115 section 6.2)."""
 
 
 @dataclass(slots=True)
 class Modules:
-    """The registry; filled once at start, read-only after."""
+    """
+    The registry; filled once at start, read-only after.
+
+    Attributes:
+        info_forms: What the server tells of itself beside identity and features (XEP-0128), of type `result`.
+        commands: Ad-hoc commands of the server, by node.
+    """
 
     declarations: list[Declaration] = field(default_factory=list)
     iq_handlers: dict[tuple[str, str, str, str], IqHandler] = field(default_factory=dict)
+    relay_checks: dict[tuple[str, str], RelayCheck] = field(default_factory=dict)
     message_handler: StanzaHandler | None = None
     presence_handler: StanzaHandler | None = None
     renderers: dict[type, EventRenderer] = field(default_factory=dict)
     disco_items: list[DiscoItems] = field(default_factory=list)
     disco_nodes: list[DiscoNode] = field(default_factory=list)
-    disco_forms: list[Element] = field(default_factory=list)
-    """Forms that the server's service discovery answers with (XEP-0128)."""
+    info_nodes: list[InfoNode] = field(default_factory=list)
+    info_forms: list[Element] = field(default_factory=list)
+    item_nodes: list[ItemNode] = field(default_factory=list)
+    commands: dict[str, Command] = field(default_factory=dict)
     stream_features: list[StreamFeature] = field(default_factory=list)
 
     def declare(self, declaration: Declaration) -> None:
@@ -131,6 +189,12 @@ class Modules:
         if target not in {"server", "account"} or kind not in {"get", "set"} or key in self.iq_handlers:
             raise LocalProtocolError(f"bad or doubled IQ handler: {key}")
         self.iq_handlers[key] = handler
+
+    def before_relay(self, namespace: str, name: str, check: RelayCheck) -> None:
+        """Check IQ gets of this payload that go to a full JID, which are else passed on to whoever is not blocked."""
+        if (namespace, name) in self.relay_checks:
+            raise LocalProtocolError(f"doubled check: {namespace} {name}")
+        self.relay_checks[namespace, name] = check
 
     def on_event(self, event_type: type, renderer: EventRenderer) -> None:
         """Render events of this type."""

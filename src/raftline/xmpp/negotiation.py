@@ -15,7 +15,8 @@ While an exchange of SASL2 is under way, EXCHANGING, nothing else may come (XEP-
 a session at once (inline_login.py), or leave the stream AUTHENTICATED.
 
 What a state has no row for is refused: a stanza before authentication with `not-authorized`, anything else with
-`unsupported-stanza-type`, and either ends the stream.
+`unsupported-stanza-type`, and either ends the stream. Stream management before its time fails instead (XEP-0198
+section 3).
 """
 
 from __future__ import annotations
@@ -126,7 +127,7 @@ _STEPS: Final[dict[tuple[StreamState, str, str], Step]] = {
     (StreamState.AUTHENTICATED, CLIENT_NAMESPACE, "iq"): Step.BIND,
     **{
         (state, MANAGEMENT_NAMESPACE, name): Step.MANAGE
-        for state in (StreamState.AUTHENTICATED, StreamState.BOUND)
+        for state in StreamState
         for name in ("enable", "resume", "r", "a")
     },
     **{(StreamState.BOUND, CLIENT_STATE_NAMESPACE, name): Step.CLIENT_STATE for name in ("active", "inactive")},

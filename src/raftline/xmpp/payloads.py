@@ -19,6 +19,7 @@ from raftline.machine.commands import Action
 from raftline.machine.outcomes import Outcome, Rejected, Stale
 from raftline.xmpp.effects import Effect, propose
 from raftline.xmpp.element import Element, escape_attribute
+from raftline.xmpp.jid import JID, parse_jid
 from raftline.xmpp.xmlstream import ElementReceived, parse_element
 
 if TYPE_CHECKING:
@@ -80,6 +81,16 @@ def delay_element(time_ms: int, by: str | None = None) -> str:
     """Write the mark of delayed delivery: when it was sent and, unless None, by whom it was kept (XEP-0203)."""
     source = "" if by is None else f" from='{escape_attribute(by)}'"
     return f"<delay xmlns='{DELAY_NAMESPACE}'{source} stamp='{format_timestamp(time_ms)}'/>"
+
+
+def is_delay_of_ours(domain: str, child: Element) -> bool:
+    """Whether a child claims that this server delayed the stanza, which no client can know (XEP-0203 section 5)."""
+    if child.name != "delay" or child.namespace != DELAY_NAMESPACE:
+        return False
+    try:
+        return parse_jid(child.attributes.get("from", "")) == JID("", domain, "")
+    except ValueError:
+        return False  # nobody's address, so not ours
 
 
 # Stanzas

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from raftline.base.errors import Refused
@@ -19,7 +20,7 @@ from raftline.machine.queries import Block, BlockBetween, Reachable, SessionRow,
 from raftline.xmpp.effects import Route, Submit, ask
 from raftline.xmpp.element import Element
 from raftline.xmpp.jid import JID, parse_jid
-from raftline.xmpp.payloads import address_presence, blocked_by_user
+from raftline.xmpp.payloads import address_presence, blocked_by_user, is_delay_of_ours
 from raftline.xmpp.stanza import CLIENT_NAMESPACE, Stanza
 from raftline.xmpp.subscriptions import SUBSCRIPTION_KINDS, handle_subscription
 
@@ -53,9 +54,9 @@ def handle_presence(context: StreamContext, stanza: Stanza) -> Steps:
         case "" | "unavailable" if stanza.to is not None:
             yield from _handle_directed(context, stanza, stanza.to)
         case "":
-            yield Submit(SetPresence(stanza.stamped(context.jid, None), priority_of(stanza.element)))
+            yield Submit(SetPresence(_stamped(context, stanza, None), priority_of(stanza.element)))
         case "unavailable":
-            yield Submit(SetPresence(stanza.stamped(context.jid, None), None))
+            yield Submit(SetPresence(_stamped(context, stanza, None), None))
             yield from farewells(context, stanza)
         case "subscribe" | "subscribed" | "unsubscribe" | "unsubscribed":
             yield from handle_subscription(context, stanza, SUBSCRIPTION_KINDS[stanza.type])
@@ -98,9 +99,14 @@ def _handle_directed(context: StreamContext, stanza: Stanza, to: JID) -> Steps:
         owed.add(str(to))
     else:
         context.directed_presence.discard(str(to))
-    if not (yield from _route_presence(context, to, stanza.stamped(context.jid, to))):
+    if not (yield from _route_presence(context, to, _stamped(context, stanza, to))):
         context.directed_presence.discard(str(to))
         raise blocked_by_user()
+
+
+def _stamped(context: StreamContext, stanza: Stanza, to: JID | None) -> bytes:
+    """Write presence under the user's address, without what only the server may say (XEP-0203 section 5)."""
+    return stanza.stamped(context.jid, to, drop=partial(is_delay_of_ours, context.domain))
 
 
 def farewells(

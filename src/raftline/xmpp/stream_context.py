@@ -26,9 +26,19 @@ class ClientContext:
         cluster_epoch: First part of stanza ids.
         modules: All modules of this service.
         directed_presence: JIDs that were sent directed presence and are due a farewell.
+        command_sessions: Ad-hoc commands that were begun and are not done.
     """
 
-    __slots__ = ("_entropy", "_login", "_outbound", "cluster_epoch", "directed_presence", "domain", "modules")
+    __slots__ = (
+        "_entropy",
+        "_login",
+        "_outbound",
+        "cluster_epoch",
+        "command_sessions",
+        "directed_presence",
+        "domain",
+        "modules",
+    )
 
     def __init__(
         self,
@@ -47,6 +57,7 @@ class ClientContext:
         self.modules = modules
         self.cluster_epoch = cluster_epoch
         self.directed_presence: set[str] = set()
+        self.command_sessions: dict[str, str] = {}
 
     @property
     def jid(self) -> JID:

@@ -1,8 +1,8 @@
 """
 XEP-0012 Last Activity: since when the server is up, and since when an account is away.
 
-A request to a full JID is the client's own to answer. That of an account is answered to those who see its presence,
-and to nobody else (section 7).
+A request to a full JID is the client's own to answer. Both are for those who see the account's presence, and for
+nobody else (sections 3, 4 and 8).
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ from raftline.machine.queries import LastActivity, LastActivityOf, SubscriptionO
 from raftline.xmpp.effects import Ask, ask
 from raftline.xmpp.element import Element
 from raftline.xmpp.module import Declaration
-from raftline.xmpp.payloads import concerns_own_account
 from raftline.xmpp.stanza import CLIENT_NAMESPACE, parse_stanza
 
 if TYPE_CHECKING:
@@ -48,10 +47,8 @@ def register(modules: Modules, wall_clock_ms: Callable[[], int]) -> None:
         Raises:
             Refused: `forbidden` for one that does not share its presence with the user, or does not exist.
         """
+        yield from require_seen(context, stanza)
         owner = context.jid.local if stanza.to is None else stanza.to.local
-        user = str(context.jid.bare)
-        if not concerns_own_account(context, stanza) and not (yield from ask(SubscriptionOf(owner, user), bool)):
-            raise Refused("forbidden", "auth", "This account does not share its presence with you.")
         last: LastActivity | None = yield Ask(LastActivityOf(owner))
         if last is None:
             raise Refused("forbidden", "auth", "This account does not share its presence with you.")
@@ -70,6 +67,20 @@ def register(modules: Modules, wall_clock_ms: Callable[[], int]) -> None:
     )
     modules.on_iq("server", "get", LAST_NAMESPACE, "query", handle_server)
     modules.on_iq("account", "get", LAST_NAMESPACE, "query", handle_account)
+    modules.before_relay(LAST_NAMESPACE, "query", require_seen)
+
+
+def require_seen(context: StreamContext, stanza: Stanza) -> Steps:
+    """
+    Return when a stanza is to the user's own account, or to one that shares its presence with the user.
+
+    Raises:
+        Refused: `forbidden` otherwise.
+    """
+    owner = context.jid.bare if stanza.to is None else stanza.to.bare
+    if owner == context.jid.bare or (yield from ask(SubscriptionOf(owner.local, str(context.jid.bare)), bool)):
+        return
+    raise Refused("forbidden", "auth", "This account does not share its presence with you.")
 
 
 def status_of(presence: bytes) -> str:

@@ -42,27 +42,40 @@ def handle_server_info(context: StreamContext, stanza: Stanza) -> Steps:
     Return identity and features of the server (section 3.1).
 
     Raises:
-        Refused: `item-not-found` for a node; the server has none but those that name its capabilities.
+        Refused: `item-not-found` for a node that nobody knows: neither does it name the server's capabilities, nor
+            does a module answer for it; what that module refuses.
     """
     modules = context.modules
-    node = _node_of(stanza, INFO_NAMESPACE)
-    if node and node not in {name_of(modules) for name_of in modules.disco_nodes}:
-        raise Refused("item-not-found", "cancel", "There is no such node.")
     yield from ()  # a handler that asks for nothing
-    info = server_info(modules)
-    if node:
-        info.attributes["node"] = node
+    node = _node_of(stanza, INFO_NAMESPACE)
+    if not node:
+        return server_info(modules)
+    if node in {name_of(modules) for name_of in modules.disco_nodes}:
+        info = server_info(modules)
+    else:
+        answers = (describe(context, node) for describe in modules.info_nodes)
+        found = next((answer for answer in answers if answer is not None), None)
+        if found is None:
+            raise Refused("item-not-found", "cancel", "There is no such node.")
+        info = found
+    info.attributes["node"] = node
     return info
 
 
 def handle_server_items(context: StreamContext, stanza: Stanza) -> Steps:
     """
-    Return the services beside the server, as their modules tell them (section 4.1).
+    Return the services beside the server, as their modules tell them (section 4.1), or the items of a node.
 
     Raises:
-        Refused: `item-not-found` for a node; the server has none.
+        Refused: `item-not-found` for a node that no module knows.
     """
-    _require_no_node(stanza, ITEMS_NAMESPACE)
+    node = _node_of(stanza, ITEMS_NAMESPACE)
+    if node:
+        answers = (list_items(context, node) for list_items in context.modules.item_nodes)
+        found = next((answer for answer in answers if answer is not None), None)
+        if found is None:
+            raise Refused("item-not-found", "cancel", "There is no such node.")
+        return Element("query", ITEMS_NAMESPACE, {"node": node}, [*found])
     items: list[Element | str] = []
     for items_of in context.modules.disco_items:
         items.extend(items_of(context, context.jid))

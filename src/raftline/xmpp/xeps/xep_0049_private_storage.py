@@ -42,11 +42,11 @@ def register(modules: Modules) -> None:
 
 def handle_get(context: StreamContext, stanza: Stanza) -> Steps:
     """
-    Return the element of the name that is asked for; what was never stored comes back empty (section 3).
+    Return the element of the name that is asked for; what was never stored comes back empty (section 2.2).
 
     Raises:
-        Refused: `forbidden` for another account's, `bad-request` for other than one element, or one without a
-            namespace of its own.
+        Refused: `forbidden` for another account's, `bad-request` for other than one element, `not-acceptable` for one
+            without a namespace of its own (section 2.3).
     """
     wanted = _elements_of(context, stanza)
     if len(wanted) != 1:
@@ -58,15 +58,16 @@ def handle_get(context: StreamContext, stanza: Stanza) -> Steps:
 
 def handle_set(context: StreamContext, stanza: Stanza) -> Steps:
     """
-    Replace elements (section 3).
+    Replace elements (section 2.3).
 
     Raises:
-        Refused: `forbidden` for another account's, `bad-request` for none, and for one without a namespace of its own;
-            from apply: `not-acceptable` for one that is too large, `resource-constraint` for too many.
+        Refused: `forbidden` for another account's, `not-acceptable` for none, and for one without a namespace of its
+            own (section 2.3); from apply: `not-acceptable` for one that is too large, `resource-constraint` for too
+            many.
     """
     elements = _elements_of(context, stanza)
     if not elements:
-        raise Refused("bad-request", "modify", "There is nothing to store.")
+        raise Refused("not-acceptable", "modify", "There is nothing to store.")
     if len(elements) > PRIVATE_ELEMENT_COUNT_MAX:
         raise Refused("resource-constraint", "cancel", f"At most {PRIVATE_ELEMENT_COUNT_MAX} elements are kept.")
     stored = tuple(PrivateElement(entry.namespace, entry.name, entry.to_bytes("")) for entry in elements)
@@ -79,5 +80,5 @@ def _elements_of(context: StreamContext, stanza: Stanza) -> list[Element]:
     assert query is not None, "dispatch found the payload by this name"
     elements = list(query.elements())
     if any(entry.namespace in {"", PRIVATE_NAMESPACE} for entry in elements):
-        raise Refused("bad-request", "modify", "Each element needs a namespace of its own.")
+        raise Refused("not-acceptable", "modify", "Each element needs a namespace of its own.")
     return elements

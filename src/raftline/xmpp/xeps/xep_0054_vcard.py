@@ -32,7 +32,7 @@ def register(modules: Modules) -> None:
         Declaration(
             number=54,
             title="vcard-temp",
-            version="1.2",
+            version="1.3.0",
             features=(VCARD_NAMESPACE,),
             account_features=(VCARD_NAMESPACE,),
         )

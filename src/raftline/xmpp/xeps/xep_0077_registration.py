@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 NAMESPACE: Final = "jabber:iq:register"
 INSTRUCTIONS: Final = "Choose a username and a password."
+REGISTERED_INSTRUCTIONS: Final = "You have an account here; you may change its password."
 
 
 def register(modules: Modules) -> None:
@@ -35,8 +36,9 @@ def register(modules: Modules) -> None:
             number=77,
             title="In-Band Registration",
             version="2.4",
+            status="partial",
             features=(NAMESPACE,),
-            note="Accounts are made in-band only where the operator opened registration.",
+            note="Open where the operator opened it. Errors bear no numeric codes, which XMPP no longer has.",
         )
     )
     modules.on_iq("server", "get", NAMESPACE, "query", handle_get)
@@ -82,6 +84,7 @@ def handle_get(context: StreamContext, stanza: Stanza) -> Steps:
     yield from ()
     children: list[Element | str] = [
         Element("registered", NAMESPACE),
+        Element("instructions", NAMESPACE, {}, [REGISTERED_INSTRUCTIONS]),
         Element("username", NAMESPACE, {}, [context.jid.local]),
         Element("password", NAMESPACE),
     ]

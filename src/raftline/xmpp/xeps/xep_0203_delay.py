@@ -2,7 +2,7 @@
 XEP-0203 Delayed Delivery: since when a message waited, in cluster time.
 
 `<delay/>` is written by `payloads.delay_element`, on messages that waited for their recipient and around those that
-come from an archive. One that the sender wrote stays: it names another `from`.
+come from an archive. One that the sender wrote stays, unless it says that this server wrote it (section 5).
 """
 
 from __future__ import annotations

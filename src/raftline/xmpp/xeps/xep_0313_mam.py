@@ -20,6 +20,7 @@ from raftline.xmpp.jid import parse_jid
 from raftline.xmpp.module import Declaration
 from raftline.xmpp.payloads import (
     FORM_NAMESPACE,
+    RSM_NAMESPACE,
     concerns_own_account,
     delay_element,
     form_field,
@@ -62,12 +63,18 @@ def register(modules: Modules) -> None:
             number=313,
             title="Message Archive Management",
             version="1.1.3",
+            status="partial",
             account_features=(MAM_NAMESPACE, f"{MAM_NAMESPACE}#extended"),
+            note="Ids are unique and never used again, but can be guessed (XEP-0359).",
         )
     )
     modules.declare(
         Declaration(
-            number=59, title="Result Set Management", version="1.0", note="Pages by index are refused (section 2.6)."
+            number=59,
+            title="Result Set Management",
+            version="1.0",
+            account_features=(RSM_NAMESPACE,),
+            note="Pages by index are refused (section 2.6).",
         )
     )
     modules.declare(Declaration(number=297, title="Stanza Forwarding", version="1.0"))

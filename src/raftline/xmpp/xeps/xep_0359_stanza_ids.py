@@ -28,7 +28,9 @@ def register(modules: Modules) -> None:
             number=359,
             title="Unique and Stable Stanza IDs",
             version="0.7.0",
+            status="partial",
             features=(STANZA_ID_NAMESPACE,),
             account_features=(STANZA_ID_NAMESPACE,),
+            note="Ids are positions in the log: they tell how busy the cluster is, though never one archive.",
         )
     )
