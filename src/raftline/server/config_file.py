@@ -8,6 +8,7 @@ between values (`check_relations`). Files that settings name are opened by whoev
 
 from __future__ import annotations
 
+import ipaddress
 import re
 import tomllib
 from collections.abc import Iterator, Mapping
@@ -196,6 +197,7 @@ def check_relations(settings: NodeSettings) -> None:
             raise ConfigError(f"cluster.peers[{number}].port", f"{address[0]}:{address[1]} appears twice")
     _check_timing(settings)
     _check_listeners(settings)
+    _check_discovery(settings)
     check_domain("domain", settings.domain)
 
 
@@ -257,6 +259,21 @@ def _check_listeners(settings: NodeSettings) -> None:
                 "plaintext.allow",
                 f"is for loopback alone, but {name}.host is {host}: serve TLS, or listen on 127.0.0.1",
             )
+
+
+def _check_discovery(settings: NodeSettings) -> None:
+    hosts = settings.discovery.hosts
+    if hosts and settings.plaintext.allow:
+        raise ConfigError("discovery.hosts", "are for TLS alone (XEP-0487 section 2.2), but plaintext.allow is set")
+    names = [host.name for host in hosts]
+    for number, host in enumerate(hosts):
+        if host.name in names[:number]:
+            raise ConfigError(f"discovery.hosts[{number}].name", f"{host.name} appears twice")
+        for ip in host.ips:
+            try:
+                ipaddress.ip_address(ip)
+            except ValueError as error:
+                raise ConfigError(f"discovery.hosts[{number}].ips", str(error)) from error
 
 
 def check_files(settings: NodeSettings) -> None:

@@ -38,7 +38,7 @@ from raftline.node.node import LocalNode
 from raftline.raft.config import RaftConfig
 from raftline.server.addresses import Addresses
 from raftline.server.certificates import check_identity
-from raftline.server.config import NodeSettings
+from raftline.server.config import DiscoverySettings, NodeSettings
 from raftline.server.config_file import read_secret
 from raftline.server.failures import ExitCode, Failure
 from raftline.server.figures import cluster_figures, gateway_figures
@@ -47,7 +47,6 @@ from raftline.server.http_server import HttpServer
 from raftline.server.membership import make_membership, member_ids
 from raftline.server.reload import (
     WEBSOCKET_MARGIN_BYTES,
-    XMPP_PROTOCOL,
     Reloader,
     client_context,
     peer_link_contexts,
@@ -57,11 +56,14 @@ from raftline.wal.files import OperatingSystemFiles
 from raftline.web.admin import Admin
 from raftline.web.app import make_app
 from raftline.web.health import Health
+from raftline.web.host_meta import HostMeta
 from raftline.web.operations import Operations
 from raftline.web.page import Page
 from raftline.web.rate_limit import RateLimit
 from raftline.xmpp.catalog import all_modules
 from raftline.xmpp.sasl import derive_credentials
+from raftline.xmpp.xeps.xep_0368_direct_tls import CLIENT_PROTOCOL
+from raftline.xmpp.xeps.xep_0487_host_meta_2 import HostMeta2, PublishedHost
 
 TRANSFER_TIMEOUT_S: Final = 0.5
 TRANSFER_LOOK_S: Final = 0.002
@@ -211,7 +213,7 @@ class RunningNode:
             all_modules(),
             clock=time.monotonic_ns,
             entropy=os.urandom,
-            tls_context=client_context(settings, protocol=XMPP_PROTOCOL),
+            tls_context=client_context(settings, protocol=CLIENT_PROTOCOL),
         )
 
     def _make_http_server(
@@ -243,10 +245,12 @@ class RunningNode:
         )
         app = make_app(
             page=page,
+            host_meta=HostMeta(addresses.http_urls, published_hosts(settings.discovery)),
             admin=Admin(node, token, status, derive, os.urandom),
             health=health,
             registry=registry,
             websocket=gateway.websocket_endpoint,
+            bosh=gateway.bosh_endpoint,
             membership=make_membership(driver, settings),
             operations=Operations(
                 node_ids=lambda: member_ids(driver),
@@ -296,6 +300,16 @@ def hindrance(driver: Driver) -> str:
     if driver.draining.is_drained:
         return DRAINED
     return "" if driver.storage.has_space else FULL_DISK
+
+
+def published_hosts(discovery: DiscoverySettings) -> HostMeta2 | None:
+    """Translate what the operator publishes of the hosts; None for nothing."""
+    if not discovery.hosts:
+        return None
+    hosts = tuple(
+        PublishedHost(host.name, host.ips, host.direct_tls_port, host.priority, host.weight) for host in discovery.hosts
+    )
+    return HostMeta2(discovery.ttl_s, discovery.public_key_pins, hosts)
 
 
 def cluster_config(settings: NodeSettings, identity: Identity) -> ClusterConfig:
