@@ -10,7 +10,7 @@ import pytest
 from raftline.base.errors import ConfigError
 from raftline.server.config import NodeSettings
 from raftline.server.config_file import build_settings
-from raftline.server.node import published_hosts
+from raftline.server.discovery import published_hosts
 from raftline.xmpp.xeps.xep_0487_host_meta_2 import TTL_S_MAX, PublishedHost
 from server.settings_values import raw_settings
 

@@ -119,6 +119,30 @@ class DiscoverySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True,
     """All of them, since clients look at no others."""
 
 
+class TurnServiceSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A STUN or TURN server that clients are told of."""
+
+    type: Literal["stun", "stuns", "turn", "turns"]
+    """`turn` and `turns` relay, and ask for credentials; the forms with an s are over TLS."""
+    host: Name
+    """Its name or address."""
+    port: Port = 3_478
+    """Its port; `stuns` and `turns` usually have 5349."""
+    transport: Literal["udp", "tcp"] = "udp"
+    """How it is reached."""
+
+
+class TurnSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Servers that help calls through firewalls (XEP-0215), such as coturn; none by default. The same on all nodes."""
+
+    secret_file: Path | None = None
+    """Holds the secret that the TURN servers share (coturn: `use-auth-secret`, `static-auth-secret`)."""
+    ttl_s: Annotated[int, Meta(ge=60, le=604_800)] = 86_400
+    """Credentials are good for so long."""
+    services: Annotated[tuple[TurnServiceSettings, ...], Meta(max_length=16)] = ()
+    """What clients are told of."""
+
+
 class PeerListenSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The link to the other nodes; always mutual TLS."""
 
@@ -222,6 +246,7 @@ class NodeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     http: HttpSettings = HttpSettings()
     discovery: DiscoverySettings = DiscoverySettings()
     peer: PeerListenSettings = PeerListenSettings()
+    turn: TurnSettings = TurnSettings()
     registration: RegistrationSettings = RegistrationSettings()
     plaintext: PlaintextSettings = PlaintextSettings()
     limits: LimitSettings = LimitSettings()

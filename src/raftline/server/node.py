@@ -38,8 +38,9 @@ from raftline.node.node import LocalNode
 from raftline.raft.config import RaftConfig
 from raftline.server.addresses import Addresses
 from raftline.server.certificates import check_identity
-from raftline.server.config import DiscoverySettings, NodeSettings
+from raftline.server.config import NodeSettings
 from raftline.server.config_file import read_secret
+from raftline.server.discovery import external_services, published_hosts
 from raftline.server.failures import ExitCode, Failure
 from raftline.server.figures import cluster_figures, gateway_figures
 from raftline.server.founding import KeptIdentity, settle_identity
@@ -63,7 +64,6 @@ from raftline.web.rate_limit import RateLimit
 from raftline.xmpp.catalog import all_modules
 from raftline.xmpp.sasl import derive_credentials
 from raftline.xmpp.xeps.xep_0368_direct_tls import CLIENT_PROTOCOL
-from raftline.xmpp.xeps.xep_0487_host_meta_2 import HostMeta2, PublishedHost
 
 TRANSFER_TIMEOUT_S: Final = 0.5
 TRANSFER_LOOK_S: Final = 0.002
@@ -182,7 +182,7 @@ class RunningNode:
         driver = Driver(
             config,
             raft_random=random.Random(os.urandom(16)),  # noqa: S311 - spreads timeouts, guards nothing
-            clocks=Clocks(time.monotonic_ns, lambda: time.time_ns() // MILLISECOND_NS),
+            clocks=Clocks(time.monotonic_ns, wall_clock_ms),
             storage=storage,
             contexts=self._peers,
             entropy=os.urandom,
@@ -210,7 +210,7 @@ class RunningNode:
         return Gateway(
             node,
             gateway_settings,
-            all_modules(),
+            all_modules(wall_clock_ms=wall_clock_ms, external_services=external_services(settings.turn)),
             clock=time.monotonic_ns,
             entropy=os.urandom,
             tls_context=client_context(settings, protocol=CLIENT_PROTOCOL),
@@ -295,21 +295,16 @@ class RunningNode:
                 return
 
 
+def wall_clock_ms() -> int:
+    """Return milliseconds since 1970."""
+    return time.time_ns() // MILLISECOND_NS
+
+
 def hindrance(driver: Driver) -> str:
     """Return why this node cannot serve clients although a majority may; empty when it can."""
     if driver.draining.is_drained:
         return DRAINED
     return "" if driver.storage.has_space else FULL_DISK
-
-
-def published_hosts(discovery: DiscoverySettings) -> HostMeta2 | None:
-    """Translate what the operator publishes of the hosts; None for nothing."""
-    if not discovery.hosts:
-        return None
-    hosts = tuple(
-        PublishedHost(host.name, host.ips, host.direct_tls_port, host.priority, host.weight) for host in discovery.hosts
-    )
-    return HostMeta2(discovery.ttl_s, discovery.public_key_pins, hosts)
 
 
 def cluster_config(settings: NodeSettings, identity: Identity) -> ClusterConfig:

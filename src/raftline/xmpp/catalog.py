@@ -23,6 +23,7 @@ from raftline.xmpp.xeps import (
     xep_0202_time,
     xep_0203_delay,
     xep_0206_xmpp_over_bosh,
+    xep_0215_external_services,
     xep_0280_carbons,
     xep_0313_mam,
     xep_0352_client_state,
@@ -32,14 +33,19 @@ from raftline.xmpp.xeps import (
     xep_0478_stream_limits,
     xep_0487_host_meta_2,
 )
+from raftline.xmpp.xeps.xep_0215_external_services import ExternalServices
 
 
-def all_modules(*, wall_clock_ms: Callable[[], int] | None = None) -> Modules:
+def all_modules(
+    *, wall_clock_ms: Callable[[], int] | None = None, external_services: ExternalServices | None = None
+) -> Modules:
     """
     Register every module.
 
     Args:
-        wall_clock_ms: Tells milliseconds since 1970. Without it, what needs a clock (XEP-0012, XEP-0202) is left out.
+        wall_clock_ms: Tells milliseconds since 1970. Without it, what needs a clock (XEP-0012, XEP-0202, XEP-0215) is
+            left out.
+        external_services: Those an operator offers; without them XEP-0215 is left out.
     """
     modules = Modules()
     for module in (  # in the order of their numbers, after the RFCs
@@ -74,4 +80,6 @@ def all_modules(*, wall_clock_ms: Callable[[], int] | None = None) -> Modules:
     if wall_clock_ms is not None:
         xep_0012_last_activity.register(modules, wall_clock_ms)
         xep_0202_time.register(modules, wall_clock_ms)
+        if external_services is not None:
+            xep_0215_external_services.register(modules, external_services, wall_clock_ms)
     return modules
