@@ -238,6 +238,25 @@ class TestEnds:
         assert client.payloads[-1][0].tag.endswith("}system-shutdown")
         assert service.gateway.bosh_endpoint.session_count == 0
 
+    async def test_over_https(self, start: Start) -> None:
+        """What HTTP protects is secure from the start: all mechanisms are offered."""
+        service = await start(allow_plaintext=False)
+        sent: list[Any] = []
+        data = BoshClient("").body(to="localhost", ver="1.6")
+        requests = [{"type": "http.request", "body": data}]
+
+        async def receive() -> Any:
+            if not requests:
+                await asyncio.Event().wait()  # the client stays
+            return requests.pop()
+
+        async def send(message: Any) -> None:
+            sent.append(message)
+
+        await service.gateway.bosh_endpoint({"type": "http", "method": "POST", "scheme": "https"}, receive, send)
+        assert sent[0]["status"] == 200
+        assert b"<mechanism>PLAIN</mechanism>" in sent[1]["body"]
+
     async def test_no_new_sessions(self, dial: Dial, service: Service) -> None:
         """A node that is drained says so."""
         service.gateway.drain(is_drained=True)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from raftline.xmpp.bosh_body import BindingFailed, Body, parse_body, write_body
+from raftline.xmpp.bosh_body import TAG_COUNT_MAX, BindingFailed, Body, parse_body, write_body
 
 
 def request(rid: str) -> Body:
@@ -39,6 +41,17 @@ class TestSection6Wrapper:
             parse_body(data, stanza_bytes_max=10_000)
         assert failed.value.condition == "bad-request"
 
+    @given(inner=st.binary(max_size=60), outer=st.binary(max_size=20))
+    def test_any_bytes(self, inner: bytes, outer: bytes) -> None:
+        """Whatever comes, it is a body or a refusal."""
+        data = outer + b"<body xmlns='http://jabber.org/protocol/httpbind'>" + inner + b"</body>" + outer
+        try:
+            read = parse_body(data, stanza_bytes_max=1_000)
+        except BindingFailed as failed:
+            assert failed.condition in {"bad-request", "policy-violation"}  # noqa: PT017  # either way is right
+        else:
+            assert read.raw == data
+
     def test_elements_are_found(self) -> None:
         """With the very bytes they were sent as; whitespace between them is nothing."""
         read = parse_body(
@@ -55,6 +68,13 @@ class TestSection6Wrapper:
         assert len(parse_body(data, stanza_bytes_max=100).payloads) == 2
         with pytest.raises(BindingFailed) as failed:
             parse_body(data, stanza_bytes_max=99)
+        assert failed.value.condition == "policy-violation"
+
+    def test_number_of_elements(self) -> None:
+        """Bounded over all payloads, since nobody has said who he is yet."""
+        assert len(parse_body(write_body({}, [b"<a/>"] * (TAG_COUNT_MAX - 2)), stanza_bytes_max=100).payloads) > 1
+        with pytest.raises(BindingFailed) as failed:
+            parse_body(write_body({}, [b"<a/>"] * (TAG_COUNT_MAX - 1)), stanza_bytes_max=100)
         assert failed.value.condition == "policy-violation"
 
     def test_inherited_declarations(self) -> None:

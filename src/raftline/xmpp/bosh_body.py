@@ -14,6 +14,7 @@ from raftline.base.errors import RemoteProtocolError
 from raftline.xmpp.element import Element, escape_attribute
 from raftline.xmpp.stanza import CLIENT_NAMESPACE, STANZA_KINDS
 from raftline.xmpp.xmlstream import (
+    ELEMENT_COUNT_MAX,
     STREAM_NAMESPACE,
     ElementReceived,
     StreamClosed,
@@ -30,6 +31,9 @@ VERSION: Final = f"{{{XBOSH_NAMESPACE}}}version"
 
 RID_MAX: Final = 2**53 - 1
 """Greatest request id: what a client keeps in a double stays exact (XEP-0124 section 14.1)."""
+
+TAG_COUNT_MAX: Final = 2 * ELEMENT_COUNT_MAX
+"""Tags of one body: all of it becomes values before any of it is looked at, and `<a/>` grows a hundredfold."""
 
 _NUMBER_DIGIT_COUNT_MAX: Final = len(str(RID_MAX))
 
@@ -99,9 +103,11 @@ def parse_body(data: bytes, *, stanza_bytes_max: int) -> Body:
     Read the body of an HTTP request.
 
     Raises:
-        BindingFailed: `policy-violation` for an element that is too large or too deep, `bad-request` for anything
-            else that is no wrapper around whole elements.
+        BindingFailed: `policy-violation` for an element that is too large or too deep, or too many of them;
+            `bad-request` for anything else that is no wrapper around whole elements.
     """
+    if data.count(b"<") > TAG_COUNT_MAX:
+        raise BindingFailed("policy-violation")
     parser = XMLStreamParser(stanza_bytes_max=stanza_bytes_max)
     events = parser.feed(data)
     parser.close()

@@ -254,22 +254,22 @@ class BoshSession(Generic[Ticket]):
             raise BindingFailed("item-not-found")
         if request.body.number("pause", 0) > PAUSE_S_MAX:
             raise BindingFailed("policy-violation")
-        before = self._requests.get(rid - 1)
-        is_hasty = (
-            before is not None and request.is_empty and request.arrived_ns - before.arrived_ns < POLLING_S * _SECOND_NS
-        )
         self._requests[rid] = request
         unanswered = [number for number in self._requests if number > self._answered_rid]
         if len(unanswered) > self.terms.request_count + self._requests[max(unanswered)].is_extra:
             raise BindingFailed("policy-violation")
-        if not is_hasty or before is None:
-            pass
-        elif self.terms.is_polling:
-            if before.is_empty and before.reply is not None and not before.has_payloads:
-                raise BindingFailed("policy-violation")
-        elif len(unanswered) == self.terms.request_count:
+        before = self._requests.get(rid - 1)
+        if before is not None and self._is_hasty(request, before, len(unanswered)):
             raise BindingFailed("policy-violation")
         self._pause_s = None
+
+    def _is_hasty(self, request: _Request[Ticket], before: _Request[Ticket], unanswered_count: int) -> bool:
+        """Whether a request that asks for nothing but news comes too soon after the one before (sections 11, 12)."""
+        if not request.is_empty or request.arrived_ns - before.arrived_ns >= POLLING_S * _SECOND_NS:
+            return False
+        if self.terms.is_polling:
+            return before.is_empty and before.reply is not None and not before.has_payloads
+        return unanswered_count == self.terms.request_count
 
     def _repeat(self, request: _Request[Ticket], ticket: Ticket) -> None:
         """Take a request that came before (section 14.3)."""
