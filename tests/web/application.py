@@ -6,6 +6,7 @@ from pathlib import Path
 
 import httpx2
 from prometheus_client import CollectorRegistry, Gauge
+from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from raftline.base.errors import ConfigError
@@ -13,12 +14,15 @@ from raftline.machine.commands import Credential
 from raftline.web.admin import Admin
 from raftline.web.app import make_app
 from raftline.web.health import Health
+from raftline.web.host_meta import HostMeta
 from raftline.web.operations import Operations
 from raftline.web.page import Page
 from raftline.web.rate_limit import RateLimit
+from raftline.xmpp.xeps.xep_0487_host_meta_2 import HostMeta2
 from web.fake_door import FakeDoor
 
 TOKEN = "a-token-for-tests"
+HTTP_URLS = ("http://127.0.0.1:15002", "http://127.0.0.1:15012")
 WEBSOCKETS = ("ws://127.0.0.1:15002/xmpp-websocket", "ws://127.0.0.1:15012/xmpp-websocket")
 
 
@@ -29,10 +33,25 @@ async def derive(password: str) -> tuple[Credential, ...]:
     return (Credential("SCRAM-SHA-256", b"salt", 1, password.encode(), b""),)
 
 
+class FakeBosh:
+    """Stands where the gateway's endpoint is: an ASGI application that is no function, which routes would wrap."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        assert scope["type"] == "http"
+        await Response(b"<body/>", media_type="text/xml")(scope, receive, send)
+
+
 class Application:
     """The application and the knobs a test turns."""
 
-    def __init__(self, static_directory: Path, *, open_registration: bool = True, per_minute: int = 30) -> None:
+    def __init__(
+        self,
+        static_directory: Path,
+        *,
+        open_registration: bool = True,
+        per_minute: int = 30,
+        published: HostMeta2 | None = None,
+    ) -> None:
         self.door = FakeDoor()
         self.now_ns = 0
         self.leader_known = True
@@ -53,10 +72,12 @@ class Application:
                 clock=lambda: self.now_ns,
                 static_directory=static_directory,
             ),
+            host_meta=HostMeta(lambda: HTTP_URLS, published),
             admin=Admin(self.door, TOKEN, self._status, derive, self._draw),
             health=self.health,
             registry=registry,
             websocket=self._websocket,
+            bosh=FakeBosh(),
             operations=Operations(lambda: frozenset({1, 2, 3}), self.transfers.append, self._reload),
         )
 

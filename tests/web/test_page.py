@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from xml.etree import ElementTree as ET
 
 import httpx2
 import pytest
 
 from raftline.base.errors import Busy
-from raftline.web.page import security_policy, websocket_url
+from raftline.web.page import security_policy
 from web.application import WEBSOCKETS, Application
 
 
@@ -102,22 +101,7 @@ async def test_another_site_cannot_register_through_its_visitors(application: Ap
     assert application.door.executed == []
 
 
-async def test_host_meta_names_the_websockets(application: Application) -> None:
-    """XEP-0156 section 3: XRD and JSON, readable by pages of other sites."""
-    relation = "urn:xmpp:alt-connections:websocket"
-    async with application.client(None) as client:
-        text = await client.get("/.well-known/host-meta")
-        links = ET.fromstring(text.text).findall("{http://docs.oasis-open.org/ns/xri/xrd-1.0}Link")
-        assert [(link.get("rel"), link.get("href")) for link in links] == [(relation, url) for url in WEBSOCKETS]
-        json = await client.get("/.well-known/host-meta.json")
-        assert json.json() == {"links": [{"rel": relation, "href": url} for url in WEBSOCKETS]}
-    for reply in (text, json):
-        assert reply.headers["access-control-allow-origin"] == "*"
-
-
-def test_websocket_addresses_follow_http() -> None:
-    """Secure stays secure; the policy lists each origin once."""
-    assert websocket_url("https://one.example.org:5443") == "wss://one.example.org:5443/xmpp-websocket"
-    assert websocket_url("http://127.0.0.1:15002") == "ws://127.0.0.1:15002/xmpp-websocket"
+def test_the_policy_lists_each_origin_once() -> None:
+    """Nodes behind one name are one origin."""
     policy = security_policy(("wss://a/xmpp-websocket", "wss://b/xmpp-websocket", "wss://a/xmpp-websocket"))
     assert "connect-src 'self' wss://a wss://b;" in policy

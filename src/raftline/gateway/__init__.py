@@ -1,1 +1,1 @@
-"""Client connections: TCP, TLS, WebSocket."""
+"""Client connections: TCP, TLS, WebSocket, BOSH."""

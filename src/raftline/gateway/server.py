@@ -1,5 +1,5 @@
 """
-The gateway: where clients connect (TCP with STARTTLS, direct TLS, WebSocket), and what their sessions have in common.
+The gateway: where clients connect (TCP with STARTTLS, direct TLS, WebSocket, BOSH), and what sessions have in common.
 
 It flushes all sessions that something happened to once in a turn of the loop, and looks after deadlines by one timer
 that walks over all sessions, a part of them at a time; a session has no timer of its own.
@@ -19,6 +19,7 @@ from typing import Any, Final, ParamSpec, TypeVar
 import structlog
 
 from raftline.base.errors import Busy, RaftlineError
+from raftline.gateway.bosh import BoshEndpoint
 from raftline.gateway.session import ClientSession
 from raftline.gateway.tcp import TCPConnection
 from raftline.gateway.tls import channel_bindings
@@ -141,6 +142,7 @@ class Gateway:
             has_inline_login=lambda: node.machine_version >= FEATURES_SINCE,
         )
         self.websocket_endpoint = WebSocketEndpoint(self)
+        self.bosh_endpoint = BoshEndpoint(self)
         self.accepted_total = 0
         self.bound_total = 0
         self.resumed_total = 0

@@ -13,7 +13,7 @@ from raftline.cluster.driver import Driver
 from raftline.machine.queries import NodeProfiles
 from raftline.machine.records import NodeProfile
 from raftline.server.config import NodeSettings
-from raftline.web.page import websocket_url
+from raftline.web.host_meta import websocket_url
 
 
 class Address(NamedTuple):
@@ -38,9 +38,13 @@ class Addresses:
         told = [Address(row.node_id, row.http_url, row.xmpp_address) for row in rows if isinstance(row, NodeProfile)]
         return _from(self._own_id, told or self._configured)
 
+    def http_urls(self) -> tuple[str, ...]:
+        """Return where the HTTP listeners of all nodes are."""
+        return tuple(address.http_url for address in self._all() if address.http_url)
+
     def websockets(self) -> tuple[str, ...]:
         """Return the WebSocket addresses of all nodes."""
-        return tuple(websocket_url(address.http_url) for address in self._all() if address.http_url)
+        return tuple(map(websocket_url, self.http_urls()))
 
     def resumption_location(self) -> str:
         """Return where clients of this node find another one, if any tells."""

@@ -19,6 +19,7 @@ import msgspec
 from msgspec import Meta
 
 from raftline.base.limits import RESUMPTION_TIMEOUT_S_MAX
+from raftline.xmpp.xeps.xep_0487_host_meta_2 import TTL_S_MAX
 
 Port = Annotated[int, Meta(ge=1, le=65_535)]
 """A TCP port."""
@@ -94,6 +95,62 @@ class HttpSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     """Address to listen on."""
     port: Port = 5443
     """HTTPS; plain HTTP where `plaintext.allow` is set."""
+
+
+class DiscoveryHostSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A host that clients are told of with all they need to connect."""
+
+    name: Name
+    """As it stands in `cluster.peers[].http_url`; clients ask for it by TLS (SNI)."""
+    ips: Annotated[tuple[Name, ...], Meta(min_length=1, max_length=16)]
+    """Its addresses, IPv4 or IPv6."""
+    direct_tls_port: Annotated[int, Meta(ge=0, le=65_535)] = 0
+    """Where its direct TLS is reached (XEP-0368); 0 for nowhere."""
+    priority: Annotated[int, Meta(ge=0, le=65_535)] = 10
+    """Clients try the lowest first (RFC 2782)."""
+    weight: Annotated[int, Meta(ge=0, le=65_535)] = 50
+    """Share among hosts of one priority (RFC 2782)."""
+
+
+class DiscoverySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """
+    What host-meta.json tells beyond addresses of WebSocket and BOSH (XEP-0487); nothing while no host is named.
+
+    Clients that read it look no further, not even at SRV records.
+    """
+
+    ttl_s: Annotated[int, Meta(ge=1, le=TTL_S_MAX)] = 3_600
+    """Clients may keep the file for so long."""
+    public_key_pins: Annotated[
+        tuple[Annotated[str, Meta(pattern="^[A-Za-z0-9+/]{43}=$")], ...], Meta(max_length=8)
+    ] = ()
+    """SHA-256 digests, in base64, of public keys that are trusted; a new one goes here two `ttl_s` before its use."""
+    hosts: Annotated[tuple[DiscoveryHostSettings, ...], Meta(max_length=32)] = ()
+    """All of them, since clients look at no others."""
+
+
+class TurnServiceSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A STUN or TURN server that clients are told of."""
+
+    type: Literal["stun", "stuns", "turn", "turns"]
+    """`turn` and `turns` relay, and ask for credentials; the forms with an s are over TLS."""
+    host: Name
+    """Its name or address."""
+    port: Port = 3_478
+    """Its port; `stuns` and `turns` usually have 5349."""
+    transport: Literal["udp", "tcp"] = "udp"
+    """How it is reached."""
+
+
+class TurnSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Servers that help calls through firewalls (XEP-0215), such as coturn; none by default. The same on all nodes."""
+
+    secret_file: Path | None = None
+    """Holds the secret that the TURN servers share (coturn: `use-auth-secret`, `static-auth-secret`)."""
+    ttl_s: Annotated[int, Meta(ge=60, le=604_800)] = 86_400
+    """Credentials are good for so long."""
+    services: Annotated[tuple[TurnServiceSettings, ...], Meta(max_length=16)] = ()
+    """What clients are told of."""
 
 
 class PeerListenSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -216,7 +273,9 @@ class NodeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     admin: AdminSettings
     xmpp: XmppSettings = XmppSettings()
     http: HttpSettings = HttpSettings()
+    discovery: DiscoverySettings = DiscoverySettings()
     peer: PeerListenSettings = PeerListenSettings()
+    turn: TurnSettings = TurnSettings()
     registration: RegistrationSettings = RegistrationSettings()
     plaintext: PlaintextSettings = PlaintextSettings()
     limits: LimitSettings = LimitSettings()

@@ -8,6 +8,7 @@ between values (`check_relations`). Files that settings name are opened by whoev
 
 from __future__ import annotations
 
+import ipaddress
 import re
 import tomllib
 from collections.abc import Iterator, Mapping
@@ -171,7 +172,10 @@ def _resolve_paths(settings: NodeSettings, directory: Path) -> NodeSettings:
     cluster = settings.cluster
     if cluster.join_token_file is not None:
         cluster = replace(cluster, join_token_file=directory / cluster.join_token_file)
-    return replace(settings, tls=tls, admin=admin, cluster=cluster, data_dir=directory / settings.data_dir)
+    turn = settings.turn
+    if turn.secret_file is not None:
+        turn = replace(turn, secret_file=directory / turn.secret_file)
+    return replace(settings, tls=tls, admin=admin, cluster=cluster, turn=turn, data_dir=directory / settings.data_dir)
 
 
 def check_relations(settings: NodeSettings) -> None:
@@ -196,6 +200,8 @@ def check_relations(settings: NodeSettings) -> None:
             raise ConfigError(f"cluster.peers[{number}].port", f"{address[0]}:{address[1]} appears twice")
     _check_timing(settings)
     _check_listeners(settings)
+    _check_discovery(settings)
+    _check_turn(settings)
     check_domain("domain", settings.domain)
     for number, administrator in enumerate(settings.xmpp.administrators):
         _check_account(f"xmpp.administrators[{number}]", administrator, settings.domain)
@@ -273,6 +279,30 @@ def _check_listeners(settings: NodeSettings) -> None:
             )
 
 
+def _check_discovery(settings: NodeSettings) -> None:
+    hosts = settings.discovery.hosts
+    if hosts and settings.plaintext.allow:
+        raise ConfigError("discovery.hosts", "are for TLS alone (XEP-0487 section 2.2), but plaintext.allow is set")
+    names = [host.name for host in hosts]
+    for number, host in enumerate(hosts):
+        if host.name in names[:number]:
+            raise ConfigError(f"discovery.hosts[{number}].name", f"{host.name} appears twice")
+        for ip in host.ips:
+            try:
+                ipaddress.ip_address(ip)
+            except ValueError as error:
+                raise ConfigError(f"discovery.hosts[{number}].ips", str(error)) from error
+
+
+def _check_turn(settings: NodeSettings) -> None:
+    turn = settings.turn
+    for number, service in enumerate(turn.services):
+        if service.type.startswith("turn") and turn.secret_file is None:
+            raise ConfigError("turn.secret_file", f"is missing: turn.services[{number}] asks for credentials")
+        if service in turn.services[:number]:
+            raise ConfigError(f"turn.services[{number}].host", f"{service.host} appears twice")
+
+
 def check_files(settings: NodeSettings) -> None:
     """
     Check that every file that is named can be read.
@@ -281,7 +311,10 @@ def check_files(settings: NodeSettings) -> None:
         ConfigError: With the path of the key.
     """
     named = {f"tls.{name}": getattr(settings.tls, name) for name in settings.tls.__struct_fields__}
-    for path, file in {**named, "admin.token_file": settings.admin.token_file}.items():
+    named["admin.token_file"] = settings.admin.token_file
+    if settings.turn.secret_file is not None:
+        named["turn.secret_file"] = settings.turn.secret_file
+    for path, file in named.items():
         try:
             content = file.read_bytes()
         except OSError as error:

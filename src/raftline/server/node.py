@@ -41,6 +41,7 @@ from raftline.server.addresses import Addresses
 from raftline.server.certificates import check_identity
 from raftline.server.config import NodeSettings
 from raftline.server.config_file import read_secret
+from raftline.server.discovery import external_services, published_hosts
 from raftline.server.failures import ExitCode, Failure
 from raftline.server.figures import cluster_figures, gateway_figures
 from raftline.server.founding import KeptIdentity, settle_identity
@@ -48,7 +49,6 @@ from raftline.server.http_server import HttpServer
 from raftline.server.membership import make_membership, member_ids
 from raftline.server.reload import (
     WEBSOCKET_MARGIN_BYTES,
-    XMPP_PROTOCOL,
     Reloader,
     client_context,
     peer_link_contexts,
@@ -58,11 +58,13 @@ from raftline.wal.files import OperatingSystemFiles
 from raftline.web.admin import Admin
 from raftline.web.app import make_app
 from raftline.web.health import Health
+from raftline.web.host_meta import HostMeta
 from raftline.web.operations import Operations
 from raftline.web.page import Page
 from raftline.web.rate_limit import RateLimit
 from raftline.xmpp.catalog import all_modules
 from raftline.xmpp.sasl import derive_credentials
+from raftline.xmpp.xeps.xep_0368_direct_tls import CLIENT_PROTOCOL
 
 TRANSFER_TIMEOUT_S: Final = 0.5
 TRANSFER_LOOK_S: Final = 0.002
@@ -181,7 +183,7 @@ class RunningNode:
         driver = Driver(
             config,
             raft_random=random.Random(os.urandom(16)),  # noqa: S311 - spreads timeouts, guards nothing
-            clocks=Clocks(time.monotonic_ns, lambda: time.time_ns() // MILLISECOND_NS),
+            clocks=Clocks(time.monotonic_ns, wall_clock_ms),
             storage=storage,
             contexts=self._peers,
             entropy=os.urandom,
@@ -210,14 +212,15 @@ class RunningNode:
             node,
             gateway_settings,
             all_modules(
-                wall_clock_ms=lambda: time.time_ns() // 1_000_000,
+                wall_clock_ms=wall_clock_ms,
                 administrators=settings.xmpp.administrators,
                 status_addresses=settings.xmpp.status_urls,
+                external_services=external_services(settings.turn),
                 contacts=msgspec.structs.asdict(settings.contacts),
             ),
             clock=time.monotonic_ns,
             entropy=os.urandom,
-            tls_context=client_context(settings, protocol=XMPP_PROTOCOL),
+            tls_context=client_context(settings, protocol=CLIENT_PROTOCOL),
         )
 
     def _make_http_server(
@@ -249,10 +252,12 @@ class RunningNode:
         )
         app = make_app(
             page=page,
+            host_meta=HostMeta(addresses.http_urls, published_hosts(settings.discovery)),
             admin=Admin(node, token, status, derive, os.urandom),
             health=health,
             registry=registry,
             websocket=gateway.websocket_endpoint,
+            bosh=gateway.bosh_endpoint,
             membership=make_membership(driver, settings),
             operations=Operations(
                 node_ids=lambda: member_ids(driver),
@@ -295,6 +300,11 @@ class RunningNode:
                 self._log.warning("still waiting for a majority", links=_links_up(driver))
             else:
                 return
+
+
+def wall_clock_ms() -> int:
+    """Return milliseconds since 1970."""
+    return time.time_ns() // MILLISECOND_NS
 
 
 def hindrance(driver: Driver) -> str:

@@ -26,12 +26,10 @@ from raftline.server.config_file import check_files
 from raftline.server.http_server import HttpServer
 from raftline.web.page import Page
 from raftline.web.rate_limit import RateLimit
+from raftline.xmpp.xeps.xep_0368_direct_tls import CLIENT_PROTOCOL
 
 RELOADABLE: Final = frozenset({"tls", "limits", "registration"})
 """Tables of settings that take effect while the node runs."""
-
-XMPP_PROTOCOL: Final = "xmpp-client"
-"""Name of XMPP over direct TLS in ALPN (XEP-0368 section 3)."""
 
 WEBSOCKET_MARGIN_BYTES: Final = 4_096
 """A stanza that is a little too large must reach the parser, which refuses it with the stream error of the RFC."""
@@ -80,7 +78,7 @@ class Reloader:
         check_files(settings)
         check_identity(settings)
         changed = _changed_tables(self._settings, settings)
-        client = client_context(settings, protocol=XMPP_PROTOCOL)
+        client = client_context(settings, protocol=CLIENT_PROTOCOL)
         peer_link_contexts(settings)
         tls, limits = settings.tls, settings.limits
         if self._http_context is not None:

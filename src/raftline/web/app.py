@@ -1,7 +1,7 @@
 """
 The HTTP application: all routes of a node, one error form, metrics.
 
-The WebSocket of XMPP is handed in as an ASGI application: this edge and the client gateway do not know each other.
+WebSocket and BOSH are handed in as ASGI applications: this edge and the client gateway do not know each other.
 """
 
 from __future__ import annotations
@@ -19,9 +19,10 @@ from starlette.types import ASGIApp
 from raftline.base.errors import RaftlineError
 from raftline.web.admin import Admin
 from raftline.web.health import Health, ReadyGate
+from raftline.web.host_meta import BOSH_PATH, WEBSOCKET_PATH, HostMeta
 from raftline.web.membership import Membership
 from raftline.web.operations import Operations
-from raftline.web.page import WEBSOCKET_PATH, Page, SecurityHeaders, security_policy
+from raftline.web.page import Page, SecurityHeaders, security_policy
 from raftline.web.replies import BadRequest, error_reply
 
 _CONDITIONS = {404: "item-not-found", 405: "not-allowed", 413: "policy-violation"}
@@ -30,15 +31,19 @@ _CONDITIONS = {404: "item-not-found", 405: "not-allowed", 413: "policy-violation
 def make_app(
     *,
     page: Page,
+    host_meta: HostMeta,
     admin: Admin,
     health: Health,
     registry: CollectorRegistry,
     websocket: ASGIApp,
+    bosh: ASGIApp,
     operations: Operations | None = None,
     membership: Membership | None = None,
 ) -> Starlette:
     """
     Join all endpoints of a node into one ASGI application; without the last two nothing can be done to the cluster.
+
+    `websocket` and `bosh` are objects: functions would be taken for handlers of a request.
 
     An error that nobody expected is answered here and then raised to the HTTP server, which logs it.
     """
@@ -69,6 +74,8 @@ def make_app(
             *(operations.routes(admin.guarded) if operations is not None else ()),
             *(membership.routes(admin.guarded) if membership is not None else ()),
             WebSocketRoute(WEBSOCKET_PATH, websocket, name="xmpp"),
+            Route(BOSH_PATH, bosh, name="bosh"),
+            *host_meta.routes(),
             *page.routes(),
         ],
         middleware=[

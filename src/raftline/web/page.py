@@ -1,5 +1,5 @@
 """
-What a browser gets: the web client's files, its configuration, registration, and where the WebSocket is (XEP-0156).
+What a browser gets: the web client's files, its configuration, registration.
 
 The page is served under a content security policy that lets it load and run nothing from elsewhere; it may open
 WebSockets to the nodes of this cluster, since it moves to another node when its own dies.
@@ -11,7 +11,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
-from xml.sax.saxutils import quoteattr
 
 import msgspec
 from starlette.requests import Request
@@ -24,12 +23,11 @@ from raftline.base.errors import RaftlineError, Refused
 from raftline.machine.commands import CreateAccount
 from raftline.node.door import Node
 from raftline.web.accounts import Derive, command_key, derive, prepare_username
+from raftline.web.host_meta import WEBSOCKET_PATH
 from raftline.web.rate_limit import RateLimit
 from raftline.web.replies import BadRequest, describe_error, json_reply, read_body, require_done
 
 STATIC_DIRECTORY: Final = Path(__file__).parent / "static"
-WEBSOCKET_PATH: Final = "/xmpp-websocket"
-WEBSOCKET_RELATION: Final = "urn:xmpp:alt-connections:websocket"
 
 
 class Registration(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -37,11 +35,6 @@ class Registration(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     username: str
     password: str
-
-
-def websocket_url(http_url: str) -> str:
-    """Return the address of a node's WebSocket: `https://one:5443` → `wss://one:5443/xmpp-websocket`."""
-    return f"ws{http_url.removeprefix('http')}{WEBSOCKET_PATH}"
 
 
 def security_policy(websockets: tuple[str, ...]) -> str:
@@ -127,8 +120,6 @@ class Page:
             Route("/", self.index, methods=["GET"]),
             Route("/client-config.json", self.client_config, methods=["GET"]),
             Route("/client/register", self.register, methods=["POST"]),
-            Route("/.well-known/host-meta", self.host_meta, methods=["GET"]),
-            Route("/.well-known/host-meta.json", self.host_meta_json, methods=["GET"]),
             Mount("/static", StaticFiles(directory=self.static_directory)),
         ]
 
@@ -177,19 +168,3 @@ class Page:
         key = command_key(None, "register", self.entropy)
         require_done(await self.node.execute(CreateAccount(localpart, credentials), key=key))
         return json_reply({"jid": f"{localpart}@{self.node.domain}"}, 201)
-
-    async def host_meta(self, _request: Request) -> Response:
-        """Tell other sites' web clients where the WebSockets are (XEP-0156 section 3)."""
-        links = "".join(
-            f"<Link rel={quoteattr(WEBSOCKET_RELATION)} href={quoteattr(url)}/>" for url in self.websockets()
-        )
-        text = (
-            "<?xml version='1.0' encoding='utf-8'?>"
-            f"<XRD xmlns='http://docs.oasis-open.org/ns/xri/xrd-1.0'>{links}</XRD>\n"
-        )
-        return Response(text, media_type="application/xrd+xml", headers={"Access-Control-Allow-Origin": "*"})
-
-    async def host_meta_json(self, _request: Request) -> Response:
-        """The same in JSON."""
-        links = [{"rel": WEBSOCKET_RELATION, "href": url} for url in self.websockets()]
-        return json_reply({"links": links}, headers={"Access-Control-Allow-Origin": "*"})

@@ -16,7 +16,9 @@ from raftline.xmpp.xeps import (
     xep_0077_registration,
     xep_0092_version,
     xep_0115_capabilities,
+    xep_0124_bosh,
     xep_0133_administration,
+    xep_0156_alternative_connections,
     xep_0157_contacts,
     xep_0160_offline,
     xep_0191_blocking,
@@ -24,10 +26,13 @@ from raftline.xmpp.xeps import (
     xep_0199_ping,
     xep_0202_time,
     xep_0203_delay,
+    xep_0206_xmpp_over_bosh,
+    xep_0215_external_services,
     xep_0280_carbons,
     xep_0313_mam,
     xep_0352_client_state,
     xep_0359_stanza_ids,
+    xep_0368_direct_tls,
     xep_0386_bind2,
     xep_0388_sasl2,
     xep_0390_capabilities,
@@ -36,7 +41,9 @@ from raftline.xmpp.xeps import (
     xep_0474_downgrade_protection,
     xep_0478_stream_limits,
     xep_0484_fast,
+    xep_0487_host_meta_2,
 )
+from raftline.xmpp.xeps.xep_0215_external_services import ExternalServices
 
 
 def all_modules(
@@ -45,6 +52,7 @@ def all_modules(
     administrators: Collection[str] = (),
     contacts: Mapping[str, Sequence[str]] = MappingProxyType({}),
     status_addresses: Sequence[str] = (),
+    external_services: ExternalServices | None = None,
 ) -> Modules:
     """
     Register every module.
@@ -52,8 +60,10 @@ def all_modules(
     Args:
         administrators: Bare JIDs of those who may use commands of administration (XEP-0133).
         contacts: URIs to turn to, by what for (XEP-0157).
-        wall_clock_ms: Tells milliseconds since 1970. Without it, what needs a clock (XEP-0012, XEP-0202) is left out.
         status_addresses: Where clients look when the service is out of order (XEP-0455).
+        wall_clock_ms: Tells milliseconds since 1970. Without it, what needs a clock (XEP-0012, XEP-0202, XEP-0215) is
+            left out.
+        external_services: Those an operator offers; without them XEP-0215 is left out.
     """
     modules = Modules()
     for module in (  # in the order of their numbers, after the RFCs
@@ -68,15 +78,19 @@ def all_modules(
         xep_0077_registration,
         xep_0092_version,
         xep_0115_capabilities,
+        xep_0124_bosh,
+        xep_0156_alternative_connections,
         xep_0160_offline,
         xep_0191_blocking,
         xep_0198_stream_management,
         xep_0199_ping,
         xep_0203_delay,
+        xep_0206_xmpp_over_bosh,
         xep_0280_carbons,
         xep_0313_mam,
         xep_0352_client_state,
         xep_0359_stanza_ids,
+        xep_0368_direct_tls,
         xep_0386_bind2,
         xep_0388_sasl2,
         xep_0390_capabilities,
@@ -84,6 +98,7 @@ def all_modules(
         xep_0474_downgrade_protection,
         xep_0478_stream_limits,
         xep_0484_fast,
+        xep_0487_host_meta_2,
     ):
         module.register(modules)
     xep_0455_service_outage.register(modules, status_addresses)
@@ -92,4 +107,6 @@ def all_modules(
     if wall_clock_ms is not None:
         xep_0012_last_activity.register(modules, wall_clock_ms)
         xep_0202_time.register(modules, wall_clock_ms)
+        if external_services is not None:
+            xep_0215_external_services.register(modules, external_services, wall_clock_ms)
     return modules
