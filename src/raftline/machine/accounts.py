@@ -13,6 +13,7 @@ from raftline.base.limits import ACCOUNT_CREDENTIAL_COUNT_MAX, LOCALPART_SIZE_MA
 from raftline.machine import blocking, private_storage, rosters, sessions
 from raftline.machine.commands import CreateAccount, Credential, DeleteAccount, SetCredentials
 from raftline.machine.context import Context
+from raftline.machine.history import preferences, reports
 from raftline.machine.outcomes import Done, Outcome, Rejected
 from raftline.machine.records import Account, Doomed, StoredCredential
 
@@ -67,6 +68,8 @@ def delete_account(context: Context, action: DeleteAccount) -> Outcome:
     _delete_credentials(context, account)
     blocking.delete_blocklist(context, account)
     private_storage.delete_private(context, account)
+    preferences.delete_preferences(context, account)
+    reports.delete_reports(context, account)
     context.vcards.delete(account.account_id)
     context.departures.delete(account.account_id)
     context.accounts.delete(account.localpart)

@@ -72,6 +72,8 @@ from raftline.machine.commands import (
     decode_command,
 )
 from raftline.machine.context import Context
+from raftline.machine.history import preferences
+from raftline.machine.history.commands import SetArchivePreferences
 from raftline.machine.outbox import (
     MessageHandedOver,
     MessageReturned,
@@ -267,6 +269,7 @@ _SESSION_HANDLERS: Final[Mapping[type, Callable[[Context, Session, Any], Outcome
         DeclareBlocklistInterest: blocking.declare_blocklist_interest,
         StorePrivate: private_storage.store_private,
         SetVcard: vcards.set_vcard,
+        SetArchivePreferences: preferences.set_preferences,
     }
 )
 """What a session does."""

@@ -138,6 +138,8 @@ def open_database(path: Path | Literal[":memory:"], *, vfs: str | None = None) -
         database.pragma("cache_size", -_PAGE_CACHE_KIB)
         database.pragma("temp_store", "memory")
         database.pragma("trusted_schema", value=False)
+        # What was retracted or deleted is overwritten, not only let go of (XEP-0424).
+        database.pragma("secure_delete", value=True)
         migrate(database)
     except apsw.Error as error:
         raise storage_error(error) from error
