@@ -201,18 +201,23 @@ def require_checksums(database: apsw.Connection) -> None:
         database.execute("VACUUM")
 
 
-def checkpoint(path: Path, *, restart: bool = False, vfs: str | None = None) -> CheckpointResult:
+def checkpoint(
+    path: Path, *, restart: bool = False, truncate: bool = False, vfs: str | None = None
+) -> CheckpointResult:
     """
     Move pages from the write-ahead file into the database file and sync it; call it from a thread of its own.
 
     Args:
         restart: Also wait for readers, so that the next write starts the file anew and it stops growing.
+        truncate: As `restart`, and cut the file, which keeps what was written into it else until it is overwritten.
         vfs: As for `connect`.
 
     Raises:
         StorageFull, StorageCorrupt, StorageError: The disk failed.
     """
     mode = apsw.SQLITE_CHECKPOINT_RESTART if restart else apsw.SQLITE_CHECKPOINT_PASSIVE
+    if truncate:
+        mode = apsw.SQLITE_CHECKPOINT_TRUNCATE
     try:
         database = connect(path, vfs=vfs)
         try:
