@@ -60,7 +60,9 @@ def send_message(context: Context, session: Session, action: SendMessage) -> Out
     is_own = action.to_localpart == session.localpart
     if storage & _ARCHIVE:
         contact = f"{action.to_localpart}@{context.domain}"
-        if is_kept(context, account_id, contact, action.to_resource):
+        if context.archive_preferences.of(account_id) is None or is_kept(
+            context, account_id, contact, action.to_resource
+        ):
             position = context.position
             row = Archived(account_id, position, context.address_id(contact))
             context.archive.insert((account_id, position), row)
@@ -94,7 +96,7 @@ def receive_message(context: Context, handed: MessageHandedOver) -> None:
         _return(context, handed)
         return
     is_own = handed.sender_id == account.account_id
-    if handed.storage & _ARCHIVE and not is_own:
+    if not is_own and context.archive_preferences.of(account.account_id) is not None:
         sender = f"{handed.sender_localpart}@{context.domain}"
         if not is_kept(context, account.account_id, sender, handed.sender_resource):
             handed = handed._replace(storage=handed.storage & ~_ARCHIVE)

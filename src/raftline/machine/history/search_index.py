@@ -99,7 +99,8 @@ class SearchIndex:
 
     def _follow(self, pending: dict[Any, StoredMessage | None]) -> None:
         """Rows are about to be written: take out what the index has of the old ones."""
-        for position in [position for position in pending if position <= self.indexed_position]:
+        indexed = self.indexed_position
+        for position in [position for position in pending if position <= indexed]:
             row = pending[position]
             found = self._database.execute("SELECT stanza FROM message WHERE position = ?", (position,)).fetchone()
             if found is None or (row is not None and row.stanza == found[0]):
