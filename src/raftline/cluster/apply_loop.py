@@ -196,6 +196,24 @@ class ApplyLoop:
             self._is_stopped = True
             self._on_failure(error)
 
+    def index_some(self, limit: int) -> int:
+        """
+        Make the next messages searchable, at most so many, unless something waits to be applied; return how many.
+
+        The database follows with the next commit.
+        """
+        if self._is_stopped or self._pause_count or self._queue or self._is_held():
+            return 0
+        try:
+            count = self._machine.index_some(limit)
+        except BaseException as error:  # noqa: BLE001  as above
+            self._is_stopped = True
+            self._on_failure(error)
+            return 0
+        if self._commit_timer is None:
+            self._commit()
+        return count
+
     @property
     def applied_index(self) -> LogIndex:
         """Index of the last entry applied."""

@@ -191,12 +191,13 @@ class Machine:
         """
         Make the next messages searchable, at most so many, in the transaction that is open then; return how many.
 
+        Opens none when all are.
+
         Raises:
             StorageError: The disk failed.
         """
         with self._storage():
-            self._begin()
-            return self._context.search.index_some(limit)
+            return self._context.search.index_some(limit, self._begin)
 
     def answer(self, query: Query) -> Answer:
         """

@@ -22,6 +22,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Callable
 from typing import Any, Final
 
 from raftline.machine.history.search_text import search_text
@@ -74,17 +75,21 @@ class SearchIndex:
             database.execute("INSERT OR REPLACE INTO search_state VALUES (1, ?, 0)", (FORM,))
         self.indexed_position = 0
 
-    def index_some(self, limit: int) -> int:
+    def index_some(self, limit: int, begin: Callable[[], None]) -> int:
         """
-        Index the next messages, in the transaction that is open.
+        Index the next messages.
 
         Args:
             limit: Messages at most; fewer when they are long.
+            begin: Opens a transaction, unless one is open; called before anything is written.
 
         Returns: How many; 0 when all are indexed.
         """
         sql = "SELECT position, stanza FROM message WHERE position > ? ORDER BY position LIMIT ?"
         found = self._rows.select((self._messages,), sql, (self.indexed_position, limit))
+        if not found:
+            return 0
+        begin()
         byte_count = count = 0
         for position, stanza in found:
             if byte_count > SLICE_BYTES:
@@ -93,8 +98,7 @@ class SearchIndex:
             self.indexed_position = position
             byte_count += len(stanza)
             count += 1
-        if count:
-            self._database.execute("UPDATE search_state SET indexed_position = ?", (self.indexed_position,))
+        self._database.execute("UPDATE search_state SET indexed_position = ?", (self.indexed_position,))
         return count
 
     def _follow(self, pending: dict[Any, StoredMessage | None]) -> None:
