@@ -81,15 +81,7 @@ class Upkeep:
 
         self.writer = settings.start_writer(storage.log, on_durable=durable, on_failure=failed, now_ns=now_ns)
         self.storage = StorageWatch(
-            config,
-            storage.log,
-            self.writer,
-            apply,
-            lives,
-            links,
-            succession,
-            disk=storage.disk,
-            on_failure=on_failure,
+            config, storage.log, self.writer, apply, lives, links, succession, disk=storage.disk, on_failure=on_failure
         )
         self.compaction = Compaction(
             raft, storage.log, self.writer, trailing_bytes=settings.trailing_bytes, now_ns=now_ns, wall_ms=wall_ms
@@ -102,9 +94,9 @@ class Upkeep:
             has_room_for=self.storage.has_room_for,
             vfs=settings.vfs,
         )
-        chores.begin(self.checkpoints.run(), "checkpoints")
         self.indexing = Indexing(apply, now_ns=now_ns)
-        chores.begin(self.indexing.run(), "indexing")
+        for work, name in ((self.checkpoints.run(), "checkpoints"), (self.indexing.run(), "indexing")):
+            chores.begin(work, name)
         self.snapshots = Snapshots(
             raft,
             storage,
