@@ -138,7 +138,9 @@ async def test_messages_are_indexed(tmp_path: Path) -> None:
         for number in range(40):
             alice.send("alice", f"tea {number}")
         await until(lambda: len(alice.outcomes) == alice.number)
-        await until(lambda: all(each.running.upkeep.indexing.count == 40 for each in cluster.nodes.values()))
+        await until(lambda: all(each.running._apply.indexed_count == 40 for each in cluster.nodes.values()))
         await until(lambda: not any(each.machine.has_open_transaction for each in cluster.nodes.values()))
+        moved = [each.running.upkeep.checkpoints for each in cluster.nodes.values()]
+        await until(lambda: all(each._seen_indexed_count == 40 for each in moved))
     finally:
         await cluster.stop()

@@ -78,6 +78,7 @@ class Checkpoints:
         self._vfs = vfs
         self._period_seconds = period_seconds
         self._seen_index: LogIndex | None = None
+        self._seen_indexed_count = 0
         self._uncut_seconds = 0.0
         self.durable_index = LogIndex(0)
         """Entries up to here are in the database file, synced."""
@@ -105,10 +106,12 @@ class Checkpoints:
         self.durable_index = index
 
     async def look(self) -> None:
-        """Run a checkpoint if something was applied since the last one that moved everything."""
+        """Run a checkpoint if something was applied or indexed since the last one that moved everything."""
         applied_index = self._apply.applied_index
+        indexed_count = self._apply.indexed_count
         is_due = self._uncut_seconds >= TRUNCATE_SECONDS
-        if (applied_index == self._seen_index and not is_due) or not self._has_room_for(self._file_bytes()):
+        is_seen = applied_index == self._seen_index and indexed_count == self._seen_indexed_count
+        if (is_seen and not is_due) or not self._has_room_for(self._file_bytes()):
             return
         try:
             result = await self._aside(partial(checkpoint, self._path, vfs=self._vfs))
@@ -122,6 +125,7 @@ class Checkpoints:
         if result.durable_index is not None:
             # Only a checkpoint that began behind an entry's commit can tell that there is nothing left to move.
             self._seen_index = result.durable_index
+            self._seen_indexed_count = indexed_count
             if result.durable_index > self.durable_index:
                 self.durable_index = result.durable_index
                 self._on_durable(result.durable_index)

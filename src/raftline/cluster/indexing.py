@@ -39,8 +39,6 @@ class Indexing:
     def __init__(self, apply: ApplyLoop, *, now_ns: Callable[[], int]) -> None:
         self._apply = apply
         self._now_ns = now_ns
-        self.count = 0
-        """Messages that this life of the node has indexed."""
 
     async def run(self) -> None:
         """Look every now and then, and go on while there is something to do."""
@@ -49,7 +47,6 @@ class Indexing:
         while True:
             began_ns = self._now_ns()
             count = self._apply.index_some(SLICE_MESSAGES)
-            self.count += count
             now_ns = self._now_ns()
             if now_ns - seen_ns >= 1_000_000_000:
                 rate = (self._apply.command_count - seen_count) * 1e9 / (now_ns - seen_ns)
