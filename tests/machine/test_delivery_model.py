@@ -5,7 +5,8 @@ The model keeps, for each message to bob, who was given it and who acknowledged.
 state: a message is taken when a session without stream management was given it, or a session with it acknowledged;
 while it is not taken, either a living session owes it or it waits offline, never neither, never both. A session that
 waits to be resumed lives until its time is over. A copy (XEP-0280) is owed like a message and takes it when it is
-acknowledged; it stands in for the message only once nobody else does.
+acknowledged; it stands in for the message only once nobody else does. Either side archives what its preferences say
+(XEP-0441); a message is kept as long as somebody archives or owes it, and what is retracted (XEP-0424) has no text.
 """
 
 from __future__ import annotations
@@ -22,12 +23,15 @@ from raftline.machine.commands import (
     DetachSession,
     EnableManagement,
     ExpireSessions,
+    RaiseVersion,
     ResumeSession,
     SetCarbons,
     Storage,
 )
+from raftline.machine.history.commands import ArchivePolicy, Retraction, SetArchivePreferences
 from raftline.machine.outcomes import CarbonCopied, CommandResult, Done, Rejected, Resumed
 from raftline.machine.queries import ArchivePage, InboxPage
+from raftline.machine.versions import VERSION_MAX
 
 TOKEN = bytes(range(16))
 TIMEOUT_S = 60
@@ -59,11 +63,15 @@ class Delivery(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.world = World()
+        self.world.do(RaiseVersion(VERSION_MAX))
         for localpart in ("alice", "bob"):
             self.world.account(localpart)
         self.alice = self.world.online("alice")
         self.devices: dict[str, Device] = {}
         self.sent: dict[int, int] = {}
+        self.archived_by_alice: set[int] = set()
+        self.archiving = {"alice": True, "bob": True}
+        self.retracted: set[int] = set()
         self.taken: set[int] = set()
         self.count = 0
 
@@ -98,8 +106,29 @@ class Delivery(RuleBasedStateMachine):
         for _ in range(count):
             self.count += 1
             result = self.alice.send(to, str(self.count), storage=storage | COPY * copied)
-            self.sent[result.position] = storage
-            self.observe(result)
+            self.note(result, storage)
+
+    def note(self, result: CommandResult, storage: int) -> None:
+        """A message was sent: note who archives it."""
+        if storage == BOTH and self.archiving["alice"]:
+            self.archived_by_alice.add(result.position)
+        self.sent[result.position] = storage if self.archiving["bob"] else OFFLINE
+        self.observe(result)
+
+    @rule(name=st.sampled_from(["alice", "bob"]), policy=st.sampled_from([ArchivePolicy.ALWAYS, ArchivePolicy.NEVER]))
+    def prefer(self, name: str, policy: ArchivePolicy) -> None:
+        clients = [self.alice] if name == "alice" else [self.devices[held].client for held in self.held()]
+        if clients:
+            clients[0].do(SetArchivePreferences(policy, (), ()))
+            self.archiving[name] = policy is ArchivePolicy.ALWAYS
+
+    @precondition(lambda self: self.sent)
+    @rule(data=st.data())
+    def retract(self, data: st.DataObject) -> None:
+        position = data.draw(st.sampled_from(sorted(self.sent)))
+        retraction = Retraction((position,), b"<retracted stamp='", b"'/>")
+        self.retracted.add(position)
+        self.note(self.alice.send("bob", "taken back", storage=BOTH, retraction=retraction), BOTH)
 
     @rule(
         name=st.sampled_from(["one", "two", "three"]),
@@ -215,7 +244,9 @@ class Delivery(RuleBasedStateMachine):
         archived = [row.position for row in self.archive()]
         assert archived == [position for position, storage in self.sent.items() if storage == BOTH]
         kept = {position for (position,) in self.rows("SELECT position FROM message")}
-        assert kept == set(archived) | set(waiting) | in_hand
+        assert kept == set(archived) | self.archived_by_alice | set(waiting) | in_hand
+        without_text = self.rows("SELECT position FROM message WHERE NOT instr(stanza, '<body>')")
+        assert {position for (position,) in without_text} == self.retracted & kept
 
     def archive(self):
         rows, last = [], None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,11 +13,13 @@ import pytest_asyncio
 
 from cluster.clusters import Cluster, until
 from cluster.people import Person, anything, send_to_full_jid
-from raftline.base.errors import LocalProtocolError, Refused
+from raftline.base.errors import LocalProtocolError, Refused, Unavailable
 from raftline.base.ids import CURSOR_START
-from raftline.machine.commands import CreateAccount, DeleteAccount, SetRosterItem
+from raftline.machine.commands import CreateAccount, DeleteAccount, RaiseVersion, SetRosterItem
+from raftline.machine.history.commands import ArchivePolicy, SetArchivePreferences
 from raftline.machine.outcomes import Done, Event, MessageArrived, Rejected, Repeated, SessionEnded, cursor_of
 from raftline.machine.queries import AccountExists, NodeProfiles, SessionRow, SessionsOf
+from raftline.machine.versions import FEATURES_SINCE
 from raftline.node.node import LocalNode
 
 
@@ -112,6 +115,26 @@ class TestSessions:
         await until(lambda: len(alice.outcomes) == 3)
         assert alice.outcomes[2] == (3, Done())
         assert alice.bodies == [b"after"]
+
+    async def test_a_command_that_not_all_members_understand(self, tmp_path: Path) -> None:
+        """It is refused here, since apply could tell nobody of it; the session goes on, and so does a later try."""
+        cluster = Cluster(tmp_path, 1)
+        cluster[1].config = replace(cluster[1].config, machine_version_max=FEATURES_SINCE - 1)
+        await cluster.start()
+        try:
+            alice = Person("alice")
+            await alice.appear(cluster[1].node)
+            await until(lambda: cluster[1].machine.machine_version == FEATURES_SINCE - 1)
+            preferences = SetArchivePreferences(ArchivePolicy.NEVER, (), ())
+            with pytest.raises(Unavailable):
+                alice.submit(preferences)
+            await cluster[1].node.execute(RaiseVersion(FEATURES_SINCE))
+            alice.submit(preferences)
+            alice.send("alice", "after")
+            await until(lambda: len(alice.outcomes) == 3)
+            assert [outcome for _, outcome in alice.outcomes] == [Done()] * 3
+        finally:
+            await cluster.stop()
 
     async def test_numbers_must_grow(self, node: LocalNode) -> None:
         """Two commands for one stanza would look like a repeat, so they are refused here."""

@@ -29,6 +29,7 @@ class Counters:
         take_over_count: Sessions that were resumed on another node than the one that held them.
         acknowledged_count: Messages whose senders were told that they are safe.
         lost_refusal_count: Errors that were lost with a stream, while `h` went on over what they refused.
+        retraction_count: Those among them that take another one back.
         delivered_count: Messages that reached a device, repeats left out.
         read_count: Linearizable reads of a register; `barrier_count` are all barriers that were passed.
         snapshot_count: Snapshots that took the place of a database.
@@ -54,6 +55,7 @@ class Counters:
     torn_write_count: int = 0
     take_over_count: int = 0
     acknowledged_count: int = 0
+    retraction_count: int = 0
     lost_refusal_count: int = 0
     delivered_count: int = 0
     read_count: int = 0

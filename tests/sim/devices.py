@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from raftline.base.ids import SessionId
 from raftline.machine.outcomes import CarbonCopied, MessageArrived
+from raftline.machine.versions import FEATURES_SINCE
 from sim.channel import Channel
 from sim.edge import Edge
 from sim.stanzas import (
@@ -39,12 +40,14 @@ from sim.stanzas import (
 
 if TYPE_CHECKING:
     from sim.people import People
+    from sim.promises import Message
 
 PENDING_COUNT_MAX: Final = 100
 """Stanzas without an `h`; a device waits beyond it, as the gateway's reading does."""
 
 _TOKEN_BYTES: Final = 16
 _RETRY_SECONDS: Final = 0.2
+_REGRET_SHARE: Final = 0.05
 _NOTHING: Final = Stanza("nothing")
 """In the place of a stanza that was refused and is not to be said again."""
 
@@ -293,7 +296,18 @@ class Device:
         people = self._people
         is_strict = frozenset((self.account, recipient)) not in people.blocking_pairs
         message = people.promises.meant(self.name, self.account, recipient, is_strict=is_strict)
-        self.send(message_stanza(message, self.resource, self._chance))
+        if self._chance.random() < _REGRET_SHARE and self._is_retraction_known():
+            regretted = people.promises.regretted(self.account, recipient)
+            message.retracts = 0 if regretted is None else regretted.serial
+        self.send(self._written(message))
+
+    def _written(self, message: Message) -> Stanza:
+        regretted = self._people.promises.messages.get(message.retracts)
+        return message_stanza(message, self.resource, self._chance, regretted)
+
+    def _is_retraction_known(self) -> bool:
+        """Whether all members have agreed on the version that knows it; once they have, they have for good."""
+        return self._edge is not None and self._edge.machine_version >= FEATURES_SINCE
 
     async def _read(self, key: str) -> None:
         attempt = self._people.histories.begin_get(key)
@@ -390,7 +404,7 @@ class Device:
     def _try_again(self, message: Any) -> None:
         if self._is_online:
             self._people.promises.meant_again(message)
-            self.send(message_stanza(message, self.resource, self._chance))
+            self.send(self._written(message))
 
     def delivered(self, event: MessageArrived | CarbonCopied) -> None:
         """A message has arrived, perhaps not for the first time."""

@@ -105,6 +105,11 @@ class Edge:
     def _node(self) -> LocalNode:
         return self.life.door
 
+    @property
+    def machine_version(self) -> int:
+        """What this node's replica has come to."""
+        return self._node.driver.machine.machine_version
+
     # What the client says, in order
 
     def bind(self, reply: Reply, resource: str) -> None:

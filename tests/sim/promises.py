@@ -9,8 +9,10 @@ A message has a serial number, under which it is known to its sender, in archive
 
 At the end, on every node: what was acknowledged is in both archives exactly once, what was not at most once; what
 arrived anywhere has the stanza id that the archive has; and the messages of one sender in one conversation stand in the
-order in which they were meant. Devices acknowledge what they are given; so each message that is safe must have reached
-a device of its recipient by the end, if all devices of that account use stream management.
+order in which they were meant. What is taken back (XEP-0424) by a message that is safe has no text any more, and only
+that; it is still there, under its stanza id, so it is not lost. Devices acknowledge what they are given; so each
+message that is safe must have reached a device of its recipient by the end, if all devices of that account use stream
+management.
 """
 
 from __future__ import annotations
@@ -32,6 +34,7 @@ class Message:
         is_uncertain: It was sent in a session that was lost, so an error now does not say that it is nowhere.
         is_unordered: It was refused while that was so, and tried again: its place may be of before or of after.
         is_strict: Nothing but the order and faults of the system can keep it from both archives.
+        retracts: Serial number of the message that it takes back; 0 for none.
     """
 
     serial: int
@@ -46,6 +49,7 @@ class Message:
     is_unordered: bool = False
     positions: set[Position] = field(default_factory=set)
     is_delivered: bool = False
+    retracts: int = 0
 
 
 @dataclass
@@ -54,6 +58,7 @@ class Archived:
 
     position: Position
     serial: int
+    is_retracted: bool = False
 
 
 class Promises:
@@ -62,13 +67,14 @@ class Promises:
 
     Attributes:
         messages: By serial number.
-        acknowledged_count: Those that are safe.
+        acknowledged_count: Those that are safe; `retraction_count` are those of them that take another one back.
     """
 
     def __init__(self, scheduler: Scheduler) -> None:
         self._scheduler = scheduler
         self.messages: dict[int, Message] = {}
         self.acknowledged_count = 0
+        self.retraction_count = 0
         self.delivered_count = 0
         self._order = 0
 
@@ -91,6 +97,7 @@ class Promises:
         if not message.is_acknowledged and not message.is_refused:
             message.is_acknowledged = True
             self.acknowledged_count += 1
+            self.retraction_count += message.retracts > 0
 
     def refused(self, message: Message) -> None:
         """The sender was told that a message had no effect."""
@@ -112,15 +119,27 @@ class Promises:
             message.is_delivered = True
             self.delivered_count += 1
 
+    def regretted(self, sender: str, recipient: str) -> Message | None:
+        """Return the last message in a conversation whose place in the log is known, so that it can be taken back."""
+        for serial in range(len(self.messages), 0, -1):
+            message = self.messages[serial]
+            is_theirs = (message.sender, message.recipient) == (sender, recipient)
+            if is_theirs and message.is_strict and message.positions and not message.retracts:
+                return message
+        return None
+
     # At the end
 
     def check_archives(self, node_id: int, archives: dict[str, list[Archived]]) -> None:
         """Compare with the archives that one node has, each in log order."""
         places: dict[str, dict[int, list[Position]]] = {}
+        regretted = {message.retracts for message in self.messages.values()}
         for account, rows in archives.items():
             by_serial = places[account] = {}
             for row in rows:
                 by_serial.setdefault(row.serial, []).append(row.position)
+                if row.is_retracted and row.serial not in regretted:
+                    self._scheduler.fail("a tombstone that nobody asked for", node_id, account, row)
             for serial, positions in by_serial.items():
                 if serial not in self.messages:
                     self._scheduler.fail("an archive has what nobody sent", node_id, account, serial)
@@ -130,6 +149,8 @@ class Promises:
             sent = places[message.sender].get(message.serial)
             received = places[message.recipient].get(message.serial)
             self._check_message(node_id, message, sent, received)
+            if message.retracts and message.is_acknowledged and message.is_strict:
+                self._check_retraction(node_id, message, archives)
         self._check_order(node_id, places)
 
     @staticmethod
@@ -156,6 +177,12 @@ class Promises:
         for positions in (sent, received):
             if positions and not message.positions <= set(positions):
                 fail("the archive has another stanza id than a device", node_id, message, positions)
+
+    def _check_retraction(self, node_id: int, message: Message, archives: dict[str, list[Archived]]) -> None:
+        for account in (message.sender, message.recipient):
+            for row in archives[account]:
+                if row.serial == message.retracts and not row.is_retracted:
+                    self._scheduler.fail("a retracted message has its text", node_id, account, message, row)
 
     def _check_order(self, node_id: int, places: dict[str, dict[int, list[Position]]]) -> None:
         conversations: dict[tuple[str, str], list[tuple[int, Position, int]]] = {}

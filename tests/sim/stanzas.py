@@ -28,11 +28,15 @@ from raftline.machine.commands import (
     StorePrivate,
     SubscriptionKind,
 )
+from raftline.machine.history.commands import Retraction
 from raftline.machine.queries import PrivateOf, Query, VcardOf
 from sim.histories import Attempt
 from sim.promises import Message
 
 DOMAIN: Final = "example.test"
+
+RETRACTED: Final = "retracted"
+"""A word in the place of what was retracted."""
 
 _SERIAL: Final = re.compile(rb"<body>(\d+) ")
 _INDEX: Final = re.compile(rb"<ping index='(\d+)'/>")
@@ -66,8 +70,13 @@ class Stanza:
     waits_for_replicas: bool = False
 
 
-def message_stanza(message: Message, resource: str, chance: random.Random) -> Stanza:
-    """A chat message; its origin id is its serial number."""
+def message_stanza(message: Message, resource: str, chance: random.Random, retracted: Message | None = None) -> Stanza:
+    """
+    A chat message; its origin id is its serial number.
+
+    Args:
+        retracted: What it takes back, which goes on being known by its serial number.
+    """
     body = f"{message.serial} {'x' * chance.choice((0, 0, 10, 100, 1000))}"
     head = f"<message from='{message.sender}@{DOMAIN}/{resource}' to='{message.recipient}@{DOMAIN}' type='chat'>"
     storage = Storage.ARCHIVE | Storage.OFFLINE
@@ -81,8 +90,19 @@ def message_stanza(message: Message, resource: str, chance: random.Random) -> St
         f"{head}<body>{body}</body></message>".encode(),
         f"origin-{message.serial}",
         b"%08d" % message.serial,
+        None if retracted is None else _retraction_of(retracted),
     )
     return Stanza("message", action, message=message)
+
+
+def _retraction_of(message: Message) -> Retraction:
+    head = f"<body>{message.serial} {RETRACTED} "
+    return Retraction((min(message.positions),), head.encode(), b"</body>")
+
+
+def is_tombstone(stanza: bytes) -> bool:
+    """Tell whether a message was retracted."""
+    return f" {RETRACTED} ".encode() in stanza
 
 
 def serial_of(stanza: bytes) -> int:

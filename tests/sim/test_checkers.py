@@ -199,10 +199,14 @@ class Messages:
         self.promises = Promises(self.scheduler)
         self.messages = [self.promises.meant("alice/phone", "alice", "bob", is_strict=is_strict) for _ in range(count)]
 
-    def check(self, alice: list[int], bob: list[int]) -> str:
-        """Compare with archives that hold these serial numbers, at these places."""
+    def check(self, alice: list[int], bob: list[int], *, retracted: tuple[int, ...] = ()) -> str:
+        """Compare with archives that hold these serial numbers, at these places; some of them without their text."""
         archives = {
-            name: [Archived(Position(place), serial) for place, serial in enumerate(serials, start=100) if serial]
+            name: [
+                Archived(Position(place), serial, serial in retracted)
+                for place, serial in enumerate(serials, start=100)
+                if serial
+            ]
             for name, serials in (("alice", alice), ("bob", bob))
         }
         self.promises.check_archives(1, archives)
@@ -224,6 +228,22 @@ class TestMessages:
         said.promises.seen(2, Position(101), "bob")
         assert said.promises.undelivered({"bob"}) == []
         assert said.promises.delivered_count == 2
+
+    def test_retracted(self) -> None:
+        """What was taken back is there without its text, and nothing else is."""
+        said = Messages(3)
+        said.promises.seen(1, Position(100), "bob")
+        assert said.promises.regretted("alice", "bob") is said.messages[0]
+        assert said.promises.regretted("bob", "alice") is None
+        said.messages[2].retracts = 1
+        assert said.check([1, 2, 3], [1, 2, 3]) == "", "nobody knows whether the retraction arrived"
+        said.promises.acknowledged(said.messages[2])
+        assert said.check([1, 2, 3], [1, 2, 3], retracted=(1,)) == ""
+        assert "has its text" in said.check([1, 2, 3], [1, 2, 3])
+
+    def test_a_tombstone_of_nobody(self) -> None:
+        """A message that nobody took back has its text."""
+        assert "nobody asked for" in Messages().check([1, 2], [1, 2], retracted=(2,))
 
     def test_lost(self) -> None:
         """An acknowledged message is in both archives."""

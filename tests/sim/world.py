@@ -30,6 +30,8 @@ from typing import Any, Final
 from raftline.base.errors import StorageCorrupt
 from raftline.base.ids import NodeId, Position
 from raftline.cluster.config import ClusterConfig, ClusterLimits, Peer
+from raftline.machine.history.answers import Found
+from raftline.machine.history.queries import SearchArchive
 from raftline.machine.queries import ArchivePage, Page
 from raftline.raft.config import RaftConfig
 from sim.certificates import fingerprint_of
@@ -44,7 +46,7 @@ from sim.operators import Operator
 from sim.people import People
 from sim.promises import Archived
 from sim.scheduler import SECOND_NS, Scheduler, Violation
-from sim.stanzas import serial_of
+from sim.stanzas import DOMAIN, RETRACTED, is_tombstone, serial_of
 
 PEER_PORT: Final = 5269
 SAFETY_NS: Final = 20 * SECOND_NS
@@ -230,6 +232,7 @@ class World:
         self.counters.event_count = self.scheduler.event_count
         self.counters.election_count = self.checkers.election_count
         self.counters.acknowledged_count = self.people.promises.acknowledged_count
+        self.counters.retraction_count = self.people.promises.retraction_count
         self.counters.delivered_count = self.people.promises.delivered_count
         self.counters.read_count = self.people.histories.read_count
         self.counters.membership_change_count = self.checkers.membership_count
@@ -264,12 +267,20 @@ class World:
                     raise
                 continue  # damage that nothing has touched before; it is no answer
             self.people.promises.check_archives(node_id, archives)
+            self._check_search(life, archives)
             scrubs.add(scrub)
         if len(scrubs) > 1:
             self.scheduler.fail("replicas differ in what they store", len(scrubs))
         self.people.histories.check()
         if self.scheduler.violation is not None:
             raise self.scheduler.violation
+
+    def _check_search(self, life: Life, archives: dict[str, list[Archived]]) -> None:
+        """A search finds what a look at each message finds, however much of it the node has indexed."""
+        for account, rows in archives.items():
+            found = _search(life.driver.machine, account, RETRACTED)
+            if found != [row.position for row in rows if row.is_retracted]:
+                self.scheduler.fail("a search does not agree with the archive", life.node.node_id, account, found)
 
     def _read(self, life: Life) -> tuple[dict[str, list[Archived]], tuple[bytes, ...]]:
         """Read all archives of a node, and hash all that it stores."""
@@ -353,6 +364,19 @@ def _data_id(number: int) -> bytes:
     return b"data of node %d" % number
 
 
+def _search(machine: Any, account: str, text: str) -> list[Position]:
+    """Return the places of all messages of an archive with these words."""
+    positions: list[Position] = []
+    after: Position | None = None
+    while True:
+        found = machine.answer(SearchArchive(ArchivePage(f"{account}@{DOMAIN}", after=after, limit=100), text))
+        assert isinstance(found, Found)
+        positions += [row.position for row in found.rows]
+        if found.next is None:
+            return positions
+        after = found.next
+
+
 def _archive(machine: Any, account: str) -> list[Archived]:
     """Return the whole archive of an account, in log order."""
     rows: list[Archived] = []
@@ -360,7 +384,7 @@ def _archive(machine: Any, account: str) -> list[Archived]:
     while True:
         page = machine.answer(ArchivePage(account, after=after, limit=100))
         assert isinstance(page, Page)
-        rows += [Archived(row.position, serial_of(row.stanza)) for row in page.rows]
+        rows += [Archived(row.position, serial_of(row.stanza), is_tombstone(row.stanza)) for row in page.rows]
         if page.complete:
             return rows
         after = page.rows[-1].position

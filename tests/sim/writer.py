@@ -86,6 +86,7 @@ class SimulatedWriter:
         self._began_ns = 0
         self._appended = 0
         self._trim_upto: LogIndex | None = None
+        self._roll_is_due = False
         self._mark_timer: Scheduled | None = None
         self._latency = SyncLatency()
         self._is_filling = False
@@ -106,9 +107,10 @@ class SimulatedWriter:
         self._rounds.submit(sequence, hard_state, entries, snapshot)
         self._begin_soon()
 
-    def trim(self, upto: LogIndex) -> None:
+    def trim(self, upto: LogIndex, *, roll: bool = False) -> None:
         """See `LogWriter.trim`."""
         self._trim_upto = upto
+        self._roll_is_due |= roll
         self._look_for_space()
         self._begin_soon()
 
@@ -222,7 +224,8 @@ class SimulatedWriter:
             self._is_stalled = True
         upto, self._trim_upto = self._trim_upto, None
         if upto is not None:
-            self._log.trim(upto)
+            self._log.trim(upto, roll=self._roll_is_due)
+            self._roll_is_due = False
             self._scheduler.note("trimmed", self._process.name, upto)
         self._want_spare()
         if self._is_stalled:

@@ -265,6 +265,38 @@ def test_trim_removes_whole_segments_from_the_front(files):
     assert len(segment_names(files)) == 1
 
 
+def test_a_trim_may_leave_the_segment_in_use_behind(files):
+    """So that it can go as well: with all entries, the log goes on behind them, also after a restart."""
+    log = open_log(files)
+    log.append(HardState(Term(1), None), batch(1, 3, 1, 100))
+    log.sync()
+    log.prepare_spare()
+    assert log.trim(LogIndex(0), roll=True) == 0
+    assert len(segment_names(files)) == 2
+    log.prepare_spare()
+    assert log.trim(LogIndex(0), roll=True) == 0
+    assert len(segment_names(files)) == 2, "there is nothing in the new one"
+    assert [one.index for one in log.entries(LogIndex(1), LogIndex(3), 10**6)] == [1, 2, 3]
+    assert log.trim(LogIndex(3)) == 1
+    assert (log.first_index, log.last_index, log.term_at(LogIndex(3))) == (4, 3, 1)
+    log.close()
+    log = open_log(files, applied_index=3)
+    assert (log.first_index, log.last_index, log.hard_state.term) == (4, 3, 1)
+    log.append(None, batch(4, 1, 2))
+    log.sync()
+    assert log.last_index == 4
+
+
+def test_a_trim_without_a_spare_leaves_the_segment_in_use(files):
+    """It does not wait for the disk to fill one."""
+    log = open_log(files)
+    log.append(HardState(Term(1), None), batch(1, 3, 1, 100))
+    log.sync()
+    assert log.trim(LogIndex(0), roll=True) == 0
+    assert len(segment_names(files)) == 1
+    assert log.last_index == 3
+
+
 def test_trim_leaves_no_gap(files):
     """A segment that ends low, because it cuts the one before, stays as long as that one does."""
     log = open_log(files)

@@ -307,8 +307,8 @@ def test_writer_trims_on_its_own_thread(files):
     trimmed: list[str] = []
     original = log.trim
 
-    def trim(upto: LogIndex) -> int:
-        count = original(upto)
+    def trim(upto: LogIndex, *, roll: bool = False) -> int:
+        count = original(upto, roll=roll)
         trimmed.append(threading.current_thread().name)
         done.set()
         return count

@@ -116,6 +116,7 @@ class Service:
         self.machine = Machine(open_database(":memory:"), domain=DOMAIN)
         self._index = itertools.count(1)
         self._keys = itertools.count(1)
+        self.apply(RaiseVersion(VERSION_MAX), None)
         self.apply(StartNode(NODE, 1), None)
         self.apply(RaiseVersion(VERSION_MAX), None)
         for localpart in accounts:

@@ -7,11 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from raftline.base.errors import Refused
+from raftline.base.timestamps import format_timestamp
 from raftline.xmpp.element import Element
 from raftline.xmpp.payloads import (
     PageRequest,
     delay_element,
-    format_timestamp,
     page_element,
     parse_form,
     parse_page_request,

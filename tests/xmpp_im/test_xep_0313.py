@@ -227,10 +227,15 @@ class TestSection41:
         assert len(Asked(archive, query(form(ids=ids[:-1]) + rsm("<max>100</max>"))).ids) == IDS_COUNT_MAX
         assert refusal(archive, query(form(ids=ids))) == ("policy-violation", "modify")
 
-    @pytest.mark.parametrize("name", ["include-groupchat", "{http://example.com/}free-text-search", "withtext"])
+    @pytest.mark.parametrize("name", ["{http://example.com/}free-text-search", "withtext"])
     def test_unknown_fields(self, name: str) -> None:
-        """4.1.5: feature-not-implemented; 4.1.4: also for groupchat, which is not advertised."""
+        """4.1.5: feature-not-implemented."""
         assert refusal(Archive(1), query(form(**{name: "true"}))) == ("feature-not-implemented", "cancel")
+
+    @pytest.mark.parametrize("wanted", ["true", "false", "1", "0", ""])
+    def test_groupchat(self, wanted: str) -> None:
+        """4.1.4: users' archives hold no messages of rooms, so asking for them or not makes no difference."""
+        assert Asked(Archive(2), query(form(include_groupchat=wanted))).ids == [uid(1), uid(2)]
 
     @pytest.mark.parametrize(
         "inner",
@@ -238,6 +243,7 @@ class TestSection41:
             form(**{"with": "a@b@c"}),
             form(start="yesterday"),
             form(end="1970-01-01"),
+            form(include_groupchat="perhaps"),
             form(start=["1970-01-01T00:00:00Z", "1970-01-01T00:00:01Z"]),
             form().replace("urn:xmpp:mam:2", "urn:xmpp:mam:1"),
             form().replace("submit", "form"),
@@ -263,6 +269,8 @@ class TestSection41:
             "before-id": "text-single",
             "after-id": "text-single",
             "ids": "list-multi",
+            "include-groupchat": "boolean",
+            "{urn:xmpp:fulltext:0}fulltext": "text-single",
         }
         assert written.find(".//{jabber:x:data}required") is None
         validation = "{http://jabber.org/protocol/xdata-validate}"

@@ -116,6 +116,42 @@ OPEN_REQUEST_SIZE_MAX: Final = 4096
 ARCHIVE_PAGE_ROW_COUNT_MAX: Final = 100
 """Rows of one page of an archive."""
 
+ARCHIVE_RULE_COUNT_MAX: Final = 1024
+"""Addresses in the archive preferences of one account (XEP-0441): all are held in memory while it is talked to."""
+
+RETRACTED_MESSAGE_COUNT_MAX: Final = 32
+"""Messages that one retraction takes back: a message and its corrections."""
+
+RETRACTION_SEARCH_ROW_COUNT_MAX: Final = 2_000
+"""Messages of a conversation that are looked through at once for the one that is retracted: some 3 ms."""
+
+RETRACTION_REACH_MAX: Final = 200_000
+"""Messages of a conversation, counted from its end, among which one that is retracted is looked for."""
+
+SEARCH_TEXT_SIZE_MAX: Final = 256
+"""Characters of a text that archives are searched for (XEP-0431)."""
+
+SEARCH_WINDOW_ROW_COUNT_MAX: Final = 10_000
+"""Archived messages that are searched at once through the index: some 2 ms."""
+
+UNINDEXED_WINDOW_ROW_COUNT_MAX: Final = 128
+"""Archived messages that are searched at once without it, by reading them: some 3 ms."""
+
+REPORT_COUNT_MAX: Final = 10_000
+"""Reports of spam and abuse that are kept (XEP-0377); beyond it the oldest is forgotten."""
+
+ACCOUNT_REPORT_COUNT_MAX: Final = 100
+"""Reports of one account that are kept, so that no account floods the operators; the oldest goes first."""
+
+REPORT_MESSAGE_COUNT_MAX: Final = 32
+"""Messages that one report names."""
+
+REPORT_TEXT_SIZE_MAX: Final = 4096
+"""Bytes of what a reporter wrote."""
+
+REPORT_REASON_SIZE_MAX: Final = 255
+"""Bytes of the URN that says why."""
+
 ACCOUNT_PAGE_ROW_COUNT_MAX: Final = 1000
 """Rows of one page of the list of accounts."""
 

@@ -75,6 +75,8 @@ class ApplyLoop:
         self._open_bytes = 0
         self._held_since_ns: int | None = None
         self.command_count = 0
+        self.indexed_count = 0
+        """Messages that were made searchable: these change the database as well."""
         self.apply_ns = 0
 
     @property
@@ -195,6 +197,28 @@ class ApplyLoop:
         except BaseException as error:  # noqa: BLE001  as above
             self._is_stopped = True
             self._on_failure(error)
+
+    def index_some(self, limit: int) -> int:
+        """
+        Make the next messages searchable, at most so many; return how many.
+
+        None while something waits to be applied, or the disk has no ample space. The database follows with the next
+        commit.
+        """
+        if self._is_stopped or self._pause_count or self._queue:
+            return 0
+        if self._disk is not None and self._disk.look() is not SpaceState.AMPLE:
+            return 0
+        try:
+            count = self._machine.index_some(limit)
+        except BaseException as error:  # noqa: BLE001  as above
+            self._is_stopped = True
+            self._on_failure(error)
+            return 0
+        self.indexed_count += count
+        if self._commit_timer is None:
+            self._commit()
+        return count
 
     @property
     def applied_index(self) -> LogIndex:

@@ -29,6 +29,10 @@ _LOG: Final = logging.getLogger(__name__)
 PERIOD_SECONDS: Final = 2.0
 """How often a checkpoint runs while something is applied: each costs a sync of the database."""
 
+TRUNCATE_SECONDS: Final = 8 * 60 * 60.0
+"""How often the file is cut, once everything in it is moved: until then it keeps pages as they were, and what was
+deleted since (XEP-0424) would be in it for as long as nothing is written over them."""
+
 RESTART_PAGES: Final = 16_384
 """From this size on (64 MiB) the file is made to start anew."""
 
@@ -74,6 +78,8 @@ class Checkpoints:
         self._vfs = vfs
         self._period_seconds = period_seconds
         self._seen_index: LogIndex | None = None
+        self._seen_indexed_count = 0
+        self._uncut_seconds = 0.0
         self.durable_index = LogIndex(0)
         """Entries up to here are in the database file, synced."""
         self.idle = asyncio.Lock()
@@ -90,6 +96,7 @@ class Checkpoints:
         """
         while True:
             await asyncio.sleep(self._period_seconds)
+            self._uncut_seconds += self._period_seconds
             async with self.idle:
                 await self.look()
 
@@ -99,15 +106,18 @@ class Checkpoints:
         self.durable_index = index
 
     async def look(self) -> None:
-        """Run a checkpoint if something was applied since the last one that moved everything."""
+        """Run a checkpoint if something was applied or indexed since the last one that moved everything."""
         applied_index = self._apply.applied_index
-        if applied_index == self._seen_index or not self._has_room_for(self._file_bytes()):
+        indexed_count = self._apply.indexed_count
+        is_due = self._uncut_seconds >= TRUNCATE_SECONDS
+        is_seen = applied_index == self._seen_index and indexed_count == self._seen_indexed_count
+        if (is_seen and not is_due) or not self._has_room_for(self._file_bytes()):
             return
         try:
             result = await self._aside(partial(checkpoint, self._path, vfs=self._vfs))
             self.passive_count += 1
-            if result.wal_page_count >= RESTART_PAGES:
-                result = await self._restart_file()
+            if result.wal_page_count >= RESTART_PAGES or is_due:
+                result = await self._restart_file(truncate=is_due)
         except StorageFull as error:
             # Nothing is damaged: the file keeps what could not be moved, and the log keeps it too.
             _LOG.warning("no checkpoint for now: %s", error)
@@ -115,6 +125,7 @@ class Checkpoints:
         if result.durable_index is not None:
             # Only a checkpoint that began behind an entry's commit can tell that there is nothing left to move.
             self._seen_index = result.durable_index
+            self._seen_indexed_count = indexed_count
             if result.durable_index > self.durable_index:
                 self.durable_index = result.durable_index
                 self._on_durable(result.durable_index)
@@ -126,11 +137,14 @@ class Checkpoints:
         except FileNotFoundError:
             return 0
 
-    async def _restart_file(self) -> CheckpointResult:
+    async def _restart_file(self, *, truncate: bool) -> CheckpointResult:
         self._apply.pause()
         try:
-            result = await self._aside(partial(checkpoint, self._path, restart=True, vfs=self._vfs))
+            step = partial(checkpoint, self._path, restart=True, truncate=truncate, vfs=self._vfs)
+            result = await self._aside(step)
         finally:
             self._apply.resume()
+        if truncate and not result.busy:
+            self._uncut_seconds = 0.0
         self.restart_count += not result.busy
         return result

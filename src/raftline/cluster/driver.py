@@ -228,6 +228,7 @@ class Driver:
             self.succession,
             self._chores,
             now_ns=self.now_ns,
+            wall_ms=self._clocks.wall_ms,
             call_on_loop=self._loop.call_soon_threadsafe,
             on_durable=self._write_durable,
             on_failure=self.fail,

@@ -1,5 +1,6 @@
 """
-What a node's disk asks for while the node works: the log's writer, space, checkpoints, compaction, snapshots, repair.
+What a node's disk asks for while the node works: the log's writer, space, checkpoints, compaction, the index of
+messages, snapshots, repair.
 
 One object joins them, since they depend on each other: a checkpoint lets the log be compacted, a snapshot holds that
 up, a snapshot that is installed is a checkpoint, and a repair ends when the core says so.
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from raftline.cluster.checkpoints import Checkpoints
 from raftline.cluster.compaction import Compaction
+from raftline.cluster.indexing import Indexing
 from raftline.cluster.metrics import UpkeepMetrics
 from raftline.cluster.snapshots import Snapshots
 from raftline.cluster.storage_watch import StorageWatch
@@ -56,6 +58,7 @@ class Upkeep:
         chores: Chores,
         *,
         now_ns: Callable[[], int],
+        wall_ms: Callable[[], int],
         call_on_loop: Callable[..., object],
         on_durable: Callable[[int], None],
         on_failure: Callable[[BaseException], None],
@@ -78,18 +81,10 @@ class Upkeep:
 
         self.writer = settings.start_writer(storage.log, on_durable=durable, on_failure=failed, now_ns=now_ns)
         self.storage = StorageWatch(
-            config,
-            storage.log,
-            self.writer,
-            apply,
-            lives,
-            links,
-            succession,
-            disk=storage.disk,
-            on_failure=on_failure,
+            config, storage.log, self.writer, apply, lives, links, succession, disk=storage.disk, on_failure=on_failure
         )
         self.compaction = Compaction(
-            raft, storage.log, self.writer, trailing_bytes=settings.trailing_bytes, now_ns=now_ns
+            raft, storage.log, self.writer, trailing_bytes=settings.trailing_bytes, now_ns=now_ns, wall_ms=wall_ms
         )
         self.checkpoints = Checkpoints(
             settings.database_path,
@@ -99,7 +94,9 @@ class Upkeep:
             has_room_for=self.storage.has_room_for,
             vfs=settings.vfs,
         )
-        chores.begin(self.checkpoints.run(), "checkpoints")
+        self.indexing = Indexing(apply, now_ns=now_ns)
+        for work, name in ((self.checkpoints.run(), "checkpoints"), (self.indexing.run(), "indexing")):
+            chores.begin(work, name)
         self.snapshots = Snapshots(
             raft,
             storage,
@@ -129,6 +126,7 @@ class Upkeep:
         """Look at what no event announces."""
         self.storage.keep_house(now_ns, is_drained=is_drained)
         self.snapshots.keep_house(now_ns)
+        self.compaction.keep_house(now_ns)
 
     def metrics(self) -> UpkeepMetrics:
         """Return the figures as they are now."""

@@ -13,6 +13,7 @@ from raftline.base.limits import ACCOUNT_CREDENTIAL_COUNT_MAX, LOCALPART_SIZE_MA
 from raftline.machine import blocking, private_storage, rosters, sessions
 from raftline.machine.commands import CreateAccount, Credential, DeleteAccount, SetCredentials
 from raftline.machine.context import Context
+from raftline.machine.history import preferences, reports
 from raftline.machine.login import tokens
 from raftline.machine.outcomes import Done, Outcome, Rejected
 from raftline.machine.records import Account, Doomed, StoredCredential
@@ -70,6 +71,8 @@ def delete_account(context: Context, action: DeleteAccount) -> Outcome:
     tokens.forget_all(context, account)
     blocking.delete_blocklist(context, account)
     private_storage.delete_private(context, account)
+    preferences.delete_preferences(context, account)
+    reports.delete_reports(context, account)
     context.vcards.delete(account.account_id)
     context.departures.delete(account.account_id)
     context.accounts.delete(account.localpart)

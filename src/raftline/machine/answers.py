@@ -13,6 +13,11 @@ from raftline.machine.archive import archive_ends, archive_page
 from raftline.machine.catch_up import inbox_page, picture_of
 from raftline.machine.commands import Credential
 from raftline.machine.context import Context
+from raftline.machine.history.preferences import preferences_of
+from raftline.machine.history.queries import ArchivePreferencesOf, FindSent, ListReports, SearchArchive
+from raftline.machine.history.reports import list_reports
+from raftline.machine.history.retraction import find_sent
+from raftline.machine.history.search import search_archive
 from raftline.machine.login import tokens
 from raftline.machine.outcomes import RosterItem
 from raftline.machine.presence import SUBSCRIBED_FROM
@@ -228,6 +233,10 @@ _ANSWERS: Final[Mapping[type[Query], Callable[[Context, Any], Answer]]] = Mappin
         SessionAt: _session_at,
         ArchivePage: archive_page,
         ArchiveEnds: archive_ends,
+        ArchivePreferencesOf: preferences_of,
+        FindSent: find_sent,
+        SearchArchive: search_archive,
+        ListReports: list_reports,
         InboxPage: inbox_page,
         PictureOf: picture_of,
         NextExpiry: _next_expiry,

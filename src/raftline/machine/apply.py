@@ -73,6 +73,8 @@ from raftline.machine.commands import (
     decode_command,
 )
 from raftline.machine.context import Context
+from raftline.machine.history import preferences
+from raftline.machine.history.commands import SetArchivePreferences
 from raftline.machine.login.commands import LogIn
 from raftline.machine.login.log_in import log_in
 from raftline.machine.outbox import (
@@ -272,6 +274,7 @@ _SESSION_HANDLERS: Final[Mapping[type, Callable[[Context, Session, Any], Outcome
         DeclareBlocklistInterest: blocking.declare_blocklist_interest,
         StorePrivate: private_storage.store_private,
         SetVcard: vcards.set_vcard,
+        SetArchivePreferences: preferences.set_preferences,
     }
 )
 """What a session does."""

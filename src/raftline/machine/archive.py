@@ -21,7 +21,7 @@ _EMPTY = Page(rows=[], complete=True, count=0, offset=0)
 _POSITION_END = (1 << 63) - 1
 
 
-class _Filter(NamedTuple):
+class ArchiveFilter(NamedTuple):
     """What rows match, paging aside: the FROM clause, conditions and their values, and the range of positions."""
 
     source: str
@@ -33,7 +33,7 @@ class _Filter(NamedTuple):
 
 def archive_page(context: Context, query: ArchivePage) -> Page:
     """Return a page of an archive; an empty one if there is no such account."""
-    wanted = _filter(context, query)
+    wanted = archive_filter(context, query)
     if wanted is None:
         return _EMPTY
     tables = (context.archive, context.messages)
@@ -48,7 +48,7 @@ def archive_page(context: Context, query: ArchivePage) -> Page:
         (*wanted.bindings, lower, upper, limit + 1),
     )
     positions = sorted(position for (position,) in found[:limit])
-    rows = [_row(context, position) for position in positions]
+    rows = [archive_row(context, position) for position in positions]
     return Page(
         rows,
         complete=len(found) <= limit,
@@ -69,7 +69,7 @@ def archive_ends(context: Context, query: ArchiveEnds) -> tuple[ArchiveRow, Arch
     ((first, last),) = context.rows.select((context.archive,), sql, (account.account_id,))
     if first is None:
         return None
-    return _row(context, first), _row(context, last)
+    return archive_row(context, first), archive_row(context, last)
 
 
 def account_name(owner: str) -> str:
@@ -77,7 +77,7 @@ def account_name(owner: str) -> str:
     return owner.partition("@")[0]
 
 
-def _filter(context: Context, query: ArchivePage) -> _Filter | None:
+def archive_filter(context: Context, query: ArchivePage) -> ArchiveFilter | None:
     """Turn a query into conditions; None if nothing can match."""
     account = context.accounts.get(account_name(query.owner))
     if account is None:
@@ -104,10 +104,10 @@ def _filter(context: Context, query: ArchivePage) -> _Filter | None:
         bindings += tuple(positions)
     start = 0 if query.start_ms is None else _position_at(context, query.start_ms)
     end = _POSITION_END if query.end_ms is None else _position_at(context, query.end_ms + 1)
-    return _Filter(source, conditions, bindings, start, end)
+    return ArchiveFilter(source, conditions, bindings, start, end)
 
 
-def _count(context: Context, wanted: _Filter, end: int) -> int:
+def _count(context: Context, wanted: ArchiveFilter, end: int) -> int:
     """Count the rows that match before a position."""
     sql = (
         f"SELECT count(*) FROM {wanted.source} WHERE {wanted.conditions}"  # noqa: S608 - own text alone
@@ -135,7 +135,8 @@ def _position_at(context: Context, time_ms: int) -> int:
     return int(low)
 
 
-def _row(context: Context, position: int) -> ArchiveRow:
+def archive_row(context: Context, position: int) -> ArchiveRow:
+    """Return the row of a message that is there."""
     message = context.messages.get(position)
     assert message is not None, position
     return ArchiveRow(Position(position), message.time_ms, message.stanza)

@@ -17,10 +17,12 @@ from raftline.base.limits import BLOCKED_ADDRESS_COUNT_MAX, JID_SIZE_MAX
 from raftline.machine import presence
 from raftline.machine.commands import ChangeBlocklist, DeclareBlocklistInterest
 from raftline.machine.context import Context
+from raftline.machine.history.reports import check_reports, keep_reports
 from raftline.machine.outbox import PresenceHandedOver
 from raftline.machine.outcomes import BlocklistChanged, Done, Outcome, Rejected
 from raftline.machine.presence import SUBSCRIBED_FROM, SUBSCRIBED_TO
 from raftline.machine.records import Account, Blocked, RosterEntry, Session
+from raftline.machine.versions import FEATURES_SINCE
 
 BLOCKED_BY_SENDER: Final = Rejected(
     "not-acceptable", "cancel", "You have blocked this address.", "{urn:xmpp:blocking:errors}blocked"
@@ -48,12 +50,17 @@ def change_blocklist(context: Context, session: Session, action: ChangeBlocklist
             _unblock(context, account, gone)
             _push(context, account, "unblock", tuple(gone) if action.addresses else ())
         return Done()
+    reports = action.reports if context.machine_version >= FEATURES_SINCE else ()
+    refusal = check_reports(reports)
+    if refusal is not None:
+        return refusal
     new = sorted(set(action.addresses) - listed)
     if len(listed) + len(new) > BLOCKED_ADDRESS_COUNT_MAX:
         return Rejected("resource-constraint", "cancel", f"At most {BLOCKED_ADDRESS_COUNT_MAX} addresses are blocked.")
     if new:
         _block(context, account, new)
         _push(context, account, "block", tuple(new))
+    keep_reports(context, account, reports)
     return Done()
 
 

@@ -21,6 +21,7 @@ import msgspec
 
 from raftline.base.ids import Cursor, NodeId, SessionId
 from raftline.base.limits import RESUMPTION_TIMEOUT_S_MAX
+from raftline.machine.history.commands import Report, Retraction, SetArchivePreferences
 from raftline.machine.login.commands import LogIn
 from raftline.machine.tables import NATURAL
 
@@ -366,6 +367,7 @@ class SendMessage(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=50
         origin_id: XEP-0359 section 3.2; empty if none. The same sender, recipient and origin id within seven days
             is the same message when `fingerprint` agrees: it is taken as done and has no second effect.
         fingerprint: 8 bytes of a hash over the stanza's payload.
+        retraction: What the message takes back. Counts from machine version 3 on.
     """
 
     to_localpart: str
@@ -375,6 +377,7 @@ class SendMessage(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=50
     stanza: bytes
     origin_id: str
     fingerprint: bytes
+    retraction: Retraction | None = None
 
 
 class SetCarbons(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=60):
@@ -392,10 +395,12 @@ class ChangeBlocklist(msgspec.Struct, frozen=True, array_like=True, tag=61):
     Attributes:
         blocked: Whether the addresses are blocked from here on, or no longer.
         addresses: Full or bare JIDs or domains; none unblocks all.
+        reports: Why some of them are blocked (XEP-0377). Counts from machine version 3 on.
     """
 
     blocked: bool
     addresses: tuple[str, ...]
+    reports: tuple[Report, ...] = ()
 
 
 class DeclareBlocklistInterest(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=62):
@@ -452,6 +457,7 @@ Action = (
     | StorePrivate
     | SetVcard
     | LogIn
+    | SetArchivePreferences
 )
 """What a command does. Tags are never reused."""
 
@@ -462,6 +468,7 @@ SINCE_VERSION: Final[Mapping[type, int]] = MappingProxyType(
         ForgetNode: 2,
         LogIn: 3,
         EndSessions: 3,
+        SetArchivePreferences: 3,
     }
 )
 """Machine version from which on a kind of command is understood; 1 for what is not named."""

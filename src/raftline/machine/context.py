@@ -14,6 +14,9 @@ import apsw
 from raftline.base.ids import Position
 from raftline.machine import schema
 from raftline.machine.derived import Blocklists, Inboxes, OfflineCounts, SessionIndex
+from raftline.machine.history import tables as history
+from raftline.machine.history.preference_index import PreferenceIndex
+from raftline.machine.history.search_index import SearchIndex
 from raftline.machine.login.tables import LOGIN_TOKEN, LoginToken
 from raftline.machine.outbox import Handover
 from raftline.machine.outcomes import Event
@@ -69,6 +72,9 @@ class Context:
         "accounts",
         "addresses",
         "archive",
+        "archive_defaults",
+        "archive_preferences",
+        "archive_rules",
         "blocked",
         "blocklists",
         "counters",
@@ -99,10 +105,12 @@ class Context:
         "private",
         "progress",
         "removed_contacts",
+        "reports",
         "requests",
         "resumptions",
         "roster",
         "rows",
+        "search",
         "session_index",
         "sessions",
         "time_ms",
@@ -124,6 +132,7 @@ class Context:
         self.roster: Final = rows.table(schema.ROSTER, RosterEntry._make)
         self.requests: Final = rows.table(schema.REQUEST, Request._make)
         self.messages: Final = rows.table(schema.MESSAGE, StoredMessage._make)
+        self.search: Final = SearchIndex(rows, self.messages)
         self.archive: Final = rows.table(schema.ARCHIVE, Archived._make)
         self.inbox: Final = rows.table(schema.INBOX, Owed._make)
         self.offline: Final = rows.table(schema.OFFLINE, Waiting._make)
@@ -142,6 +151,10 @@ class Context:
         self.node_profiles: Final = rows.table(schema.NODE_PROFILE, NodeProfile._make)
         self.invitations: Final = rows.table(schema.INVITATION, Invitation._make)
         self.login_tokens: Final = rows.table(LOGIN_TOKEN, LoginToken._make)
+        self.archive_defaults: Final = rows.table(history.ARCHIVE_DEFAULT, history.ArchiveDefault._make)
+        self.archive_rules: Final = rows.table(history.ARCHIVE_RULE, history.ArchiveRule._make)
+        self.reports: Final = rows.table(history.REPORT, history.ReportRow._make)
+        self.archive_preferences: Final = PreferenceIndex(rows, self.archive_defaults, self.archive_rules)
         self.blocklists: Final = Blocklists(rows, self.blocked)
         self.session_index: Final = SessionIndex(rows, self.sessions, self.presences)
         self.inboxes: Final = Inboxes(rows, self.inbox)
@@ -188,6 +201,7 @@ class Context:
 
     def drop_derived(self) -> None:
         """Forget what is derived from rows."""
+        self.archive_preferences.drop()
         self.blocklists.drop()
         self.session_index.drop()
         self.inboxes.drop()
@@ -196,6 +210,7 @@ class Context:
     def trim(self) -> None:
         """Give memory back where caches have grown too large; all rows must be flushed."""
         self.rows.trim_caches()
+        self.archive_preferences.trim()
         self.blocklists.trim()
         self.session_index.trim()
         self.inboxes.trim()

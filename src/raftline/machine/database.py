@@ -138,6 +138,8 @@ def open_database(path: Path | Literal[":memory:"], *, vfs: str | None = None) -
         database.pragma("cache_size", -_PAGE_CACHE_KIB)
         database.pragma("temp_store", "memory")
         database.pragma("trusted_schema", value=False)
+        # What was retracted or deleted is overwritten, not only let go of (XEP-0424).
+        database.pragma("secure_delete", value=True)
         migrate(database)
     except apsw.Error as error:
         raise storage_error(error) from error
@@ -199,18 +201,23 @@ def require_checksums(database: apsw.Connection) -> None:
         database.execute("VACUUM")
 
 
-def checkpoint(path: Path, *, restart: bool = False, vfs: str | None = None) -> CheckpointResult:
+def checkpoint(
+    path: Path, *, restart: bool = False, truncate: bool = False, vfs: str | None = None
+) -> CheckpointResult:
     """
     Move pages from the write-ahead file into the database file and sync it; call it from a thread of its own.
 
     Args:
         restart: Also wait for readers, so that the next write starts the file anew and it stops growing.
+        truncate: As `restart`, and cut the file, which keeps what was written into it else until it is overwritten.
         vfs: As for `connect`.
 
     Raises:
         StorageFull, StorageCorrupt, StorageError: The disk failed.
     """
     mode = apsw.SQLITE_CHECKPOINT_RESTART if restart else apsw.SQLITE_CHECKPOINT_PASSIVE
+    if truncate:
+        mode = apsw.SQLITE_CHECKPOINT_TRUNCATE
     try:
         database = connect(path, vfs=vfs)
         try:

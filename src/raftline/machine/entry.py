@@ -40,6 +40,19 @@ def encode_entry(time_ms: int, commands: Sequence[bytes]) -> bytes:
     return b"".join((_HEADER.pack(ENTRY_VERSION, time_ms, len(commands)), lengths, *commands))
 
 
+def entry_time_ms(payload: bytes) -> int:
+    """
+    Return the leader's time of an entry with commands.
+
+    Raises:
+        RemoteProtocolError: No correct leader wrote it.
+    """
+    try:
+        return int(_HEADER.unpack_from(payload)[1])
+    except struct.error as error:
+        raise RemoteProtocolError("entry payload is cut short") from error
+
+
 def decode_entry(payload: bytes) -> EntryBatch:
     """
     Split a payload into its commands.

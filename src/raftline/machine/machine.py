@@ -72,6 +72,7 @@ class Machine:
         with self._storage():
             self._head = _read_head(database)
             require_understood(self._head.machine_version)
+            self._context.search.begin()
         self._context.machine_version = self._head.machine_version
         if self._head.applied_index:
             self._digests[self._head.applied_index] = self._head.state_hash
@@ -185,6 +186,18 @@ class Machine:
             )
             self._database.execute("COMMIT")
             self._context.trim()
+
+    def index_some(self, limit: int) -> int:
+        """
+        Make the next messages searchable, at most so many, in the transaction that is open then; return how many.
+
+        Opens none when all are.
+
+        Raises:
+            StorageError: The disk failed.
+        """
+        with self._storage():
+            return self._context.search.index_some(limit, self._begin)
 
     def answer(self, query: Query) -> Answer:
         """

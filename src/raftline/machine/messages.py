@@ -3,6 +3,7 @@ Messages between accounts (RFC 6121 section 8.5).
 
 Two sides. The sender's: is it a repeat, its own archive row, copies for its other devices (carbons.py). The
 recipient's: which sessions take it, its archive row, what is owed and what waits, copies for those that do not take it.
+Each side archives as its preferences say (history/preferences.py); an account that talks to itself has one side.
 The sender's side hands over; what cannot be delivered comes back as `MessageReturned`. Either side may have blocked the
 other (blocking.py); what a recipient has blocked is not kept for it in any form.
 
@@ -27,6 +28,8 @@ from raftline.machine import carbons
 from raftline.machine.blocking import BLOCKED_BY_SENDER
 from raftline.machine.commands import MessageKind, SendMessage, Storage
 from raftline.machine.context import Context
+from raftline.machine.history.preferences import is_kept
+from raftline.machine.history.retraction import retract_messages
 from raftline.machine.outbox import MessageHandedOver, MessageReturned, SessionOverdue
 from raftline.machine.outcomes import Done, MessageArrived, MessageBounced, Outcome
 from raftline.machine.records import Account, Archived, OriginSeen, Owed, Session, StoredMessage
@@ -54,25 +57,33 @@ def send_message(context: Context, session: Session, action: SendMessage) -> Out
             return _DONE
     account_id = session.account_id
     storage = action.storage
+    is_own = action.to_localpart == session.localpart
     if storage & _ARCHIVE:
-        contact_id = context.address_id(f"{action.to_localpart}@{context.domain}")
-        position = context.position
-        context.archive.insert((account_id, position), Archived(account_id, position, contact_id))
-        context.message_holders += 1
-    if storage & _COPY and action.to_localpart != session.localpart:
-        carbons.copy_sent(context, session, action)
+        contact = f"{action.to_localpart}@{context.domain}"
+        if context.archive_preferences.of(account_id) is None or is_kept(
+            context, account_id, contact, action.to_resource
+        ):
+            position = context.position
+            row = Archived(account_id, position, context.address_id(contact))
+            context.archive.insert((account_id, position), row)
+            context.message_holders += 1
+        else:
+            storage &= ~_ARCHIVE
+    if storage & _COPY and not is_own:
+        carbons.copy_sent(context, session, action, storage)
     context.outbox.append(
         MessageHandedOver(
             action.to_localpart,
             action.to_resource,
             action.kind,
-            storage,
+            storage if is_own else action.storage,
             action.stanza,
             session.localpart,
             session.resource,
             account_id,
             session.session_id,
             origin_digest,
+            action.retraction,
         )
     )
     return _DONE
@@ -84,6 +95,11 @@ def receive_message(context: Context, handed: MessageHandedOver) -> None:
     if account is None or _is_blocked(context, account, handed):
         _return(context, handed)
         return
+    is_own = handed.sender_id == account.account_id
+    if not is_own and context.archive_preferences.of(account.account_id) is not None:
+        sender = f"{handed.sender_localpart}@{context.domain}"
+        if not is_kept(context, account.account_id, sender, handed.sender_resource):
+            handed = handed._replace(storage=handed.storage & ~_ARCHIVE)
     kind = handed.kind
     targets: tuple[Session, ...] = ()
     to_bare = handed.to_resource is None
@@ -115,8 +131,10 @@ def receive_message(context: Context, handed: MessageHandedOver) -> None:
             return
     if storage & _COPY and reached:
         carbons.copy_received(context, account, handed, reached)
-    if storage & _ARCHIVE and handed.sender_id != account.account_id:
+    if storage & _ARCHIVE and not is_own:
         _archive_received(context, account, handed)
+    if handed.retraction is not None:
+        retract_messages(context, account, handed)
 
 
 def return_message(context: Context, returned: MessageReturned) -> None:

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from raftline.base.ids import AccountId, SessionId
 from raftline.machine.commands import MessageKind, SubscriptionKind
+from raftline.machine.history.commands import Retraction
 
 
 class MessageHandedOver(NamedTuple):
@@ -20,6 +21,7 @@ class MessageHandedOver(NamedTuple):
     A message for `to_localpart`; the fields of SendMessage and who sent it.
 
     Attributes:
+        storage: As the sender's side has it when both are one account; else as it was sent.
         origin_digest: Under which the sender's side remembers the origin id, None if there is none.
     """
 
@@ -33,6 +35,7 @@ class MessageHandedOver(NamedTuple):
     sender_id: AccountId
     session_id: SessionId
     origin_digest: int | None
+    retraction: Retraction | None = None
 
 
 class MessageReturned(NamedTuple):

@@ -13,6 +13,7 @@ import msgspec
 
 from raftline.base.ids import Cursor, NodeId, Position, SessionId
 from raftline.machine.commands import Credential
+from raftline.machine.history.answers import ArchivePreferences, Found, ReportRecord, SentMessages
 from raftline.machine.outcomes import Event, Outcome, RosterItem
 from raftline.machine.records import Invitation, NodeProfile
 
@@ -333,6 +334,10 @@ Answer = (
     | Picture
     | int
     | tuple[ArchiveRow, ArchiveRow]
+    | ArchivePreferences
+    | SentMessages
+    | Found
+    | list[ReportRecord]
     | tuple[str, ...]
     | bytes
     | Block

@@ -69,6 +69,8 @@ class Table(Generic[RowT]):
         self._get_sql: Final = f"SELECT {','.join(columns)} FROM {name} WHERE {condition}"  # noqa: S608
         self._delete_sql: Final = f"DELETE FROM {name} WHERE {condition}"  # noqa: S608
         self._composite: Final = width > 1
+        self.before_flush: Callable[[dict[Any, RowT | None]], None] | None = None
+        """Told what is about to be written, while SQLite has the rows as they were."""
 
     def get(self, key: Any) -> RowT | None:
         """Return the row of a key as the command before this line left it."""
@@ -129,6 +131,8 @@ class Table(Generic[RowT]):
         pending = self._pending
         if not pending:
             return
+        if self.before_flush is not None:
+            self.before_flush(pending)
         rows: list[RowT] = []
         gone: list[Any] = []
         for key in sorted(pending):

@@ -18,6 +18,7 @@ from typing import Final
 import apsw
 
 from raftline.base.errors import StorageError
+from raftline.machine.history.tables import HISTORY_SQL, HISTORY_TABLES
 from raftline.machine.login import tables as login
 from raftline.machine.tables import TableDefinition
 
@@ -129,6 +130,7 @@ TABLES: Final = (
     NODE_PROFILE,
     INVITATION,
     login.LOGIN_TOKEN,
+    *HISTORY_TABLES,
 )
 assert len({table.number for table in TABLES}) == len(TABLES)
 
@@ -306,7 +308,12 @@ CREATE TABLE invitation (
 ) STRICT;
 """
 
-_VERSION_3: Final = login.SQL
+_VERSION_3: Final = "".join(
+    (
+        login.SQL,
+        HISTORY_SQL,
+    )
+)
 
 MIGRATIONS: Final = (_VERSION_1, _VERSION_2, _VERSION_3)
 """`MIGRATIONS[n]` takes a database from version n to n + 1. A released one is never edited."""

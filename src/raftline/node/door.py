@@ -62,6 +62,7 @@ class Session(Protocol):
 
         Raises:
             Busy: Too much is under way; the command certainly entered no log.
+            Unavailable: It did not, because not all members understand it yet: apply could answer nobody.
         """
 
     def progress(

@@ -424,9 +424,13 @@ class WriteAheadLog:
         with disk_errors(self._directory):
             self._spares.prepare()
 
-    def trim(self, upto: LogIndex) -> int:
+    def trim(self, upto: LogIndex, *, roll: bool = False) -> int:
         """
         Remove the oldest segments that hold no entry above `upto`; returns how many. On the thread that appends.
+
+        Args:
+            roll: Begin a new segment first, if the one in use holds anything and a spare waits, so that it will not
+                stay for as long as nobody fills it.
 
         The caller promises that every entry up to `upto` is in a checkpointed and synced database of this node, with
         which it will be opened from now on, and that no entry up to `upto` will ever be cut. The segment in use stays.
@@ -439,6 +443,8 @@ class WriteAheadLog:
         with self._fails_for_good():
             self._sync()
             self._sync_mark()
+            if roll and self._active.end > segments.HEADER_BYTES and self.has_spare:
+                self._roll()
             for sequence, segment in sorted(self._segments.items()):
                 if segment is self._active or segment.last_index_max > upto:
                     break

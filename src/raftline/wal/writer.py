@@ -84,7 +84,7 @@ class Writer(Protocol):
     ) -> None:
         """Queue a job."""
 
-    def trim(self, upto: LogIndex) -> None:
+    def trim(self, upto: LogIndex, *, roll: bool = False) -> None:
         """Ask for a trim of the log, after what is queued."""
 
     def close(self) -> None:
@@ -137,6 +137,7 @@ class LogWriter:
         self._work = threading.Condition(self._lock)
         self._spare_work = threading.Condition(self._lock)
         self._trim_upto: LogIndex | None = None
+        self._roll_is_due = False
         self._is_closing = False
         self._is_stalled = False
         self._is_failed = False
@@ -174,7 +175,7 @@ class LogWriter:
             self._rounds.submit(sequence, hard_state, entries, snapshot)
             self._work.notify()
 
-    def trim(self, upto: LogIndex) -> None:
+    def trim(self, upto: LogIndex, *, roll: bool = False) -> None:
         """
         Ask for `WriteAheadLog.trim`, after what is queued and on the writer's thread; from any thread, never blocks.
 
@@ -183,6 +184,7 @@ class LogWriter:
         """
         with self._lock:
             self._trim_upto = upto
+            self._roll_is_due |= roll
             self._work.notify()
 
     @property
@@ -269,8 +271,9 @@ class LogWriter:
     def _trim(self) -> None:
         with self._lock:
             upto, self._trim_upto = self._trim_upto, None
+            roll, self._roll_is_due = self._roll_is_due, False
         if upto is not None:
-            self._log.trim(upto)
+            self._log.trim(upto, roll=roll)
 
     def _wait_for_space(self) -> None:
         """Stall until the other thread has found space; drop what waits if the writer is to end without it."""

@@ -5,7 +5,8 @@ What a message carries decides whether it enters the log, and what is kept of it
 
 | carries | way | kept |
 |---|---|---|
-| text, encrypted payload, file, location, reaction, edit, retraction, invitation | log | archive, offline |
+| text, encrypted payload, file, location, reaction, edit, invitation to a room, call | log | archive, offline |
+| retraction | log, once it is known what it takes back | archive whatever hints say, offline |
 | a `store` hint | log | archive, offline |
 | receipt, chat marker | log | offline; archive with a `store` hint alone |
 | anything else that is no state | log | offline |
@@ -19,7 +20,8 @@ Why: XEP-0313 section 6.1 asks that text of type normal and chat be archived and
 rest here is what a second device needs in order to show the conversation as the first one does. Receipts and markers
 say nothing in an archive that the next marker does not replace, so they are archived when their sender asks for it
 (XEP-0334 section 4.4), but reach a device that comes back (XEP-0160 section 3 keeps all of type normal and chat but
-chat states). `no-permanent-store` takes the archive away, `no-store` all (XEP-0334 section 4). Hints of errors are
+chat states). `no-permanent-store` takes the archive away, `no-store` all (XEP-0334 section 4); a retraction is
+archived all the same (XEP-0424 section 6): without it, what it leaves in archives says nothing. Hints of errors are
 those of the message that failed (XEP-0334 section 5). `no-copy` concerns copies alone.
 
 This is the hot path: one pass over the children, one dictionary look-up each, and the stanza's bytes are never
@@ -42,7 +44,6 @@ from raftline.machine.commands import MessageKind, SendMessage, Storage
 from raftline.machine.queries import Reachable, SessionRow
 from raftline.xmpp.effects import Route, Submit, ask
 from raftline.xmpp.jid import JID, parse_jid
-from raftline.xmpp.module import Declaration
 from raftline.xmpp.payloads import (
     CARBONS_NAMESPACE,
     DELAY_NAMESPACE,
@@ -51,6 +52,7 @@ from raftline.xmpp.payloads import (
     blocked_by_user,
     is_delay_of_ours,
 )
+from raftline.xmpp.retraction import RETRACTION_NAMESPACE, find_retraction
 from raftline.xmpp.stanza import CLIENT_NAMESPACE
 
 if TYPE_CHECKING:
@@ -71,6 +73,7 @@ STANZA_ID: Final = 128
 NO_COPY: Final = 256
 PRIVATE: Final = 512
 DELAY: Final = 1024
+RETRACTION: Final = 2048
 
 _STATE: Final = 0
 _CHAT_STATES: Final = "http://jabber.org/protocol/chatstates"
@@ -92,9 +95,16 @@ _TRAITS: Final[dict[tuple[str, str], int]] = {
     ("http://jabber.org/protocol/geoloc", "geoloc"): CONTENT,  # XEP-0080
     ("urn:xmpp:reactions:0", "reactions"): CONTENT,  # XEP-0444
     ("urn:xmpp:message-correct:0", "replace"): CONTENT,  # XEP-0308
-    ("urn:xmpp:message-retract:1", "retract"): CONTENT,  # XEP-0424
+    (RETRACTION_NAMESPACE, "retract"): CONTENT | RETRACTION,  # XEP-0424
     ("urn:xmpp:fasten:0", "apply-to"): CONTENT,  # XEP-0424 before version 0.4
     ("jabber:x:conference", "x"): CONTENT,  # XEP-0249
+    **{
+        ("urn:xmpp:jingle-message:0", name): CONTENT  # XEP-0353
+        for name in ("propose", "ringing", "proceed", "reject", "retract", "finish", "accept")
+    },
+    ("urn:xmpp:reply:0", "reply"): _STATE,  # XEP-0461; says nothing without content
+    ("urn:xmpp:fallback:0", "fallback"): _STATE,  # XEP-0428
+    ("urn:xmpp:eme:0", "encryption"): _STATE,  # XEP-0380
     (_RECEIPTS, "received"): SIGNAL,  # XEP-0184
     (_RECEIPTS, "request"): _STATE,
     (_MARKERS, "displayed"): SIGNAL,  # XEP-0333
@@ -127,6 +137,7 @@ _KINDS: Final = {
     "groupchat": MessageKind.GROUPCHAT,
 }
 
+_RETRACTING: Final = frozenset({MessageKind.NORMAL, MessageKind.CHAT})
 _ARCHIVE: Final = int(Storage.ARCHIVE)
 _OFFLINE: Final = int(Storage.OFFLINE)
 _COPY: Final = int(Storage.COPY)
@@ -135,13 +146,6 @@ _COPY: Final = int(Storage.COPY)
 def register(modules: Modules) -> None:
     """Handle messages."""
     modules.message_handler = handle_message
-    modules.declare(
-        Declaration(
-            number=334,
-            title="Message Processing Hints",
-            version="1.0.0",
-        )
-    )
 
 
 def handle_message(context: StreamContext, stanza: Stanza) -> Steps:
@@ -173,6 +177,9 @@ def handle_message(context: StreamContext, stanza: Stanza) -> Steps:
             context, kind, to, message, bounced=says_something and kind is not MessageKind.HEADLINE
         )
         return
+    retraction = None
+    if traits & RETRACTION and kind in _RETRACTING:
+        retraction = yield from find_retraction(context, stanza, to)
     yield Submit(
         SendMessage(
             to_localpart=to.local,
@@ -182,6 +189,7 @@ def handle_message(context: StreamContext, stanza: Stanza) -> Steps:
             stanza=message,
             origin_id=origin_id,
             fingerprint=fingerprint_of(message) if origin_id else b"",
+            retraction=retraction,
         )
     )
 
@@ -213,7 +221,7 @@ def storage_of(kind: MessageKind, traits: int) -> int | None:
         kind is MessageKind.CHAT or (kind is MessageKind.NORMAL and traits & (CONTENT | SIGNAL))
     ):
         copied = _COPY
-    if traits & (CONTENT | STORE) and not traits & NO_PERMANENT_STORE:
+    if traits & (CONTENT | STORE) and (not traits & NO_PERMANENT_STORE or traits & RETRACTION):
         return _ARCHIVE | _OFFLINE | copied
     return _OFFLINE | copied
 

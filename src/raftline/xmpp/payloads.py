@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from raftline.base.errors import Refused
 from raftline.base.ids import Position, format_stanza_id
+from raftline.base.timestamps import format_timestamp
 from raftline.machine.blocking import BLOCKED_BY_SENDER
 from raftline.machine.commands import Action
 from raftline.machine.outcomes import Outcome, Rejected, Stale
@@ -43,12 +44,6 @@ _COUNT: Final = re.compile(r"\d{1,10}", re.ASCII)
 
 
 # Time (XEP-0082)
-
-
-def format_timestamp(time_ms: int) -> str:
-    """Write milliseconds since 1970 as a DateTime in UTC (XEP-0082 section 3.2)."""
-    moment = _EPOCH + timedelta(milliseconds=time_ms)
-    return f"{moment:%Y-%m-%dT%H:%M:%S}.{time_ms % 1000:03d}Z"
 
 
 def parse_timestamp(text: str, *, round_up: bool = False) -> int:

@@ -20,6 +20,7 @@ from raftline.xmpp.jid import JID, parse_jid
 from raftline.xmpp.module import Declaration
 from raftline.xmpp.payloads import propose_or_refuse, require_own
 from raftline.xmpp.presence import farewells
+from raftline.xmpp.reports import report_of
 from raftline.xmpp.stanza import CLIENT_NAMESPACE
 
 if TYPE_CHECKING:
@@ -62,22 +63,27 @@ def handle_get(context: StreamContext, stanza: Stanza) -> Steps:
 
 def handle_block(context: StreamContext, stanza: Stanza) -> Steps:
     """
-    Block addresses (section 3.3). Those that were sent directed presence are told that it is over.
+    Block addresses (section 3.3), for reasons that may be reported (XEP-0377). Those that were sent directed presence
+    are told that it is over.
 
     Raises:
-        Refused: `bad-request` without items, `jid-malformed` for what is no address, `not-allowed` for the user's own,
-            `policy-violation` for too many at once, `forbidden` for another account's list; from apply:
-            `resource-constraint` when the list is full.
+        Refused: `bad-request` without items or for a report without a reason, `jid-malformed` for what is no address,
+            `not-allowed` for the user's own, `policy-violation` for too many at once, `forbidden` for another account's
+            list; from apply: `resource-constraint` when the list is full, `not-acceptable` for a report that is too
+            long.
     """
     require_own(context, stanza)
-    addresses = _addresses_of(stanza, "block")
+    items = _items_of(stanza, "block")
+    addresses = tuple(items)
     if not addresses:
         raise Refused("bad-request", "modify", "There is nothing to block.")
     if any(address.bare == context.jid.bare for address in addresses):
         raise Refused("not-allowed", "cancel", "Your own devices cannot be blocked.")
     texts = tuple(map(str, addresses))
+    found = [report_of(item, str(address), context.cluster_epoch) for address, item in items.items()]
+    reports = tuple(report for report in found if report is not None)
     yield from farewells(context, concerned=lambda jid: _is_among(texts, parse_jid(jid)))
-    yield from propose_or_refuse(ChangeBlocklist(blocked=True, addresses=texts))
+    yield from propose_or_refuse(ChangeBlocklist(blocked=True, addresses=texts, reports=reports))
     yield AwaitReplicas(context.jid.local)
 
 
@@ -89,7 +95,7 @@ def handle_unblock(context: StreamContext, stanza: Stanza) -> Steps:
         Refused: As `handle_block`.
     """
     require_own(context, stanza)
-    addresses = tuple(map(str, _addresses_of(stanza, "unblock")))
+    addresses = tuple(map(str, _items_of(stanza, "unblock")))
     yield from propose_or_refuse(ChangeBlocklist(blocked=False, addresses=addresses))
     yield AwaitReplicas(context.jid.local)
 
@@ -105,15 +111,15 @@ def _items(addresses: tuple[str, ...]) -> list[Element | str]:
     return [Element("item", BLOCKING_NAMESPACE, {"jid": address}) for address in addresses]
 
 
-def _addresses_of(stanza: Stanza, name: str) -> tuple[JID, ...]:
-    """Read the items of a request, each once."""
+def _items_of(stanza: Stanza, name: str) -> dict[JID, Element]:
+    """Read the items of a request, by address; of two for one address the last counts."""
     request = stanza.element.child(name, BLOCKING_NAMESPACE)
     assert request is not None, "dispatch found the payload by this name"
     items = [child for child in request.elements() if child.name == "item" and child.namespace == BLOCKING_NAMESPACE]
     if len(items) > BLOCKED_ADDRESS_COUNT_MAX:
         raise Refused("policy-violation", "modify", f"Name at most {BLOCKED_ADDRESS_COUNT_MAX} addresses.")
     try:
-        return tuple(dict.fromkeys(parse_jid(item.get("jid") or "") for item in items))
+        return {parse_jid(item.get("jid") or ""): item for item in items}
     except ValueError as error:
         raise Refused("jid-malformed", "modify", f"An item's address is none: {error}.") from error
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
+from raftline.base.timestamps import format_timestamp
 from raftline.xmpp.element import Element
 from raftline.xmpp.module import Declaration
-from raftline.xmpp.payloads import format_timestamp
 
 if TYPE_CHECKING:
     from raftline.xmpp.effects import Steps

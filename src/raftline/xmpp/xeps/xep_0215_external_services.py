@@ -17,9 +17,9 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from raftline.base.errors import Refused
+from raftline.base.timestamps import format_timestamp
 from raftline.xmpp.element import Element
 from raftline.xmpp.module import Declaration
-from raftline.xmpp.payloads import format_timestamp
 
 if TYPE_CHECKING:
     from raftline.xmpp.effects import Steps

@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from raftline.base.errors import Refused
 from raftline.base.ids import Position, format_stanza_id, parse_stanza_id
-from raftline.base.limits import ARCHIVE_PAGE_ROW_COUNT_MAX
+from raftline.base.limits import ARCHIVE_PAGE_ROW_COUNT_MAX, SEARCH_TEXT_SIZE_MAX
+from raftline.base.timestamps import format_timestamp
 from raftline.machine.queries import ArchiveEnds, ArchivePage, ArchiveRow, Page
+from raftline.xmpp.archive_search import SEARCH_FIELD, search_page
 from raftline.xmpp.effects import Ask, ask
 from raftline.xmpp.element import Element, escape_attribute
 from raftline.xmpp.jid import parse_jid
@@ -24,7 +26,6 @@ from raftline.xmpp.payloads import (
     concerns_own_account,
     delay_element,
     form_field,
-    format_timestamp,
     page_element,
     parse_form,
     parse_page_request,
@@ -53,7 +54,8 @@ IDS_COUNT_MAX: Final = ARCHIVE_PAGE_ROW_COUNT_MAX
 """Ids that one query may name; more would not fit on a page."""
 
 _POSITION_MAX: Final = (1 << 63) - 1
-_FIELDS: Final = frozenset({"with", "start", "end", "before-id", "after-id", "ids"})
+_FIELDS: Final = frozenset({"with", "start", "end", "before-id", "after-id", "ids", "include-groupchat", SEARCH_FIELD})
+_BOOLEANS: Final = frozenset({"true", "false", "1", "0"})
 
 
 def register(modules: Modules) -> None:
@@ -64,7 +66,7 @@ def register(modules: Modules) -> None:
             title="Message Archive Management",
             version="1.1.3",
             status="partial",
-            account_features=(MAM_NAMESPACE, f"{MAM_NAMESPACE}#extended"),
+            account_features=(MAM_NAMESPACE, f"{MAM_NAMESPACE}#extended", f"{MAM_NAMESPACE}#groupchat-field"),
             note="Ids are unique and never used again, but can be guessed (XEP-0359).",
         )
     )
@@ -91,7 +93,7 @@ def handle_query(context: StreamContext, stanza: Stanza) -> Steps:
         Refused: `forbidden` for another account's archive, `feature-not-implemented` for an unknown form field
             (section 4.1.5) or a page by index, `item-not-found` for an id that is not in the archive (sections 4.1.3,
             4.3.2) and for a node (section 6.1.3), `bad-request` for a bad form, address, time or maximum,
-            `policy-violation` for too many ids.
+            `policy-violation` for too many ids or too long a text to search for.
     """
     _require_own(context, stanza)
     query = stanza.element.child("query", MAM_NAMESPACE)
@@ -118,14 +120,17 @@ def handle_query(context: StreamContext, stanza: Stanza) -> Steps:
         backward=paging.backward,
         limit=max(limit, 1),
     )
-    page = yield from ask(question, Page)
+    if filters.text is None:
+        page = yield from ask(question, Page)
+    else:
+        page = yield from search_page(question, filters.text)
     if limit == 0:  # only the count was asked for (XEP-0059 section 2.7)
         page = Page([], complete=not page.rows, count=page.count, offset=page.offset)
     page = _bounded(page, backward=paging.backward)
     _send_results(context, query, page.rows)
     # The replica counts without regard to bounds by position, so beside before-id or after-id its counts would be
-    # those of another result set; they are optional (section 4.3.2).
-    counted = filters.after is None and filters.before is None
+    # those of another result set, and a search finds no more than a page; they are optional (section 4.3.2).
+    counted = filters.after is None and filters.before is None and filters.text is None
     return _summary(context, page, counted=counted)
 
 
@@ -144,6 +149,8 @@ def handle_form(context: StreamContext, stanza: Stanza) -> Steps:
         form_field("before-id", "text-single"),
         form_field("after-id", "text-single"),
         ids,
+        form_field("include-groupchat", "boolean"),
+        form_field(SEARCH_FIELD, "text-single"),
     ]
     yield from ()  # a handler that asks for nothing
     return Element("query", MAM_NAMESPACE, None, [Element("x", FORM_NAMESPACE, {"type": "form"}, fields)])
@@ -176,19 +183,28 @@ class _Filters(NamedTuple):
     after: Position | None = None
     before: Position | None = None
     positions: tuple[Position, ...] = ()
+    text: str | None = None
 
 
 def _read_filters(context: StreamContext, query: Element) -> _Filters:
-    """Read the form; a field without a value, which a person left empty, says nothing."""
+    """
+    Read the form; a field without a value, which a person left empty, says nothing.
+
+    Users' archives hold no messages of rooms, whether they are asked for or not (section 4.1.4).
+    """
     fields = parse_form(query, MAM_NAMESPACE) or {}
     unknown = fields.keys() - _FIELDS
     if unknown:
         raise Refused("feature-not-implemented", "cancel", f"There is no field {min(unknown)}.")
+    if any(len(text) > SEARCH_TEXT_SIZE_MAX for text in fields.get(SEARCH_FIELD, [])):
+        raise Refused("policy-violation", "modify", f"Search for at most {SEARCH_TEXT_SIZE_MAX} characters.")
     ids = dict.fromkeys(value for value in fields.get("ids", []) if value)
     if len(ids) > IDS_COUNT_MAX:
         raise Refused("policy-violation", "modify", f"A query names at most {IDS_COUNT_MAX} ids.")
     try:
         contact, start = _single(fields, "with"), _single(fields, "start")
+        text = _single(fields, SEARCH_FIELD)
+        _require_boolean(fields, "include-groupchat")
         end, after, before = _single(fields, "end"), _single(fields, "after-id"), _single(fields, "before-id")
         return _Filters(
             contact=None if contact is None else str(parse_jid(contact)),
@@ -197,6 +213,7 @@ def _read_filters(context: StreamContext, query: Element) -> _Filters:
             after=None if after is None else _position_of(context, after),
             before=None if before is None else _position_of(context, before),
             positions=tuple(_position_of(context, value) for value in ids),
+            text=text,
         )
     except ValueError as error:
         raise Refused("bad-request", "modify", f"A field of the form is wrong: {error}.") from error
@@ -207,6 +224,13 @@ def _single(fields: dict[str, list[str]], name: str) -> str | None:
     if len(values) > 1:
         raise ValueError(f"{name} has more than one value")
     return values[0] if values else None
+
+
+def _require_boolean(fields: dict[str, list[str]], name: str) -> None:
+    """Refuse a value that is neither true nor false (XEP-0004 section 3.3)."""
+    value = _single(fields, name)
+    if value is not None and value not in _BOOLEANS:
+        raise ValueError(f"{name} is neither true nor false")
 
 
 def _position_of(context: StreamContext, stanza_id: str) -> Position:

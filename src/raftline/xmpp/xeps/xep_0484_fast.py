@@ -14,9 +14,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from raftline.base.timestamps import format_timestamp
 from raftline.xmpp.element import Element
 from raftline.xmpp.module import Declaration
-from raftline.xmpp.payloads import format_timestamp
 from raftline.xmpp.sasl import SASLFailed
 
 if TYPE_CHECKING:

@@ -1,0 +1,105 @@
+"""
+The table of messages.py, row by row: what a message carries decides whether it is logged, archived, kept and copied.
+
+Sources: XEP-0313 section 6.1, XEP-0160 section 3, XEP-0280 section 6.1, XEP-0334 section 4, and the text of each XEP.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from raftline.machine.commands import MessageKind, Storage
+from raftline.xmpp.messages import storage_of, traits_of
+from xmpp_im.playbook import stanza
+
+ARCHIVE, OFFLINE, COPY = Storage.ARCHIVE, Storage.OFFLINE, Storage.COPY
+ALL = ARCHIVE | OFFLINE | COPY
+WAITS = OFFLINE | COPY
+OFF_LOG = None
+NOT_KEPT = Storage(0)
+
+BODY = "<body>hi</body>"
+CALL = "<{} xmlns='urn:xmpp:jingle-message:0' id='c1'/>"
+HINT = "<{} xmlns='urn:xmpp:hints'/>"
+MARKER = "<displayed xmlns='urn:xmpp:chat-markers:0' id='m1'/>"
+REACTIONS = "<reactions xmlns='urn:xmpp:reactions:0' id='m1'><reaction>x</reaction></reactions>"
+RECEIPT = "<received xmlns='urn:xmpp:receipts' id='m1'/>"
+REPLY = "<reply xmlns='urn:xmpp:reply:0' id='m1' to='bob@example.org'/>"
+RETRACT = "<retract xmlns='urn:xmpp:message-retract:1' id='m1'/>"
+REPLACE = "<replace xmlns='urn:xmpp:message-correct:0' id='m1'/>"
+STATE = "<{} xmlns='http://jabber.org/protocol/chatstates'/>"
+
+
+def way_of(inner: str, kind: str = "chat") -> Storage | None:
+    """Return what is kept of a message, None when it stays off the log."""
+    traits, _ = traits_of(stanza(f"<message to='bob@example.org'>{inner}</message>").element)
+    storage = storage_of(MessageKind[kind.upper()], traits)
+    return None if storage is None else Storage(storage)
+
+
+@pytest.mark.parametrize(
+    ("inner", "way"),
+    [
+        pytest.param(BODY, ALL, id="text"),
+        pytest.param("<encrypted xmlns='urn:xmpp:omemo:2'/>", ALL, id="0384 encrypted"),
+        pytest.param("<x xmlns='jabber:x:oob'><url>https://x/y</url></x>", ALL, id="0066 file"),
+        pytest.param("<file-sharing xmlns='urn:xmpp:sfs:0'/>", ALL, id="0447 file"),
+        pytest.param("<geoloc xmlns='http://jabber.org/protocol/geoloc'/>", ALL, id="0080 location"),
+        pytest.param("<x xmlns='jabber:x:conference' jid='r@c'/>", ALL, id="0249 invitation"),
+        pytest.param(REACTIONS, ALL, id="0444 reaction"),
+        pytest.param(REPLY, OFF_LOG, id="0461 reply without content"),
+        pytest.param(REPLY + BODY, ALL, id="0461 reply"),
+        pytest.param(REPLACE + BODY, ALL, id="0308 correction"),
+        pytest.param(RETRACT, ALL, id="0424 retraction"),
+        pytest.param(RETRACT + HINT.format("no-permanent-store"), ALL, id="0424 retraction is archived"),
+        pytest.param(RETRACT + HINT.format("no-store"), OFF_LOG, id="0424 retraction and 0334 no-store"),
+        *[
+            pytest.param(CALL.format(name), ALL, id=f"0353 {name}")
+            for name in ("propose", "ringing", "proceed", "reject", "retract", "finish", "accept")
+        ],
+        pytest.param(RECEIPT, WAITS, id="0184 receipt"),
+        pytest.param("<request xmlns='urn:xmpp:receipts'/>", OFF_LOG, id="0184 request alone"),
+        pytest.param(BODY + "<request xmlns='urn:xmpp:receipts'/>", ALL, id="0184 request"),
+        pytest.param(RECEIPT + HINT.format("store"), ALL, id="0184 receipt, 0334 store"),
+        pytest.param(MARKER, WAITS, id="0333 marker"),
+        pytest.param(MARKER + HINT.format("store"), ALL, id="0333 marker, 0334 store"),
+        pytest.param("<markable xmlns='urn:xmpp:chat-markers:0'/>", OFF_LOG, id="0333 markable alone"),
+        *[
+            pytest.param(STATE.format(name), OFF_LOG, id=f"0085 {name}")
+            for name in ("active", "composing", "paused", "inactive", "gone")
+        ],
+        pytest.param("<thread>t</thread>" + STATE.format("gone"), OFF_LOG, id="0085 in a thread"),
+        pytest.param(BODY + STATE.format("active"), ALL, id="0085 with content"),
+        pytest.param("<x xmlns='urn:unknown'/>", WAITS, id="0160 anything else"),
+        pytest.param("", OFF_LOG, id="nothing"),
+        pytest.param(HINT.format("store"), ALL, id="0334 store alone"),
+        pytest.param(BODY + HINT.format("no-permanent-store"), WAITS, id="0334 no-permanent-store"),
+        pytest.param(BODY + HINT.format("no-store"), OFF_LOG, id="0334 no-store"),
+        pytest.param(BODY + HINT.format("no-copy"), ARCHIVE | OFFLINE, id="0334 no-copy"),
+        pytest.param(
+            BODY + HINT.format("store") + HINT.format("no-permanent-store"), WAITS, id="0334 the more careful hint"
+        ),
+        pytest.param(BODY + HINT.format("store") + HINT.format("no-store"), OFF_LOG, id="0334 the most careful hint"),
+        pytest.param(BODY + "<private xmlns='urn:xmpp:carbons:2'/>", ARCHIVE | OFFLINE, id="0280 private"),
+    ],
+)
+def test_chat(inner: str, way: Storage | None) -> None:
+    """Messages of type chat, by what they carry."""
+    assert way_of(inner) == way
+
+
+@pytest.mark.parametrize(
+    ("inner", "kind", "way"),
+    [
+        pytest.param(BODY, "normal", ALL, id="normal"),
+        pytest.param(RECEIPT, "normal", WAITS, id="normal, a receipt"),
+        pytest.param("<x xmlns='urn:unknown'/>", "normal", OFFLINE, id="normal, anything else is not copied"),
+        pytest.param(BODY, "headline", NOT_KEPT, id="headline"),
+        pytest.param(BODY + HINT.format("store"), "headline", ARCHIVE | OFFLINE, id="headline, 0334 store"),
+        pytest.param(BODY, "groupchat", OFF_LOG, id="groupchat to an account"),
+        pytest.param(BODY + HINT.format("store"), "error", NOT_KEPT, id="error"),
+    ],
+)
+def test_other_types(inner: str, kind: str, way: Storage | None) -> None:
+    """What the type of a message decides."""
+    assert way_of(inner, kind) == way
