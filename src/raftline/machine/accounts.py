@@ -14,6 +14,7 @@ from raftline.machine import blocking, private_storage, rosters, sessions
 from raftline.machine.commands import CreateAccount, Credential, DeleteAccount, SetCredentials
 from raftline.machine.context import Context
 from raftline.machine.outcomes import Done, Outcome, Rejected
+from raftline.machine.pubsub.removal import forget_account
 from raftline.machine.records import Account, Doomed, StoredCredential
 
 _NO_SUCH_ACCOUNT = Rejected("item-not-found", "cancel", "There is no such account.")
@@ -68,6 +69,7 @@ def delete_account(context: Context, action: DeleteAccount) -> Outcome:
     blocking.delete_blocklist(context, account)
     private_storage.delete_private(context, account)
     context.vcards.delete(account.account_id)
+    forget_account(context, account)
     context.departures.delete(account.account_id)
     context.accounts.delete(account.localpart)
     context.doomed.insert(account.account_id, Doomed(account.account_id))

@@ -15,6 +15,7 @@ from raftline.machine.commands import Credential
 from raftline.machine.context import Context
 from raftline.machine.outcomes import RosterItem
 from raftline.machine.presence import SUBSCRIBED_FROM
+from raftline.machine.pubsub.handlers import ANSWERS as PUBSUB_ANSWERS
 from raftline.machine.queries import (
     AccountExists,
     AccountRow,
@@ -212,5 +213,6 @@ _ANSWERS: Final[Mapping[type[Query], Callable[[Context, Any], Answer]]] = Mappin
         LastActivityOf: _last_activity_of,
         NodeProfiles: _node_profiles,
         InvitationOf: lambda context, query: context.invitations.get(query.node_id),
+        **PUBSUB_ANSWERS,
     }
 )

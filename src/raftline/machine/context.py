@@ -16,6 +16,7 @@ from raftline.machine import schema
 from raftline.machine.derived import Blocklists, Inboxes, OfflineCounts, SessionIndex
 from raftline.machine.outbox import Handover
 from raftline.machine.outcomes import Event
+from raftline.machine.pubsub.state import PubsubState
 from raftline.machine.records import (
     Account,
     Address,
@@ -96,6 +97,7 @@ class Context:
         "presences",
         "private",
         "progress",
+        "pubsub",
         "removed_contacts",
         "requests",
         "resumptions",
@@ -139,6 +141,7 @@ class Context:
         self.removed_contacts: Final = rows.table(schema.REMOVED_CONTACT, RemovedContact._make)
         self.node_profiles: Final = rows.table(schema.NODE_PROFILE, NodeProfile._make)
         self.invitations: Final = rows.table(schema.INVITATION, Invitation._make)
+        self.pubsub: Final = PubsubState(rows)
         self.blocklists: Final = Blocklists(rows, self.blocked)
         self.session_index: Final = SessionIndex(rows, self.sessions, self.presences)
         self.inboxes: Final = Inboxes(rows, self.inbox)
@@ -183,8 +186,17 @@ class Context:
         self.addresses.insert(jid, Address(jid, number))
         return number
 
+    def take_back(self, mark: int) -> None:
+        """Undo what the command did since the journal had this length; nobody hears of what it did before."""
+        self.rows.undo_to(mark)
+        self.drop_derived()
+        self.outbox.clear()
+        self.events.clear()
+        self.message_holders = 0
+
     def drop_derived(self) -> None:
         """Forget what is derived from rows."""
+        self.pubsub.drop_derived()
         self.blocklists.drop()
         self.session_index.drop()
         self.inboxes.drop()
@@ -193,6 +205,7 @@ class Context:
     def trim(self) -> None:
         """Give memory back where caches have grown too large; all rows must be flushed."""
         self.rows.trim_caches()
+        self.pubsub.trim()
         self.blocklists.trim()
         self.session_index.trim()
         self.inboxes.trim()

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from raftline.base.ids import AccountId, SessionId
 from raftline.machine.commands import MessageKind, SubscriptionKind
+from raftline.machine.pubsub import handovers as pubsub
 
 
 class MessageHandedOver(NamedTuple):
@@ -115,4 +116,9 @@ Handover = (
     | PresenceProbed
     | PresenceAnswered
     | SubscriptionHandedOver
+    | pubsub.NotificationHandedOver
+    | pubsub.LastItemsAsked
+    | pubsub.LastItemsOffered
+    | pubsub.LastItemAnswered
+    | pubsub.SubscriberGone
 )

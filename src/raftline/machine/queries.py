@@ -13,7 +13,8 @@ import msgspec
 
 from raftline.base.ids import Cursor, NodeId, Position, SessionId
 from raftline.machine.commands import Credential
-from raftline.machine.outcomes import Event, Outcome, RosterItem
+from raftline.machine.outcomes import Event, Outcome, Rejected, RosterItem
+from raftline.machine.pubsub.values import NodeDetails, NodeItems, NodeSubscription
 from raftline.machine.records import Invitation, NodeProfile
 
 
@@ -299,5 +300,11 @@ Answer = (
     | LastActivity
     | list[NodeProfile]
     | Invitation
+    | NodeItems
+    | list[NodeDetails]
+    | NodeDetails
+    | list[NodeSubscription]
+    | str
+    | Rejected
     | None
 )
