@@ -19,6 +19,7 @@ from raftline.machine.commands import (
     CreateAccount,
     EndSession,
     KeyOrigin,
+    RaiseVersion,
     SessionOrigin,
     StartNode,
     encode_command,
@@ -28,6 +29,7 @@ from raftline.machine.entry import encode_entry
 from raftline.machine.machine import Machine
 from raftline.machine.outcomes import Bound, Done, Outcome, SessionEnded
 from raftline.machine.queries import Block, BlockBetween
+from raftline.machine.versions import VERSION_MAX
 from raftline.xmpp.catalog import all_modules
 from raftline.xmpp.dispatch import ROUTED, handle_stanza
 from raftline.xmpp.effects import Ask, AwaitReplicas, Effect, Propose, Route, Steps, Submit
@@ -104,6 +106,7 @@ class Service:
         self._index = itertools.count(1)
         self._keys = itertools.count(1)
         self.apply(StartNode(NODE, 1), None)
+        self.apply(RaiseVersion(VERSION_MAX), None)
         for localpart in accounts:
             self.apply(CreateAccount(localpart, ()), KeyOrigin(self.key()))
 

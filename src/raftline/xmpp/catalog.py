@@ -11,10 +11,12 @@ from raftline.xmpp.xeps import (
     xep_0030_disco,
     xep_0049_private_storage,
     xep_0054_vcard,
+    xep_0060_pubsub,
     xep_0077_registration,
     xep_0092_version,
     xep_0115_capabilities,
     xep_0160_offline,
+    xep_0163_pep,
     xep_0191_blocking,
     xep_0198_stream_management,
     xep_0199_ping,
@@ -25,7 +27,10 @@ from raftline.xmpp.xeps import (
     xep_0352_client_state,
     xep_0359_stanza_ids,
     xep_0390_capabilities,
+    xep_0398_avatar_conversion,
+    xep_0402_bookmarks,
     xep_0478_stream_limits,
+    xep_0490_displayed_sync,
 )
 
 
@@ -45,10 +50,12 @@ def all_modules(*, wall_clock_ms: Callable[[], int] | None = None) -> Modules:
         xep_0030_disco,
         xep_0049_private_storage,
         xep_0054_vcard,
+        xep_0060_pubsub,
         xep_0077_registration,
         xep_0092_version,
         xep_0115_capabilities,
         xep_0160_offline,
+        xep_0163_pep,
         xep_0191_blocking,
         xep_0198_stream_management,
         xep_0199_ping,
@@ -58,7 +65,10 @@ def all_modules(*, wall_clock_ms: Callable[[], int] | None = None) -> Modules:
         xep_0352_client_state,
         xep_0359_stanza_ids,
         xep_0390_capabilities,
+        xep_0398_avatar_conversion,
+        xep_0402_bookmarks,
         xep_0478_stream_limits,
+        xep_0490_displayed_sync,
     ):
         module.register(modules)
     if wall_clock_ms is not None:

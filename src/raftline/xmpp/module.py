@@ -72,6 +72,10 @@ class StreamContext(Protocol):
     def directed_presence(self) -> set[str]:
         """JIDs that were sent directed presence and are due a farewell (RFC 6121 section 4.6.3)."""
 
+    @property
+    def questions(self) -> dict[str, StanzaHandler]:
+        """IQ requests of the server's own that the client has not answered: who takes the answer, by id."""
+
     def send(self, stanza: bytes) -> None:
         """Write a stanza to the client, at once and in order; it counts for stream management."""
 
@@ -101,7 +105,15 @@ DiscoNode = Callable[["Modules"], str]
 
 @dataclass(slots=True)
 class Modules:
-    """The registry; filled once at start, read-only after."""
+    """
+    The registry; filled once at start, read-only after.
+
+    Attributes:
+        account_identities: Category and type of what an account is beside an account (XEP-0030 section 3.1).
+        account_node_info: Answers service discovery for a node of an account.
+        account_items: Answers what nodes an account has, or what items a node of it; asked for accounts whose presence
+            the user may see, and for nodes of any.
+    """
 
     declarations: list[Declaration] = field(default_factory=list)
     iq_handlers: dict[tuple[str, str, str, str], IqHandler] = field(default_factory=dict)
@@ -111,6 +123,9 @@ class Modules:
     disco_items: list[DiscoItems] = field(default_factory=list)
     disco_nodes: list[DiscoNode] = field(default_factory=list)
     stream_features: list[StreamFeature] = field(default_factory=list)
+    account_identities: list[tuple[str, str]] = field(default_factory=list)
+    account_node_info: IqHandler | None = None
+    account_items: IqHandler | None = None
 
     def declare(self, declaration: Declaration) -> None:
         """Add a declaration."""

@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Final
 from raftline.base.errors import Refused
 from raftline.machine.commands import SetPresence
 from raftline.machine.queries import Block, BlockBetween, Reachable, SessionRow, SessionsOf, SubscriptionOf
+from raftline.xmpp.avatars import is_empty_update, stamp_with_photo
+from raftline.xmpp.client_capabilities import capabilities_of
 from raftline.xmpp.effects import Route, Submit, ask
 from raftline.xmpp.element import Element
 from raftline.xmpp.jid import JID, parse_jid
@@ -53,7 +55,8 @@ def handle_presence(context: StreamContext, stanza: Stanza) -> Steps:
         case "" | "unavailable" if stanza.to is not None:
             yield from _handle_directed(context, stanza, stanza.to)
         case "":
-            yield Submit(SetPresence(stanza.stamped(context.jid, None), priority_of(stanza.element)))
+            shown = stanza.stamped(context.jid, None, drop=is_empty_update)
+            yield Submit(SetPresence(shown, priority_of(stanza.element), capabilities_of(stanza.element)))
         case "unavailable":
             yield Submit(SetPresence(stanza.stamped(context.jid, None), None))
             yield from farewells(context, stanza)
@@ -98,7 +101,11 @@ def _handle_directed(context: StreamContext, stanza: Stanza, to: JID) -> Steps:
         owed.add(str(to))
     else:
         context.directed_presence.discard(str(to))
-    if not (yield from _route_presence(context, to, stanza.stamped(context.jid, to))):
+    if stanza.type == "unavailable":
+        shown = stanza.stamped(context.jid, to)
+    else:
+        shown = yield from stamp_with_photo(context, stanza, to)
+    if not (yield from _route_presence(context, to, shown)):
         context.directed_presence.discard(str(to))
         raise blocked_by_user()
 

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from raftline.base.ids import SessionId
 from raftline.xmpp.jid import JID
 from raftline.xmpp.login import Login
-from raftline.xmpp.module import Modules
+from raftline.xmpp.module import Modules, StanzaHandler
 from raftline.xmpp.outbound import Outbound
 
 
@@ -26,9 +26,19 @@ class ClientContext:
         cluster_epoch: First part of stanza ids.
         modules: All modules of this service.
         directed_presence: JIDs that were sent directed presence and are due a farewell.
+        questions: Who takes the answers to requests of the server's own.
     """
 
-    __slots__ = ("_entropy", "_login", "_outbound", "cluster_epoch", "directed_presence", "domain", "modules")
+    __slots__ = (
+        "_entropy",
+        "_login",
+        "_outbound",
+        "cluster_epoch",
+        "directed_presence",
+        "domain",
+        "modules",
+        "questions",
+    )
 
     def __init__(
         self,
@@ -47,6 +57,7 @@ class ClientContext:
         self.modules = modules
         self.cluster_epoch = cluster_epoch
         self.directed_presence: set[str] = set()
+        self.questions: dict[str, StanzaHandler] = {}
 
     @property
     def jid(self) -> JID:
