@@ -1,4 +1,4 @@
-"""Personal eventing between clients on different nodes, with a library and with bare hands, through a leader's death."""
+"""Personal eventing between clients on three nodes, with a library and with bare hands, through a leader's death."""
 
 from __future__ import annotations
 

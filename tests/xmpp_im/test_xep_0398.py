@@ -7,7 +7,7 @@ from base64 import b64encode
 
 import pytest
 
-from xmpp_im.nodes import INFO, befriend, condition, items, online, options, publish, request, told
+from xmpp_im.nodes import INFO, OWNER, befriend, condition, items, online, options, publish, request, told
 from xmpp_im.playbook import tree
 from xmpp_im.service import Client, Service
 
@@ -118,6 +118,24 @@ class TestSection31FromPepToVcard:
         set_card(alice, "<FN>Alice</FN>" + photo(GIF, "image/gif"))
         publish(alice, METADATA, f"<metadata xmlns='{METADATA}'/>", item_id="current")
         assert card_of(stranger, ALICE) == {"vCard": "", "FN": "Alice"}
+
+    @pytest.mark.parametrize("element", ["delete", "purge"])
+    def test_nodes_that_go(self, alice: Client, bob: Client, element: str) -> None:
+        """Some clients take their avatar away with the node: it is in no card and no presence any more."""
+        publish_avatar(alice, PNG)
+        bob.take()
+        assert condition(request(alice, "set", f"<{element} node='{METADATA}'/>", namespace=OWNER)) == ()
+        assert presences(bob) == [None]
+        assert card_of(bob, ALICE) is None
+
+    def test_an_item_that_is_retracted(self, alice: Client, bob: Client) -> None:
+        """So is one whose item goes; another item changes nothing."""
+        publish_avatar(alice, PNG)
+        for item_id, shown in ((digest_of(GIF), []), (digest_of(PNG), [None])):
+            bob.take()
+            content = f"<retract node='{METADATA}'><item id='{item_id}'/></retract>"
+            request(alice, "set", content)
+            assert presences(bob) == shown
 
     def test_several_pictures(self, alice: Client, stranger: Client) -> None:
         """3.1: the one without a URL."""

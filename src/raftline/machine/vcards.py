@@ -6,7 +6,7 @@ from raftline.base.limits import VCARD_SIZE_MAX
 from raftline.machine.commands import SetVcard
 from raftline.machine.context import Context
 from raftline.machine.outcomes import Done, Outcome, Rejected
-from raftline.machine.pubsub import avatars
+from raftline.machine.pubsub import cards
 from raftline.machine.records import Session, Vcard
 from raftline.machine.rosters import account_of
 from raftline.machine.versions import FEATURES_SINCE
@@ -20,7 +20,7 @@ def set_vcard(context: Context, session: Session, action: SetVcard) -> Outcome:
     context.vcards.put(session.account_id, Vcard(session.account_id, action.data))
     if action.photo is not None and context.machine_version >= FEATURES_SINCE:
         context.vcards.put(session.account_id, Vcard(session.account_id, action.photo.card))
-        refusal = avatars.publish_photo(context, account_of(context, session), action.photo)
+        refusal = cards.publish_photo(context, account_of(context, session), action.photo)
         if refusal is not None:
             context.take_back(mark)
             return refusal

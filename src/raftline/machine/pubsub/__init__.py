@@ -12,8 +12,10 @@ Personal eventing: every account is a publish-subscribe service (XEP-0060, XEP-0
     capabilities.py   which nodes a session wants to hear of
     notifications.py  who hears of a change, and of what was there before
     catch_up.py       what a resumed session missed
-    avatars.py        the hash of a picture in presence (XEP-0398)
+    avatars.py        which picture is announced; photos.py its hash in presence; cards.py that of a card (XEP-0398)
     bookmarks.py      lists of bookmarks as one (XEP-0402)
+    displayed.py      how far a user has read (XEP-0490)
+    removal.py        what a deleted account leaves
     answers.py        questions to the local replica
     handlers.py       all of it in lists, for apply
 

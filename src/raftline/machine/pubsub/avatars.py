@@ -1,8 +1,8 @@
 """
-Avatars of accounts: one picture, whether a client published it (XEP-0084) or put it into a card (XEP-0398 section 3).
+Which picture an account announces (XEP-0084), since presence carries its hash (XEP-0398 section 4).
 
-The picture lives at the two nodes of XEP-0084; the card is given it when it is asked for. What is kept here is which
-picture is announced, since presence carries its hash.
+The picture itself lives at the two nodes of XEP-0084, whether a client published it there or put it into a card
+(cards.py). Publishing metadata announces it; what ends is announced no longer.
 """
 
 from __future__ import annotations
@@ -12,19 +12,14 @@ from typing import Final
 
 from raftline.machine import presence
 from raftline.machine.context import Context
-from raftline.machine.outcomes import Rejected
-from raftline.machine.pubsub import items
-from raftline.machine.pubsub.commands import NodeOptions, Photo
 from raftline.machine.pubsub.photos import replace_photo
-from raftline.machine.pubsub.tables import Avatar
+from raftline.machine.pubsub.tables import Avatar, Node
 from raftline.machine.records import Account, Presence
 
 DATA_NODE: Final = "urn:xmpp:avatar:data"
 METADATA_NODE: Final = "urn:xmpp:avatar:metadata"
 
 _DIGEST: Final = re.compile(r"[0-9a-f]{40}", re.ASCII)
-_OPEN: Final = NodeOptions(access_model="open")
-"""Nodes that a card makes are open, as the card is (xmpp/xeps/xep_0054_vcard.py)."""
 
 
 def change(context: Context, account: Account, digest: str) -> None:
@@ -51,20 +46,16 @@ def change(context: Context, account: Account, digest: str) -> None:
             presence.show_again(context, session, stanza)
 
 
-def publish_photo(context: Context, account: Account, photo: Photo) -> Rejected | None:
-    """Publish the picture of a card as the account's avatar, if it is another one; return why it cannot be, or None."""
+def item_went(context: Context, account: Account, node: Node, item_id: str = "") -> None:
+    """
+    Take note that an item of a node went, or all: the picture that it announced is announced no longer.
+
+    Args:
+        node: As it is after that.
+        item_id: Empty for all.
+    """
+    if node.node != METADATA_NODE:
+        return
     row = context.pubsub.avatars.get(account.account_id)
-    if row is not None and row.digest == photo.digest:
-        return None
-    if photo.digest:
-        refusal = items.publish_item(context, account, DATA_NODE, photo.digest, photo.data, options=_OPEN)
-        if refusal is not None:
-            return refusal
-    elif row is None:
-        return None
-    refusal = items.publish_item(
-        context, account, METADATA_NODE, photo.digest or "current", photo.metadata, options=_OPEN
-    )
-    if refusal is None:
-        change(context, account, photo.digest)
-    return refusal
+    if row is not None and (not node.item_count or item_id == row.digest):
+        change(context, account, "")

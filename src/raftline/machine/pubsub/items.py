@@ -109,6 +109,7 @@ def retract_item(context: Context, account: Account, node: Node, item_id: str, *
         return False
     node = node._replace(item_count=node.item_count - 1, size=node.size - nodes.size_of(row))
     context.pubsub.nodes.put(node)
+    avatars.item_went(context, account, node, item_id)
     nodes.note_removal(context, node, item_id, "retract")
     if notify or decode_config(node.config).notify_retract:
         gone = notifications.change_notification(context, account, node, "retract", item_id)

@@ -12,7 +12,7 @@ from raftline.base.limits import (
 )
 from raftline.machine.context import Context
 from raftline.machine.outcomes import Done, Outcome, Rejected
-from raftline.machine.pubsub import notifications, subscribers
+from raftline.machine.pubsub import avatars, notifications, subscribers
 from raftline.machine.pubsub.access import NO_SUCH_NODE
 from raftline.machine.pubsub.commands import (
     ChangeAffiliations,
@@ -96,12 +96,13 @@ def delete_node(context: Context, session: Session, action: DeleteNode) -> Outco
     if decode_config(node.config).notify_delete:
         gone = notifications.change_notification(context, account, node, "delete")
         notifications.notify(context, account, node, gone)
-    trim(context, node, 0)
+    node = trim(context, node, 0)
+    avatars.item_went(context, account, node)
     subscribers.delete_all(context, node)
     sql = "SELECT jid FROM pubsub_affiliation WHERE account_id = ? AND node = ? ORDER BY jid"
     for (jid,) in context.rows.select((context.pubsub.affiliations,), sql, (node.account_id, node.node)):
         context.pubsub.affiliations.delete((node.account_id, node.node, jid))
-    context.pubsub.nodes.delete(node._replace(item_count=0, size=0))
+    context.pubsub.nodes.delete(node)
     note_removal(context, node, "", "delete")
     return Done()
 
@@ -117,6 +118,7 @@ def purge_node(context: Context, session: Session, action: PurgeNode) -> Outcome
         detail = f"{{{ERRORS}}}unsupported feature=persistent-items"
         return Rejected("feature-not-implemented", "cancel", "The node keeps no items.", detail)
     node = trim(context, node, 0)
+    avatars.item_went(context, account, node)
     note_removal(context, node, "", "purge")
     if config.notify_retract:
         purged = notifications.change_notification(context, account, node, "purge")
