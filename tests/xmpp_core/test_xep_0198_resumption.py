@@ -23,7 +23,16 @@ from raftline.machine.outcomes import (
     SessionEnded,
     cursor_of,
 )
-from raftline.machine.queries import InboxPage, KeptAnswer, Picture, PictureOf, RosterOf, SessionAt, SessionRow
+from raftline.machine.queries import (
+    InboxPage,
+    KeptAnswer,
+    Picture,
+    PictureOf,
+    Reachable,
+    RosterOf,
+    SessionAt,
+    SessionRow,
+)
 from raftline.xmpp.effects import Ask, EnableManagement, Propose, ResumeSession, Route, Submit
 from raftline.xmpp.negotiation import StreamState
 from xmpp_core.playbook import Playbook
@@ -289,7 +298,9 @@ class TestEnds:
         stream = managed()
         row = SessionRow(SessionId(8), NodeId(1), "desk", 0, None)
         presence = b"<presence to='bob@localhost/desk'/>"
-        stream.exchange(presence, {Ask: lambda _: [row], Route: lambda _: True})
+        stream.exchange(
+            presence, {Ask: lambda ask: [row] if isinstance(ask.query, Reachable) else "", Route: lambda _: True}
+        )
         stream.stream.connection_lost()
         assert (stream.stream.is_detached, stream.stream.is_ended, stream.effect()) == (True, True, None)
 

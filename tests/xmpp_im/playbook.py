@@ -17,7 +17,7 @@ from raftline.base.errors import Refused
 from raftline.machine.queries import SessionRow
 from raftline.xmpp.effects import Effect, Steps
 from raftline.xmpp.jid import JID, parse_jid
-from raftline.xmpp.module import Modules
+from raftline.xmpp.module import Modules, StanzaHandler
 from raftline.xmpp.stanza import Stanza, parse_stanza
 
 DOMAIN = "example.org"
@@ -34,6 +34,7 @@ class FakeContext:
         self.modules = modules or Modules()
         self.directed_presence: set[str] = set()
         self.command_sessions: dict[str, str] = {}
+        self.questions: dict[str, StanzaHandler] = {}
         self.sent: list[bytes] = []
         self._id_count = 0
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from raftline.machine.commands import ChangeSubscription, SetPresence, SubscriptionKind
+from raftline.machine.pubsub.queries import AvatarDigestOf
 from raftline.machine.queries import Block, BlockBetween, Reachable, SessionsOf, SubscriptionOf
 from raftline.xmpp.effects import Ask, Route, Submit
 from raftline.xmpp.presence import DIRECTED_PRESENCE_COUNT_MAX, farewells, handle_presence, priority_of
@@ -14,6 +15,7 @@ from xmpp_im.service import Service
 FROM = b"from='alice@example.org/phone'"
 
 PHONE = "alice@example.org/phone"
+NO_AVATAR = (Ask(AvatarDigestOf("alice")), "")
 
 
 @pytest.fixture
@@ -183,6 +185,7 @@ class TestSection46:
         rows = [session(1, "a", -5), session(2, "b", None), session(3, "c", 9)]
         book.play(
             handle_presence(book.context, sent),
+            NO_AVATAR,
             (Ask(Reachable("bob", None, PHONE)), rows),
             (Route(1, stamped), True),
             (Route(3, stamped), True),
@@ -195,9 +198,12 @@ class TestSection46:
         stamped = sent.stamped(book.context.jid, sent.to)
         rows = [session(1, "a"), session(2, "b", None)]
         book.play(
-            handle_presence(book.context, sent), (Ask(Reachable("bob", "b", PHONE)), rows), (Route(2, stamped), True)
+            handle_presence(book.context, sent),
+            NO_AVATAR,
+            (Ask(Reachable("bob", "b", PHONE)), rows),
+            (Route(2, stamped), True),
         )
-        book.play(handle_presence(book.context, sent), (Ask(Reachable("bob", "b", PHONE)), rows[:1]))
+        book.play(handle_presence(book.context, sent), NO_AVATAR, (Ask(Reachable("bob", "b", PHONE)), rows[:1]))
 
     def test_to_the_server_and_elsewhere(self, book: Playbook) -> None:
         """The server takes no presence; another domain cannot be reached and is owed nothing."""
@@ -252,6 +258,7 @@ class TestSection46:
         owed.update(f"u{number}@example.org" for number in range(DIRECTED_PRESENCE_COUNT_MAX - 1))
         book.play(
             handle_presence(book.context, stanza("<presence to='last@example.org'/>")),
+            NO_AVATAR,
             (Ask(Reachable("last", None, PHONE)), []),
         )
         assert book.refusal(handle_presence(book.context, stanza("<presence to='more@example.org'/>"))) == (
@@ -261,6 +268,7 @@ class TestSection46:
         assert len(owed) == DIRECTED_PRESENCE_COUNT_MAX
         book.play(
             handle_presence(book.context, stanza("<presence to='u1@example.org'/>")),
+            NO_AVATAR,
             (Ask(Reachable("u1", None, PHONE)), []),
         )
 

@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 import raftline
+from raftline.machine.pubsub.access import NO_SUCH_NODE
+from raftline.machine.pubsub.queries import ItemsOf, NodeOf, NodesOf
 from raftline.machine.queries import SubscriptionOf
 from raftline.xmpp import xeps
 from raftline.xmpp.catalog import all_modules
@@ -96,7 +98,8 @@ class TestXep0030:
         """8: service-unavailable to everyone else, with a node too, as for an account that does not exist."""
         sent = get(INFO, to="to='bob@example.org'", attributes=attributes)
         steps = handler(book, "account", INFO)(book.context, sent)
-        assert book.refusal(steps, (SEEN, False)) == ("service-unavailable", "cancel")
+        asked = [(Ask(NodeOf("bob", "alice@example.org", "n")), NO_SUCH_NODE)] if attributes else []
+        assert book.refusal(steps, *asked, (SEEN, False)) == ("service-unavailable", "cancel")
 
     @pytest.mark.parametrize("target", ["server", "account"])
     @pytest.mark.parametrize("namespace", [INFO, ITEMS])
@@ -104,7 +107,9 @@ class TestXep0030:
         """7: item-not-found, for whoever may look at all."""
         sent = get(namespace, attributes="node='n'")
         steps = handler(book, target, namespace)(book.context, sent)
-        assert book.refusal(steps) == ("item-not-found", "cancel")
+        query = NodeOf if namespace == INFO else ItemsOf
+        asked = [(Ask(query("alice", "alice@example.org", "n")), NO_SUCH_NODE)] if target == "account" else []
+        assert book.refusal(steps, *asked) == ("item-not-found", "cancel")
 
     def test_items_of_the_server(self, book: Playbook) -> None:
         """4.1: none by itself; modules add theirs."""
@@ -118,12 +123,15 @@ class TestXep0030:
         """8: an empty set for the own account, a contact and a stranger alike, who learns nothing of nodes either."""
         handle = handler(book, "account", ITEMS)
         empty = Element("query", ITEMS)
-        assert book.play(handle(book.context, get(ITEMS))) == empty
-        for seen in (True, False):
-            assert book.play(handle(book.context, get(ITEMS, to="to='bob@example.org'")), (SEEN, seen)) == empty
+        own, bobs = (Ask(NodesOf(owner, "alice@example.org")) for owner in ("alice", "bob"))
+        assert book.play(handle(book.context, get(ITEMS)), (own, [])) == empty
+        of_bob = get(ITEMS, to="to='bob@example.org'")
+        assert book.play(handle(book.context, of_bob), (SEEN, True), (bobs, [])) == empty
+        assert book.play(handle(book.context, of_bob), (SEEN, False)) == empty
         with_node = get(ITEMS, to="to='bob@example.org'", attributes="node='n'")
-        assert book.play(handle(book.context, with_node), (SEEN, False)) == empty
-        assert book.refusal(handle(book.context, with_node), (SEEN, True)) == ("item-not-found", "cancel")
+        asked = (Ask(ItemsOf("bob", "alice@example.org", "n")), NO_SUCH_NODE)
+        assert book.play(handle(book.context, with_node), (SEEN, False), asked) == empty
+        assert book.refusal(handle(book.context, with_node), (SEEN, True), asked) == ("item-not-found", "cancel")
 
 
 class TestXep0199:

@@ -166,3 +166,48 @@ IDEMPOTENCY_AGE_MAX_MS: Final = 24 * 60 * 60 * 1000
 
 ORIGIN_ID_AGE_MAX_MS: Final = 7 * 24 * 60 * 60 * 1000
 """Cluster time for which an origin id is remembered: a client that was off the net over a week's holiday."""
+
+PUBSUB_NODE_COUNT_MAX: Final = 256
+"""Nodes of one account (XEP-0163): clients keep one or two for each of their features, OMEMO one for each device."""
+
+PUBSUB_ITEM_COUNT_MAX: Final = 1024
+"""Items of one node, and what `max` stands for in its configuration: a node is emptied by one command."""
+
+PUBSUB_ITEM_SIZE_MAX: Final = 131_072
+"""Bytes of an item's payload, as XML: room for the picture of a vCard (XEP-0084)."""
+
+PUBSUB_ACCOUNT_SIZE_MAX: Final = 16 * 1_048_576
+"""Bytes of all items of one account, ids included."""
+
+PUBSUB_NAME_SIZE_MAX: Final = 1024
+"""Bytes of the name of a node, and of the id of an item; most are namespaces, JIDs or hashes."""
+
+PUBSUB_TEXT_SIZE_MAX: Final = 1024
+"""Bytes of a title, description or type in the configuration of a node."""
+
+PUBSUB_AFFILIATION_COUNT_MAX: Final = 256
+"""Addresses that have an affiliation with one node."""
+
+PUBSUB_SUBSCRIPTION_COUNT_MAX: Final = 1024
+"""Subscriptions by name to one node; contacts need none."""
+
+PUBSUB_PAGE_BYTES_MAX: Final = 1_048_576
+"""Bytes of payloads after which one answer with items ends."""
+
+PUBSUB_CATCH_UP_COUNT_MAX: Final = 256
+"""Items, and removals, of one account that a resumed session is told of."""
+
+PUBSUB_REMOVAL_AGE_MAX_MS: Final = 60 * 60 * 1000
+"""Cluster time for which it is known that an item went: as long as that a resource left, for the same reason."""
+
+CAPABILITY_COUNT_MAX: Final = 4096
+"""Verified hashes of capabilities the cluster remembers (XEP-0115): one for each version of each client in use."""
+
+CAPABILITY_NODE_COUNT_MAX: Final = 128
+"""Nodes that one client wants to hear of; clients of today name some twenty."""
+
+CAPABILITY_NODES_SIZE_MAX: Final = 8192
+"""Bytes of their names together."""
+
+CAPABILITY_TEXT_SIZE_MAX: Final = 1023
+"""Bytes of a hash, of its algorithm's name and of the software's name, as a client writes them into its presence."""

@@ -16,6 +16,7 @@ from raftline.machine.context import Context
 from raftline.machine.history import preferences, reports
 from raftline.machine.login import tokens
 from raftline.machine.outcomes import Done, Outcome, Rejected
+from raftline.machine.pubsub.removal import forget_account
 from raftline.machine.records import Account, Doomed, StoredCredential
 
 _NO_SUCH_ACCOUNT = Rejected("item-not-found", "cancel", "There is no such account.")
@@ -74,6 +75,7 @@ def delete_account(context: Context, action: DeleteAccount) -> Outcome:
     preferences.delete_preferences(context, account)
     reports.delete_reports(context, account)
     context.vcards.delete(account.account_id)
+    forget_account(context, account)
     context.departures.delete(account.account_id)
     context.accounts.delete(account.localpart)
     context.doomed.insert(account.account_id, Doomed(account.account_id))

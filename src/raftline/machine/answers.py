@@ -21,6 +21,7 @@ from raftline.machine.history.search import search_archive
 from raftline.machine.login import tokens
 from raftline.machine.outcomes import RosterItem
 from raftline.machine.presence import SUBSCRIBED_FROM
+from raftline.machine.pubsub.handlers import ANSWERS as PUBSUB_ANSWERS
 from raftline.machine.queries import (
     AccountCounts,
     AccountExists,
@@ -249,5 +250,6 @@ _ANSWERS: Final[Mapping[type[Query], Callable[[Context, Any], Answer]]] = Mappin
         LoginTokensOf: tokens.tokens_of,
         NodeProfiles: _node_profiles,
         InvitationOf: lambda context, query: context.invitations.get(query.node_id),
+        **PUBSUB_ANSWERS,
     }
 )

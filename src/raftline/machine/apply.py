@@ -87,6 +87,7 @@ from raftline.machine.outbox import (
     SubscriptionHandedOver,
 )
 from raftline.machine.outcomes import CommandResult, Done, Outcome, Rejected
+from raftline.machine.pubsub import handlers as pubsub
 from raftline.machine.records import Session
 
 INTERNAL_ERROR: Final = Rejected("internal-server-error", "cancel")
@@ -229,11 +230,7 @@ class CommandRunner:
             raise
         except Exception as error:  # noqa: BLE001 - see the head of this module
             self.faults.append(Fault(position, error))
-        context.rows.undo_to(mark)
-        context.drop_derived()
-        context.outbox.clear()
-        context.events.clear()
-        context.message_holders = 0
+        context.take_back(mark)
         return None
 
 
@@ -275,6 +272,7 @@ _SESSION_HANDLERS: Final[Mapping[type, Callable[[Context, Session, Any], Outcome
         StorePrivate: private_storage.store_private,
         SetVcard: vcards.set_vcard,
         SetArchivePreferences: preferences.set_preferences,
+        **pubsub.SESSION_HANDLERS,
     }
 )
 """What a session does."""
@@ -288,5 +286,6 @@ _RECEIVERS: Final[Mapping[type, Callable[[Context, Any], None]]] = MappingProxyT
         PresenceAnswered: presence.receive_answer,
         SubscriptionHandedOver: subscriptions.receive_subscription,
         SessionOverdue: resumption.end_overdue,
+        **pubsub.RECEIVERS,
     }
 )

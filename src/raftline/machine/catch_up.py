@@ -2,8 +2,8 @@
 What a session is owed that continues: after a resumption, or after its client was too slow for live delivery.
 
 Deliveries are read from the session's inbox, in the order of delivery, from a cursor on; they carry the same position,
-and so the same stanza id, as when they were live. What is not kept for each session (presence, rosters) is told as it
-is now: a client that missed changes wants their sum.
+and so the same stanza id, as when they were live. What is not kept for each session (presence, rosters, nodes) is told
+as it is now: a client that missed changes wants their sum.
 
 These are questions to the local replica, asked by the node that holds the session.
 """
@@ -19,6 +19,7 @@ from raftline.machine.context import Context
 from raftline.machine.idempotency import decode_outcome
 from raftline.machine.outcomes import ContactUnavailable, Event, PresenceArrived, RosterPushed
 from raftline.machine.presence import SUBSCRIBED_FROM, SUBSCRIBED_TO
+from raftline.machine.pubsub.catch_up import missed
 from raftline.machine.queries import InboxPage, KeptAnswer, Picture, PictureOf
 from raftline.machine.records import Account, Session
 
@@ -57,6 +58,7 @@ def picture_of(context: Context, query: PictureOf) -> Picture:
     if context.presences.get(session.session_id) is not None:
         events += _presence_of_contacts(context, session)
         events += _presence_of_own_sessions(context, session)
+        events += missed(context, session)
     return Picture(answers, events)
 
 

@@ -23,6 +23,7 @@ from raftline.base.ids import Cursor, NodeId, SessionId
 from raftline.base.limits import RESUMPTION_TIMEOUT_S_MAX
 from raftline.machine.history.commands import Report, Retraction, SetArchivePreferences
 from raftline.machine.login.commands import LogIn
+from raftline.machine.pubsub import commands as pubsub
 from raftline.machine.tables import NATURAL
 
 
@@ -286,10 +287,12 @@ class SetPresence(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=40
     Attributes:
         stanza: The presence stanza with `from` the full JID and no `to`.
         priority: None when unavailable.
+        capabilities: What it says of the client's capabilities (XEP-0115). Machine version 3.
     """
 
     stanza: bytes
     priority: int | None
+    capabilities: pubsub.Capabilities | None = None
 
 
 class SubscriptionKind(enum.IntEnum):
@@ -368,6 +371,8 @@ class SendMessage(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=50
             is the same message when `fingerprint` agrees: it is taken as done and has no second effect.
         fingerprint: 8 bytes of a hash over the stanza's payload.
         retraction: What the message takes back. Counts from machine version 3 on.
+        displayed: What the sender's other devices are told of how far it has read the conversation, as one XML element
+            for a place without a default namespace (XEP-0490 section 3.2.3); empty for nothing. Machine version 3.
     """
 
     to_localpart: str
@@ -378,6 +383,7 @@ class SendMessage(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=50
     origin_id: str
     fingerprint: bytes
     retraction: Retraction | None = None
+    displayed: bytes = b""
 
 
 class SetCarbons(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=60):
@@ -422,9 +428,14 @@ class StorePrivate(msgspec.Struct, frozen=True, array_like=True, tag=63):
 
 
 class SetVcard(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=64):
-    """Replace the account's vCard (XEP-0054 section 3.2); `data` is its XML. Refused when it is too large."""
+    """
+    Replace the account's vCard (XEP-0054 section 3.2); `data` is its XML. Refused when it is too large.
+
+    `photo` is its picture, which becomes the account's avatar (XEP-0398); None leaves that alone. Machine version 3.
+    """
 
     data: bytes
+    photo: pubsub.Photo | None = None
 
 
 Action = (
@@ -458,6 +469,16 @@ Action = (
     | SetVcard
     | LogIn
     | SetArchivePreferences
+    | pubsub.Publish
+    | pubsub.RetractItem
+    | pubsub.CreateNode
+    | pubsub.ConfigureNode
+    | pubsub.DeleteNode
+    | pubsub.PurgeNode
+    | pubsub.ChangeAffiliations
+    | pubsub.ChangeNodeSubscription
+    | pubsub.LearnCapabilities
+    | pubsub.StoreBookmarks
 )
 """What a command does. Tags are never reused."""
 
@@ -469,6 +490,7 @@ SINCE_VERSION: Final[Mapping[type, int]] = MappingProxyType(
         LogIn: 3,
         EndSessions: 3,
         SetArchivePreferences: 3,
+        **dict.fromkeys(pubsub.ACTIONS, 3),
     }
 )
 """Machine version from which on a kind of command is understood; 1 for what is not named."""

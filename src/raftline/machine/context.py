@@ -20,6 +20,7 @@ from raftline.machine.history.search_index import SearchIndex
 from raftline.machine.login.tables import LOGIN_TOKEN, LoginToken
 from raftline.machine.outbox import Handover
 from raftline.machine.outcomes import Event
+from raftline.machine.pubsub.state import PubsubState
 from raftline.machine.records import (
     Account,
     Address,
@@ -104,6 +105,7 @@ class Context:
         "presences",
         "private",
         "progress",
+        "pubsub",
         "removed_contacts",
         "reports",
         "requests",
@@ -155,6 +157,7 @@ class Context:
         self.archive_rules: Final = rows.table(history.ARCHIVE_RULE, history.ArchiveRule._make)
         self.reports: Final = rows.table(history.REPORT, history.ReportRow._make)
         self.archive_preferences: Final = PreferenceIndex(rows, self.archive_defaults, self.archive_rules)
+        self.pubsub: Final = PubsubState(rows)
         self.blocklists: Final = Blocklists(rows, self.blocked)
         self.session_index: Final = SessionIndex(rows, self.sessions, self.presences)
         self.inboxes: Final = Inboxes(rows, self.inbox)
@@ -199,9 +202,18 @@ class Context:
         self.addresses.insert(jid, Address(jid, number))
         return number
 
+    def take_back(self, mark: int) -> None:
+        """Undo what the command did since the journal had this length; nobody hears of what it did before."""
+        self.rows.undo_to(mark)
+        self.drop_derived()
+        self.outbox.clear()
+        self.events.clear()
+        self.message_holders = 0
+
     def drop_derived(self) -> None:
         """Forget what is derived from rows."""
         self.archive_preferences.drop()
+        self.pubsub.drop_derived()
         self.blocklists.drop()
         self.session_index.drop()
         self.inboxes.drop()
@@ -211,6 +223,7 @@ class Context:
         """Give memory back where caches have grown too large; all rows must be flushed."""
         self.rows.trim_caches()
         self.archive_preferences.trim()
+        self.pubsub.trim()
         self.blocklists.trim()
         self.session_index.trim()
         self.inboxes.trim()

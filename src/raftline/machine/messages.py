@@ -32,7 +32,10 @@ from raftline.machine.history.preferences import is_kept
 from raftline.machine.history.retraction import retract_messages
 from raftline.machine.outbox import MessageHandedOver, MessageReturned, SessionOverdue
 from raftline.machine.outcomes import Done, MessageArrived, MessageBounced, Outcome
+from raftline.machine.pubsub.displayed import note_displayed
 from raftline.machine.records import Account, Archived, OriginSeen, Owed, Session, StoredMessage
+from raftline.machine.rosters import account_of
+from raftline.machine.versions import FEATURES_SINCE
 
 _ARCHIVE = int(Storage.ARCHIVE)
 _OFFLINE = int(Storage.OFFLINE)
@@ -50,6 +53,12 @@ def send_message(context: Context, session: Session, action: SendMessage) -> Out
     """The sender's side."""
     if context.blocklists.of(session.account_id) and context.blocks(session, _recipient_of(context, action)):
         return BLOCKED_BY_SENDER
+    if action.displayed and context.machine_version >= FEATURES_SINCE:
+        refusal = note_displayed(
+            context, account_of(context, session), _recipient_of(context, action), action.displayed
+        )
+        if refusal is not None:
+            return refusal
     origin_digest = None
     if action.origin_id:
         origin_digest = _remember_origin(context, session, action)

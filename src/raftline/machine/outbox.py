@@ -14,6 +14,7 @@ from typing import NamedTuple
 from raftline.base.ids import AccountId, SessionId
 from raftline.machine.commands import MessageKind, SubscriptionKind
 from raftline.machine.history.commands import Retraction
+from raftline.machine.pubsub import handovers as pubsub
 
 
 class MessageHandedOver(NamedTuple):
@@ -118,4 +119,9 @@ Handover = (
     | PresenceProbed
     | PresenceAnswered
     | SubscriptionHandedOver
+    | pubsub.NotificationHandedOver
+    | pubsub.LastItemsAsked
+    | pubsub.LastItemsOffered
+    | pubsub.LastItemAnswered
+    | pubsub.SubscriberGone
 )

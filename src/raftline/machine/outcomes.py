@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from raftline.base.ids import Cursor, NodeId, Position, SessionId
+from raftline.machine.pubsub.values import CapabilitiesUnknown, NodeNotified
 
 
 class Bound(NamedTuple):
@@ -270,6 +271,8 @@ Event = (
     | RosterPushed
     | BlocklistChanged
     | MessageBounced
+    | NodeNotified
+    | CapabilitiesUnknown
     | SessionEnded
     | SessionReleased
 )

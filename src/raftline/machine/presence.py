@@ -8,7 +8,7 @@ its account's other sessions, the subscription requests that wait for an answer,
 
 from __future__ import annotations
 
-from raftline.machine import departures, inbox
+from raftline.machine import departures, inbox, records
 from raftline.machine.commands import SetPresence, SubscriptionKind
 from raftline.machine.context import Context
 from raftline.machine.outbox import (
@@ -18,10 +18,14 @@ from raftline.machine.outbox import (
     SubscriptionHandedOver,
 )
 from raftline.machine.outcomes import ContactUnavailable, Done, Outcome, PresenceArrived, Rejected
+from raftline.machine.pubsub import notifications as pubsub
+from raftline.machine.pubsub.capabilities import forget_capabilities, set_capabilities
+from raftline.machine.pubsub.photos import add_photo, digest_of
 from raftline.machine.records import Account, Presence, Session
+from raftline.machine.versions import FEATURES_SINCE
 
-SUBSCRIBED_TO = 1
-SUBSCRIBED_FROM = 2
+SUBSCRIBED_TO = records.SUBSCRIBED_TO
+SUBSCRIBED_FROM = records.SUBSCRIBED_FROM
 
 
 def set_presence(context: Context, session: Session, action: SetPresence) -> Outcome:
@@ -31,6 +35,7 @@ def set_presence(context: Context, session: Session, action: SetPresence) -> Out
         if previous is not None:
             context.presences.delete(session.session_id)
             context.session_index.changed(session.account_id)
+            forget_capabilities(context, session)
             departures.note(context, session, action.stanza)
             departures.note_left(context, session)
             _tell_contacts(context, session, action.stanza)
@@ -38,16 +43,25 @@ def set_presence(context: Context, session: Session, action: SetPresence) -> Out
         return Done()
     if not -128 <= action.priority <= 127:  # RFC 6121 section 4.7.2.3
         return Rejected("bad-request", "modify", "The priority is out of range.")
-    context.presences.put(session.session_id, Presence(session.session_id, action.priority, action.stanza))
+    stanza = add_photo(action.stanza, digest_of(context, session.account_id))
+    context.presences.put(session.session_id, Presence(session.session_id, action.priority, stanza))
     context.session_index.changed(session.account_id)
-    _tell_contacts(context, session, action.stanza, probe=previous is None)
-    _tell_own_sessions(context, session, action.stanza)
+    _tell_contacts(context, session, stanza, probe=previous is None)
+    _tell_own_sessions(context, session, stanza)
     if previous is None:
         departures.forget_left(context, session)
         _greet(context, session)
     if action.priority >= 0:
         inbox.deliver_offline(context, session)
+    gained = set_capabilities(context, session, action.capabilities, is_initial=previous is None)
+    pubsub.ask_for_last_items(context, session, gained)
     return Done()
+
+
+def show_again(context: Context, session: Session, stanza: bytes) -> None:
+    """Show a session's presence, which was changed, to those who saw it."""
+    _tell_contacts(context, session, stanza)
+    _tell_own_sessions(context, session, stanza)
 
 
 def broadcast_loss(context: Context, session: Session) -> None:
@@ -64,6 +78,8 @@ def send_to_contact(context: Context, account: Account, contact: str) -> None:
         return
     for session, presence in context.session_index.available(account.account_id):
         context.outbox.append(_handover(context, session, contact, presence.stanza))
+    if context.machine_version >= FEATURES_SINCE:
+        pubsub.offer_last_items(context, account, contact)
 
 
 def withdraw_from_contact(context: Context, account: Account, contact: str, *, checked: bool) -> None:

@@ -15,10 +15,12 @@ from raftline.base.limits import (
     LEFT_RESOURCE_AGE_MAX_MS,
     LOGIN_TOKEN_AGE_MAX_MS,
     ORIGIN_ID_AGE_MAX_MS,
+    PUBSUB_REMOVAL_AGE_MAX_MS,
 )
 from raftline.machine import inbox
 from raftline.machine.commands import Storage
 from raftline.machine.context import Context
+from raftline.machine.pubsub.removal import delete_some
 from raftline.machine.rows import Table
 
 ROWS_PER_ENTRY: Final = 64
@@ -47,6 +49,7 @@ class Pruner:
             self._expire(context.ended_sessions, ENDED_SESSION_AGE_MAX_MS, budget)
             self._expire(context.left_resources, LEFT_RESOURCE_AGE_MAX_MS, budget)
             self._expire(context.login_tokens, LOGIN_TOKEN_AGE_MAX_MS, budget)
+            self._expire(context.pubsub.removals, PUBSUB_REMOVAL_AGE_MAX_MS, budget)
             self._bury_doomed(budget)
         except BaseException:
             self.forget()  # the step is undone, so what it learned is no longer so
@@ -96,5 +99,7 @@ class Pruner:
         for (position,) in archived:
             context.archive.delete((account_id, position))
             inbox.release_message(context, position)
-        if len(waiting) + len(archived) < budget:
+        deleted = len(waiting) + len(archived)
+        deleted += delete_some(context, account_id, budget - deleted)
+        if deleted < budget:
             context.doomed.delete(account_id)

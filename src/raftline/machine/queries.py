@@ -14,7 +14,8 @@ import msgspec
 from raftline.base.ids import Cursor, NodeId, Position, SessionId
 from raftline.machine.commands import Credential
 from raftline.machine.history.answers import ArchivePreferences, Found, ReportRecord, SentMessages
-from raftline.machine.outcomes import Event, Outcome, RosterItem
+from raftline.machine.outcomes import Event, Outcome, Rejected, RosterItem
+from raftline.machine.pubsub.values import NodeDetails, NodeItems, NodeSubscription
 from raftline.machine.records import Invitation, NodeProfile
 
 
@@ -347,5 +348,11 @@ Answer = (
     | Invitation
     | Counts
     | list[str]
+    | NodeItems
+    | list[NodeDetails]
+    | NodeDetails
+    | list[NodeSubscription]
+    | str
+    | Rejected
     | None
 )

@@ -7,7 +7,7 @@ hash must not depend on whether a row came from memory or from disk.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from raftline.base.ids import AccountId, NodeId, Position, SessionId
 
@@ -182,6 +182,11 @@ class Presence(NamedTuple):
     session_id: SessionId
     priority: int
     stanza: bytes
+
+
+SUBSCRIBED_TO: Final = 1
+SUBSCRIBED_FROM: Final = 2
+"""Bits of `RosterEntry.subscription`: the account sees the contact's presence; the contact sees the account's."""
 
 
 class RosterEntry(NamedTuple):

@@ -25,6 +25,7 @@ from raftline.machine.context import Context
 from raftline.machine.outbox import SubscriptionHandedOver
 from raftline.machine.outcomes import Done, Outcome, Rejected, RosterItem, RosterPushed
 from raftline.machine.presence import SUBSCRIBED_FROM, SUBSCRIBED_TO
+from raftline.machine.pubsub import subscribers
 from raftline.machine.records import Account, RemovedContact, RosterEntry, Session
 
 SUBSCRIPTION_NAMES = ("none", "to", "from", "both")
@@ -49,6 +50,7 @@ def set_roster_item(context: Context, session: Session, action: SetRosterItem) -
             return Rejected("resource-constraint", "wait", "The roster is full.")
         entry = RosterEntry(account.account_id, action.contact, "", 0, 0, NO_GROUPS, 0, 0)
     context.roster.put(key, entry._replace(name=action.name, groups=_ENCODER.encode(action.groups)))
+    subscribers.cancel_lost(context, account, contact=action.contact)
     push(context, account, item_of(context.roster.get(key) or entry))
     return Done()
 
@@ -177,6 +179,7 @@ def _sever(context: Context, account: Account, contact: str, entry: RosterEntry 
     key = (account.account_id, contact)
     requested = context.requests.delete(key) is not None
     context.roster.delete(key)
+    subscribers.cancel_lost(context, account, contact=contact)
     localpart = context.account_named(contact)
     if localpart is None:
         return

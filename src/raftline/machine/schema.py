@@ -20,6 +20,7 @@ import apsw
 from raftline.base.errors import StorageError
 from raftline.machine.history.tables import HISTORY_SQL, HISTORY_TABLES
 from raftline.machine.login import tables as login
+from raftline.machine.pubsub import tables as pubsub
 from raftline.machine.tables import TableDefinition
 
 SCHEMA_VERSION: Final = 3
@@ -131,6 +132,7 @@ TABLES: Final = (
     INVITATION,
     login.LOGIN_TOKEN,
     *HISTORY_TABLES,
+    *pubsub.TABLES,
 )
 assert len({table.number for table in TABLES}) == len(TABLES)
 
@@ -308,12 +310,7 @@ CREATE TABLE invitation (
 ) STRICT;
 """
 
-_VERSION_3: Final = "".join(
-    (
-        login.SQL,
-        HISTORY_SQL,
-    )
-)
+_VERSION_3: Final = login.SQL + HISTORY_SQL + pubsub.SCHEMA
 
 MIGRATIONS: Final = (_VERSION_1, _VERSION_2, _VERSION_3)
 """`MIGRATIONS[n]` takes a database from version n to n + 1. A released one is never edited."""

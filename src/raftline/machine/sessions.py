@@ -24,6 +24,7 @@ from raftline.machine.commands import (
 )
 from raftline.machine.context import Context
 from raftline.machine.outcomes import Bound, Done, Outcome, Rejected, Repeated, SessionEnded, Stale
+from raftline.machine.pubsub.capabilities import forget_capabilities
 from raftline.machine.records import Account, EndedSession, Progress, Resumption, Session
 
 FIRST_EPOCH = 1
@@ -223,6 +224,7 @@ def end_session(context: Context, session: Session, reason: str, *, keep_message
         keep_messages: What it had not acknowledged becomes offline messages; not so when its account goes as well.
     """
     last_presence = context.presences.delete(session.session_id)
+    forget_capabilities(context, session)
     owed = list(context.inboxes.of(session.session_id).values())
     context.session_index.removed(session)
     context.sessions.delete(session.session_id)

@@ -26,6 +26,7 @@ from raftline.machine.context import Context
 from raftline.machine.outbox import SubscriptionHandedOver
 from raftline.machine.outcomes import Done, Outcome, PresenceArrived, Rejected, SubscriptionChanged
 from raftline.machine.presence import SUBSCRIBED_FROM, SUBSCRIBED_TO
+from raftline.machine.pubsub import subscribers
 from raftline.machine.records import Account, Request, RosterEntry, Session
 
 TO = SUBSCRIBED_TO
@@ -153,6 +154,8 @@ def _write_state(
             approved=1 if new_state & APPROVED else 0,
         )
         context.roster.put(key, entry)
+        if state & FROM and not new_state & FROM:
+            subscribers.cancel_lost(context, account, contact=contact)
         rosters.push(context, account, rosters.item_of(entry))
 
 

@@ -7,7 +7,7 @@ Which handler a stanza of a bound stream goes to (RFC 6120 sections 8 and 10.3).
 | IQ request | none, a bare JID of the domain | handlers of accounts, by payload |
 | IQ request | the domain | handlers of the server, by payload |
 | IQ | a full JID of the domain | that session, off the log, if a check of its payload lets it pass |
-| IQ result or error | anything else | nobody: it answers a request of the server's own |
+| IQ result or error | anything else | whoever asked for the server, if its id is that of a question; else nobody |
 | IQ request | another domain | remote-server-not-found |
 """
 
@@ -62,8 +62,10 @@ def is_sender(sender: str, jid: JID) -> bool:
 def _handle_iq(context: StreamContext, stanza: Stanza) -> Steps | None:
     to = stanza.to
     if stanza.type in {"result", "error"}:
-        is_routed = to is not None and to.domain == context.domain and to.local and to.resource
-        return _route(context, stanza, to) if is_routed and to is not None else None
+        if to is not None and to.domain == context.domain and to.local and to.resource:
+            return _route(context, stanza, to)
+        taker = context.questions.pop(stanza.id, None) if to is None or not to.local else None
+        return None if taker is None else taker(context, stanza)
     payloads = list(stanza.element.elements())
     if stanza.type not in {"get", "set"} or not stanza.id or len(payloads) != 1:
         raise Refused("bad-request", "modify", "An IQ request has an id, the type get or set, and one payload.")

@@ -125,3 +125,17 @@ class Element:
             else:
                 child._write(parts, self.namespace)  # noqa: SLF001  # same class
         parts.append(f"</{self.name}>")
+
+
+class Verbatim(Element):
+    """An element that is written as it was kept, its tree unknown; for places of any default namespace."""
+
+    __slots__ = ("_written",)
+
+    def __init__(self, written: bytes) -> None:
+        """Take what `Element.to_bytes("")` wrote of an element that has a namespace."""
+        super().__init__("", "")
+        self._written = written.decode()
+
+    def _write(self, parts: list[str], parent_namespace: str) -> None:  # it declares its own
+        parts.append(self._written)

@@ -10,7 +10,7 @@ What a resumed stream writes, and in which order:
 1. `<resumed/>`; from here on stanzas count;
 2. answers to requests that may have been lost with the former stream: the outcome where it is known, else an error of
    type wait, so that no request stays without one;
-3. roster changes and presence as they are now;
+3. roster changes, presence, and nodes of contacts (XEP-0163) as they are now;
 4. what else came for the session meanwhile, then deliveries from the cursor on (delivery.py), as the client reads.
 """
 

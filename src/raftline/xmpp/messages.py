@@ -41,6 +41,9 @@ from typing import TYPE_CHECKING, Final
 
 from raftline.base.errors import Refused
 from raftline.machine.commands import MessageKind, SendMessage, Storage
+from raftline.machine.pubsub.bookmarks import PRIVATE_OPTIONS
+from raftline.machine.pubsub.commands import Publish
+from raftline.machine.pubsub.displayed import DISPLAYED_NODE
 from raftline.machine.queries import Reachable, SessionRow
 from raftline.xmpp.effects import Route, Submit, ask
 from raftline.xmpp.jid import JID, parse_jid
@@ -74,6 +77,10 @@ NO_COPY: Final = 256
 PRIVATE: Final = 512
 DELAY: Final = 1024
 RETRACTION: Final = 2048
+DISPLAYED: Final = 4096
+
+_DROPPED: Final = STANZA_ID | PRIVATE | DELAY | DISPLAYED
+"""What `_is_dropped` looks for."""
 
 _STATE: Final = 0
 _CHAT_STATES: Final = "http://jabber.org/protocol/chatstates"
@@ -125,6 +132,7 @@ _TRAITS: Final[dict[tuple[str, str], int]] = {
     (CARBONS_NAMESPACE, "received"): NO_COPY | OTHER,
     (CARBONS_NAMESPACE, "sent"): NO_COPY | OTHER,
     (DELAY_NAMESPACE, "delay"): DELAY | OTHER,
+    (DISPLAYED_NODE, "displayed"): DISPLAYED,  # XEP-0490
     (STANZA_ID_NAMESPACE, "origin-id"): ORIGIN_ID,
     (STANZA_ID_NAMESPACE, "stanza-id"): STANZA_ID,
 }
@@ -169,9 +177,12 @@ def handle_message(context: StreamContext, stanza: Stanza) -> Steps:
         raise Refused("service-unavailable", "cancel", "The server takes no messages.")
     traits, origin_id = traits_of(stanza.element)
     storage = storage_of(kind, traits)
-    dropped = partial(_is_dropped, context.domain) if traits & (STANZA_ID | PRIVATE | DELAY) else None
+    dropped = partial(_is_dropped, context.domain) if traits & _DROPPED else None
     message = stanza.stamped(context.jid, to, drop=dropped)
+    displayed = _displayed_of(stanza.element) if traits & DISPLAYED else b""
     if storage is None:
+        if displayed:
+            yield Submit(Publish(DISPLAYED_NODE, str(to), displayed, PRIVATE_OPTIONS))
         says_something = traits & (CONTENT | SIGNAL | OTHER) != 0
         yield from _send_off_log(
             context, kind, to, message, bounced=says_something and kind is not MessageKind.HEADLINE
@@ -190,6 +201,7 @@ def handle_message(context: StreamContext, stanza: Stanza) -> Steps:
             origin_id=origin_id,
             fingerprint=fingerprint_of(message) if origin_id else b"",
             retraction=retraction,
+            displayed=displayed,
         )
     )
 
@@ -238,18 +250,27 @@ def fingerprint_of(message: bytes) -> bytes:
     return blake2b(message[message.index(b">") :], digest_size=8).digest()
 
 
+def _displayed_of(message: Element) -> bytes:
+    """Write how far the sender has read the conversation (XEP-0490 section 3.2.3)."""
+    found = message.child("displayed", DISPLAYED_NODE)
+    assert found is not None, "the traits say so"
+    return found.to_bytes("")
+
+
 def _is_dropped(domain: str, child: Element) -> bool:
     """
     Is the child one that the recipient does not get?
 
     A stanza id by an account of this domain, as only the server gives those (XEP-0359 section 3), a delay by the server
-    itself, likewise (XEP-0203 section 5), and the mark that forbids copies, which has done its work (XEP-0280 section
-    9).
+    itself, likewise (XEP-0203 section 5), the mark that forbids copies, which has done its work (XEP-0280 section 9),
+    and what is meant for the server (XEP-0490 section 3.2.3).
     """
     if is_delay_of_ours(domain, child):
         return True
     if child.namespace == CARBONS_NAMESPACE:
         return child.name == "private"
+    if child.namespace == DISPLAYED_NODE:
+        return child.name == "displayed"
     if child.name != "stanza-id" or child.namespace != STANZA_ID_NAMESPACE:
         return False
     try:

@@ -73,8 +73,13 @@ class StreamContext(Protocol):
         """JIDs that were sent directed presence and are due a farewell (RFC 6121 section 4.6.3)."""
 
     @property
+    @property
     def command_sessions(self) -> dict[str, str]:
         """Ad-hoc commands that were begun and are not done (XEP-0050): the command's node by session id."""
+
+    @property
+    def questions(self) -> dict[str, StanzaHandler]:
+        """IQ requests of the server's own that the client has not answered: who takes the answer, by id."""
 
     def send(self, stanza: bytes) -> None:
         """Write a stanza to the client, at once and in order; it counts for stream management."""
@@ -156,6 +161,10 @@ class Modules:
     Attributes:
         info_forms: What the server tells of itself beside identity and features (XEP-0128), of type `result`.
         commands: Ad-hoc commands of the server, by node.
+        account_identities: Category and type of what an account is beside an account (XEP-0030 section 3.1).
+        account_node_info: Answers service discovery for a node of an account.
+        account_items: Answers what nodes an account has, or what items a node of it; asked for accounts whose presence
+            the user may see, and for nodes of any.
     """
 
     declarations: list[Declaration] = field(default_factory=list)
@@ -171,6 +180,9 @@ class Modules:
     item_nodes: list[ItemNode] = field(default_factory=list)
     commands: dict[str, Command] = field(default_factory=dict)
     stream_features: list[StreamFeature] = field(default_factory=list)
+    account_identities: list[tuple[str, str]] = field(default_factory=list)
+    account_node_info: IqHandler | None = None
+    account_items: IqHandler | None = None
 
     def declare(self, declaration: Declaration) -> None:
         """Add a declaration."""

@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Final
 from raftline.base.errors import Refused
 from raftline.machine.commands import SetPresence
 from raftline.machine.queries import Block, BlockBetween, Reachable, SessionRow, SessionsOf, SubscriptionOf
+from raftline.xmpp.avatars import is_empty_update, with_photo
+from raftline.xmpp.client_capabilities import capabilities_of
 from raftline.xmpp.effects import Route, Submit, ask
 from raftline.xmpp.element import Element
 from raftline.xmpp.jid import JID, parse_jid
@@ -54,7 +56,8 @@ def handle_presence(context: StreamContext, stanza: Stanza) -> Steps:
         case "" | "unavailable" if stanza.to is not None:
             yield from _handle_directed(context, stanza, stanza.to)
         case "":
-            yield Submit(SetPresence(_stamped(context, stanza, None), priority_of(stanza.element)))
+            shown = _stamped(context, stanza, None)
+            yield Submit(SetPresence(shown, priority_of(stanza.element), capabilities_of(stanza.element)))
         case "unavailable":
             yield Submit(SetPresence(_stamped(context, stanza, None), None))
             yield from farewells(context, stanza)
@@ -99,14 +102,25 @@ def _handle_directed(context: StreamContext, stanza: Stanza, to: JID) -> Steps:
         owed.add(str(to))
     else:
         context.directed_presence.discard(str(to))
-    if not (yield from _route_presence(context, to, _stamped(context, stanza, to))):
+    if stanza.type == "unavailable":
+        shown = _stamped(context, stanza, to)
+    else:
+        shown = yield from with_photo(context, _stamped(context, stanza, to))
+    if not (yield from _route_presence(context, to, shown)):
         context.directed_presence.discard(str(to))
         raise blocked_by_user()
 
 
 def _stamped(context: StreamContext, stanza: Stanza, to: JID | None) -> bytes:
-    """Write presence under the user's address, without what only the server may say (XEP-0203 section 5)."""
-    return stanza.stamped(context.jid, to, drop=partial(is_delay_of_ours, context.domain))
+    """
+    Write presence under the user's address, without what only the server may say (XEP-0203 section 5), and without what
+    it writes anew (XEP-0398 section 4).
+    """
+    return stanza.stamped(context.jid, to, drop=partial(_is_dropped, context.domain))
+
+
+def _is_dropped(domain: str, child: Element) -> bool:
+    return is_delay_of_ours(domain, child) or is_empty_update(child)
 
 
 def farewells(

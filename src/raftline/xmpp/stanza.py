@@ -159,14 +159,17 @@ def error_element(condition: str, kind: str, text: str = "", detail: str = "") -
     Make `<error type='kind'><condition xmlns='…'/><text …/></error>` (RFC 6120 section 8.3.2).
 
     Args:
-        detail: An application's own condition as `{namespace}name`; empty for none (section 8.3.4).
+        detail: An application's own condition as `{namespace}name`; empty for none (section 8.3.4). A name may be
+            followed by one attribute, as `{namespace}unsupported feature=subscribe`.
     """
     children: list[Element | str] = [Element(condition, STANZA_ERROR_NAMESPACE)]
     if text:
         children.append(Element("text", STANZA_ERROR_NAMESPACE, {LANG: "en"}, [text]))
     if detail:
         namespace, _, name = detail[1:].rpartition("}")
-        children.append(Element(name, namespace))
+        name, _, attribute = name.partition(" ")
+        key, _, value = attribute.partition("=")
+        children.append(Element(name, namespace, {key: value} if key else None))
     return Element("error", CLIENT_NAMESPACE, {"type": kind}, children)
 
 

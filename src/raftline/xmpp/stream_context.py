@@ -13,7 +13,7 @@ from collections.abc import Callable
 from raftline.base.ids import SessionId
 from raftline.xmpp.jid import JID
 from raftline.xmpp.login import Login
-from raftline.xmpp.module import Modules
+from raftline.xmpp.module import Modules, StanzaHandler
 from raftline.xmpp.outbound import Outbound
 
 
@@ -27,6 +27,7 @@ class ClientContext:
         modules: All modules of this service.
         directed_presence: JIDs that were sent directed presence and are due a farewell.
         command_sessions: Ad-hoc commands that were begun and are not done.
+        questions: Who takes the answers to requests of the server's own.
     """
 
     __slots__ = (
@@ -38,6 +39,7 @@ class ClientContext:
         "directed_presence",
         "domain",
         "modules",
+        "questions",
     )
 
     def __init__(
@@ -58,6 +60,7 @@ class ClientContext:
         self.cluster_epoch = cluster_epoch
         self.directed_presence: set[str] = set()
         self.command_sessions: dict[str, str] = {}
+        self.questions: dict[str, StanzaHandler] = {}
 
     @property
     def jid(self) -> JID:

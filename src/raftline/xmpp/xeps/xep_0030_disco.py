@@ -89,23 +89,45 @@ def handle_account_info(context: StreamContext, stanza: Stanza) -> Steps:
 
     Raises:
         Refused: `service-unavailable` for one that does not share its presence with the user, or does not exist
-            (section 8), `item-not-found` for a node.
+            (section 8); for a node, as whoever keeps it says to those who may see the account.
     """
+    by_node = context.modules.account_node_info
+    if by_node is not None and _node_of(stanza, INFO_NAMESPACE):
+        try:
+            return (yield from by_node(context, stanza))
+        except Refused:
+            if concerns_own_account(context, stanza) or (yield from _is_seen(context, stanza)):
+                raise
+            raise Refused("service-unavailable", "cancel") from None
     if not concerns_own_account(context, stanza) and not (yield from _is_seen(context, stanza)):
         raise Refused("service-unavailable", "cancel")
     _require_no_node(stanza, INFO_NAMESPACE)
     features = (feature for declaration in context.modules.declarations for feature in declaration.account_features)
-    return info_element("account", "registered", None, features)
+    info = info_element("account", "registered", None, features)
+    info.children[1:1] = [
+        Element("identity", INFO_NAMESPACE, {"category": category, "type": kind})
+        for category, kind in context.modules.account_identities
+    ]
+    return info
 
 
 def handle_account_items(context: StreamContext, stanza: Stanza) -> Steps:
     """
-    Return no items: an account has none but its resources, which presence tells to those it concerns (section 8).
+    Return the nodes of an account that the user may read; its resources are told by presence, to those it concerns
+    (section 8).
 
     Raises:
         Refused: `item-not-found` for a node of an account that the user may see.
     """
-    if concerns_own_account(context, stanza) or (yield from _is_seen(context, stanza)):
+    items_of = context.modules.account_items
+    is_seen = concerns_own_account(context, stanza) or (yield from _is_seen(context, stanza))
+    if items_of is not None and (is_seen or _node_of(stanza, ITEMS_NAMESPACE)):
+        try:
+            return (yield from items_of(context, stanza))
+        except Refused:
+            if is_seen:
+                raise
+    elif is_seen:
         _require_no_node(stanza, ITEMS_NAMESPACE)
     return Element("query", ITEMS_NAMESPACE)
 

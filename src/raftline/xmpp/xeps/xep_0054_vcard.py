@@ -3,16 +3,17 @@ XEP-0054 vcard-temp: a card for each account, which everyone with an account her
 
 Open to all, because a client shows name and picture of whoever writes to it, before they are contacts (section 6
 leaves it so). To somebody the account has blocked, it looks like an account without a card, and so does one that does
-not exist. The hash of the picture travels in presence (XEP-0153), written by clients and passed on as it is.
+not exist. Its picture is the account's avatar (avatars.py).
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from raftline.base.errors import Refused
 from raftline.machine.commands import SetVcard
 from raftline.machine.queries import VcardOf
+from raftline.xmpp.avatars import VCARD_NAMESPACE, give_photo, take_photo
 from raftline.xmpp.effects import Ask
 from raftline.xmpp.element import Element
 from raftline.xmpp.module import Declaration
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
     from raftline.xmpp.effects import Steps
     from raftline.xmpp.module import Modules, StreamContext
     from raftline.xmpp.stanza import Stanza
-
-VCARD_NAMESPACE: Final = "vcard-temp"
 
 
 def register(modules: Modules) -> None:
@@ -51,11 +50,10 @@ def handle_get(context: StreamContext, stanza: Stanza) -> Steps:
     is_own = concerns_own_account(context, stanza)
     owner = context.jid.local if stanza.to is None else stanza.to.local
     data: bytes | None = yield Ask(VcardOf(owner))
-    if data is not None:
-        return stored_element(data)
-    if not is_own:
+    card = yield from give_photo(context, owner, None if data is None else stored_element(data))
+    if card is None and not is_own:
         raise Refused("service-unavailable", "cancel")
-    return Element("vCard", VCARD_NAMESPACE)
+    return card or Element("vCard", VCARD_NAMESPACE)
 
 
 def handle_set(context: StreamContext, stanza: Stanza) -> Steps:
@@ -68,4 +66,4 @@ def handle_set(context: StreamContext, stanza: Stanza) -> Steps:
     require_own(context, stanza)
     card = stanza.element.child("vCard", VCARD_NAMESPACE)
     assert card is not None, "dispatch found the payload by this name"
-    yield from propose_or_refuse(SetVcard(card.to_bytes("")))
+    yield from propose_or_refuse(SetVcard(card.to_bytes(""), take_photo(card)))

@@ -1,7 +1,8 @@
 """
 XEP-0115 Entity Capabilities: a hash of what the server can do, among the stream's features.
 
-Those of clients travel in their presence, which is passed on as it is; nobody here reads them.
+Those of clients travel in their presence, which is passed on as it is; what they stand for is asked for and checked by
+client_capabilities.py.
 """
 
 from __future__ import annotations
@@ -10,26 +11,27 @@ from base64 import b64encode
 from hashlib import sha1
 from typing import TYPE_CHECKING, Final
 
+from raftline.machine.pubsub.values import CapabilitiesUnknown
 from raftline.xmpp.capabilities import features_of, forms_of, identities_of, server_info
+from raftline.xmpp.client_capabilities import CAPABILITIES_NAMESPACE, render_question
 from raftline.xmpp.element import Element
 from raftline.xmpp.module import Declaration
 
 if TYPE_CHECKING:
     from raftline.xmpp.module import Modules
 
-CAPABILITIES_NAMESPACE: Final = "http://jabber.org/protocol/caps"
-
 NODE: Final = "urn:raftline:server"
 """Names the software (section 4)."""
 
 
 def register(modules: Modules) -> None:
-    """Offer the hash (section 6.3) and answer for its node (section 6.2)."""
+    """Offer the hash (section 6.3), answer for its node (section 6.2), and ask clients for theirs."""
     modules.declare(
         Declaration(number=115, title="Entity Capabilities", version="1.6.0", features=(CAPABILITIES_NAMESPACE,))
     )
     modules.stream_features.append(feature_element)
     modules.disco_nodes.append(node_of)
+    modules.on_event(CapabilitiesUnknown, render_question)
 
 
 def feature_element(modules: Modules) -> Element:
