@@ -51,7 +51,6 @@ _PREFLIGHT: Final = [
 _INERT: Final = [
     (b"cache-control", b"no-store"),
     (b"content-security-policy", b"default-src 'none'; sandbox"),
-    (b"x-content-type-options", b"nosniff"),
 ]
 
 Answer = asyncio.Future[Reply]
