@@ -72,7 +72,6 @@ class TestHTTP:
         assert answer.headers["content-type"] == "text/xml; charset=utf-8"
         assert answer.headers["access-control-allow-origin"] == "*"
         assert "sandbox" in answer.headers["content-security-policy"]
-        assert answer.headers["x-content-type-options"] == "nosniff"
         assert int(answer.headers["content-length"]) == len(answer.content)
 
     async def test_preflight(self, dial: Dial) -> None:

@@ -6,7 +6,8 @@ from typing import Any
 from xml.etree import ElementTree as ET
 
 from raftline.xmpp.bosh_body import Body, parse_body, write_body
-from raftline.xmpp.xeps.xep_0124_bosh import BoshSession, Reply, agree
+from raftline.xmpp.bosh_terms import Reply, agree
+from raftline.xmpp.xeps.xep_0124_bosh import BoshSession
 
 NAMESPACE = "http://jabber.org/protocol/httpbind"
 RID = 1_573_741_820

@@ -7,19 +7,17 @@ from typing import Any
 import pytest
 
 from raftline.xmpp.bosh_body import BindingFailed
-from raftline.xmpp.xeps.xep_0124_bosh import (
+from raftline.xmpp.bosh_terms import (
     HOLD_COUNT_MAX,
     INACTIVITY_S,
     PAUSE_S_MAX,
     POLLING_INACTIVITY_S,
     POLLING_S,
-    REPEAT_COUNT_MAX,
-    RESPONSE_BYTES_MAX,
     WAIT_S_MAX,
-    BoshSession,
     agree,
     failure,
 )
+from raftline.xmpp.xeps.xep_0124_bosh import REPEAT_COUNT_MAX, RESPONSE_BYTES_MAX, BoshSession
 from xmpp_core.bosh_requests import RID, STANZA, Client, body
 
 EMPTY = {"payloads": ""}

@@ -21,8 +21,9 @@ from typing import TYPE_CHECKING, Any, Final
 from raftline.gateway.session import ClientSession
 from raftline.gateway.websocket import Receive, Scope, Send
 from raftline.xmpp.bosh_body import BindingFailed, Body, parse_body
+from raftline.xmpp.bosh_terms import Reply, agree, failure
 from raftline.xmpp.jid import prepare_domain
-from raftline.xmpp.xeps.xep_0124_bosh import BoshSession, Reply, agree, failure
+from raftline.xmpp.xeps.xep_0124_bosh import BoshSession
 from raftline.xmpp.xeps.xep_0206_xmpp_over_bosh import STREAM_ERROR, BoshFraming, greeting
 
 if TYPE_CHECKING:
@@ -50,7 +51,6 @@ _PREFLIGHT: Final = [
 _INERT: Final = [
     (b"cache-control", b"no-store"),
     (b"content-security-policy", b"default-src 'none'; sandbox"),
-    (b"x-content-type-options", b"nosniff"),
 ]
 
 Answer = asyncio.Future[Reply]
@@ -168,7 +168,7 @@ class BoshConnection:
         self._bosh = bosh
         self._timer: asyncio.TimerHandle | None = None
         self._is_settling = False
-        self._last_payload = b""
+        self._has_error = False
         self._framing = BoshFraming()
         self._session = ClientSession(gateway, self, self._framing, is_secure=is_secure)
         gateway.welcome(self._session)
@@ -241,7 +241,7 @@ class BoshConnection:
         """As session.Transport."""
         payloads = [message for message in messages if message]  # a header is none here
         if payloads:
-            self._last_payload = payloads[-1]
+            self._has_error = payloads[-1].startswith(STREAM_ERROR)
             self._bosh.write(payloads)
             self._release_soon()
 
@@ -268,7 +268,7 @@ class BoshConnection:
 
     def close(self) -> None:
         """As session.Transport: the client is told by the oldest request it waits for, or by its next."""
-        self._bosh.end("remote-stream-error" if self._last_payload.startswith(STREAM_ERROR) else "")
+        self._bosh.end("remote-stream-error" if self._has_error else "")
         if not self._bosh.is_over:
             self._endpoint.ended(self._sid)
         self._session.connection_lost()
