@@ -25,8 +25,8 @@ class ClientContext:
         domain: The domain of this service.
         cluster_epoch: First part of stanza ids.
         modules: All modules of this service.
-        directed_presence: JIDs that were sent directed presence and are due a farewell.
         command_sessions: Ad-hoc commands that were begun and are not done.
+        directed_presence: JIDs that were sent directed presence and are due a farewell.
     """
 
     __slots__ = (
@@ -56,8 +56,8 @@ class ClientContext:
         self.domain = domain
         self.modules = modules
         self.cluster_epoch = cluster_epoch
-        self.directed_presence: set[str] = set()
         self.command_sessions: dict[str, str] = {}
+        self.directed_presence: set[str] = set()
 
     @property
     def jid(self) -> JID:
