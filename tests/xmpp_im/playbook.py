@@ -32,9 +32,9 @@ class FakeContext:
         self.domain = DOMAIN
         self.cluster_epoch = EPOCH
         self.modules = modules or Modules()
-        self.directed_presence: set[str] = set()
         self.command_sessions: dict[str, str] = {}
         self.questions: dict[str, StanzaHandler] = {}
+        self.directed_presence: set[str] = set()
         self.sent: list[bytes] = []
         self._id_count = 0
 

@@ -8,10 +8,11 @@ import pytest
 
 from raftline.base.errors import Refused
 from raftline.base.limits import COMMAND_SESSION_COUNT_MAX
-from raftline.xmpp import data_forms
 from raftline.xmpp.catalog import all_modules
+from raftline.xmpp.data_forms import make_form
 from raftline.xmpp.element import Element
 from raftline.xmpp.module import Command, CommandResult
+from raftline.xmpp.payloads import form_field
 from raftline.xmpp.xeps.xep_0050_commands import handle_command
 from xmpp_im.playbook import FakeContext, Playbook, stanza
 
@@ -31,7 +32,7 @@ class Runs:
         self.given: list[dict[str, list[str]]] = []
         self.result: CommandResult | Refused = CommandResult()
         self.book = Playbook(FakeContext(modules=all_modules()))
-        form = data_forms.form("form", "urn:x", [data_forms.field("a", kind="text-single")], title="A & b")
+        form = make_form("form", "urn:x", [form_field("a", "text-single")])
         for command in (
             Command("asks", "It asks", lambda _: True, self.run, form, "urn:x"),
             Command("tells", "It tells", lambda context: context.jid.local == "alice", self.run),
@@ -115,7 +116,7 @@ class TestSection24Executing:
     @pytest.mark.parametrize("action", ["", "action='execute'"])
     def test_at_once(self, runs: Runs, action: str) -> None:
         """2.4.1: what needs no form is completed by the first request."""
-        runs.result = CommandResult(data_forms.form("result", "urn:x", [data_forms.field("n", "7")]))
+        runs.result = CommandResult(make_form("result", "urn:x", [form_field("n", "text-single", "7")]))
         answer = runs.send(f"node='tells' {action}")
         assert runs.given == [{}]
         assert (answer.get("node"), answer.get("status")) == ("tells", "completed")

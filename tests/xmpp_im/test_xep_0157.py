@@ -15,11 +15,11 @@ def test_addresses() -> None:
     contacts = {"abuse": ["mailto:abuse@example.org", "xmpp:abuse@example.org"], "status": [], "admin": ["xmpp:a@b"]}
     info = server_info(all_modules(contacts=contacts))
     assert forms_of(info) == [
-        {
-            "FORM_TYPE": ["http://jabber.org/network/serverinfo"],
-            "abuse-addresses": ["mailto:abuse@example.org", "xmpp:abuse@example.org"],
-            "admin-addresses": ["xmpp:a@b"],
-        }
+        [
+            ("FORM_TYPE", ["http://jabber.org/network/serverinfo"]),
+            ("abuse-addresses", ["mailto:abuse@example.org", "xmpp:abuse@example.org"]),
+            ("admin-addresses", ["xmpp:a@b"]),
+        ]
     ]
     [form] = tree(info.serialize()).iter(FORM)
     assert form.get("type") == "result"

@@ -80,12 +80,12 @@ class XmppSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     """STARTTLS (RFC 6120 section 5)."""
     direct_tls_port: Annotated[int, Meta(ge=0, le=65_535)] = 5223
     """TLS from the first byte (XEP-0368); 0 for none."""
-    resumption_timeout_s: Annotated[int, Meta(ge=0, le=RESUMPTION_TIMEOUT_S_MAX)] = 300
-    """A session whose connection is lost waits so long for its client (XEP-0198); 0 for not at all."""
     status_urls: Annotated[tuple[StatusUrl, ...], Meta(max_length=8)] = ()
     """Where clients look when the service is out of order (XEP-0455): files on other machines than these."""
     administrators: tuple[str, ...] = ()
     """Accounts, as `anna@example.org`, that may administer the service from their clients (XEP-0133)."""
+    resumption_timeout_s: Annotated[int, Meta(ge=0, le=RESUMPTION_TIMEOUT_S_MAX)] = 300
+    """A session whose connection is lost waits so long for its client (XEP-0198); 0 for not at all."""
 
 
 class HttpSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

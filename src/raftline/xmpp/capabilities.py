@@ -23,7 +23,7 @@ def server_info(modules: Modules) -> Element:
     """Make the answer for the server itself, without a node."""
     features = (feature for declaration in modules.declarations for feature in declaration.features)
     info = info_element("server", "im", "Raftline", features)
-    info.children.extend(modules.info_forms)
+    info.children.extend(modules.disco_forms)
     return info
 
 
@@ -42,20 +42,19 @@ def features_of(info: Element) -> list[str]:
     return [child.attributes["var"] for child in info.elements() if child.name == "feature"]
 
 
+def forms_of(info: Element) -> list[list[tuple[str, list[str]]]]:
+    """Return the forms of an answer (XEP-0128): the name and the sorted values of each field."""
+    return [
+        [
+            (field.attributes["var"], sorted(value.text for value in field.elements() if value.name == "value"))
+            for field in form.elements()
+        ]
+        for form in info.elements()
+        if form.name == "x" and form.namespace == FORM_NAMESPACE
+    ]
+
+
 def identities_of(info: Element) -> list[tuple[str, str, str, str]]:
     """Return category, type, language and name of each identity of an answer; empty where not said."""
     found = [child.attributes for child in info.elements() if child.name == "identity"]
     return [(entry["category"], entry["type"], entry.get(LANG, ""), entry.get("name", "")) for entry in found]
-
-
-def forms_of(info: Element) -> list[dict[str, list[str]]]:
-    """Return the values of each form in an answer by the names of their fields, FORM_TYPE among them (XEP-0128)."""
-    return [
-        {
-            field.attributes["var"]: [value.text for value in field.elements() if value.name == "value"]
-            for field in form.elements()
-            if field.name == "field"
-        }
-        for form in info.elements()
-        if form.name == "x" and form.namespace == FORM_NAMESPACE
-    ]

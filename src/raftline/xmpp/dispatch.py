@@ -6,9 +6,11 @@ Which handler a stanza of a bound stream goes to (RFC 6120 sections 8 and 10.3).
 | message, presence | any | the handler of messages, of presence (RFC 6121) |
 | IQ request | none, a bare JID of the domain | handlers of accounts, by payload |
 | IQ request | the domain | handlers of the server, by payload |
-| IQ | a full JID of the domain | that session, off the log, if a check of its payload lets it pass |
+| IQ | a full JID of the domain | that session, off the log |
 | IQ result or error | anything else | whoever asked for the server, if its id is that of a question; else nobody |
 | IQ request | another domain | remote-server-not-found |
+
+A request to a session passes the check of its payload first, where a module has one (`Modules.before_relay`).
 """
 
 from __future__ import annotations

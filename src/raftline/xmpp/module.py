@@ -69,13 +69,12 @@ class StreamContext(Protocol):
         """All modules of this service."""
 
     @property
-    def directed_presence(self) -> set[str]:
-        """JIDs that were sent directed presence and are due a farewell (RFC 6121 section 4.6.3)."""
-
-    @property
-    @property
     def command_sessions(self) -> dict[str, str]:
         """Ad-hoc commands that were begun and are not done (XEP-0050): the command's node by session id."""
+
+    @property
+    def directed_presence(self) -> set[str]:
+        """JIDs that were sent directed presence and are due a farewell (RFC 6121 section 4.6.3)."""
 
     @property
     def questions(self) -> dict[str, StanzaHandler]:
@@ -159,8 +158,6 @@ class Modules:
     The registry; filled once at start, read-only after.
 
     Attributes:
-        info_forms: What the server tells of itself beside identity and features (XEP-0128), of type `result`.
-        commands: Ad-hoc commands of the server, by node.
         account_identities: Category and type of what an account is beside an account (XEP-0030 section 3.1).
         account_node_info: Answers service discovery for a node of an account.
         account_items: Answers what nodes an account has, or what items a node of it; asked for accounts whose presence
@@ -170,15 +167,17 @@ class Modules:
     declarations: list[Declaration] = field(default_factory=list)
     iq_handlers: dict[tuple[str, str, str, str], IqHandler] = field(default_factory=dict)
     relay_checks: dict[tuple[str, str], RelayCheck] = field(default_factory=dict)
+    info_nodes: list[InfoNode] = field(default_factory=list)
+    item_nodes: list[ItemNode] = field(default_factory=list)
+    commands: dict[str, Command] = field(default_factory=dict)
+    """Ad-hoc commands of the server, by node (XEP-0050)."""
     message_handler: StanzaHandler | None = None
     presence_handler: StanzaHandler | None = None
     renderers: dict[type, EventRenderer] = field(default_factory=dict)
     disco_items: list[DiscoItems] = field(default_factory=list)
     disco_nodes: list[DiscoNode] = field(default_factory=list)
-    info_nodes: list[InfoNode] = field(default_factory=list)
-    info_forms: list[Element] = field(default_factory=list)
-    item_nodes: list[ItemNode] = field(default_factory=list)
-    commands: dict[str, Command] = field(default_factory=dict)
+    disco_forms: list[Element] = field(default_factory=list)
+    """Forms that the server's service discovery answers with (XEP-0128)."""
     stream_features: list[StreamFeature] = field(default_factory=list)
     account_identities: list[tuple[str, str]] = field(default_factory=list)
     account_node_info: IqHandler | None = None

@@ -128,6 +128,7 @@ _STEPS: Final[dict[tuple[StreamState, str, str], Step]] = {
     **{
         (state, MANAGEMENT_NAMESPACE, name): Step.MANAGE
         for state in StreamState
+        if state is not StreamState.EXCHANGING
         for name in ("enable", "resume", "r", "a")
     },
     **{(StreamState.BOUND, CLIENT_STATE_NAMESPACE, name): Step.CLIENT_STATE for name in ("active", "inactive")},

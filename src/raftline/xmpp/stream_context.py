@@ -25,9 +25,9 @@ class ClientContext:
         domain: The domain of this service.
         cluster_epoch: First part of stanza ids.
         modules: All modules of this service.
-        directed_presence: JIDs that were sent directed presence and are due a farewell.
         command_sessions: Ad-hoc commands that were begun and are not done.
         questions: Who takes the answers to requests of the server's own.
+        directed_presence: JIDs that were sent directed presence and are due a farewell.
     """
 
     __slots__ = (
@@ -58,9 +58,9 @@ class ClientContext:
         self.domain = domain
         self.modules = modules
         self.cluster_epoch = cluster_epoch
-        self.directed_presence: set[str] = set()
         self.command_sessions: dict[str, str] = {}
         self.questions: dict[str, StanzaHandler] = {}
+        self.directed_presence: set[str] = set()
 
     @property
     def jid(self) -> JID:

@@ -11,7 +11,7 @@ from raftline.base.errors import Refused
 from raftline.machine.pubsub.commands import NodeOptions
 from raftline.machine.pubsub.config import ACCESS_MODELS, NOTIFICATION_TYPES, SEND_LAST_MODELS
 from raftline.machine.pubsub.values import NodeConfig
-from raftline.xmpp.data_forms import boolean_field, choice_field, form, read_boolean, read_choice, read_text
+from raftline.xmpp.data_forms import boolean_field, choice_field, make_form, read_boolean, read_choice, read_text
 from raftline.xmpp.element import Element
 from raftline.xmpp.payloads import form_field, parse_form
 from raftline.xmpp.pubsub.vocabulary import refused
@@ -123,7 +123,7 @@ def config_form(config: NodeConfig, *, kind: str = "form") -> Element:
         boolean_field("pubsub#notify_delete", value=config.notify_delete),
         boolean_field("pubsub#notify_retract", value=config.notify_retract),
     ]
-    return form(kind, CONFIG_FORM, fields)
+    return make_form(kind, CONFIG_FORM, fields)
 
 
 def metadata_form(owner: str, config: NodeConfig, creation_date: str) -> Element:
@@ -140,7 +140,7 @@ def metadata_form(owner: str, config: NodeConfig, creation_date: str) -> Element
         form_field("pubsub#publish_model", "list-single", "publishers"),
         form_field("pubsub#max_items", "text-single", _count_text(config)),
     ]
-    return form("result", METADATA_FORM, fields)
+    return make_form("result", METADATA_FORM, fields)
 
 
 def _count_text(config: NodeConfig) -> str:

@@ -20,6 +20,8 @@ from raftline.xmpp.module import Declaration
 if TYPE_CHECKING:
     from raftline.xmpp.module import Modules
 
+_FORM_TYPE: Final = "FORM_TYPE"
+
 NODE: Final = "urn:raftline:server"
 """Names the software (section 4)."""
 
@@ -53,9 +55,13 @@ def verification_string(info: Element) -> str:
     """
     identities = sorted("/".join(identity) for identity in identities_of(info))
     parts = [*identities, *sorted(features_of(info))]
-    for form in sorted(forms_of(info), key=lambda form: form["FORM_TYPE"]):
-        parts += form.pop("FORM_TYPE")
-        for name in sorted(form):
-            parts += [name, *sorted(form[name])]
+    for form_type, fields in sorted((_form_type(form), sorted(form)) for form in forms_of(info)):
+        parts.append(form_type)
+        for name, values in fields:
+            parts += [] if name == _FORM_TYPE else [name, *values]
     text = "".join(f"{part}<" for part in parts)
     return b64encode(sha1(text.encode(), usedforsecurity=False).digest()).decode()
+
+
+def _form_type(form: list[tuple[str, list[str]]]) -> str:
+    return next(values[0] for name, values in form if name == _FORM_TYPE)

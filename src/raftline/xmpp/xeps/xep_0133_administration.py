@@ -26,11 +26,12 @@ from raftline.machine.queries import (
     RosterOf,
     SessionsOf,
 )
-from raftline.xmpp.data_forms import field, form
+from raftline.xmpp.data_forms import choice_field, make_form
 from raftline.xmpp.effects import DeriveCredentials, Execute, ask
 from raftline.xmpp.element import Element
 from raftline.xmpp.jid import JID, parse_jid
 from raftline.xmpp.module import Command, CommandResult, Declaration
+from raftline.xmpp.payloads import FORM_NAMESPACE, form_field
 from raftline.xmpp.roster import ROSTER_NAMESPACE, item_element
 
 if TYPE_CHECKING:
@@ -44,11 +45,7 @@ COMMANDS: Final = "http://jabber.org/protocol/commands"
 
 Fields = dict[str, list[str]]
 
-_ACCOUNT: Final = field("accountjid", kind="jid-single", label="Account", required=True)
-_ACCOUNTS: Final = field("accountjids", kind="jid-multi", label="Accounts", required=True)
-_PASSWORD: Final = field("password", kind="text-private", label="Password", required=True)
-_AGAIN: Final = field("password-verify", kind="text-private", label="Password, once more", required=True)
-_LIMIT: Final = field("max_items", "100", kind="list-single", label="At most", options=("25", "100", "1000"))
+_LIMITS: Final = ("25", "100", "1000")
 
 
 def register(modules: Modules, administrators: Collection[str]) -> None:
@@ -74,20 +71,25 @@ def register(modules: Modules, administrators: Collection[str]) -> None:
         return str(context.jid.bare) in trusted
 
     def offer(name: str, title: str, run: Callable[[StreamContext, Fields], Steps], *fields: Element) -> None:
-        asked = form("form", ADMIN, fields, title=title) if fields else None
+        asked = _asking(title, fields) if fields else None
         node = f"{ADMIN}#{name}"
         modules.commands[node] = Command(node, title, is_allowed, run, asked, ADMIN)
 
-    offer("add-user", "Add an account", add_user, _ACCOUNT, _PASSWORD, _AGAIN)
-    offer("delete-user", "Delete accounts", delete_users, _ACCOUNTS)
-    offer("end-user-session", "End sessions", end_sessions, _ACCOUNTS)
-    offer("change-user-password", "Change a password", change_password, _ACCOUNT, _PASSWORD)
-    offer("get-user-roster", "Show a roster", show_roster, _ACCOUNTS)
-    offer("user-stats", "Show figures of an account", show_figures, _ACCOUNT)
+    account = _wanted("accountjid", "jid-single", "Account")
+    accounts = _wanted("accountjids", "jid-multi", "Accounts")
+    password = _wanted("password", "text-private", "Password")
+    again = _wanted("password-verify", "text-private", "Password, once more")
+    limit = choice_field("max_items", "100", _LIMITS)
+    offer("add-user", "Add an account", add_user, account, password, again)
+    offer("delete-user", "Delete accounts", delete_users, accounts)
+    offer("end-user-session", "End sessions", end_sessions, accounts)
+    offer("change-user-password", "Change a password", change_password, account, password)
+    offer("get-user-roster", "Show a roster", show_roster, accounts)
+    offer("user-stats", "Show figures of an account", show_figures, account)
     offer("get-registered-users-num", "Count accounts", count_accounts)
     offer("get-online-users-num", "Count accounts that are online", count_online)
-    offer("get-registered-users-list", "List accounts", list_accounts, _LIMIT)
-    offer("get-online-users-list", "List accounts that are online", list_online, _LIMIT)
+    offer("get-registered-users-list", "List accounts", list_accounts, limit)
+    offer("get-online-users-list", "List accounts that are online", list_online, limit)
 
 
 def add_user(context: StreamContext, fields: Fields) -> Steps:
@@ -144,7 +146,7 @@ def show_roster(context: StreamContext, fields: Fields) -> Steps:
     yield from _require_account(account)
     roster = yield from ask(RosterOf(account.local), Roster)
     query = Element("query", ROSTER_NAMESPACE, None, [item_element(item) for item in roster.items])
-    return _result(field("accountjids", str(account)), query)
+    return _result(form_field("accountjids", "jid-multi", str(account)), query)
 
 
 def show_figures(context: StreamContext, fields: Fields) -> Steps:
@@ -159,35 +161,54 @@ def show_figures(context: StreamContext, fields: Fields) -> Steps:
     roster = yield from ask(RosterOf(account.local), Roster)
     sessions = yield from ask(SessionsOf(account.local), list)
     resources = sorted(session.resource for session in sessions)
-    return _result(field("rostersize", str(len(roster.items))), field("onlineresources", *resources))
+    return _result(
+        form_field("rostersize", "text-single", str(len(roster.items))),
+        form_field("onlineresources", "text-multi", *resources),
+    )
 
 
 def count_accounts(_context: StreamContext, _fields: Fields) -> Steps:
     """Count accounts (section 4.13)."""
     counts = yield from ask(AccountCounts(), Counts)
-    return _result(field("registeredusersnum", str(counts.accounts)))
+    return _result(form_field("registeredusersnum", "text-single", str(counts.accounts)))
 
 
 def count_online(_context: StreamContext, _fields: Fields) -> Steps:
     """Count accounts that have a session which is available (section 4.15)."""
     counts = yield from ask(AccountCounts(), Counts)
-    return _result(field("onlineusersnum", str(counts.online)))
+    return _result(form_field("onlineusersnum", "text-single", str(counts.online)))
 
 
 def list_accounts(context: StreamContext, fields: Fields) -> Steps:
     """List accounts by name, the first ones of many (section 4.18)."""
     rows: list[AccountRow] = yield from ask(ListAccounts(limit=_limit(fields)), list)
-    return _result(field("registereduserjids", *(str(JID(row.localpart, context.domain)) for row in rows)))
+    return _result(
+        form_field("registereduserjids", "jid-multi", *(str(JID(row.localpart, context.domain)) for row in rows))
+    )
 
 
 def list_online(context: StreamContext, fields: Fields) -> Steps:
     """List accounts that are online by name, the first ones of many (section 4.20)."""
     names: list[str] = yield from ask(OnlineAccounts(_limit(fields)), list)
-    return _result(field("onlineuserjids", *(str(JID(name, context.domain)) for name in names)))
+    return _result(form_field("onlineuserjids", "jid-multi", *(str(JID(name, context.domain)) for name in names)))
+
+
+def _wanted(name: str, kind: str, label: str) -> Element:
+    """Make a field that has to be filled in (XEP-0004 section 3.2)."""
+    field = form_field(name, kind)
+    field.attributes["label"] = label
+    field.children.append(Element("required", FORM_NAMESPACE))
+    return field
+
+
+def _asking(title: str, fields: tuple[Element, ...]) -> Element:
+    form = make_form("form", ADMIN, fields)
+    form.children.insert(0, Element("title", FORM_NAMESPACE, None, [title]))
+    return form
 
 
 def _result(*fields: Element) -> CommandResult:
-    return CommandResult(form("result", ADMIN, fields))
+    return CommandResult(make_form("result", ADMIN, fields))
 
 
 def _one(fields: Fields, name: str) -> str:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
-from raftline.xmpp import data_forms
+from raftline.xmpp.data_forms import make_form
 from raftline.xmpp.module import Declaration
+from raftline.xmpp.payloads import form_field
 
 if TYPE_CHECKING:
     from raftline.xmpp.module import Modules
@@ -29,6 +30,7 @@ def register(modules: Modules, contacts: Mapping[str, Sequence[str]]) -> None:
             note="Told where the operator set `contacts`.",
         )
     )
-    fields = [data_forms.field(f"{name}-addresses", *contacts[name]) for name in sorted(contacts) if contacts[name]]
-    if fields:
-        modules.info_forms.append(data_forms.form("result", SERVER_INFO, fields))
+    told = {name: addresses for name, addresses in sorted(contacts.items()) if addresses}
+    if told:
+        fields = [form_field(f"{name}-addresses", "list-multi", *addresses) for name, addresses in told.items()]
+        modules.disco_forms.append(make_form("result", SERVER_INFO, fields))

@@ -18,7 +18,8 @@ HASHES_NAMESPACE: Final = "urn:xmpp:hashes:2"
 ALGORITHM: Final = "sha-256"
 
 _END_OF_VALUE: Final = b"\x1f"
-_END_OF_IDENTITY: Final = b"\x1e"
+_END_OF_GROUP: Final = b"\x1e"
+"""Of an identity, or of the field of a form."""
 _END_OF_FORM: Final = b"\x1d"
 _END_OF_PART: Final = b"\x1c"
 
@@ -54,14 +55,14 @@ def capability_hash(info: Element) -> str:
     """Hash an answer of service discovery (section 4.1)."""
     features = sorted(feature.encode() + _END_OF_VALUE for feature in features_of(info))
     identities = sorted(
-        b"".join(value.encode() + _END_OF_VALUE for value in identity) + _END_OF_IDENTITY
+        b"".join(value.encode() + _END_OF_VALUE for value in identity) + _END_OF_GROUP
         for identity in identities_of(info)
     )
-    forms = sorted(b"".join(sorted(_field(*entry) for entry in form.items())) + _END_OF_FORM for form in forms_of(info))
+    forms = sorted(b"".join(sorted(map(_encoded_field, form))) + _END_OF_FORM for form in forms_of(info))
     data = b"".join(b"".join(part) + _END_OF_PART for part in (features, identities, forms))
     return b64encode(sha256(data).digest()).decode()
 
 
-def _field(name: str, values: list[str]) -> bytes:
-    encoded = sorted(value.encode() + _END_OF_VALUE for value in values)
-    return name.encode() + _END_OF_VALUE + b"".join(encoded) + _END_OF_IDENTITY
+def _encoded_field(field: tuple[str, list[str]]) -> bytes:
+    name, values = field
+    return b"".join(text.encode() + _END_OF_VALUE for text in (name, *values)) + _END_OF_GROUP

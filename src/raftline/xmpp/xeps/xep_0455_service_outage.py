@@ -31,7 +31,7 @@ def register(modules: Modules, addresses: Sequence[str] = ()) -> None:
         )
     )
     if addresses:
-        modules.info_forms.append(status_form(addresses))
+        modules.disco_forms.append(status_form(addresses))
 
 
 def status_form(addresses: Sequence[str]) -> Element:
