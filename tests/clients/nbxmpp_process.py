@@ -62,6 +62,8 @@ class Person:
 
     def sign_in(self, username: str, domain: str, password: str, address: str, kind: str) -> None:
         """Connect; the event `online` says when it is done."""
+        if self._client is not None:
+            self._client.destroy()
         client = Client(log_context=username)
         client.set_domain(domain)
         client.set_username(username)

@@ -112,9 +112,9 @@ class Stages:
         await stage.tear_down()
 
     async def close(self) -> None:
-        """End all devices."""
-        for stage in self._prepared.values():
-            await stage.tear_down()
+        """End all devices; who asks afterwards gets new ones."""
+        while self._prepared:
+            await self._prepared.popitem()[1].tear_down()
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from clients.device import Surroundings
 from clients.front import Front
 from clients.known import CLIENTS
 from clients.page import Results, render, without_versions
-from clients.scenarios import HOME, KILL_KEY, SCENARIOS, Scenario, Stage, Survivor
+from clients.scenarios import HOME, KILL_KEY, SCENARIOS, Scenario, Stage, Stages, Survivor
 from integration.cluster_process import Cluster
 
 pytestmark = [pytest.mark.timeout(120), pytest.mark.asyncio(loop_scope="session")]
@@ -35,18 +35,19 @@ async def test_what_clients_do(stage: Stage, scenario: Scenario, results: Result
 
 
 async def test_clients_survive_the_death_of_their_node(
-    cluster: Cluster, surroundings: Surroundings, results: Results
+    cluster: Cluster, surroundings: Surroundings, stages: Stages, results: Results
 ) -> None:
     """All clients at once are on a node that gets SIGKILL: each finds another, misses nothing and can answer."""
     present = [client for client in CLIENTS if not client.absence()]
-    stages = [Stage(cluster, client, surroundings) for client in present]
+    own_stages = [Stage(cluster, client, surroundings) for client in present]
+    await stages.close()  # the devices of other scenarios live on that node too
     try:
         async with Front(cluster, HOME) as front:
-            survivors = [await Survivor.sit_down(stage, front) for stage in stages]
+            survivors = [await Survivor.sit_down(stage, front) for stage in own_stages]
             await cluster.kill(HOME)
             told = await asyncio.gather(*(survivor.go_on() for survivor in survivors), return_exceptions=True)
     finally:
-        for stage in stages:
+        for stage in own_stages:
             await stage.dismiss_guests()
         await cluster.start_node(HOME)
     for client, how in zip(present, told, strict=True):
