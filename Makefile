@@ -11,13 +11,14 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 INSTALLED := .venv/.installed
 BENCH_INSTALLED := .venv/.installed-bench
+CLIENTS_INSTALLED := build/clients/.installed
 WEB_CLIENT := src/raftline/web/static/converse/.copied
 LOCK := UV_CUSTOM_COMPILE_COMMAND="make lock" build/lock/bin/uv pip compile --python-version 3.11 --universal \
 	--generate-hashes --no-emit-index-url --no-emit-find-links --quiet
 PYTEST := $(BIN)/python -m pytest
-SLOW_DIRS := tests/integration tests/browser
+SLOW_DIRS := tests/integration tests/browser tests/clients
 
-.PHONY: help setup run test test-all sim bench check claims fmt lock
+.PHONY: help setup run test test-all clients sim bench check claims fmt lock
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -40,15 +41,22 @@ run: setup ## Start a three-node cluster on loopback and print what to open
 	$(BIN)/raftline up --open-registration --allow-plaintext
 
 # Twice three minutes of simulation come first: seeds that nobody has seen, two at a time.
-test: setup ## All tests but the long ones: simulation, the cheap ones on both cores, then real processes one by one
+test: setup $(CLIENTS_INSTALLED) ## All tests but the long ones: simulation, the cheap ones on both cores, then real processes one by one
 	$(MAKE) --no-print-directory sim MINUTES=3 JOBS=2
 	$(PYTEST) -m "not long" -n 2 $(addprefix --ignore=,$(SLOW_DIRS)) tests
 	$(PYTEST) -m "not long" -p no:randomly -s $(SLOW_DIRS)
 
-test-all: setup ## All tests, the long ones too, and more simulation
+test-all: setup $(CLIENTS_INSTALLED) ## All tests, the long ones too, and more simulation
 	$(MAKE) --no-print-directory sim MINUTES=30 JOBS=2
 	$(PYTEST) -n 2 $(addprefix --ignore=,$(SLOW_DIRS)) tests
 	$(PYTEST) -p no:randomly -s $(SLOW_DIRS)
+
+clients: setup $(CLIENTS_INSTALLED) ## Real chat clients against a cluster; writes docs/clients.md
+	RAFTLINE_REQUIRE_ALL_TESTS=1 REWRITE=1 $(PYTEST) -p no:randomly tests/clients
+
+$(CLIENTS_INSTALLED): requirements/clients.txt $(INSTALLED)
+	$(PIP) install --quiet --require-hashes --only-binary :all: --no-deps --upgrade --target $(@D) -r $<
+	@touch $@
 
 # SEED: the first seed, drawn if absent. MINUTES: how long. JOBS: how many processes. KIND: core, stack or both.
 # SEEDS: stop after so many.
@@ -85,5 +93,6 @@ lock: $(INSTALLED) ## Pin dependencies anew from pyproject.toml and package.json
 	$(LOCK) --upgrade pyproject.toml -o requirements/run.txt
 	$(LOCK) --upgrade pyproject.toml --group dev --group build -c requirements/run.txt -o requirements/dev.txt
 	$(LOCK) --upgrade requirements/bench.in -o requirements/bench.txt
+	$(LOCK) --upgrade --no-deps requirements/clients.in -o requirements/clients.txt
 	$(LOCK) --upgrade requirements/lock.in -o requirements/lock.txt
 	npm install --package-lock-only

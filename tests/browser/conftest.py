@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, async_playwright
+from playwright.async_api import Browser, Playwright, async_playwright
 
 from integration.conftest import cluster, cluster_folder, pytest_runtest_makereport
 
 __all__ = ["browser", "cluster", "cluster_folder", "pytest_runtest_makereport"]
 
-CHROMIUM = "/usr/bin/chromium"
+CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
 REQUIRE_ALL = "RAFTLINE_REQUIRE_ALL_TESTS"
 ARGUMENTS = [
     "--no-sandbox",
@@ -28,6 +28,16 @@ ARGUMENTS = [
 ]
 
 
+def chromium_absence() -> str:
+    """What must be installed to run Chromium; empty if it is there."""
+    return "" if Path(CHROMIUM).exists() else "Chromium is not installed (Debian package chromium)"
+
+
+async def launch_chromium(playwright: Playwright) -> Browser:
+    """Start Debian's Chromium without a window and without talk to its makers."""
+    return await playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Everything here needs Chromium."""
     for item in items:
@@ -38,12 +48,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest_asyncio.fixture
 async def browser() -> AsyncIterator[Browser]:
     """Debian's Chromium. Without it the test skips by name, or fails where all tests are required."""
-    executable = shutil.which("chromium") or CHROMIUM
-    if not Path(executable).exists():
-        if os.environ.get(REQUIRE_ALL):
-            pytest.fail("Chromium is not installed (Debian package chromium), and all tests are required here")
-        pytest.skip("Chromium is not installed (Debian package chromium)")
+    absence = chromium_absence()
+    if absence and os.environ.get(REQUIRE_ALL):
+        pytest.fail(f"{absence}, and all tests are required here")
+    if absence:
+        pytest.skip(absence)
     async with async_playwright() as playwright:
-        launched = await playwright.chromium.launch(executable_path=executable, args=ARGUMENTS)
+        launched = await launch_chromium(playwright)
         yield launched
         await launched.close()
