@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from raftline.base.errors import Unavailable
 from raftline.machine.queries import KnownToken, LoginTokensOf
 from raftline.xmpp.effects import Ask, Barrier
-from raftline.xmpp.sasl import SASLFailed
+from raftline.xmpp.sasl import MESSAGE_BYTES_MAX, SASLFailed
 from raftline.xmpp.sasl_ht import HT_BINDINGS, TOKEN_BYTES, find_proven, keep_token, make_token, read_initial
 from raftline.xmpp.xeps.xep_0484_fast import COUNT_MAX, client_digest
 from xmpp_core.playbook import auth
@@ -228,6 +228,13 @@ class TestSection34Authenticates:
         """A name, a null octet, a hash."""
         assert condition(stream.talk(authenticate(NONE, initial, fast()))) == "malformed-request"
 
+    @pytest.mark.parametrize("excess", [0, 1])
+    def test_size(self, stream: Sasl2, excess: int) -> None:
+        """Both sides of the greatest message: one that is read names no token of ours."""
+        data = b"alice\0" + b"x" * (MESSAGE_BYTES_MAX - 6 + excess)
+        expected = "malformed-request" if excess else "not-authorized"
+        assert condition(stream.talk(authenticate(NONE, data, fast()))) == expected
+
     @given(st.binary(max_size=60))
     def test_garbage(self, data: bytes) -> None:
         """Any bytes are refused with a condition of SASL."""
@@ -275,6 +282,11 @@ class TestSection35Rotation:
             other.open()
             other.tokens = stream.tokens
             assert additional_data(use(other, token=token)) == responder(token)
+
+    def test_change_of_mechanism(self, stream: Sasl2) -> None:
+        """A new token for another mechanism does not hide the current one."""
+        stream.tokens = [kept(ENDP, "new"), kept(NONE)]
+        assert identity(use(stream)) == "alice@localhost"
 
 
 class TestSection36Invalidation:

@@ -56,8 +56,9 @@ class GatewaySettings:
         allow_plaintext: Authentication without TLS, for development on loopback.
         open_registration: Everyone may make an account.
         stanza_bytes_max: Greatest stanza; a WebSocket server has to let a little more through to have it refused here.
-        decoy_key: The cluster's key for salts of accounts that do not exist, at most 64 bytes, the same on every node;
-            empty draws one, and then two nodes can be told apart by such an account.
+        decoy_key: The cluster's key for salts of accounts that do not exist, and for resources that stand for a client,
+            at most 64 bytes, the same on every node; empty draws one, and then two nodes can be told apart by such an
+            account, and a client has another resource on each.
         write_buffer_bytes_max: A client that leaves more unread is let go.
         connection_count_max: Connections beyond are refused.
         authentication_timeout_ms: From connection to success.

@@ -344,7 +344,7 @@ def cluster_config(settings: NodeSettings, identity: Identity) -> ClusterConfig:
 
 
 def decoy_key(cluster_id: str, token: str) -> bytes:
-    """Return the key of salts for accounts that do not exist: equal on all nodes, known to nobody outside."""
+    """Return the key of the gateways' settings: equal on all nodes, known to nobody outside."""
     return blake2b(cluster_id.encode(), key=blake2b(token.encode()).digest()[:64], digest_size=32).digest()
 
 
