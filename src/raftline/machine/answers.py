@@ -45,6 +45,7 @@ from raftline.machine.queries import (
     VcardOf,
 )
 from raftline.machine.records import Account, NodeProfile, Session
+from raftline.machine.rooms.answers import ROOM_ANSWERS
 
 
 def answer(context: Context, query: Query) -> Answer:
@@ -212,5 +213,6 @@ _ANSWERS: Final[Mapping[type[Query], Callable[[Context, Any], Answer]]] = Mappin
         LastActivityOf: _last_activity_of,
         NodeProfiles: _node_profiles,
         InvitationOf: lambda context, query: context.invitations.get(query.node_id),
+        **ROOM_ANSWERS,
     }
 )

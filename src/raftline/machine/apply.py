@@ -83,6 +83,7 @@ from raftline.machine.outbox import (
 )
 from raftline.machine.outcomes import CommandResult, Done, Outcome, Rejected
 from raftline.machine.records import Session
+from raftline.machine.rooms.handlers import ROOM_HANDLERS, ROOM_RECEIVERS
 
 INTERNAL_ERROR: Final = Rejected("internal-server-error", "cancel")
 """Outcome of a command that met a fault in the code."""
@@ -267,6 +268,7 @@ _SESSION_HANDLERS: Final[Mapping[type, Callable[[Context, Session, Any], Outcome
         DeclareBlocklistInterest: blocking.declare_blocklist_interest,
         StorePrivate: private_storage.store_private,
         SetVcard: vcards.set_vcard,
+        **ROOM_HANDLERS,
     }
 )
 """What a session does."""
@@ -280,5 +282,6 @@ _RECEIVERS: Final[Mapping[type, Callable[[Context, Any], None]]] = MappingProxyT
         PresenceAnswered: presence.receive_answer,
         SubscriptionHandedOver: subscriptions.receive_subscription,
         SessionOverdue: resumption.end_overdue,
+        **ROOM_RECEIVERS,
     }
 )

@@ -21,6 +21,7 @@ import msgspec
 
 from raftline.base.ids import Cursor, NodeId, SessionId
 from raftline.base.limits import RESUMPTION_TIMEOUT_S_MAX
+from raftline.machine.rooms.commands import ROOM_ACTIONS, RoomAction
 from raftline.machine.tables import NATURAL
 
 
@@ -437,10 +438,13 @@ Action = (
     | DeclareBlocklistInterest
     | StorePrivate
     | SetVcard
+    | RoomAction
 )
 """What a command does. Tags are never reused."""
 
-SINCE_VERSION: Final[Mapping[type, int]] = MappingProxyType({InviteNode: 2, RedeemInvitation: 2, ForgetNode: 2})
+SINCE_VERSION: Final[Mapping[type, int]] = MappingProxyType(
+    {InviteNode: 2, RedeemInvitation: 2, ForgetNode: 2, **dict.fromkeys(ROOM_ACTIONS, 3)}
+)
 """Machine version from which on a kind of command is understood; 1 for what is not named."""
 
 

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from raftline.base.ids import AccountId, SessionId
 from raftline.machine.commands import MessageKind, SubscriptionKind
+from raftline.machine.rooms.handovers import RoomHandover
 
 
 class MessageHandedOver(NamedTuple):
@@ -115,4 +116,5 @@ Handover = (
     | PresenceProbed
     | PresenceAnswered
     | SubscriptionHandedOver
+    | RoomHandover
 )

@@ -15,6 +15,7 @@ from raftline.base.ids import Cursor, NodeId, Position, SessionId
 from raftline.machine.commands import Credential
 from raftline.machine.outcomes import Event, Outcome, RosterItem
 from raftline.machine.records import Invitation, NodeProfile
+from raftline.machine.rooms.views import RoomAnswer
 
 
 class Query(msgspec.Struct, frozen=True, array_like=True):
@@ -299,5 +300,6 @@ Answer = (
     | LastActivity
     | list[NodeProfile]
     | Invitation
+    | RoomAnswer
     | None
 )

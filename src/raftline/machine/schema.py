@@ -18,6 +18,7 @@ from typing import Final
 import apsw
 
 from raftline.base.errors import StorageError
+from raftline.machine.rooms import tables as rooms_tables
 from raftline.machine.tables import TableDefinition
 
 SCHEMA_VERSION: Final = 3
@@ -127,6 +128,7 @@ TABLES: Final = (
     REMOVED_CONTACT,
     NODE_PROFILE,
     INVITATION,
+    *rooms_tables.TABLES,
 )
 assert len({table.number for table in TABLES}) == len(TABLES)
 
@@ -304,7 +306,7 @@ CREATE TABLE invitation (
 ) STRICT;
 """
 
-_VERSION_3: Final = ""
+_VERSION_3: Final = rooms_tables.SQL
 
 MIGRATIONS: Final = (_VERSION_1, _VERSION_2, _VERSION_3)
 """`MIGRATIONS[n]` takes a database from version n to n + 1. A released one is never edited."""

@@ -9,6 +9,7 @@ from raftline.xmpp.module import Modules
 from raftline.xmpp.xeps import (
     xep_0012_last_activity,
     xep_0030_disco,
+    xep_0045_muc,
     xep_0049_private_storage,
     xep_0054_vcard,
     xep_0077_registration,
@@ -20,12 +21,17 @@ from raftline.xmpp.xeps import (
     xep_0199_ping,
     xep_0202_time,
     xep_0203_delay,
+    xep_0249_direct_invitations,
     xep_0280_carbons,
     xep_0313_mam,
     xep_0352_client_state,
     xep_0359_stanza_ids,
     xep_0390_capabilities,
+    xep_0410_self_ping,
+    xep_0421_occupant_ids,
+    xep_0425_moderation,
     xep_0478_stream_limits,
+    xep_0486_room_avatars,
 )
 
 
@@ -43,6 +49,7 @@ def all_modules(*, wall_clock_ms: Callable[[], int] | None = None) -> Modules:
         roster,
         render,
         xep_0030_disco,
+        xep_0045_muc,
         xep_0049_private_storage,
         xep_0054_vcard,
         xep_0077_registration,
@@ -53,12 +60,17 @@ def all_modules(*, wall_clock_ms: Callable[[], int] | None = None) -> Modules:
         xep_0198_stream_management,
         xep_0199_ping,
         xep_0203_delay,
+        xep_0249_direct_invitations,
         xep_0280_carbons,
         xep_0313_mam,
         xep_0352_client_state,
         xep_0359_stanza_ids,
         xep_0390_capabilities,
+        xep_0410_self_ping,
+        xep_0421_occupant_ids,
+        xep_0425_moderation,
         xep_0478_stream_limits,
+        xep_0486_room_avatars,
     ):
         module.register(modules)
     if wall_clock_ms is not None:

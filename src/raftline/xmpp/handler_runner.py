@@ -19,10 +19,10 @@ from typing import Any, Final
 
 from raftline.base.errors import LocalProtocolError, Refused, Unavailable
 from raftline.machine.outcomes import Outcome, Rejected, Stale
-from raftline.xmpp.dispatch import ROUTED
 from raftline.xmpp.effects import Effect, Propose, Steps, Submit
 from raftline.xmpp.element import Element
 from raftline.xmpp.outbound import Outbound
+from raftline.xmpp.payloads import ROUTED
 
 PENDING_COUNT_MAX: Final = 128
 """Commands of one stream that may be under way; beyond, the next stanza waits, and reading stops."""

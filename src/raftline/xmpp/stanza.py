@@ -65,9 +65,11 @@ class Stanza:
     def __repr__(self) -> str:
         return f"Stanza({self.raw!r})"
 
-    def stamped(self, from_jid: JID, to_jid: JID | None, *, drop: Callable[[Element], bool] | None = None) -> bytes:
+    def stamped(
+        self, from_jid: JID | None, to_jid: JID | None, *, drop: Callable[[Element], bool] | None = None
+    ) -> bytes:
         """
-        Write the stanza for its recipient, under addresses that the server vouches for.
+        Write the stanza for its recipient, under addresses that the server vouches for, or without those not given.
 
         Args:
             drop: Says which children to leave out, such as a stanza id that claims to be ours (XEP-0359 section 6).
@@ -84,13 +86,14 @@ class Stanza:
             return f"{head}/>".encode()
         return b"%b>%b</%b>" % (head.encode(), inner, self.kind.encode())
 
-    def _start_tag(self, from_jid: JID, to_jid: JID | None) -> str:
+    def _start_tag(self, from_jid: JID | None, to_jid: JID | None) -> str:
         """`<message from='…' …` up to the bracket."""
+        sender = "" if from_jid is None else f" from='{_escaped_jid(from_jid)}'"
         to = "" if to_jid is None else f" to='{_escaped_jid(to_jid)}'"
         of_type = f" type='{_escaped(self.type)}'" if self.type else ""
         stanza_id = f" id='{_escaped(self.id)}'" if self.id else ""
         lang = f" xml:lang='{_escaped(self.lang)}'" if self.lang else ""
-        return f"<{self.kind} from='{_escaped_jid(from_jid)}'{to}{of_type}{stanza_id}{lang}"
+        return f"<{self.kind}{sender}{to}{of_type}{stanza_id}{lang}"
 
     def _inner_bytes(self) -> bytes | None:
         """What stands between the tags; None if it depends on declarations outside."""
@@ -107,8 +110,8 @@ class Stanza:
                 return None
         return inner
 
-    def _rebuilt(self, from_jid: JID, to_jid: JID | None, drop: Callable[[Element], bool] | None) -> bytes:
-        attributes = {"from": str(from_jid)}
+    def _rebuilt(self, from_jid: JID | None, to_jid: JID | None, drop: Callable[[Element], bool] | None) -> bytes:
+        attributes = {} if from_jid is None else {"from": str(from_jid)}
         if to_jid is not None:
             attributes["to"] = str(to_jid)
         if self.type:

@@ -64,6 +64,9 @@ def handle_server_items(context: StreamContext, stanza: Stanza) -> Steps:
     """
     _require_no_node(stanza, ITEMS_NAMESPACE)
     items: list[Element | str] = []
+    for host in context.modules.hosts.values():
+        attributes = {"jid": f"{host.label}.{context.domain}", "name": host.name}
+        items.append(Element("item", ITEMS_NAMESPACE, attributes))
     for items_of in context.modules.disco_items:
         items.extend(items_of(context, context.jid))
     yield from ()  # a handler that asks for nothing
