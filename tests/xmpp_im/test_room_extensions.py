@@ -5,8 +5,6 @@ from __future__ import annotations
 import hashlib
 import xml.etree.ElementTree as ET
 
-import pytest
-
 from xmpp_im.playbook import DOMAIN
 from xmpp_im.rooms import (
     CLIENT,
@@ -36,29 +34,6 @@ MESSAGE = f"{CLIENT}message"
 BODY = f"{CLIENT}body"
 OCCUPANT_ID = "{urn:xmpp:occupant-id:0}occupant-id"
 PING = "<ping xmlns='urn:xmpp:ping'/>"
-
-
-@pytest.fixture
-def service() -> Service:
-    """A service with three accounts."""
-    return Service("alice", "bob", "carol")
-
-
-@pytest.fixture
-def alice(service: Service) -> Client:
-    """Alice, in the room that she made."""
-    client = service.bind("alice")
-    make_room(client)
-    return client
-
-
-@pytest.fixture
-def bob(service: Service, alice: Client) -> Client:
-    """Bob, in the room as well."""
-    client = service.bind("bob")
-    join(client, "b")
-    take(alice)
-    return client
 
 
 def occupant_id(stanza: ET.Element) -> str:

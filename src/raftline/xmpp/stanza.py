@@ -23,6 +23,7 @@ from raftline.xmpp.xmlstream import StreamFailed, parse_element
 
 CLIENT_NAMESPACE: Final = "jabber:client"
 STANZA_ERROR_NAMESPACE: Final = "urn:ietf:params:xml:ns:xmpp-stanzas"
+MUC_NAMESPACE: Final = "http://jabber.org/protocol/muc"
 STANZA_KINDS: Final = frozenset({"message", "presence", "iq"})
 LANG: Final = f"{{{XML_NAMESPACE}}}lang"
 
@@ -184,7 +185,7 @@ def error_reply(
     detail: str = "",
 ) -> bytes:
     """
-    Write the error that answers a stanza, without its payload.
+    Write the error that answers a stanza, without its payload but the mark of who wanted to enter a room.
 
     Args:
         element: The stanza that failed.
@@ -195,9 +196,19 @@ def error_reply(
     Source: RFC 6120 section 8.3.1.
     """
     attributes = _reply_attributes(element, "error", from_jid, to_jid)
-    return Element(
-        element.name, CLIENT_NAMESPACE, attributes, [error_element(condition, kind, text, detail)]
-    ).to_bytes()
+    children = [*_entrance(element), error_element(condition, kind, text, detail)]
+    return Element(element.name, CLIENT_NAMESPACE, attributes, children).to_bytes()
+
+
+def without_payload(element: Element) -> Element:
+    """Return what an error reply needs of a stanza."""
+    return Element(element.name, element.namespace, element.attributes, _entrance(element))
+
+
+def _entrance(element: Element) -> list[Element | str]:
+    """Return the mark, empty, of presence that wants to enter a room: clients know the error by it (XEP-0045 7.2)."""
+    wants = element.name == "presence" and element.child("x", MUC_NAMESPACE) is not None
+    return [Element("x", MUC_NAMESPACE)] if wants else []
 
 
 def result_reply(

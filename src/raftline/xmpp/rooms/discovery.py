@@ -14,8 +14,8 @@ from raftline.xmpp.effects import ask
 from raftline.xmpp.element import Element
 from raftline.xmpp.jid import JID, parse_jid
 from raftline.xmpp.payloads import FORM_NAMESPACE, form_field, page_element, parse_page_request
-from raftline.xmpp.rooms.names import ITEMS_NAMESPACE, MUC_NAMESPACE, PING_NAMESPACE, address, view_of
-from raftline.xmpp.stanza import CLIENT_NAMESPACE, parse_stanza
+from raftline.xmpp.rooms.names import ITEMS_NAMESPACE, PING_NAMESPACE, address, view_of
+from raftline.xmpp.stanza import CLIENT_NAMESPACE, MUC_NAMESPACE, parse_stanza
 
 if TYPE_CHECKING:
     from raftline.xmpp.effects import Steps

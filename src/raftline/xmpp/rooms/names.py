@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
 LABEL: Final = ROOMS_LABEL
 
-MUC_NAMESPACE: Final = "http://jabber.org/protocol/muc"
 USER_NAMESPACE: Final = "http://jabber.org/protocol/muc#user"
 ADMIN_NAMESPACE: Final = "http://jabber.org/protocol/muc#admin"
 OWNER_NAMESPACE: Final = "http://jabber.org/protocol/muc#owner"

@@ -10,7 +10,8 @@ from raftline.machine.rooms.commands import EnterRoom, LeaveRoom
 from raftline.machine.rooms.markup import OCCUPANT_ID_NAMESPACE
 from raftline.xmpp.effects import Submit
 from raftline.xmpp.payloads import parse_timestamp
-from raftline.xmpp.rooms.names import MUC_NAMESPACE, USER_NAMESPACE, address
+from raftline.xmpp.rooms.names import USER_NAMESPACE, address
+from raftline.xmpp.stanza import MUC_NAMESPACE
 
 if TYPE_CHECKING:
     from raftline.xmpp.effects import Steps
