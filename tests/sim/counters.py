@@ -30,6 +30,7 @@ class Counters:
         acknowledged_count: Messages whose senders were told that they are safe.
         lost_refusal_count: Errors that were lost with a stream, while `h` went on over what they refused.
         delivered_count: Messages that reached a device, repeats left out.
+        heard_count: Messages of the room that reached a session, history left out.
         read_count: Linearizable reads of a register; `barrier_count` are all barriers that were passed.
         snapshot_count: Snapshots that took the place of a database.
         membership_change_count: Memberships that were committed, joint ones too.
@@ -56,6 +57,7 @@ class Counters:
     acknowledged_count: int = 0
     lost_refusal_count: int = 0
     delivered_count: int = 0
+    heard_count: int = 0
     read_count: int = 0
     barrier_count: int = 0
     snapshot_count: int = 0
