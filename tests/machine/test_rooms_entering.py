@@ -11,6 +11,7 @@ from machine.rooms import (
     change_role,
     configure,
     enter,
+    heard,
     leave,
     manage,
     nicks,
@@ -271,6 +272,18 @@ class TestSection76And77Changing:
         result = enter(bob, "b")
         assert nicks(result, bob) == [("owner", True), ("b", True)]
         assert nicks(result, alice) == [("b", True)]
+
+    def test_a_client_that_forgot_its_nickname(self, people: tuple[Client, Client, Client]) -> None:
+        """It is told all over again as well, and nobody is left under the old one."""
+        alice, bob, _carol = people
+        enter(bob, "b")
+        result = enter(bob, "bobby")
+        assert nicks(result, bob)[-2:] == [("owner", True), ("bobby", True)]
+        assert nicks(result, alice)[:2] == [("b", False), ("bobby", True)]
+        assert heard(result, bob) == [""]
+        found = view(alice)
+        assert found is not None
+        assert found.occupant_count == 2
 
 
 class TestSection714Leaving:

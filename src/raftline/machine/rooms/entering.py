@@ -43,6 +43,9 @@ NOT_INSIDE: Final = Rejected("not-acceptable", "modify", "You are not in the roo
 
 _DONE: Final = Done()
 _NICK_TAKEN: Final = Rejected("conflict", "cancel", "Somebody else has this nickname.")
+_TOO_MANY_ROOMS: Final = Rejected(
+    "resource-constraint", "wait", f"A session is in {SESSION_ROOM_COUNT_MAX} rooms at most, those it owes included."
+)
 _TOO_LONG: Final = Rejected("policy-violation", "modify", "The presence is too long for a room.")
 
 
@@ -66,12 +69,12 @@ def enter_room(context: Context, session: Session, action: EnterRoom) -> Outcome
     refusal = _refusal(context, room, session, action, is_inside=occupant is not None)
     if refusal is not None:
         return refusal
-    if occupant is not None:  # its client has forgotten that it is inside
+    if not deliveries.make_room(context, session):
+        return _TOO_MANY_ROOMS
+    if occupant is not None:  # its client has forgotten that it is inside, and under which nickname
         if occupant.nick != action.nick:
-            return _change(context, room, occupant, action)
+            _take_nick(context, room, occupant, action)
         release(context, room, occupant, "")
-    elif not deliveries.make_room(context, session):
-        return Rejected("resource-constraint", "wait", f"A session is in {SESSION_ROOM_COUNT_MAX} rooms at most.")
     _arrive(context, room, session, action)
     return _DONE
 
@@ -157,7 +160,7 @@ def _create(context: Context, session: Session, action: EnterRoom) -> Outcome:
     if owned >= ROOM_OWNED_COUNT_MAX:
         return Rejected("resource-constraint", "wait", f"You own {ROOM_OWNED_COUNT_MAX} rooms already.")
     if not deliveries.make_room(context, session):
-        return Rejected("resource-constraint", "wait", f"A session is in {SESSION_ROOM_COUNT_MAX} rooms at most.")
+        return _TOO_MANY_ROOMS
     address = showing.address_of(context, action.room)
     room = Room(
         action.room,
@@ -233,13 +236,20 @@ def _arrive(context: Context, room: Room, session: Session, action: EnterRoom, s
 
 def _change(context: Context, room: Room, occupant: Occupant, action: EnterRoom) -> Outcome:
     """Show an occupant anew, under another nickname if it asks for one (sections 7.6, 7.7)."""
-    changed = occupant._replace(presence=action.presence, nick=action.nick)
-    if changed.nick == occupant.nick:
+    if occupant.nick == action.nick:
+        changed = occupant._replace(presence=action.presence)
         context.occupants.put(changed)
         showing.broadcast(context, room, changed)
         return _DONE
     if not is_nick_free(context, room, action.nick, occupant.jid):
         return _NICK_TAKEN
+    _take_nick(context, room, occupant, action)
+    return _DONE
+
+
+def _take_nick(context: Context, room: Room, occupant: Occupant, action: EnterRoom) -> None:
+    """Let an occupant go under one nickname and come under another (section 7.6)."""
+    changed = occupant._replace(presence=action.presence, nick=action.nick)
     is_alone = len(context.occupants.named(room.room_id, occupant.nick)) == 1
     news = News(statuses=(showing.STATUS_NICK_CHANGED,), new_nick=action.nick)
     if is_alone:
@@ -253,4 +263,3 @@ def _change(context: Context, room: Room, occupant: Occupant, action: EnterRoom)
     context.occupants.put(changed)
     context.room_departures.delete((room.room_id, action.nick))
     showing.broadcast(context, room, changed)
-    return _DONE

@@ -21,6 +21,7 @@ class Occupants:
         self._table = occupants
         self._sessions = sessions
         self._rooms: dict[AccountId, dict[SessionId, Occupant]] = {}
+        self._count = 0
         self._nicks: dict[AccountId, dict[str, list[SessionId]]] = {}
         self._groups: dict[AccountId, list[tuple[NodeId, tuple[SessionId, ...]]]] = {}
 
@@ -32,6 +33,7 @@ class Occupants:
             rows = map(Occupant._make, self._rows.select((self._table,), sql, (room_id,)))
             found = {row.session_id: row for row in rows}
             self._rooms[room_id] = found
+            self._count += len(found)
             nicks: dict[str, list[SessionId]] = {}
             for row in found.values():
                 nicks.setdefault(row.nick, []).append(row.session_id)
@@ -83,6 +85,7 @@ class Occupants:
                 self._drop_nick(nicks, former)
             nicks.setdefault(row.nick, []).append(row.session_id)
         if former is None:
+            self._count += 1
             self._groups.pop(row.room_id, None)
         occupants[row.session_id] = row
         if former is None or former.nick != row.nick:
@@ -92,6 +95,7 @@ class Occupants:
     def remove(self, row: Occupant) -> None:
         """Delete an occupant that is there."""
         del self.of(row.room_id)[row.session_id]
+        self._count -= 1
         self._drop_nick(self._nicks[row.room_id], row)
         self._groups.pop(row.room_id, None)
         self._table.delete((row.room_id, row.session_id))
@@ -102,7 +106,7 @@ class Occupants:
 
     def closed(self, room_id: AccountId) -> None:
         """The room is gone, and nobody in it."""
-        self._rooms.pop(room_id, None)
+        self._count -= len(self._rooms.pop(room_id, ()))
         self._nicks.pop(room_id, None)
         self._groups.pop(room_id, None)
 
@@ -116,12 +120,13 @@ class Occupants:
     def drop(self) -> None:
         """Forget everything."""
         self._rooms.clear()
+        self._count = 0
         self._nicks.clear()
         self._groups.clear()
 
     def trim(self) -> None:
         """Forget everything if it has grown too large."""
-        if sum(map(len, self._rooms.values())) > CACHE_ROW_COUNT_MAX:
+        if self._count > CACHE_ROW_COUNT_MAX or len(self._rooms) > CACHE_ROW_COUNT_MAX:
             self.drop()
 
 

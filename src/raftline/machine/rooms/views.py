@@ -42,7 +42,6 @@ class RoomName(NamedTuple):
 
     name: str
     title: str
-    occupant_count: int
 
 
 class RoomNames(NamedTuple):
