@@ -21,6 +21,7 @@ def judge(run: Run) -> list[Goal]:
         _ahead_without_archive(run),
         _three_nodes(run),
         _three_nodes_p99(run),
+        _room(run),
         *(_log(run, peer) for peer in ("nats-jetstream", "etcd")),
         *(_idle(run, scenario, kib) for scenario, kib in (("idle-plain", 30), ("idle-tls", 60))),
     ]
@@ -90,6 +91,12 @@ def _three_nodes_p99(run: Run) -> Goal:
 
     text = f"Three nodes: p99 under {P99_MS_MAX:.0f} ms at 500 messages/s"
     return _judged(text, (run.find(THREE, "open-500"),), decide)
+
+
+def _room(run: Run) -> Goal:
+    rows = (run.find(ONE, "room"), run.find(WITHOUT_ARCHIVE, "room"))
+    text = "A room of 100, ten speak, archive on: at least as many copies as ejabberd without archive"
+    return _judged(text, rows, lambda own, peer: _rate_ratio(own, peer, 1.0))
 
 
 def _log(run: Run, peer: str) -> Goal:

@@ -12,6 +12,8 @@ from bench.task import Kind, Mechanism, Task
 
 PAIR_COUNT = 100
 LOGIN_CLIENT_COUNT = 20
+ROOM_OCCUPANT_COUNT = 100
+ROOM_WINDOW = 10
 
 
 class Load(msgspec.Struct, frozen=True, kw_only=True):
@@ -95,6 +97,16 @@ def _messages(load: Load) -> list[Scenario]:
             unit="pages",
             make_task=partial(_task, Kind.HISTORY, load),
             is_applicable=lambda server: server.archives,
+        )
+    )
+    scenarios.append(
+        Scenario(
+            name="room",
+            title=f"One room of {ROOM_OCCUPANT_COUNT}, ten of them speak: copies delivered",
+            unit="copies",
+            make_task=lambda running: msgspec.structs.replace(
+                _task(Kind.ROOM, load, running, window=ROOM_WINDOW), user_count=ROOM_OCCUPANT_COUNT
+            ),
         )
     )
     return scenarios

@@ -20,6 +20,7 @@ class Kind(enum.StrEnum):
     LOGINS = "logins"
     IDLE = "idle"
     HISTORY = "history"
+    ROOM = "room"
 
 
 class Endpoint(msgspec.Struct, frozen=True):

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 import msgspec
 import uvloop
 
-from bench.generator import accounts, acknowledgements, chat, history, sessions
+from bench.generator import accounts, acknowledgements, chat, history, rooms, sessions
 from bench.generator.stream import NotOfferedError
 from bench.task import Kind, Measured, Task
 
@@ -26,6 +26,7 @@ WORK: dict[Kind, Callable[[Task], Awaitable[Measured]]] = {
     Kind.LOGINS: sessions.logins,
     Kind.IDLE: sessions.idle,
     Kind.HISTORY: history.history,
+    Kind.ROOM: rooms.room,
 }
 
 

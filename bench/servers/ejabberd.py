@@ -51,6 +51,10 @@ modules:
   mod_client_state: {{}}
   mod_disco: {{}}
   mod_last: {{}}
+  mod_muc:
+    default_room_options:
+      mam: {mam}
+      max_users: 200
   mod_offline: {{}}
   mod_ping: {{}}
   mod_privacy: {{}}
@@ -136,7 +140,12 @@ class Ejabberd:
             config = folder / "ejabberd.yml"
             config.write_text(
                 _CONFIG.format(
-                    domain=DOMAIN, pem=pem, port=port, storage=storage, archive=_ARCHIVE if self.archives else ""
+                    domain=DOMAIN,
+                    pem=pem,
+                    port=port,
+                    storage=storage,
+                    archive=_ARCHIVE if self.archives else "",
+                    mam=str(self.archives).lower(),
                 ),
                 encoding="utf-8",
             )

@@ -38,6 +38,7 @@ storage = "internal"
 log = {{ warn = "*console" }}
 ssl = {{ certificate = "{folder}/certificate.pem", key = "{folder}/key.pem" }}
 VirtualHost "{domain}"
+Component "conference.{domain}" "muc"
 """
 
 

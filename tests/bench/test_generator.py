@@ -13,6 +13,7 @@ from bench.generator.acknowledgements import REQUEST, AcknowledgedSender, Stanza
 from bench.generator.chat import MARK, MessageText, Pair, message_numbers
 from bench.generator.history import Reader
 from bench.generator.meter import Meter
+from bench.generator.rooms import NUMBERS_PER_SPEAKER, Listener, Speaker
 from bench.generator.scram import KeyCache, ScramError, ScramExchange
 from bench.generator.stream import Stream
 from bench.task import Timed
@@ -130,3 +131,21 @@ def test_scram_refuses_a_foreign_nonce() -> None:
     """An answer to another exchange is refused."""
     with pytest.raises(ScramError, match="nonce"):
         ScramExchange("SCRAM-SHA-1", "user", "secret", KeyCache()).final(b"r=other,s=AAAA,i=4096")
+
+
+def test_a_room_counts_each_copy_once_and_speaks_when_its_own_came_back() -> None:
+    """A copy that comes again or out of order is told apart; only the speaker's own copy lets the next one go."""
+    made, transport = stream()
+    speakers = [Speaker(0, made, "room@localhost", 60), Speaker(1, made, "room@localhost", 60)]
+    first, second = Listener(0, speakers, idle_meter()), Listener(1, speakers, idle_meter())
+    for speaker in speakers:
+        speaker.speak()
+    one, two = transport.written
+    assert message_numbers(one + two) == [0, NUMBERS_PER_SPEAKER]
+    first.take(one + two)
+    assert (first.count, len(transport.written)) == (2, 3)
+    first.take(transport.written[2] + one + transport.written[2])
+    assert (first.count, first.doubled, first.reordered) == (3, 1, 1)
+    second.is_speaking = False
+    second.take(two)
+    assert (second.count, len(transport.written)) == (1, 4)

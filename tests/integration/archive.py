@@ -28,8 +28,8 @@ def bare(jid: str) -> str:
     return jid.partition("/")[0]
 
 
-async def read_archive(client: RawClient, page_size: int = PAGE_SIZE) -> list[ArchiveRow]:
-    """Read the whole archive of the client's account, page by page (XEP-0059), oldest first."""
+async def read_archive(client: RawClient, page_size: int = PAGE_SIZE, to: str = "") -> list[ArchiveRow]:
+    """Read the whole archive of the client's account, or of a room, page by page (XEP-0059), oldest first."""
     rows: list[ArchiveRow] = []
     after = ""
     for page in range(PAGE_COUNT_MAX):
@@ -38,6 +38,7 @@ async def read_archive(client: RawClient, page_size: int = PAGE_SIZE) -> list[Ar
             "set",
             f"<query xmlns='{NS_MAM}' queryid='page-{page}'>"
             f"<set xmlns='{NS_RSM}'><max>{page_size}</max>{place}</set></query>",
+            to,
         )
         assert answer.get("type") == "result", "the archive query was refused"
         rows.extend(take_results(client, f"page-{page}"))

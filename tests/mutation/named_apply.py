@@ -220,7 +220,7 @@ KEYS: Final = (
         "deleted_account_is_forgotten_too_soon",
         "Rows of a deleted account stay when their number is just the budget.",
         "", "machine.pruning", "Pruner._bury_doomed",
-        "len(waiting) + len(archived) < budget", "len(waiting) + len(archived) <= budget",
+        "if budget > 0:", "if budget >= 0:",
     ),
 )  # fmt: skip
 """Commands with a key, and what is deleted in time."""

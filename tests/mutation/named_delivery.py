@@ -175,7 +175,7 @@ RESUMPTION: Final = (
     NamedFault(
         "catching_up_is_dated_now",
         "Messages that waited bear no time of their own.",
-        "", _CATCH_UP, "inbox_page",
+        "", _CATCH_UP, "_event_of",
         "delayed_ms=message.time_ms", "delayed_ms=None",
     ),
     NamedFault(
@@ -239,16 +239,16 @@ MESSAGES: Final = (
     NamedFault(
         "origin_ids_of_different_texts_are_one",
         "A client that numbers its messages anew loses those whose number it used before.",
-        "", _MESSAGES, "_remember_origin",
-        "(head, recipient, action.fingerprint, action.origin_id.encode())",
-        "(head, recipient, action.origin_id.encode())",
+        "", _MESSAGES, "remember_origin",
+        "(head, recipient, fingerprint, origin_id.encode())",
+        "(head, recipient, origin_id.encode())",
     ),
     NamedFault(
         "origin_ids_of_different_recipients_are_one",
         "The same text to two people under one id reaches the first alone.",
-        "", _MESSAGES, "_remember_origin",
-        "(head, recipient, action.fingerprint, action.origin_id.encode())",
-        "(_LENGTHS.pack(session.account_id, 0, 0), action.fingerprint, action.origin_id.encode())",
+        "", _MESSAGES, "remember_origin",
+        "(head, recipient, fingerprint, origin_id.encode())",
+        "(_LENGTHS.pack(session.account_id, 0, 0), fingerprint, origin_id.encode())",
     ),
     NamedFault(
         "returned_message_cannot_be_sent_again",
@@ -277,13 +277,13 @@ MESSAGES: Final = (
     NamedFault(
         "unmanaged_session_takes_for_nobody",
         "A message that a session without acknowledgements has taken goes offline with another session.",
-        "", _MESSAGES, "_deliver",
+        "", _MESSAGES, "deliver",
         "alone = all(session.managed for session in targets)", "alone = any(session.managed for session in targets)",
     ),
     NamedFault(
         "full_inbox_takes_more",
         "A session that acknowledges nothing is owed messages without bound.",
-        "", _MESSAGES, "_deliver",
+        "", _MESSAGES, "deliver",
         "if len(context.inboxes.of(session.session_id)) >= INBOX_MESSAGE_COUNT_MAX:",
         "if len(context.inboxes.of(session.session_id)) > INBOX_MESSAGE_COUNT_MAX:",
     ),
@@ -294,19 +294,19 @@ ARCHIVES: Final = (
     NamedFault(
         "page_begins_with_the_last_row",
         "A page after a row begins with that row.",
-        "", _ARCHIVE, "archive_page",
+        "", _ARCHIVE, "page_of",
         "query.after + 1", "query.after",
     ),
     NamedFault(
         "full_page_is_never_the_last",
         "A page that holds all that is left asks for another one.",
-        "", _ARCHIVE, "archive_page",
+        "", _ARCHIVE, "page_of",
         "complete=len(found) <= limit", "complete=len(found) < limit",
     ),
     NamedFault(
         "end_of_a_span_is_left_out",
         "Messages at the very end of a span of time are left out.",
-        "", _ARCHIVE, "_filter",
+        "", _ARCHIVE, "filter_of",
         "_position_at(context, query.end_ms + 1)", "_position_at(context, query.end_ms)",
     ),
     NamedFault(
@@ -318,7 +318,7 @@ ARCHIVES: Final = (
     NamedFault(
         "count_goes_by_the_page",
         "The count of an archive is that of what lies before the page.",
-        "", _ARCHIVE, "archive_page",
+        "", _ARCHIVE, "page_of",
         "count=_count(context, wanted, wanted.end)", "count=_count(context, wanted, upper)",
     ),
     NamedFault(

@@ -31,6 +31,7 @@ class Counters:
         lost_refusal_count: Errors that were lost with a stream, while `h` went on over what they refused.
         retraction_count: Those among them that take another one back.
         delivered_count: Messages that reached a device, repeats left out.
+        heard_count: Messages of the room that reached a session, history left out.
         read_count: Linearizable reads of a register; `barrier_count` are all barriers that were passed.
         snapshot_count: Snapshots that took the place of a database.
         membership_change_count: Memberships that were committed, joint ones too.
@@ -58,6 +59,7 @@ class Counters:
     retraction_count: int = 0
     lost_refusal_count: int = 0
     delivered_count: int = 0
+    heard_count: int = 0
     read_count: int = 0
     barrier_count: int = 0
     snapshot_count: int = 0

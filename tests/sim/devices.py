@@ -21,7 +21,8 @@ from collections import deque
 from typing import TYPE_CHECKING, Any, Final
 
 from raftline.base.ids import SessionId
-from raftline.machine.outcomes import CarbonCopied, MessageArrived
+from raftline.machine.outcomes import Delivery
+from raftline.machine.rooms.events import RoomMessageArrived
 from raftline.machine.versions import FEATURES_SINCE
 from sim.channel import Channel
 from sim.edge import Edge
@@ -35,6 +36,7 @@ from sim.stanzas import (
     presence_stanza,
     register_key,
     register_stanza,
+    room_stanzas,
     serial_of,
 )
 
@@ -62,6 +64,7 @@ class Device:
 
     Attributes:
         is_settled: Nothing is left to be done; see the head of this module.
+        hearing: What its session hears in the room.
     """
 
     def __init__(
@@ -98,6 +101,7 @@ class Device:
         self._is_counting = False
         self._is_online = False
         self._has_said_last = False
+        self.hearing = people.talk.listens(self.name)
 
     # Life
 
@@ -209,7 +213,10 @@ class Device:
             if stanza.message is not None and not stanza.is_refused:
                 stanza.message.is_uncertain = True
                 self._to_repeat.append(stanza)
+            elif stanza.said is not None and not stanza.is_refused:
+                stanza.said.is_uncertain = True  # it is not said again: the next session is not in the room
         self._unacked.clear()
+        self.hearing = self._people.talk.listens(self.name)
 
     async def _bind(self) -> bool:
         channel = self._channel
@@ -281,7 +288,9 @@ class Device:
         if draw < 0.55:
             for _ in range(chance.choice((1, 1, 1, 2, 5, 20))):
                 self._send_message(chance.choice(list(people.known_accounts)))
-        elif draw < 0.70:
+        elif draw < 0.65:
+            self._do_in_room()
+        elif draw < 0.75:
             key = register_key(self.account, chance)
             attempt = people.histories.begin_set(key, b"<value>%d</value>" % people.next_value())
             self.send(register_stanza(attempt))
@@ -291,6 +300,13 @@ class Device:
             self.send(block_stanza(self._blocks, is_blocked=chance.random() < 0.5))
         else:
             self.send(minor_stanza(self.account, self.resource, chance.choice(people.accounts), chance))
+
+    def _do_in_room(self) -> None:
+        talk, hearing = self._people.talk, self.hearing
+        for stanza in room_stanzas(self.name, talk.says(self.name), self._chance, is_inside=hearing.is_inside):
+            if stanza.kind == "leave":
+                hearing.is_inside = False
+            self.send(stanza)
 
     def _send_message(self, recipient: str) -> None:
         people = self._people
@@ -323,6 +339,7 @@ class Device:
         self._has_said_last = True
         # Its first presence may have been refused, and the error lost with the stream.
         self.send(presence_stanza(self.account, self.resource))
+        self._do_in_room()
         for account in people.accounts:
             self._send_message(account)
             for name in ("vcard", "one", "two"):
@@ -376,6 +393,8 @@ class Device:
             return
         if stanza.message is not None:
             self._people.promises.acknowledged(stanza.message)
+        if stanza.said is not None:
+            self._people.talk.acknowledged(stanza.said)
         if stanza.attempt is not None:
             self._people.histories.end_set(stanza.attempt)
 
@@ -387,6 +406,8 @@ class Device:
             self._unacked.remove(stanza)
         if stanza.attempt is not None:
             self._people.histories.void(stanza.attempt)
+        if stanza.said is not None:
+            self._people.talk.refused(stanza.said)
         message = stanza.message
         if message is None:
             if stanza.kind == "presence":
@@ -406,8 +427,12 @@ class Device:
             self._people.promises.meant_again(message)
             self.send(self._written(message))
 
-    def delivered(self, event: MessageArrived | CarbonCopied) -> None:
+    def delivered(self, event: Delivery) -> None:
         """A message has arrived, perhaps not for the first time."""
+        if isinstance(event, RoomMessageArrived):
+            self._people.talk.hears(self.hearing, event)
+            self._count()
+            return
         self._people.promises.seen(serial_of(event.stanza), event.position, self.account)
         self._count()
 

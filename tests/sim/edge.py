@@ -37,6 +37,7 @@ from raftline.machine.outcomes import (
     Stale,
 )
 from raftline.machine.queries import Picture, PictureOf, SessionRow, SessionsOf
+from raftline.machine.rooms.events import RoomMessageArrived
 from raftline.machine.versions import FEATURES_SINCE
 from raftline.xmpp.delivery import Delivery
 from raftline.xmpp.management import RESUMABLE_ENDS
@@ -358,7 +359,7 @@ class Edge:
             self._close(event.reason or "ended")
         elif self.is_over:
             return
-        elif isinstance(event, MessageArrived | CarbonCopied):
+        elif isinstance(event, MessageArrived | CarbonCopied | RoomMessageArrived):
             cursor = self._delivery.admit(event)
             if cursor is not None:
                 self._deliver(event, cursor)
@@ -392,7 +393,7 @@ class Edge:
                 self.receive_event(event)
         self._flush_soon()
 
-    def _deliver(self, event: MessageArrived | CarbonCopied, cursor: Cursor) -> None:
+    def _deliver(self, event: MessageArrived | CarbonCopied | RoomMessageArrived, cursor: Cursor) -> None:
         self.life.delivering(event.position)
         self._count_sent()
         if self._delivery.is_kept:
@@ -455,7 +456,7 @@ class Edge:
         assert isinstance(events, list)
         self._is_catching_up = False
         for event, cursor in self._delivery.take_page(events):
-            assert isinstance(event, MessageArrived | CarbonCopied)
+            assert isinstance(event, MessageArrived | CarbonCopied | RoomMessageArrived)
             self._deliver(event, cursor)
         self._flush_soon()
 

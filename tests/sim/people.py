@@ -23,6 +23,7 @@ from sim.histories import Histories
 from sim.loop import SimulatedLoop
 from sim.promises import Promises
 from sim.scheduler import MICROSECOND_NS, MILLISECOND_NS, Scheduler
+from sim.talk import Talk
 
 if TYPE_CHECKING:
     from sim.life import Life
@@ -86,6 +87,7 @@ class People:
         self._choose_life = choose_life
         self.counters = counters
         self.promises = Promises(scheduler)
+        self.talk = Talk(scheduler)
         self.histories = Histories(scheduler)
         self.habits = Habits.draw(chance)
         self.known_accounts: dict[str, None] = {}
@@ -179,4 +181,8 @@ class People:
     @property
     def are_settled(self) -> bool:
         """Nothing is left to be done."""
-        return all(device.is_settled for device in self.devices) and not self.promises.undelivered(self.strict_accounts)
+        return (
+            all(device.is_settled for device in self.devices)
+            and not self.promises.undelivered(self.strict_accounts)
+            and not self.talk.unheard([device.hearing for device in self.devices])
+        )

@@ -32,6 +32,7 @@ from raftline.machine.history.commands import Retraction
 from raftline.machine.queries import PrivateOf, Query, VcardOf
 from sim.histories import Attempt
 from sim.promises import Message
+from sim.talk import Said, enter_action, leave_action, open_action, speak_action
 
 DOMAIN: Final = "example.test"
 
@@ -54,7 +55,7 @@ class Stanza:
         action: What it causes; None for one that travels off the log, to `receiver`, or goes nowhere.
         receiver: An account, or one resource of it as `account/resource`.
         request_id: Of the question that it answers; empty for a question.
-        message, attempt: What is known of it under another name.
+        message, attempt, said: What is known of it under another name.
         is_refused: It had no effect, as its session's edge knows; `refusal_is_known` once the device knows it too.
         waits_for_replicas: Its answer waits until the account's other nodes follow (XEP-0191).
     """
@@ -65,6 +66,7 @@ class Stanza:
     request_id: str = ""
     message: Message | None = None
     attempt: Attempt | None = None
+    said: Said | None = None
     is_refused: bool = False
     refusal_is_known: bool = False
     waits_for_replicas: bool = False
@@ -167,6 +169,15 @@ def minor_stanza(name: str, resource: str, contact: str, chance: random.Random) 
 def block_stanza(contact: str, *, is_blocked: bool) -> Stanza:
     """Block somebody, or no longer."""
     return Stanza("block", ChangeBlocklist(is_blocked, (f"{contact}@{DOMAIN}",)), waits_for_replicas=True)
+
+
+def room_stanzas(device: str, said: Said, chance: random.Random, *, is_inside: bool) -> list[Stanza]:
+    """Something that a device does in the room, which it enters first."""
+    if not is_inside:
+        return [Stanza("enter", enter_action(device)), Stanza("open", open_action())]
+    if chance.random() < 0.05:
+        return [Stanza("leave", leave_action())]
+    return [Stanza("say", speak_action(said), said=said)]
 
 
 def off_log_stanza(sender: str, receiver: str, request_id: str, applied_index: int) -> bytes:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from raftline.base.ids import LogIndex, NodeId, Position, Term
+from raftline.machine.rooms.events import RoomMessageArrived
 from raftline.raft.membership import Membership, membership_of_voters
 from raftline.raft.messages import Entry, EntryKind
 from raftline.raft.node import Role
@@ -15,6 +16,7 @@ from sim.checkers import Checkers
 from sim.histories import Histories
 from sim.promises import Archived, Promises
 from sim.scheduler import Scheduler
+from sim.talk import Hearing, Talk
 
 NODES = [NodeId(1), NodeId(2), NodeId(3)]
 
@@ -309,3 +311,72 @@ def test_registers_are_checked_each_for_itself() -> None:
     histories.end_get(histories.begin_get("b:vcard"), None)
     histories.check()
     assert "b:vcard" in str(scheduler.violation)
+
+
+class TestTalk:
+    """What is said in a room: `Talk` finds each way to break it."""
+
+    def told(self, position: int, serial: int | None, delivered: int = 0) -> RoomMessageArrived:
+        """What the room tells a session; the subject without a serial number."""
+        inner = b"<subject/>" if serial is None else b"<body>r%d</body>" % serial
+        stanza = b"<message>%b</message>" % inner
+        return RoomMessageArrived(NodeId(1), (), Position(position), stanza, "", None, Position(delivered))
+
+    def world(self) -> tuple[Scheduler, Talk, Hearing]:
+        """Three things that are said, and somebody who entered at 10."""
+        scheduler = Scheduler()
+        talk = Talk(scheduler)
+        for _ in range(3):
+            talk.says("alice/phone")
+        hearing = talk.listens("bob/phone")
+        talk.hears(hearing, self.told(10, None, 10))
+        return scheduler, talk, hearing
+
+    def test_what_is_as_it_should_be(self) -> None:
+        """History, live messages, a repeat after a resumption."""
+        scheduler, talk, hearing = self.world()
+        for told in (self.told(5, 1, 10), self.told(11, 2), self.told(12, 3), self.told(11, 2, 11)):
+            talk.hears(hearing, told)
+        talk.acknowledged(talk.said[2])
+        talk.check(1, [(Position(5), 1), (Position(11), 2), (Position(12), 3)], [hearing])
+        assert talk.unheard([hearing]) == []
+        assert scheduler.violation is None
+
+    @pytest.mark.parametrize(
+        ("heard", "kept", "text"),
+        [
+            ([(12, 3), (11, 2)], [(11, 2), (12, 3)], "heard too late"),
+            ([(11, 2), (12, 2)], [(11, 2)], "said under two stanza ids"),
+            ([(12, 3)], [(11, 2), (12, 3)], "a gap in what was heard"),
+            ([(11, 1)], [(11, 1), (12, 2)], "a gap in what was heard"),
+            ([(11, 1)], [(13, 1)], "heard under another stanza id"),
+            ([], [(11, 1), (12, 1)], "said twice"),
+            ([(11, 2), (12, 1)], [(11, 2), (12, 1)], "said out of order"),
+        ],
+    )
+    def test_what_is_not(self, heard: list[tuple[int, int]], kept: list[tuple[int, int]], text: str) -> None:
+        """Gaps, repeats, another order."""
+        scheduler, talk, hearing = self.world()
+        for position, serial in heard:
+            talk.hears(hearing, self.told(position, serial))
+        talk.check(1, [(Position(position), serial) for position, serial in kept], [hearing])
+        assert text in str(scheduler.violation)
+
+    def test_what_was_acknowledged_and_refused(self) -> None:
+        """The one is there, the other is not."""
+        scheduler, talk, _hearing = self.world()
+        talk.acknowledged(talk.said[1])
+        talk.check(1, [], [])
+        assert "what was said is lost" in str(scheduler.violation)
+        scheduler, talk, _hearing = self.world()
+        talk.refused(talk.said[1])
+        talk.check(1, [(Position(9), 1)], [])
+        assert "what was refused was said" in str(scheduler.violation)
+
+    def test_who_is_inside_has_yet_to_hear(self) -> None:
+        """What somebody else has heard since they entered."""
+        _scheduler, talk, hearing = self.world()
+        other = talk.listens("carol/phone")
+        talk.hears(other, self.told(10, None, 10))
+        talk.hears(other, self.told(11, 1))
+        assert talk.unheard([hearing, other]) == [11]

@@ -33,6 +33,7 @@ from raftline.cluster.config import ClusterConfig, ClusterLimits, Peer
 from raftline.machine.history.answers import Found
 from raftline.machine.history.queries import SearchArchive
 from raftline.machine.queries import ArchivePage, Page
+from raftline.machine.rooms.queries import RoomArchivePage
 from raftline.raft.config import RaftConfig
 from sim.certificates import fingerprint_of
 from sim.checkers import Checkers
@@ -47,6 +48,7 @@ from sim.people import People
 from sim.promises import Archived
 from sim.scheduler import SECOND_NS, Scheduler, Violation
 from sim.stanzas import DOMAIN, RETRACTED, is_tombstone, serial_of
+from sim.talk import ROOM, serial_in
 
 PEER_PORT: Final = 5269
 SAFETY_NS: Final = 20 * SECOND_NS
@@ -234,6 +236,7 @@ class World:
         self.counters.acknowledged_count = self.people.promises.acknowledged_count
         self.counters.retraction_count = self.people.promises.retraction_count
         self.counters.delivered_count = self.people.promises.delivered_count
+        self.counters.heard_count = sum(len(hearing.heard) for hearing in self.people.talk.hearings)
         self.counters.read_count = self.people.histories.read_count
         self.counters.membership_change_count = self.checkers.membership_count
 
@@ -268,6 +271,8 @@ class World:
                 continue  # damage that nothing has touched before; it is no answer
             self.people.promises.check_archives(node_id, archives)
             self._check_search(life, archives)
+            present = [device.hearing for device in self.people.devices if device.is_settled]
+            self.people.talk.check(node_id, _room_archive(life.driver.machine), present)
             scrubs.add(scrub)
         if len(scrubs) > 1:
             self.scheduler.fail("replicas differ in what they store", len(scrubs))
@@ -375,6 +380,19 @@ def _search(machine: Any, account: str, text: str) -> list[Position]:
         if found.next is None:
             return positions
         after = found.next
+
+
+def _room_archive(machine: Any) -> list[tuple[Position, int]]:
+    """Read the whole archive of the room: positions and serial numbers."""
+    rows: list[tuple[Position, int]] = []
+    after = None
+    while True:
+        page = machine.answer(RoomArchivePage(ROOM, after=after, limit=100))
+        assert isinstance(page, Page)
+        rows += [(row.position, serial_in(row.stanza)) for row in page.rows]
+        if page.complete:
+            return rows
+        after = page.rows[-1].position
 
 
 def _archive(machine: Any, account: str) -> list[Archived]:

@@ -11,7 +11,7 @@ import itertools
 from typing import Any
 
 from raftline.base.errors import Refused
-from raftline.base.ids import LogIndex, NodeId, Term
+from raftline.base.ids import LogIndex, NodeId, SessionId, Term
 from raftline.machine.commands import (
     Action,
     BindSession,
@@ -29,9 +29,10 @@ from raftline.machine.entry import encode_entry
 from raftline.machine.machine import Machine
 from raftline.machine.outcomes import Bound, Done, Outcome, SessionEnded
 from raftline.machine.queries import Block, BlockBetween
+from raftline.machine.rooms.events import SHARED_EVENTS
 from raftline.machine.versions import VERSION_MAX
 from raftline.xmpp.catalog import all_modules
-from raftline.xmpp.dispatch import ROUTED, handle_stanza
+from raftline.xmpp.dispatch import handle_stanza
 from raftline.xmpp.effects import (
     Ask,
     AwaitReplicas,
@@ -44,7 +45,7 @@ from raftline.xmpp.effects import (
     Submit,
 )
 from raftline.xmpp.element import Element
-from raftline.xmpp.payloads import require_effect
+from raftline.xmpp.payloads import ROUTED, require_effect
 from raftline.xmpp.stanza import error_reply, result_reply
 from xmpp_im.playbook import DOMAIN, FakeContext, stanza
 
@@ -57,12 +58,14 @@ class Client(FakeContext):
     def __init__(self, service: Service, localpart: str, resource: str) -> None:
         super().__init__(f"{localpart}@{DOMAIN}/{resource}", service.modules)
         self._service = service
+        self.session_id: SessionId | None = None
         self._number = 0
         self._previous = 0
         outcome = service.apply(BindSession(localpart, resource, NODE, 1), KeyOrigin(service.key()))
         assert isinstance(outcome, Done)
         assert isinstance(outcome.result, Bound)
         self.bound = outcome.result
+        self.session_id = self.bound.session_id
         service.clients[self.bound.session_id] = self
         self.ended: str | None = None
 
@@ -137,13 +140,14 @@ class Service:
         self.time_ms = 1000 * index
         [result] = self.machine.apply(LogIndex(index), Term(1), encode_entry(self.time_ms, [encode_command(command)]))
         for event in result.events:
-            client = self.clients.get(event.session_id)
-            if isinstance(event, SessionEnded) and client is not None:
-                client.ended = event.reason
-            elif client is not None:
-                rendered = self.modules.renderers[type(event)](client, event)
-                assert rendered is not None
-                client.send(rendered)
+            for session_id in event.session_ids if isinstance(event, SHARED_EVENTS) else (event.session_id,):
+                client = self.clients.get(session_id)
+                if isinstance(event, SessionEnded) and client is not None:
+                    client.ended = event.reason
+                elif client is not None:
+                    rendered = self.modules.renderers[type(event)](client, event)
+                    assert rendered is not None
+                    client.send(rendered)
         return result.outcome
 
     def drive(self, client: Client, steps: Steps) -> Any:

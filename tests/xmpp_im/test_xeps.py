@@ -112,12 +112,13 @@ class TestXep0030:
         assert book.refusal(steps, *asked) == ("item-not-found", "cancel")
 
     def test_items_of_the_server(self, book: Playbook) -> None:
-        """4.1: none by itself; modules add theirs."""
+        """4.1: the hosts below the domain; modules add theirs."""
         handle = handler(book, "server", ITEMS)
-        assert book.play(handle(book.context, get(ITEMS))) == Element("query", ITEMS)
-        item = Element("item", ITEMS, {"jid": "conference.example.org"})
+        hosts = [Element("item", ITEMS, {"jid": "conference.example.org", "name": "Rooms"})]
+        assert list(book.play(handle(book.context, get(ITEMS))).elements()) == hosts
+        item = Element("item", ITEMS, {"jid": "other.example.org"})
         book.context.modules.disco_items.append(lambda context, user: [item] if user == context.jid else [])
-        assert list(book.play(handle(book.context, get(ITEMS))).elements()) == [item]
+        assert list(book.play(handle(book.context, get(ITEMS))).elements()) == [*hosts, item]
 
     def test_items_of_accounts(self, book: Playbook) -> None:
         """8: an empty set for the own account, a contact and a stranger alike, who learns nothing of nodes either."""

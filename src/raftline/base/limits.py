@@ -94,6 +94,47 @@ LOGIN_TOKEN_CLIENT_COUNT_MAX: Final = 64
 
 LOGIN_TOKEN_PART_SIZE_MAX: Final = 64
 """Bytes of each thing that is kept of a login token: a key or a digest, or a name."""
+ROOM_OCCUPANT_COUNT_MAX: Final = 4096
+"""Nicknames in one room: all of them are named by each event of a message, and shown to a newcomer."""
+
+ROOM_AFFILIATION_COUNT_MAX: Final = 4096
+"""Names on all lists of one room: a list is answered as a whole."""
+
+ROOM_OWNED_COUNT_MAX: Final = 256
+"""Rooms of which an account may be an owner and still make another."""
+
+ROOM_CHANGE_COUNT_MAX: Final = 128
+"""Changes of roles and affiliations that one request asks for: all are carried out by one command."""
+
+ROOM_HISTORY_COUNT_MAX: Final = 100
+"""Messages that a newcomer is shown; older ones are in the archive."""
+
+ROOM_PAGE_ROW_COUNT_MAX: Final = 100
+"""Rooms that one page of the list of rooms holds."""
+
+ROOM_PRESENCE_SIZE_MAX: Final = 8192
+"""Bytes inside the presence of an occupant: it is kept, and sent to everyone in the room."""
+
+ROOM_REASON_SIZE_MAX: Final = 1024
+"""Bytes of the reason that somebody gives for what they do in a room."""
+
+ROOM_TITLE_SIZE_MAX: Final = 1024
+"""Characters of a room's title, and of its description."""
+
+ROOM_PASSWORD_SIZE_MAX: Final = 256
+"""Characters of a room's password."""
+
+ROOM_SECRET_SIZE_MAX: Final = 64
+"""Bytes of chance that a room makes occupant ids with: the longest key of BLAKE2b."""
+
+ROOM_VCARD_SIZE_MAX: Final = 131_072
+"""Bytes of a room's vCard, as that of an account."""
+
+ROOM_STATE_AUDIENCE_MAX: Final = 128
+"""Sessions in a room to which a chat state is sent; in a larger crowd nobody watches who is typing."""
+
+SESSION_ROOM_COUNT_MAX: Final = 256
+"""Rooms that one session is in, those included that it left and may be owed messages of."""
 
 ENDED_SESSION_AGE_MAX_MS: Final = 24 * 60 * 60 * 1000
 """Cluster time for which it is known how far a resumable session had come when it ended: a night without network."""

@@ -8,7 +8,6 @@ pruning.py); nothing finds them meanwhile, because account ids are never used tw
 
 from __future__ import annotations
 
-from raftline.base.ids import AccountId
 from raftline.base.limits import ACCOUNT_CREDENTIAL_COUNT_MAX, LOCALPART_SIZE_MAX
 from raftline.machine import blocking, private_storage, rosters, sessions
 from raftline.machine.commands import CreateAccount, Credential, DeleteAccount, SetCredentials
@@ -18,6 +17,7 @@ from raftline.machine.login import tokens
 from raftline.machine.outcomes import Done, Outcome, Rejected
 from raftline.machine.pubsub.removal import forget_account
 from raftline.machine.records import Account, Doomed, StoredCredential
+from raftline.machine.rooms import administration
 
 _NO_SUCH_ACCOUNT = Rejected("item-not-found", "cancel", "There is no such account.")
 
@@ -34,7 +34,7 @@ def create_account(context: Context, action: CreateAccount) -> Outcome:
         return Rejected("conflict", "cancel", "There is an account of this name.")
     account = Account(
         localpart,
-        AccountId(context.next_number("account")),
+        context.new_owner_id(),
         context.address_id(context.bare_jid(localpart)),
         context.time_ms,
         # Versions grow by one with each change, positions by more: no version of an earlier account of this name
@@ -77,6 +77,7 @@ def delete_account(context: Context, action: DeleteAccount) -> Outcome:
     context.vcards.delete(account.account_id)
     forget_account(context, account)
     context.departures.delete(account.account_id)
+    administration.leave_lists(context, account)
     context.accounts.delete(account.localpart)
     context.doomed.insert(account.account_id, Doomed(account.account_id))
     return Done()

@@ -56,6 +56,7 @@ from raftline.machine.queries import (
     VcardOf,
 )
 from raftline.machine.records import Account, NodeProfile, Session
+from raftline.machine.rooms.answers import ROOM_ANSWERS
 
 
 def answer(context: Context, query: Query) -> Answer:
@@ -251,5 +252,6 @@ _ANSWERS: Final[Mapping[type[Query], Callable[[Context, Any], Answer]]] = Mappin
         NodeProfiles: _node_profiles,
         InvitationOf: lambda context, query: context.invitations.get(query.node_id),
         **PUBSUB_ANSWERS,
+        **ROOM_ANSWERS,
     }
 )

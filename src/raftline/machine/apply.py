@@ -89,6 +89,7 @@ from raftline.machine.outbox import (
 from raftline.machine.outcomes import CommandResult, Done, Outcome, Rejected
 from raftline.machine.pubsub import handlers as pubsub
 from raftline.machine.records import Session
+from raftline.machine.rooms.handlers import ROOM_HANDLERS, ROOM_RECEIVERS
 
 INTERNAL_ERROR: Final = Rejected("internal-server-error", "cancel")
 """Outcome of a command that met a fault in the code."""
@@ -273,6 +274,7 @@ _SESSION_HANDLERS: Final[Mapping[type, Callable[[Context, Session, Any], Outcome
         SetVcard: vcards.set_vcard,
         SetArchivePreferences: preferences.set_preferences,
         **pubsub.SESSION_HANDLERS,
+        **ROOM_HANDLERS,
     }
 )
 """What a session does."""
@@ -287,5 +289,6 @@ _RECEIVERS: Final[Mapping[type, Callable[[Context, Any], None]]] = MappingProxyT
         SubscriptionHandedOver: subscriptions.receive_subscription,
         SessionOverdue: resumption.end_overdue,
         **pubsub.RECEIVERS,
+        **ROOM_RECEIVERS,
     }
 )

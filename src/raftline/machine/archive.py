@@ -10,15 +10,47 @@ the contact's account.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from raftline.base.ids import Position
 from raftline.base.limits import ARCHIVE_PAGE_ROW_COUNT_MAX
 from raftline.machine.context import Context
 from raftline.machine.queries import ArchiveEnds, ArchivePage, ArchiveRow, Page
 
-_EMPTY = Page(rows=[], complete=True, count=0, offset=0)
+EMPTY = Page(rows=[], complete=True, count=0, offset=0)
 _POSITION_END = (1 << 63) - 1
+
+
+class Paging(Protocol):
+    """What queries of all archives have in common; see queries.ArchivePage."""
+
+    @property
+    def start_ms(self) -> int | None:
+        """Earliest time."""
+
+    @property
+    def end_ms(self) -> int | None:
+        """Latest time."""
+
+    @property
+    def after(self) -> Position | None:
+        """Lower bound by position."""
+
+    @property
+    def before(self) -> Position | None:
+        """Upper bound by position."""
+
+    @property
+    def positions(self) -> tuple[Position, ...]:
+        """Just these, when not empty."""
+
+    @property
+    def backward(self) -> bool:
+        """Whether the page is the last one."""
+
+    @property
+    def limit(self) -> int:
+        """Rows at most."""
 
 
 class ArchiveFilter(NamedTuple):
@@ -34,8 +66,11 @@ class ArchiveFilter(NamedTuple):
 def archive_page(context: Context, query: ArchivePage) -> Page:
     """Return a page of an archive; an empty one if there is no such account."""
     wanted = archive_filter(context, query)
-    if wanted is None:
-        return _EMPTY
+    return EMPTY if wanted is None else page_of(context, wanted, query)
+
+
+def page_of(context: Context, wanted: ArchiveFilter, query: Paging) -> Page:
+    """Return the page of what matches that a query asks for."""
     tables = (context.archive, context.messages)
     limit = min(max(query.limit, 0), ARCHIVE_PAGE_ROW_COUNT_MAX)
     lower = wanted.start if query.after is None else max(wanted.start, query.after + 1)
@@ -62,11 +97,16 @@ def archive_ends(context: Context, query: ArchiveEnds) -> tuple[ArchiveRow, Arch
     account = context.accounts.get(account_name(query.owner))
     if account is None:
         return None
+    return ends_of(context, account.account_id)
+
+
+def ends_of(context: Context, owner_id: int) -> tuple[ArchiveRow, ArchiveRow] | None:
+    """Return the first and the last row of the archive of an account or a room."""
     sql = (
         "SELECT (SELECT min(position) FROM archive WHERE owner_id = ?1),"
         " (SELECT max(position) FROM archive WHERE owner_id = ?1)"
     )
-    ((first, last),) = context.rows.select((context.archive,), sql, (account.account_id,))
+    ((first, last),) = context.rows.select((context.archive,), sql, (owner_id,))
     if first is None:
         return None
     return archive_row(context, first), archive_row(context, last)
@@ -98,6 +138,13 @@ def archive_filter(context: Context, query: ArchivePage) -> ArchiveFilter | None
                 " ELSE (sender_id <> archive.contact_id OR archive.contact_id = ?) AND to_resource = ? END"
             )
             bindings += (resource, account.address_id, resource)
+    return filter_of(context, source, conditions, bindings, query)
+
+
+def filter_of(
+    context: Context, source: str, conditions: str, bindings: tuple[Any, ...], query: Paging
+) -> ArchiveFilter:
+    """Narrow conditions by the ids and the times that a query names."""
     if query.positions:
         positions = sorted(set(query.positions))
         conditions += f" AND archive.position IN ({','.join('?' * len(positions))})"

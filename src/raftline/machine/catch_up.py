@@ -17,11 +17,13 @@ from raftline.base.limits import INBOX_PAGE_BYTES_MAX, INBOX_PAGE_ROW_COUNT_MAX
 from raftline.machine import carbons, departures, kept_requests, rosters
 from raftline.machine.context import Context
 from raftline.machine.idempotency import decode_outcome
-from raftline.machine.outcomes import ContactUnavailable, Event, PresenceArrived, RosterPushed
+from raftline.machine.outcomes import ContactUnavailable, Delivery, Event, PresenceArrived, RosterPushed
 from raftline.machine.presence import SUBSCRIBED_FROM, SUBSCRIBED_TO
 from raftline.machine.pubsub.catch_up import missed
 from raftline.machine.queries import InboxPage, KeptAnswer, Picture, PictureOf
-from raftline.machine.records import Account, Session
+from raftline.machine.records import Account, Owed, Session
+from raftline.machine.rooms import deliveries
+from raftline.machine.rooms.deliveries import OwedOfRoom
 
 
 def inbox_page(context: Context, query: InboxPage) -> list[Event]:
@@ -30,18 +32,34 @@ def inbox_page(context: Context, query: InboxPage) -> list[Event]:
     if session is None:
         return []
     rows = list(context.inboxes.of(query.session_id).values())
-    start = bisect_right(rows, query.after, key=lambda row: Cursor(row.delivered, row.position))
+    start = bisect_right(rows, query.after, key=_cursor_of)
+    limit = min(max(query.limit, 0), INBOX_PAGE_ROW_COUNT_MAX)
+    page = rows[start : start + limit]
+    of_rooms = deliveries.owed_after(context, session, query.after, limit)
     events: list[Event] = []
     byte_count = 0
-    limit = min(max(query.limit, 0), INBOX_PAGE_ROW_COUNT_MAX)
-    for row in rows[start : start + limit]:
-        message = context.messages.get(row.position)
-        assert message is not None, row
-        events.append(carbons.event_of(context, session, row, message, delayed_ms=message.time_ms))
-        byte_count += len(message.stanza)
+    deliverable: list[Owed | OwedOfRoom] = [*page, *of_rooms]
+    for owed in sorted(deliverable, key=_cursor_of)[:limit]:
         if byte_count > INBOX_PAGE_BYTES_MAX:
             break
+        event = _event_of(context, session, owed)
+        events.append(event)
+        byte_count += len(event.stanza)
     return events
+
+
+def _cursor_of(owed: Owed | OwedOfRoom) -> Cursor:
+    return owed.cursor if isinstance(owed, OwedOfRoom) else Cursor(owed.delivered, owed.position)
+
+
+def _event_of(context: Context, session: Session, owed: Owed | OwedOfRoom) -> Delivery:
+    if isinstance(owed, OwedOfRoom):
+        return deliveries.event_of(context, session, owed)
+    message = context.messages.get(owed.position)
+    assert message is not None, owed
+    if owed.form == deliveries.FORM_ROOM:
+        return deliveries.event_of_row(session, owed, message)
+    return carbons.event_of(context, session, owed, message, delayed_ms=message.time_ms)
 
 
 def picture_of(context: Context, query: PictureOf) -> Picture:
@@ -59,6 +77,7 @@ def picture_of(context: Context, query: PictureOf) -> Picture:
         events += _presence_of_contacts(context, session)
         events += _presence_of_own_sessions(context, session)
         events += missed(context, session)
+    events += deliveries.pictures(context, session)
     return Picture(answers, events)
 
 

@@ -24,6 +24,7 @@ from raftline.base.limits import RESUMPTION_TIMEOUT_S_MAX
 from raftline.machine.history.commands import Report, Retraction, SetArchivePreferences
 from raftline.machine.login.commands import LogIn
 from raftline.machine.pubsub import commands as pubsub
+from raftline.machine.rooms.commands import ROOM_ACTIONS, RoomAction
 from raftline.machine.tables import NATURAL
 
 
@@ -479,6 +480,7 @@ Action = (
     | pubsub.ChangeNodeSubscription
     | pubsub.LearnCapabilities
     | pubsub.StoreBookmarks
+    | RoomAction
 )
 """What a command does. Tags are never reused."""
 
@@ -491,6 +493,7 @@ SINCE_VERSION: Final[Mapping[type, int]] = MappingProxyType(
         EndSessions: 3,
         SetArchivePreferences: 3,
         **dict.fromkeys(pubsub.ACTIONS, 3),
+        **dict.fromkeys(ROOM_ACTIONS, 3),
     }
 )
 """Machine version from which on a kind of command is understood; 1 for what is not named."""

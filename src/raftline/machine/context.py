@@ -11,7 +11,7 @@ from typing import Final
 
 import apsw
 
-from raftline.base.ids import Position
+from raftline.base.ids import AccountId, Position
 from raftline.machine import schema
 from raftline.machine.derived import Blocklists, Inboxes, OfflineCounts, SessionIndex
 from raftline.machine.history import tables as history
@@ -51,8 +51,13 @@ from raftline.machine.records import (
     Vcard,
     Waiting,
 )
+from raftline.machine.rooms import tables as rooms_tables
+from raftline.machine.rooms.index import Occupants, Visits
 from raftline.machine.rows import RowStore
 from raftline.machine.versions import FIRST_VERSION
+
+ROOMS_LABEL: Final = "conference"
+"""Rooms live at the domain under this label."""
 
 
 class Context:
@@ -97,6 +102,7 @@ class Context:
         "messages",
         "node_profiles",
         "nodes",
+        "occupants",
         "offline",
         "offline_counts",
         "origins",
@@ -110,6 +116,11 @@ class Context:
         "reports",
         "requests",
         "resumptions",
+        "room_affiliations",
+        "room_departures",
+        "room_vcards",
+        "rooms",
+        "rooms_domain",
         "roster",
         "rows",
         "search",
@@ -117,11 +128,13 @@ class Context:
         "sessions",
         "time_ms",
         "vcards",
+        "visits",
     )
 
     def __init__(self, database: apsw.Connection, domain: str) -> None:
         rows = RowStore(database)
         self.domain: Final = domain
+        self.rooms_domain: Final = f"{ROOMS_LABEL}.{domain}"
         self.rows: Final = rows
         self.counters: Final = rows.table(schema.COUNTER, Counter._make)
         self.accounts: Final = rows.table(schema.ACCOUNT, Account._make)
@@ -158,6 +171,13 @@ class Context:
         self.reports: Final = rows.table(history.REPORT, history.ReportRow._make)
         self.archive_preferences: Final = PreferenceIndex(rows, self.archive_defaults, self.archive_rules)
         self.pubsub: Final = PubsubState(rows)
+        self.rooms: Final = rows.table(rooms_tables.ROOM, rooms_tables.Room._make)
+        self.room_affiliations: Final = rows.table(rooms_tables.ROOM_AFFILIATION, rooms_tables.RoomAffiliation._make)
+        self.room_departures: Final = rows.table(rooms_tables.ROOM_DEPARTURE, rooms_tables.RoomDeparture._make)
+        self.room_vcards: Final = rows.table(rooms_tables.ROOM_VCARD, rooms_tables.RoomVcard._make)
+        occupants = rows.table(rooms_tables.OCCUPANT, rooms_tables.Occupant._make)
+        self.occupants: Final = Occupants(rows, occupants, self.sessions)
+        self.visits: Final = Visits(rows, rows.table(rooms_tables.VISIT, rooms_tables.Visit._make))
         self.blocklists: Final = Blocklists(rows, self.blocked)
         self.session_index: Final = SessionIndex(rows, self.sessions, self.presences)
         self.inboxes: Final = Inboxes(rows, self.inbox)
@@ -193,6 +213,10 @@ class Context:
         self.counters.put(name, Counter(name, value))
         return value
 
+    def new_owner_id(self) -> AccountId:
+        """Give out the id of an account or a room: they own archives alike, so they share one row of numbers."""
+        return AccountId(self.next_number("account"))
+
     def address_id(self, jid: str) -> int:
         """Return the number that stands for a bare JID in archives, giving one out if need be."""
         row = self.addresses.get(jid)
@@ -218,6 +242,8 @@ class Context:
         self.session_index.drop()
         self.inboxes.drop()
         self.offline_counts.drop()
+        self.occupants.drop()
+        self.visits.drop()
 
     def trim(self) -> None:
         """Give memory back where caches have grown too large; all rows must be flushed."""
@@ -228,3 +254,5 @@ class Context:
         self.session_index.trim()
         self.inboxes.trim()
         self.offline_counts.trim()
+        self.occupants.trim()
+        self.visits.trim()

@@ -61,7 +61,8 @@ def send_message(context: Context, session: Session, action: SendMessage) -> Out
             return refusal
     origin_digest = None
     if action.origin_id:
-        origin_digest = _remember_origin(context, session, action)
+        recipient = action.to_localpart.encode()
+        origin_digest = remember_origin(context, session, recipient, action.fingerprint, action.origin_id)
         if origin_digest is None:
             return _DONE
     account_id = session.account_id
@@ -121,7 +122,7 @@ def receive_message(context: Context, handed: MessageHandedOver) -> None:
     if to_bare and kind not in {_ERROR, _GROUPCHAT}:
         targets = context.session_index.receivers(account.account_id)
     storage = handed.storage
-    reached = _deliver(context, account, handed, targets)
+    reached = deliver(context, account, handed, targets)
     if reached:
         pass
     elif kind == _GROUPCHAT:
@@ -188,7 +189,7 @@ def _is_blocked(context: Context, account: Account, handed: MessageHandedOver) -
     return context.blocks(account, f"{context.bare_jid(handed.sender_localpart)}/{handed.sender_resource}")
 
 
-def _deliver(
+def deliver(
     context: Context, account: Account, handed: MessageHandedOver, targets: tuple[Session, ...]
 ) -> list[SessionId]:
     """Give the message to sessions and return which took it. One that owes too much takes none."""
@@ -240,16 +241,17 @@ def _return(context: Context, handed: MessageHandedOver) -> None:
     )
 
 
-def _remember_origin(context: Context, session: Session, action: SendMessage) -> int | None:
+def remember_origin(
+    context: Context, session: Session, recipient: bytes, fingerprint: bytes, origin_id: str
+) -> int | None:
     """
     Remember sender, recipient, origin id and fingerprint under a digest; None if they were seen within seven days.
 
     Sixteen bytes of digest, eight of them as the key. Where only those eight agree the older message is forgotten: it
     could at worst be stored twice, which is better than to swallow the newer one.
     """
-    recipient = action.to_localpart.encode()
-    head = _LENGTHS.pack(session.account_id, len(recipient), len(action.fingerprint))
-    block = b"".join((head, recipient, action.fingerprint, action.origin_id.encode()))
+    head = _LENGTHS.pack(session.account_id, len(recipient), len(fingerprint))
+    block = b"".join((head, recipient, fingerprint, origin_id.encode()))
     digest, verifier = _HALVES.unpack(hashlib.blake2b(block, digest_size=16, person=b"raftline-origin").digest())
     row = OriginSeen(digest, verifier, context.position, context.time_ms)
     seen = context.origins.get(digest)

@@ -15,6 +15,7 @@ from raftline.base.ids import AccountId, SessionId
 from raftline.machine.commands import MessageKind, SubscriptionKind
 from raftline.machine.history.commands import Retraction
 from raftline.machine.pubsub import handovers as pubsub
+from raftline.machine.rooms.handovers import RoomHandover
 
 
 class MessageHandedOver(NamedTuple):
@@ -124,4 +125,5 @@ Handover = (
     | pubsub.LastItemsOffered
     | pubsub.LastItemAnswered
     | pubsub.SubscriberGone
+    | RoomHandover
 )

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from raftline.base.ids import Cursor, NodeId, Position, SessionId
 from raftline.machine.pubsub.values import CapabilitiesUnknown, NodeNotified
+from raftline.machine.rooms.events import RoomEvent, RoomMessageArrived
 
 
 class Bound(NamedTuple):
@@ -275,10 +276,14 @@ Event = (
     | CapabilitiesUnknown
     | SessionEnded
     | SessionReleased
+    | RoomEvent
 )
 
+Delivery = MessageArrived | CarbonCopied | RoomMessageArrived
+"""What a session acknowledges by its cursor."""
 
-def cursor_of(event: MessageArrived | CarbonCopied) -> Cursor:
+
+def cursor_of(event: Delivery) -> Cursor:
     """Return the place of a delivery in the order of its session."""
     return Cursor(event.delivered or event.position, event.position)
 

@@ -22,6 +22,7 @@ from raftline.machine.pubsub import notifications as pubsub
 from raftline.machine.pubsub.capabilities import forget_capabilities, set_capabilities
 from raftline.machine.pubsub.photos import add_photo, digest_of
 from raftline.machine.records import Account, Presence, Session
+from raftline.machine.rooms import deliveries
 from raftline.machine.versions import FEATURES_SINCE
 
 SUBSCRIBED_TO = records.SUBSCRIBED_TO
@@ -40,6 +41,7 @@ def set_presence(context: Context, session: Session, action: SetPresence) -> Out
             departures.note_left(context, session)
             _tell_contacts(context, session, action.stanza)
             _tell_own_sessions(context, session, action.stanza)
+        deliveries.leave_all(context, session, _inside(action.stanza))
         return Done()
     if not -128 <= action.priority <= 127:  # RFC 6121 section 4.7.2.3
         return Rejected("bad-request", "modify", "The priority is out of range.")
@@ -176,6 +178,12 @@ def _handover(
     bare_jid = context.bare_jid(session.localpart)
     hidden = context.blocklists.resources(session.account_id, context.bare_jid(contact))
     return PresenceHandedOver(contact, bare_jid, f"{bare_jid}/{session.resource}", stanza, checked, hidden=hidden)
+
+
+def _inside(stanza: bytes) -> bytes:
+    """Return what stands between the tags of a presence stanza; brackets in attributes are escaped."""
+    start, _, rest = stanza.partition(b">")
+    return b"" if start.endswith(b"/") else rest[: rest.rindex(b"</")]
 
 
 def _show(context: Context, session: Session, full_jid: str, stanza: bytes | None) -> None:

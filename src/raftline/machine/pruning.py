@@ -21,6 +21,7 @@ from raftline.machine import inbox
 from raftline.machine.commands import Storage
 from raftline.machine.context import Context
 from raftline.machine.pubsub.removal import delete_some
+from raftline.machine.rooms import administration
 from raftline.machine.rows import Table
 
 ROWS_PER_ENTRY: Final = 64
@@ -50,6 +51,7 @@ class Pruner:
             self._expire(context.left_resources, LEFT_RESOURCE_AGE_MAX_MS, budget)
             self._expire(context.login_tokens, LOGIN_TOKEN_AGE_MAX_MS, budget)
             self._expire(context.pubsub.removals, PUBSUB_REMOVAL_AGE_MAX_MS, budget)
+            self._expire(context.room_departures, LEFT_RESOURCE_AGE_MAX_MS, budget)
             self._bury_doomed(budget)
         except BaseException:
             self.forget()  # the step is undone, so what it learned is no longer so
@@ -79,13 +81,19 @@ class Pruner:
         self._due_ms[name] = oldest_ms + age_max_ms + 1
 
     def _bury_doomed(self, budget: int) -> None:
-        """Delete messages of an account that was deleted."""
+        """Delete messages of an account that was deleted, or messages and affiliations of a room."""
         context = self._context
         if self._nobody_doomed and not context.doomed.pending_count:
             return
-        doomed = context.rows.select((context.doomed,), "SELECT account_id FROM doomed ORDER BY account_id LIMIT 1")
-        self._nobody_doomed = not doomed
+        # What was said in a room that is gone stays until all who were there have it.
+        sql = (
+            "SELECT account_id FROM doomed WHERE NOT EXISTS (SELECT 1 FROM visit WHERE room_id = account_id)"
+            " ORDER BY account_id LIMIT 1"
+        )
+        doomed = context.rows.select((context.doomed, context.visits.table), sql)
+        self._nobody_doomed = False
         if not doomed:
+            self._nobody_doomed = not context.rows.select((context.doomed,), "SELECT 1 FROM doomed LIMIT 1")
             return
         account_id = doomed[0][0]
         sql = "SELECT position, storage FROM offline WHERE account_id = ? ORDER BY position LIMIT ?"
@@ -99,7 +107,8 @@ class Pruner:
         for (position,) in archived:
             context.archive.delete((account_id, position))
             inbox.release_message(context, position)
-        deleted = len(waiting) + len(archived)
-        deleted += delete_some(context, account_id, budget - deleted)
-        if deleted < budget:
+        budget -= len(waiting) + len(archived)
+        budget -= delete_some(context, account_id, budget)
+        budget -= administration.forget_lists(context, account_id, budget)
+        if budget > 0:
             context.doomed.delete(account_id)

@@ -17,6 +17,7 @@ from raftline.machine.history.answers import ArchivePreferences, Found, ReportRe
 from raftline.machine.outcomes import Event, Outcome, Rejected, RosterItem
 from raftline.machine.pubsub.values import NodeDetails, NodeItems, NodeSubscription
 from raftline.machine.records import Invitation, NodeProfile
+from raftline.machine.rooms.views import RoomAnswer
 
 
 class Query(msgspec.Struct, frozen=True, array_like=True):
@@ -354,5 +355,6 @@ Answer = (
     | list[NodeSubscription]
     | str
     | Rejected
+    | RoomAnswer
     | None
 )

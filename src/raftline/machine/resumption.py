@@ -28,6 +28,7 @@ from raftline.machine.context import Context
 from raftline.machine.outbox import SessionOverdue
 from raftline.machine.outcomes import Done, Gone, Outcome, Rejected, Resumed, SessionReleased, Stale
 from raftline.machine.records import Account, Resumption, Session
+from raftline.machine.rooms import deliveries
 
 _STALE = Stale()
 _TIMED_OUT = "connection-timeout"
@@ -81,6 +82,7 @@ def resume_session(context: Context, action: ResumeSession) -> Outcome:
     context.events.append(SessionReleased(session.node_id, session.session_id, progress.epoch, "conflict"))
     context.sessions.put(session.session_id, session._replace(node_id=action.node_id, incarnation=action.incarnation))
     context.session_index.changed(session.account_id)
+    deliveries.session_moved(context, session)
     context.resumptions.put(session.session_id, row._replace(due_ms=0))
     context.progress.put(session.session_id, progress._replace(epoch=epoch))
     return Done(

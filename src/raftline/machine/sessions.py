@@ -26,6 +26,7 @@ from raftline.machine.context import Context
 from raftline.machine.outcomes import Bound, Done, Outcome, Rejected, Repeated, SessionEnded, Stale
 from raftline.machine.pubsub.capabilities import forget_capabilities
 from raftline.machine.records import Account, EndedSession, Progress, Resumption, Session
+from raftline.machine.rooms import deliveries
 
 FIRST_EPOCH = 1
 
@@ -86,6 +87,7 @@ def bind_session(context: Context, action: BindSession) -> Outcome:
     )
     context.session_index.added(session)
     context.inboxes.opened(session.session_id)
+    context.visits.opened(session.session_id)
     context.sessions.insert(session.session_id, session)
     context.progress.insert(
         session.session_id,
@@ -195,6 +197,7 @@ def _mark_session(context: Context, mark: SessionMark) -> None:
     assert session is not None, mark.session_id
     if session.managed and acknowledged > CURSOR_START:
         inbox.acknowledge(context, session, acknowledged)
+        deliveries.acknowledge(context, session, acknowledged)
     if mark.requests:
         kept_requests.note(context, progress, mark.requests)
     for number in mark.answered:
@@ -234,6 +237,7 @@ def end_session(context: Context, session: Session, reason: str, *, keep_message
         kept_requests.drop(context, session.session_id)
         _remember_end(context, session, progress, resumption)
     context.events.append(SessionEnded(session.node_id, session.session_id, reason))
+    deliveries.session_ended(context, session)
     if last_presence is not None:
         presence.broadcast_loss(context, session)
     inbox.release(context, session, owed, keep_messages=keep_messages)

@@ -57,6 +57,7 @@ from raftline.machine.outcomes import (
     Stale,
 )
 from raftline.machine.queries import Answer, Block, BlockBetween, Query, SessionAt, SessionRow, SessionsOf
+from raftline.machine.rooms.events import SHARED_EVENTS
 from raftline.node.door import SessionReceiver
 from raftline.node.requests import (
     IqAddress,
@@ -329,6 +330,12 @@ class LocalNode:
 
     def receive_event(self, event: Event) -> None:
         """See `cluster.driver.Subscriber`."""
+        if isinstance(event, SHARED_EVENTS):
+            for session_id in event.session_ids:
+                session = self._sessions.get(session_id)
+                if session is not None:
+                    session.deliver(event)
+            return
         session = self._sessions.get(event.session_id)
         if session is None:
             return  # of an earlier life, or ended here already

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from raftline.machine.outcomes import CarbonCopied, Event, InboxWaiting, MessageArrived, RosterPushed
+from raftline.machine.rooms.events import RoomMessageArrived
 from raftline.xmpp.delivery import Delivery
 from raftline.xmpp.effects import Close, Steps, ask
 from raftline.xmpp.module import StreamContext
@@ -14,7 +15,7 @@ from raftline.xmpp.xeps.xep_0198_stream_management import RosterSent, Tracked
 UNSENT_BYTES_MAX: Final = 262_144
 """Written in one turn of the loop; what arrives beyond waits in the inbox, where there is one."""
 
-_DELIVERIES: Final = (MessageArrived, CarbonCopied)  # a tuple is looked through faster than a union
+_DELIVERIES: Final = (MessageArrived, CarbonCopied, RoomMessageArrived)  # a tuple is looked through faster than a union
 
 
 class Arrivals:

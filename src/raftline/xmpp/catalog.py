@@ -10,6 +10,7 @@ from raftline.xmpp.module import Modules
 from raftline.xmpp.xeps import (
     xep_0012_last_activity,
     xep_0030_disco,
+    xep_0045_muc,
     xep_0049_private_storage,
     xep_0050_commands,
     xep_0054_vcard,
@@ -32,6 +33,7 @@ from raftline.xmpp.xeps import (
     xep_0203_delay,
     xep_0206_xmpp_over_bosh,
     xep_0215_external_services,
+    xep_0249_direct_invitations,
     xep_0280_carbons,
     xep_0308_correction,
     xep_0313_mam,
@@ -47,7 +49,10 @@ from raftline.xmpp.xeps import (
     xep_0390_capabilities,
     xep_0398_avatar_conversion,
     xep_0402_bookmarks,
+    xep_0410_self_ping,
+    xep_0421_occupant_ids,
     xep_0424_retraction,
+    xep_0425_moderation,
     xep_0431_full_text,
     xep_0440_channel_binding,
     xep_0441_preferences,
@@ -57,6 +62,7 @@ from raftline.xmpp.xeps import (
     xep_0474_downgrade_protection,
     xep_0478_stream_limits,
     xep_0484_fast,
+    xep_0486_room_avatars,
     xep_0487_host_meta_2,
     xep_0490_displayed_sync,
 )
@@ -89,6 +95,7 @@ def all_modules(
         roster,
         render,
         xep_0030_disco,
+        xep_0045_muc,
         xep_0049_private_storage,
         xep_0050_commands,
         xep_0054_vcard,
@@ -107,6 +114,7 @@ def all_modules(
         xep_0199_ping,
         xep_0203_delay,
         xep_0206_xmpp_over_bosh,
+        xep_0249_direct_invitations,
         xep_0280_carbons,
         xep_0308_correction,
         xep_0313_mam,
@@ -133,6 +141,11 @@ def all_modules(
         xep_0484_fast,
         xep_0487_host_meta_2,
         xep_0490_displayed_sync,
+        xep_0410_self_ping,
+        xep_0421_occupant_ids,
+        xep_0425_moderation,
+        xep_0478_stream_limits,
+        xep_0486_room_avatars,
     ):
         module.register(modules)
     xep_0455_service_outage.register(modules, status_addresses)

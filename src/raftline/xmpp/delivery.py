@@ -16,7 +16,9 @@ from typing import Final
 
 from raftline.base.ids import CURSOR_START, Cursor, SessionId
 from raftline.machine.outcomes import CarbonCopied, Event, MessageArrived, cursor_of
+from raftline.machine.outcomes import Delivery as Delivered
 from raftline.machine.queries import InboxPage
+from raftline.machine.rooms.events import RoomMessageArrived
 
 PAGE_ROW_COUNT: Final = 100
 
@@ -45,7 +47,7 @@ class Delivery:
         """Whether to ask for a page now."""
         return self.is_behind and not self.is_congested
 
-    def admit(self, event: MessageArrived | CarbonCopied) -> Cursor | None:
+    def admit(self, event: Delivered) -> Cursor | None:
         """Return the cursor of a delivery that is to be written now; None when it is passed over, or was written."""
         cursor = cursor_of(event)
         if not self.is_kept:
@@ -74,7 +76,7 @@ class Delivery:
             self.is_behind = False
         page: list[tuple[Event, Cursor]] = []
         for event in events:
-            assert isinstance(event, MessageArrived | CarbonCopied), event
+            assert isinstance(event, MessageArrived | CarbonCopied | RoomMessageArrived), event
             self._written = cursor_of(event)
             page.append((event, self._written))
         return page

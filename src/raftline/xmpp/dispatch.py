@@ -8,6 +8,7 @@ Which handler a stanza of a bound stream goes to (RFC 6120 sections 8 and 10.3).
 | IQ request | the domain | handlers of the server, by payload |
 | IQ | a full JID of the domain | that session, off the log |
 | IQ result or error | anything else | whoever asked for the server, if its id is that of a question; else nobody |
+| any | a host below the domain | that host's handlers (module.Host) |
 | IQ request | another domain | remote-server-not-found |
 
 A request to a session passes the check of its payload first, where a module has one (`Modules.before_relay`).
@@ -23,11 +24,11 @@ from raftline.xmpp.effects import Route, Steps, ask
 from raftline.xmpp.element import Element
 from raftline.xmpp.jid import JID, parse_jid
 from raftline.xmpp.negotiation import SESSION_NAMESPACE
-from raftline.xmpp.payloads import blocked_by_user, concerns_own_account
+from raftline.xmpp.payloads import ROUTED, blocked_by_user, concerns_own_account
 from raftline.xmpp.stanza import Stanza
 
 if TYPE_CHECKING:
-    from raftline.xmpp.module import IqHandler, StreamContext
+    from raftline.xmpp.module import Host, IqHandler, StreamContext
 
 
 def handle_stanza(context: StreamContext, stanza: Stanza) -> Steps | None:
@@ -40,6 +41,10 @@ def handle_stanza(context: StreamContext, stanza: Stanza) -> Steps | None:
         Refused: It earns an error reply.
     """
     modules = context.modules
+    if stanza.to is not None and stanza.to.domain != context.domain:
+        host = modules.host_at(stanza.to.domain, context.domain)
+        if host is not None:
+            return _handle_at_host(context, stanza, stanza.to, host)
     if stanza.kind == "message":
         handler = modules.message_handler
     elif stanza.kind == "presence":
@@ -61,6 +66,33 @@ def is_sender(sender: str, jid: JID) -> bool:
         return False
 
 
+def _handle_at_host(context: StreamContext, stanza: Stanza, to: JID, host: Host) -> Steps | None:
+    """Return what a host makes of a stanza; answers that nobody waits for are dropped, as everywhere."""
+    if stanza.kind == "message":
+        handler = host.message_handler
+    elif stanza.kind == "presence":
+        handler = host.presence_handler
+    elif stanza.type in {"result", "error"}:
+        return None if host.answer_handler is None else host.answer_handler(context, stanza)
+    else:
+        payload = _payload_of(stanza)
+        target = "entity" if to.local else "host"
+        handler = host.iq_handlers.get((target, stanza.type, payload.namespace, payload.name))
+        if to.resource:
+            handler = host.request_handler
+    if handler is None:
+        raise Refused("service-unavailable", "cancel")
+    return handler(context, stanza)
+
+
+def _payload_of(stanza: Stanza) -> Element:
+    """Return what an IQ request asks for."""
+    payloads = list(stanza.element.elements())
+    if stanza.type not in {"get", "set"} or not stanza.id or len(payloads) != 1:
+        raise Refused("bad-request", "modify", "An IQ request has an id, the type get or set, and one payload.")
+    return payloads[0]
+
+
 def _handle_iq(context: StreamContext, stanza: Stanza) -> Steps | None:
     to = stanza.to
     if stanza.type in {"result", "error"}:
@@ -68,18 +100,16 @@ def _handle_iq(context: StreamContext, stanza: Stanza) -> Steps | None:
             return _route(context, stanza, to)
         taker = context.questions.pop(stanza.id, None) if to is None or not to.local else None
         return None if taker is None else taker(context, stanza)
-    payloads = list(stanza.element.elements())
-    if stanza.type not in {"get", "set"} or not stanza.id or len(payloads) != 1:
-        raise Refused("bad-request", "modify", "An IQ request has an id, the type get or set, and one payload.")
+    payload = _payload_of(stanza)
     if to is not None and to.domain != context.domain:
         raise Refused("remote-server-not-found", "cancel")
     if to is not None and to.resource:
         if not to.local:
             raise Refused("service-unavailable", "cancel")
-        check = _check_of(context, stanza, payloads[0])
+        check = _check_of(context, stanza, payload)
         return _route(context, stanza, to) if check is None else _checked(check, _route(context, stanza, to))
     target = "server" if to is not None and not to.local else "account"
-    return _handle_payload(context, stanza, target, payloads[0])
+    return _handle_payload(context, stanza, target, payload)
 
 
 def _check_of(context: StreamContext, stanza: Stanza, payload: Element) -> Steps | None:
@@ -127,7 +157,3 @@ def _route(context: StreamContext, stanza: Stanza, to: JID) -> Steps:
     if not is_known and stanza.type in {"get", "set"}:
         raise blocked_by_user() if sessions is None else Refused("service-unavailable", "cancel")
     return ROUTED
-
-
-ROUTED = Element("routed", "")
-"""What a handler returns when somebody else answers the request."""

@@ -19,10 +19,11 @@ from typing import Any, Final
 
 from raftline.base.errors import LocalProtocolError, Refused, Unavailable
 from raftline.machine.outcomes import Outcome, Rejected, Stale
-from raftline.xmpp.dispatch import ROUTED
 from raftline.xmpp.effects import Effect, Propose, Steps, Submit
 from raftline.xmpp.element import Element
 from raftline.xmpp.outbound import Outbound
+from raftline.xmpp.payloads import ROUTED
+from raftline.xmpp.stanza import without_payload
 
 PENDING_COUNT_MAX: Final = 128
 """Commands of one stream that may be under way; beyond, the next stanza waits, and reading stops."""
@@ -159,8 +160,7 @@ class HandlerRunner:
             if kind is Submit:
                 stanza = self.stanza
                 assert stanza is not None
-                # Enough for an error reply; the payload is not kept.
-                self._pending.append((self.number, Element(stanza.name, stanza.namespace, stanza.attributes)))
+                self._pending.append((self.number, without_payload(stanza)))
         self.is_running = True
 
     def give_back(self, *, has_failed: bool = False) -> Effect | None:

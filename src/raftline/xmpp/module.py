@@ -153,6 +153,45 @@ DiscoNode = Callable[["Modules"], str]
 
 
 @dataclass(slots=True)
+class Host:
+    """
+    A service at a domain of its own below the service's, `label.DOMAIN`, such as rooms (dispatch.py).
+
+    What it has no handler for is refused with `service-unavailable`.
+
+    Attributes:
+        name: For people, in service discovery.
+        message_handler, presence_handler: For all stanzas of this kind to the host and to entities at it.
+        request_handler: For IQ requests to full JIDs at it.
+        answer_handler: For IQ results and errors.
+        archive_of: Returns the archive (archives.Archive) of the entity that a stanza is for, if the user may read it;
+            without it there are none.
+    """
+
+    label: str
+    name: str
+    message_handler: StanzaHandler | None = None
+    presence_handler: StanzaHandler | None = None
+    request_handler: StanzaHandler | None = None
+    answer_handler: StanzaHandler | None = None
+    archive_of: StanzaHandler | None = None
+    iq_handlers: dict[tuple[str, str, str, str], IqHandler] = field(default_factory=dict)
+
+    def on_iq(self, target: str, kind: str, namespace: str, name: str, handler: IqHandler) -> None:
+        """
+        Handle IQs of this payload.
+
+        Args:
+            target: `host` (addressed to the host itself) or `entity` (to a bare JID at it).
+            kind: `get` or `set`.
+        """
+        key = (target, kind, namespace, name)
+        if target not in {"host", "entity"} or kind not in {"get", "set"} or key in self.iq_handlers:
+            raise LocalProtocolError(f"bad or doubled IQ handler: {key}")
+        self.iq_handlers[key] = handler
+
+
+@dataclass(slots=True)
 class Modules:
     """
     The registry; filled once at start, read-only after.
@@ -182,6 +221,18 @@ class Modules:
     account_identities: list[tuple[str, str]] = field(default_factory=list)
     account_node_info: IqHandler | None = None
     account_items: IqHandler | None = None
+    hosts: dict[str, Host] = field(default_factory=dict)
+
+    def add_host(self, host: Host) -> None:
+        """Add a service below the domain; the server lists it in service discovery."""
+        if host.label in self.hosts:
+            raise LocalProtocolError(f"doubled host: {host.label}")
+        self.hosts[host.label] = host
+
+    def host_at(self, domain: str, service_domain: str) -> Host | None:
+        """Return the service at `domain`, which lies below `service_domain`; None if there is none."""
+        label, _, rest = domain.partition(".")
+        return self.hosts.get(label) if rest == service_domain else None
 
     def declare(self, declaration: Declaration) -> None:
         """Add a declaration."""

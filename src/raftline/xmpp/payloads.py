@@ -34,6 +34,9 @@ HINTS_NAMESPACE: Final = "urn:xmpp:hints"
 RSM_NAMESPACE: Final = "http://jabber.org/protocol/rsm"
 STANZA_ID_NAMESPACE: Final = "urn:xmpp:sid:0"
 
+ROUTED: Final = Element("routed", "")
+"""What the handler of a request returns when somebody else answers it."""
+
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND: Final = timedelta(milliseconds=1)
 _TIMESTAMP: Final = re.compile(

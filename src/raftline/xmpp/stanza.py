@@ -23,6 +23,7 @@ from raftline.xmpp.xmlstream import StreamFailed, parse_element
 
 CLIENT_NAMESPACE: Final = "jabber:client"
 STANZA_ERROR_NAMESPACE: Final = "urn:ietf:params:xml:ns:xmpp-stanzas"
+MUC_NAMESPACE: Final = "http://jabber.org/protocol/muc"
 STANZA_KINDS: Final = frozenset({"message", "presence", "iq"})
 LANG: Final = f"{{{XML_NAMESPACE}}}lang"
 
@@ -65,9 +66,11 @@ class Stanza:
     def __repr__(self) -> str:
         return f"Stanza({self.raw!r})"
 
-    def stamped(self, from_jid: JID, to_jid: JID | None, *, drop: Callable[[Element], bool] | None = None) -> bytes:
+    def stamped(
+        self, from_jid: JID | None, to_jid: JID | None, *, drop: Callable[[Element], bool] | None = None
+    ) -> bytes:
         """
-        Write the stanza for its recipient, under addresses that the server vouches for.
+        Write the stanza for its recipient, under addresses that the server vouches for, or without those not given.
 
         Args:
             drop: Says which children to leave out, such as a stanza id that claims to be ours (XEP-0359 section 6).
@@ -84,13 +87,14 @@ class Stanza:
             return f"{head}/>".encode()
         return b"%b>%b</%b>" % (head.encode(), inner, self.kind.encode())
 
-    def _start_tag(self, from_jid: JID, to_jid: JID | None) -> str:
+    def _start_tag(self, from_jid: JID | None, to_jid: JID | None) -> str:
         """`<message from='…' …` up to the bracket."""
+        sender = "" if from_jid is None else f" from='{_escaped_jid(from_jid)}'"
         to = "" if to_jid is None else f" to='{_escaped_jid(to_jid)}'"
         of_type = f" type='{_escaped(self.type)}'" if self.type else ""
         stanza_id = f" id='{_escaped(self.id)}'" if self.id else ""
         lang = f" xml:lang='{_escaped(self.lang)}'" if self.lang else ""
-        return f"<{self.kind} from='{_escaped_jid(from_jid)}'{to}{of_type}{stanza_id}{lang}"
+        return f"<{self.kind}{sender}{to}{of_type}{stanza_id}{lang}"
 
     def _inner_bytes(self) -> bytes | None:
         """What stands between the tags; None if it depends on declarations outside."""
@@ -107,8 +111,8 @@ class Stanza:
                 return None
         return inner
 
-    def _rebuilt(self, from_jid: JID, to_jid: JID | None, drop: Callable[[Element], bool] | None) -> bytes:
-        attributes = {"from": str(from_jid)}
+    def _rebuilt(self, from_jid: JID | None, to_jid: JID | None, drop: Callable[[Element], bool] | None) -> bytes:
+        attributes = {} if from_jid is None else {"from": str(from_jid)}
         if to_jid is not None:
             attributes["to"] = str(to_jid)
         if self.type:
@@ -184,7 +188,7 @@ def error_reply(
     detail: str = "",
 ) -> bytes:
     """
-    Write the error that answers a stanza, without its payload.
+    Write the error that answers a stanza, without its payload but the mark of who wanted to enter a room.
 
     Args:
         element: The stanza that failed.
@@ -195,9 +199,19 @@ def error_reply(
     Source: RFC 6120 section 8.3.1.
     """
     attributes = _reply_attributes(element, "error", from_jid, to_jid)
-    return Element(
-        element.name, CLIENT_NAMESPACE, attributes, [error_element(condition, kind, text, detail)]
-    ).to_bytes()
+    children = [*_entrance(element), error_element(condition, kind, text, detail)]
+    return Element(element.name, CLIENT_NAMESPACE, attributes, children).to_bytes()
+
+
+def without_payload(element: Element) -> Element:
+    """Return what an error reply needs of a stanza."""
+    return Element(element.name, element.namespace, element.attributes, _entrance(element))
+
+
+def _entrance(element: Element) -> list[Element | str]:
+    """Return the mark, empty, of presence that wants to enter a room: clients know the error by it (XEP-0045 7.2)."""
+    wants = element.name == "presence" and element.child("x", MUC_NAMESPACE) is not None
+    return [Element("x", MUC_NAMESPACE)] if wants else []
 
 
 def result_reply(

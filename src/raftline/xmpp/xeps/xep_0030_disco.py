@@ -77,6 +77,9 @@ def handle_server_items(context: StreamContext, stanza: Stanza) -> Steps:
             raise Refused("item-not-found", "cancel", "There is no such node.")
         return Element("query", ITEMS_NAMESPACE, {"node": node}, [*found])
     items: list[Element | str] = []
+    for host in context.modules.hosts.values():
+        attributes = {"jid": f"{host.label}.{context.domain}", "name": host.name}
+        items.append(Element("item", ITEMS_NAMESPACE, attributes))
     for items_of in context.modules.disco_items:
         items.extend(items_of(context, context.jid))
     yield from ()  # a handler that asks for nothing

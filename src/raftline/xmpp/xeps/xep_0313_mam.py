@@ -1,21 +1,24 @@
 """
-XEP-0313 Message Archive Management: a user's own archive, by time, contact, id and page.
+XEP-0313 Message Archive Management: archives by time, contact, id and page.
 
-The archive answers on the bare JID of the account (section 3.3.1). An archive id is a stanza id, which is a position
-in the log under the cluster's epoch: ids grow in archive order, so a page is a range of keys. A query sends its
-results first, as messages, and then returns the summary; nothing of it is kept in between (section 4.3.2).
+The archive of a user answers on the bare JID of the account (section 3.3.1); that of a room on the room's
+(rooms/archive.py), by the same functions: `Archive` is what they ask of either. An archive id is a stanza id, which is
+a position in the log under the cluster's epoch: ids grow in archive order, so a page is a range of keys. A query sends
+its results first, as messages, and then returns the summary; nothing of it is kept in between (section 4.3.2).
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, NamedTuple
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
 
 from raftline.base.errors import Refused
 from raftline.base.ids import Position, format_stanza_id, parse_stanza_id
 from raftline.base.limits import ARCHIVE_PAGE_ROW_COUNT_MAX, SEARCH_TEXT_SIZE_MAX
 from raftline.base.timestamps import format_timestamp
-from raftline.machine.queries import ArchiveEnds, ArchivePage, ArchiveRow, Page
+from raftline.machine.queries import ArchiveEnds, ArchivePage, ArchiveRow, Page, Query
 from raftline.xmpp.archive_search import SEARCH_FIELD, search_page
+from raftline.xmpp.archives import Archive, Filters
 from raftline.xmpp.effects import Ask, ask
 from raftline.xmpp.element import Element, escape_attribute
 from raftline.xmpp.jid import parse_jid
@@ -35,7 +38,7 @@ from raftline.xmpp.stanza import with_namespace
 
 if TYPE_CHECKING:
     from raftline.xmpp.effects import Steps
-    from raftline.xmpp.module import Modules, StreamContext
+    from raftline.xmpp.module import Host, Modules, StanzaHandler, StreamContext
     from raftline.xmpp.stanza import Stanza
 
 MAM_NAMESPACE: Final = "urn:xmpp:mam:2"
@@ -59,7 +62,7 @@ _BOOLEANS: Final = frozenset({"true", "false", "1", "0"})
 
 
 def register(modules: Modules) -> None:
-    """Offer the archive on bare JIDs."""
+    """Offer the archives of accounts, and of hosts that were added before."""
     modules.declare(
         Declaration(
             number=313,
@@ -83,6 +86,27 @@ def register(modules: Modules) -> None:
     modules.on_iq("account", "set", MAM_NAMESPACE, "query", handle_query)
     modules.on_iq("account", "get", MAM_NAMESPACE, "query", handle_form)
     modules.on_iq("account", "get", MAM_NAMESPACE, "metadata", handle_metadata)
+    for host in modules.hosts.values():
+        if host.archive_of is not None:
+            _offer_at(host, host.archive_of)
+
+
+def _offer_at(host: Host, archive_of: StanzaHandler) -> None:
+    """Offer the archives of entities at a host; `archive_of` finds the one that a user may read."""
+
+    def query_there(context: StreamContext, stanza: Stanza) -> Steps:
+        return (yield from answer_query(context, stanza, (yield from archive_of(context, stanza))))
+
+    def form_there(context: StreamContext, stanza: Stanza) -> Steps:
+        yield from archive_of(context, stanza)
+        return form_element(is_searchable=False)
+
+    def metadata_there(context: StreamContext, stanza: Stanza) -> Steps:
+        return (yield from answer_metadata(context, (yield from archive_of(context, stanza))))
+
+    host.on_iq("entity", "set", MAM_NAMESPACE, "query", query_there)
+    host.on_iq("entity", "get", MAM_NAMESPACE, "query", form_there)
+    host.on_iq("entity", "get", MAM_NAMESPACE, "metadata", metadata_there)
 
 
 def handle_query(context: StreamContext, stanza: Stanza) -> Steps:
@@ -96,38 +120,38 @@ def handle_query(context: StreamContext, stanza: Stanza) -> Steps:
             `policy-violation` for too many ids or too long a text to search for.
     """
     _require_own(context, stanza)
+    return (yield from answer_query(context, stanza, UserArchive(str(context.jid.bare))))
+
+
+def answer_query(context: StreamContext, stanza: Stanza, archive: Archive) -> Steps:
+    """Do so for an archive that the user may read."""
     query = stanza.element.child("query", MAM_NAMESPACE)
     assert query is not None, "dispatch found the payload by this name"
     if query.get("node"):
-        raise Refused("item-not-found", "cancel", "A user's archive has no nodes.")
+        raise Refused("item-not-found", "cancel", "An archive has no nodes.")
     filters = _read_filters(context, query)
     paging = parse_page_request(query)
     after = None if paging.after is None else _position_of(context, paging.after)
     before = None if paging.before is None else _position_of(context, paging.before)
-    owner = str(context.jid.bare)
     bounds = (filters.after, filters.before, after, before)
     named = {*filters.positions, *(bound for bound in bounds if bound is not None)}
-    yield from _require_archived(owner, sorted(named))
+    yield from _require_archived(archive, sorted(named))
     limit = PAGE_LIMIT_DEFAULT if paging.limit is None else min(paging.limit, ARCHIVE_PAGE_ROW_COUNT_MAX)
-    question = ArchivePage(
-        owner=owner,
-        contact=filters.contact,
-        start_ms=filters.start_ms,
-        end_ms=filters.end_ms,
+    narrowed = filters._replace(
         after=max((bound for bound in (filters.after, after) if bound is not None), default=None),
         before=min((bound for bound in (filters.before, before) if bound is not None), default=None),
-        positions=filters.positions,
-        backward=paging.backward,
-        limit=max(limit, 1),
     )
+    question = archive.page(narrowed, backward=paging.backward, limit=max(limit, 1))
     if filters.text is None:
         page = yield from ask(question, Page)
-    else:
+    elif isinstance(question, ArchivePage):
         page = yield from search_page(question, filters.text)
+    else:
+        raise Refused("feature-not-implemented", "cancel", "This archive cannot be searched for words.")
     if limit == 0:  # only the count was asked for (XEP-0059 section 2.7)
         page = Page([], complete=not page.rows, count=page.count, offset=page.offset)
     page = _bounded(page, backward=paging.backward)
-    _send_results(context, query, page.rows)
+    _send_results(context, query, archive.jid, page.rows)
     # The replica counts without regard to bounds by position, so beside before-id or after-id its counts would be
     # those of another result set, and a search finds no more than a page; they are optional (section 4.3.2).
     counted = filters.after is None and filters.before is None and filters.text is None
@@ -137,6 +161,12 @@ def handle_query(context: StreamContext, stanza: Stanza) -> Steps:
 def handle_form(context: StreamContext, stanza: Stanza) -> Steps:
     """Return the fields that a query may have (section 4.1.5)."""
     _require_own(context, stanza)
+    yield from ()  # a handler that asks for nothing
+    return form_element(is_searchable=True)
+
+
+def form_element(*, is_searchable: bool) -> Element:
+    """Make the form that tells which fields a query may have, one for words among them or not (XEP-0431)."""
     ids = form_field("ids", "list-multi")
     ids.children.append(
         Element("validate", VALIDATE_NAMESPACE, {"datatype": "xs:string"}, [Element("open", VALIDATE_NAMESPACE)])
@@ -150,16 +180,21 @@ def handle_form(context: StreamContext, stanza: Stanza) -> Steps:
         form_field("after-id", "text-single"),
         ids,
         form_field("include-groupchat", "boolean"),
-        form_field(SEARCH_FIELD, "text-single"),
     ]
-    yield from ()  # a handler that asks for nothing
+    if is_searchable:
+        fields.append(form_field(SEARCH_FIELD, "text-single"))
     return Element("query", MAM_NAMESPACE, None, [Element("x", FORM_NAMESPACE, {"type": "form"}, fields)])
 
 
 def handle_metadata(context: StreamContext, stanza: Stanza) -> Steps:
     """Return id and time of the first and the last message (section 5)."""
     _require_own(context, stanza)
-    ends: tuple[ArchiveRow, ArchiveRow] | None = yield Ask(ArchiveEnds(str(context.jid.bare)))
+    return (yield from answer_metadata(context, UserArchive(str(context.jid.bare))))
+
+
+def answer_metadata(context: StreamContext, archive: Archive) -> Steps:
+    """Do so for an archive that the user may read."""
+    ends: tuple[ArchiveRow, ArchiveRow] | None = yield Ask(archive.ends())
     return metadata_element(ends, context.cluster_epoch)
 
 
@@ -174,19 +209,32 @@ def metadata_element(ends: tuple[ArchiveRow, ArchiveRow] | None, cluster_epoch: 
     return metadata
 
 
-class _Filters(NamedTuple):
-    """The form of a query, read."""
+@dataclass(frozen=True, slots=True)
+class UserArchive:
+    """The archive of an account."""
 
-    contact: str | None = None
-    start_ms: int | None = None
-    end_ms: int | None = None
-    after: Position | None = None
-    before: Position | None = None
-    positions: tuple[Position, ...] = ()
-    text: str | None = None
+    jid: str
+
+    def page(self, filters: Filters, *, backward: bool, limit: int) -> Query:
+        """See `Archive`."""
+        return ArchivePage(
+            owner=self.jid,
+            contact=filters.contact,
+            start_ms=filters.start_ms,
+            end_ms=filters.end_ms,
+            after=filters.after,
+            before=filters.before,
+            positions=filters.positions,
+            backward=backward,
+            limit=limit,
+        )
+
+    def ends(self) -> Query:
+        """See `Archive`."""
+        return ArchiveEnds(self.jid)
 
 
-def _read_filters(context: StreamContext, query: Element) -> _Filters:
+def _read_filters(context: StreamContext, query: Element) -> Filters:
     """
     Read the form; a field without a value, which a person left empty, says nothing.
 
@@ -206,7 +254,7 @@ def _read_filters(context: StreamContext, query: Element) -> _Filters:
         text = _single(fields, SEARCH_FIELD)
         _require_boolean(fields, "include-groupchat")
         end, after, before = _single(fields, "end"), _single(fields, "after-id"), _single(fields, "before-id")
-        return _Filters(
+        return Filters(
             contact=None if contact is None else str(parse_jid(contact)),
             start_ms=None if start is None else parse_timestamp(start, round_up=True),
             end_ms=None if end is None else parse_timestamp(end),
@@ -247,11 +295,11 @@ def _position_of(context: StreamContext, stanza_id: str) -> Position:
     raise Refused("item-not-found", "cancel", "There is no message of this id in the archive.")
 
 
-def _require_archived(owner: str, positions: list[Position]) -> Steps:
+def _require_archived(archive: Archive, positions: list[Position]) -> Steps:
     """Refuse unless all of these are in the archive."""
     for begin in range(0, len(positions), ARCHIVE_PAGE_ROW_COUNT_MAX):
         some = tuple(positions[begin : begin + ARCHIVE_PAGE_ROW_COUNT_MAX])
-        page = yield from ask(ArchivePage(owner, positions=some, limit=len(some)), Page)
+        page = yield from ask(archive.page(Filters(positions=some), backward=False, limit=len(some)), Page)
         if len(page.rows) < len(some):
             raise Refused("item-not-found", "cancel", "There is no message of this id in the archive.")
 
@@ -273,9 +321,9 @@ def _bounded(page: Page, *, backward: bool) -> Page:
     return Page(page.rows[:kept], complete=False, count=page.count, offset=page.offset)
 
 
-def _send_results(context: StreamContext, query: Element, rows: list[ArchiveRow]) -> None:
+def _send_results(context: StreamContext, query: Element, jid: str, rows: list[ArchiveRow]) -> None:
     """Send the rows as messages, in order or, for a flipped page, the other way round (sections 4.2, 4.3.4)."""
-    owner, epoch = escape_attribute(str(context.jid.bare)), context.cluster_epoch
+    owner, epoch = escape_attribute(jid), context.cluster_epoch
     addresses = f"from='{owner}' to='{escape_attribute(str(context.jid))}'"
     query_id = query.get("queryid")
     marked = "" if query_id is None else f" queryid='{escape_attribute(query_id)}'"

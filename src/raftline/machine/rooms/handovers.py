@@ -1,0 +1,59 @@
+"""What rooms tell sessions and accounts, and these tell rooms, through the outbox (machine/outbox.py)."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from raftline.base.ids import AccountId, Position, SessionId
+
+
+class VisitBegun(NamedTuple):
+    """A session is in a room from here on; fields as in tables.Visit."""
+
+    session_id: SessionId
+    room_id: AccountId
+    room: str
+    history: Position
+
+
+class VisitOver(NamedTuple):
+    """The visit that began at `joined` is over; `why` and `nick` as in tables.Visit."""
+
+    session_id: SessionId
+    joined: Position
+    why: str
+    nick: str
+
+
+class OccupantGone(NamedTuple):
+    """A session is over or unavailable, so it leaves the room; `presence` is what is inside its farewell."""
+
+    room: str
+    room_id: AccountId
+    session_id: SessionId
+    presence: bytes
+
+
+class RoomMessageOwed(NamedTuple):
+    """These sessions owe acknowledgement for the message of this command, which no archive keeps."""
+
+    session_ids: tuple[SessionId, ...]
+
+
+class RoomMail(NamedTuple):
+    """A room writes to an account: an invitation, or an answer to one. `address_id` stands for the room."""
+
+    to_localpart: str
+    room: str
+    address_id: int
+    stanza: bytes
+
+
+class MemberGone(NamedTuple):
+    """An account is deleted; it has no affiliation to the room any more."""
+
+    room: str
+    jid: str
+
+
+RoomHandover = VisitBegun | VisitOver | OccupantGone | RoomMessageOwed | RoomMail | MemberGone

@@ -1,0 +1,157 @@
+"""
+Messages in rooms (XEP-0045 sections 7.4, 7.5, 7.13, 8.1): to everyone, to one occupant, to the moderators.
+
+A message to everyone is one command, one row of a message and one row of the room's archive, however many are there;
+what each session is owed follows from its visit (deliveries.py). Everyone gets the same bytes, the sender included,
+whose copy says that the message is on a majority and where in the archive it is.
+
+A message to one occupant is nobody's archive's: it would have to be stored twice, as each side knows it under other
+addresses, and other devices of the two are not in the room. Who acknowledges owes it like any other message.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from raftline.base.limits import INBOX_MESSAGE_COUNT_MAX
+from raftline.machine import messages
+from raftline.machine.context import Context
+from raftline.machine.outbox import SessionOverdue
+from raftline.machine.outcomes import Done, MessageArrived, Outcome, Rejected
+from raftline.machine.records import Archived, Owed, Session, StoredMessage
+from raftline.machine.rooms import deliveries, markup, showing
+from raftline.machine.rooms import settings as room_settings
+from raftline.machine.rooms.commands import RequestVoice, SpeakInRoom, WhisperInRoom
+from raftline.machine.rooms.entering import NO_SUCH_ROOM, NOT_INSIDE
+from raftline.machine.rooms.events import RoomMessageArrived, VoiceRequested
+from raftline.machine.rooms.handovers import RoomMessageOwed
+from raftline.machine.rooms.ranks import Role
+from raftline.machine.rooms.settings import PrivateMessages
+from raftline.machine.rooms.tables import Occupant, Room
+
+_DONE: Final = Done()
+_NO_VOICE: Final = Rejected("forbidden", "auth", "You have no voice in this room.")
+_USER: Final = f"<x xmlns='{markup.USER_NAMESPACE}'/>".encode()
+
+_ROLE_FOR_WHISPER: Final = {
+    PrivateMessages.ANYONE: Role.VISITOR,
+    PrivateMessages.PARTICIPANTS: Role.PARTICIPANT,
+    PrivateMessages.MODERATORS: Role.MODERATOR,
+}
+"""The role that it takes; who is not named here lets nobody."""
+
+
+def speak(context: Context, session: Session, action: SpeakInRoom) -> Outcome:
+    """Say something to everyone, or set the subject."""
+    room = context.rooms.get(action.room)
+    if room is None:
+        return NO_SUCH_ROOM
+    occupant = context.occupants.get(room.room_id, session.session_id)
+    if occupant is None:
+        return NOT_INSIDE
+    settings = room_settings.decode(room.settings)
+    if occupant.role < Role.PARTICIPANT:
+        return _NO_VOICE
+    if action.is_subject and not settings.subject_open and occupant.role < Role.MODERATOR:
+        return Rejected("forbidden", "auth", "Moderators alone set the subject.")
+    if action.origin_id:
+        recipient = f"{action.room}@".encode()  # no account is called so
+        if messages.remember_origin(context, session, recipient, action.fingerprint, action.origin_id) is None:
+            return _DONE
+    speaker = f"{showing.address_of(context, room.name)}/{occupant.nick}"
+    stanza = markup.with_child(
+        markup.sent_from(action.stanza, speaker), markup.occupant_id_element(room.secret, occupant.jid)
+    )
+    if action.is_subject:
+        context.rooms.put(room.name, room._replace(subject=stanza, subject_ms=context.time_ms))
+    publish(context, room, stanza, occupant, kept=action.kept and settings.archived)
+    return _DONE
+
+
+def publish(context: Context, room: Room, stanza: bytes, author: Occupant, *, kept: bool) -> None:
+    """Store a message once, and hand it to everyone in the room."""
+    position = context.position
+    owner = showing.address_of(context, room.name) if kept else ""
+    if kept:
+        author_id = context.address_id(author.jid)
+        context.archive.insert((room.room_id, position), Archived(room.room_id, position, author_id))
+        holders = 1
+    else:
+        takers = deliveries.takers(context, room)
+        holders = len(takers)
+        if takers:
+            context.outbox.append(RoomMessageOwed(tuple(taker.session_id for taker in takers)))
+    if holders:
+        context.messages.insert(
+            position,
+            StoredMessage(position, context.time_ms, room.address_id, author.nick, "", holders, stanza),
+        )
+    for node_id, session_ids in context.occupants.groups(room.room_id):
+        context.events.append(RoomMessageArrived(node_id, session_ids, position, stanza, owner))
+
+
+def whisper(context: Context, session: Session, action: WhisperInRoom) -> Outcome:
+    """Say something to one occupant (section 7.5)."""
+    room = context.rooms.get(action.room)
+    if room is None:
+        return NO_SUCH_ROOM
+    occupant = context.occupants.get(room.room_id, session.session_id)
+    if occupant is None:
+        return NOT_INSIDE
+    settings = room_settings.decode(room.settings)
+    needed = _ROLE_FOR_WHISPER.get(settings.private_messages)
+    if needed is None or occupant.role < needed:
+        return Rejected("forbidden", "auth", "You may not write to single occupants of this room.")
+    recipients = context.occupants.named(room.room_id, action.nick)
+    if not recipients:
+        return Rejected("item-not-found", "cancel", "Nobody of this name is in the room.")
+    address = showing.address_of(context, room.name)
+    added = _USER + markup.occupant_id_element(room.secret, occupant.jid)
+    stanza = markup.with_child(markup.sent_from(action.stanza, f"{address}/{occupant.nick}"), added)
+    if not _hand_over(context, recipients, stanza, f"{address}/{occupant.nick}"):
+        return Rejected("service-unavailable", "cancel")
+    return _DONE
+
+
+def _hand_over(context: Context, recipients: list[Occupant], stanza: bytes, speaker: str) -> bool:
+    """Give a message to the sessions of one occupant; False if the account has blocked the speaker."""
+    position = context.position
+    holders = 0
+    for recipient in recipients:
+        session = context.sessions.get(recipient.session_id)
+        if session is None or context.blocks(session, speaker):
+            return False
+        if session.managed:
+            if len(context.inboxes.of(session.session_id)) >= INBOX_MESSAGE_COUNT_MAX:
+                context.outbox.append(SessionOverdue(session.session_id))
+                continue
+            context.inboxes.add(Owed(session.session_id, position, 0, position))
+            holders += 1
+        context.events.append(MessageArrived(session.node_id, session.session_id, position, stanza, "", None))
+    if holders:
+        context.messages.insert(
+            position, StoredMessage(position, context.time_ms, context.address_id(speaker), "", "", holders, stanza)
+        )
+    return True
+
+
+def request_voice(context: Context, session: Session, action: RequestVoice) -> Outcome:
+    """Ask the moderators for voice (section 7.13)."""
+    room = context.rooms.get(action.room)
+    if room is None:
+        return NO_SUCH_ROOM
+    occupant = context.occupants.get(room.room_id, session.session_id)
+    if occupant is None:
+        return NOT_INSIDE
+    if not room_settings.decode(room.settings).voice_requests:
+        return Rejected("forbidden", "auth", "This room takes no requests for voice.")
+    if occupant.role != Role.VISITOR:
+        return Rejected("not-allowed", "cancel", "You have voice already.")
+    moderators = [
+        other.session_id for other in context.occupants.of(room.room_id).values() if other.role == Role.MODERATOR
+    ]
+    address = showing.address_of(context, room.name)
+    full_jid = f"{occupant.jid}/{occupant.resource}"
+    for node_id, session_ids in context.occupants.grouped(moderators):
+        context.events.append(VoiceRequested(node_id, session_ids, address, full_jid, occupant.nick))
+    return _DONE

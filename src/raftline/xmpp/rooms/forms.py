@@ -1,0 +1,197 @@
+"""
+The form by which an owner configures a room (XEP-0045 sections 10.1.3, 10.2, 15.5.3), as data.
+
+A field that is not submitted stays as it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final, NamedTuple
+
+import msgspec
+
+from raftline.base.errors import Refused
+from raftline.base.limits import ROOM_OCCUPANT_COUNT_MAX
+from raftline.machine.rooms.ranks import Role
+from raftline.machine.rooms.settings import PrivateMessages, RoomSettings
+from raftline.xmpp.element import Element
+from raftline.xmpp.payloads import FORM_NAMESPACE
+from raftline.xmpp.rooms.names import ROLES
+
+CONFIG_FORM: Final = "http://jabber.org/protocol/muc#roomconfig"
+_PREFIX: Final = "muc#roomconfig_"
+
+_BOOLEANS: Final = {"1": True, "true": True, "0": False, "false": False}
+_WHISPERERS: Final = {
+    "anyone": PrivateMessages.ANYONE,
+    "participants": PrivateMessages.PARTICIPANTS,
+    "moderators": PrivateMessages.MODERATORS,
+    "none": PrivateMessages.NOBODY,
+}
+_COUNTS: Final = ("10", "20", "50", "100", "200", "500", "1000", "2000", str(ROOM_OCCUPANT_COUNT_MAX))
+_ROLE_NAMES: Final = ("moderator", "participant", "visitor")
+
+
+class _Kind(NamedTuple):
+    """How values of one type of field are written and read; `read` raises ValueError for what is none."""
+
+    name: str
+    write: Callable[[Any], list[str]]
+    read: Callable[[list[str]], Any]
+    options: tuple[str, ...] = ()
+
+
+class _Field(NamedTuple):
+    """A field of the form and the setting it shows."""
+
+    name: str
+    label: str
+    setting: str
+    kind: _Kind
+
+
+def _only(values: list[str]) -> str:
+    if len(values) > 1:
+        raise ValueError("has one value")
+    return values[0] if values else ""
+
+
+def _read_boolean(values: list[str]) -> bool:
+    try:
+        return _BOOLEANS[_only(values)]
+    except KeyError:
+        raise ValueError("is true or false") from None
+
+
+def _read_count(values: list[str]) -> int:
+    text = _only(values)
+    if text in {"", "none"}:
+        return ROOM_OCCUPANT_COUNT_MAX
+    if not (text.isascii() and text.isdigit() and len(text) < 10):
+        raise ValueError("is a number")
+    return int(text)
+
+
+def _read_roles(values: list[str]) -> int:
+    if not set(values) <= set(_ROLE_NAMES):
+        raise ValueError("names roles")
+    return sum(1 << ROLES[name] for name in set(values))
+
+
+def _read_whisperers(values: list[str]) -> PrivateMessages:
+    if _only(values) not in _WHISPERERS:
+        raise ValueError("is one of the options")
+    return _WHISPERERS[_only(values)]
+
+
+def _read_whois(values: list[str]) -> bool:
+    if _only(values) not in {"anyone", "moderators"}:
+        raise ValueError("is one of the options")
+    return _only(values) == "anyone"
+
+
+_BOOLEAN: Final = _Kind("boolean", lambda value: ["1" if value else "0"], _read_boolean)
+_TEXT: Final = _Kind("text-single", lambda value: [value] if value else [], _only)
+_NUMBER: Final = _Kind("text-single", lambda value: [str(value)], _read_count)
+_CROWD: Final = _Kind("list-single", lambda value: [str(value)], _read_count, _COUNTS)
+_SET_OF_ROLES: Final = _Kind(
+    "list-multi", lambda value: [name for name in _ROLE_NAMES if value >> ROLES[name] & 1], _read_roles, _ROLE_NAMES
+)
+_WHISPER: Final = _Kind(
+    "list-single",
+    lambda value: [name for name, found in _WHISPERERS.items() if found == value],
+    _read_whisperers,
+    tuple(_WHISPERERS),
+)
+_WHOIS: Final = _Kind(
+    "list-single", lambda value: ["anyone" if value else "moderators"], _read_whois, ("moderators", "anyone")
+)
+
+_FIELDS: Final = (
+    _Field(f"{_PREFIX}roomname", "Name of the room", "title", _TEXT),
+    _Field(f"{_PREFIX}roomdesc", "Description", "description", _TEXT),
+    _Field(f"{_PREFIX}lang", "Language", "language", _TEXT),
+    _Field(f"{_PREFIX}persistentroom", "The room stays when nobody is there", "persistent", _BOOLEAN),
+    _Field(f"{_PREFIX}publicroom", "Anyone can find the room", "public", _BOOLEAN),
+    _Field(f"{_PREFIX}membersonly", "For members alone", "members_only", _BOOLEAN),
+    _Field(f"{_PREFIX}moderatedroom", "Newcomers have no voice", "moderated", _BOOLEAN),
+    _Field(f"{_PREFIX}whois", "Who sees real addresses", "non_anonymous", _WHOIS),
+    _Field(f"{_PREFIX}maxusers", "How many may be there at once", "occupant_count_max", _CROWD),
+    _Field(f"{_PREFIX}changesubject", "Participants may set the subject", "subject_open", _BOOLEAN),
+    _Field(f"{_PREFIX}allowinvites", "Everyone may invite", "invites_open", _BOOLEAN),
+    _Field(f"{_PREFIX}allowpm", "Who may write to single occupants", "private_messages", _WHISPER),
+    _Field(f"{_PREFIX}enablelogging", "Messages are archived", "archived", _BOOLEAN),
+    _Field(f"{_PREFIX}presencebroadcast", "Roles whose presence is shown to all", "broadcast_roles", _SET_OF_ROLES),
+    _Field(f"{_PREFIX}getmemberlist", "Roles that may read the lists of members", "list_roles", _SET_OF_ROLES),
+    _Field("muc#maxhistoryfetch", "Messages of history for newcomers", "history_count", _NUMBER),
+    _Field(f"{_PREFIX}allowvoicerequests", "Visitors may ask for voice", "voice_requests", _BOOLEAN),
+)
+_PROTECTED: Final = f"{_PREFIX}passwordprotectedroom"
+_SECRET: Final = f"{_PREFIX}roomsecret"
+_BY_NAME: Final = {field.name: field for field in _FIELDS}
+assert {role for role in ROLES.values() if role != Role.NONE} == {ROLES[name] for name in _ROLE_NAMES}
+
+
+def config_form(room: str, settings: RoomSettings) -> Element:
+    """Make the form with the settings as they are."""
+    children: list[Element | str] = [
+        Element("title", FORM_NAMESPACE, None, [f"Configuration of {room}"]),
+        _field("FORM_TYPE", "hidden", "", [CONFIG_FORM]),
+    ]
+    for field in _FIELDS:
+        values = field.kind.write(getattr(settings, field.setting))
+        children.append(_field(field.name, field.kind.name, field.label, values, field.kind.options))
+    password = settings.password
+    children.append(_field(_PROTECTED, "boolean", "A password is asked for", ["1" if password else "0"]))
+    children.append(_field(_SECRET, "text-private", "Password", [password] if password else []))
+    return Element("x", FORM_NAMESPACE, {"type": "form"}, children)
+
+
+def changed_settings(settings: RoomSettings, form: dict[str, list[str]]) -> RoomSettings:
+    """
+    Return the settings as a submitted form has them; fields of other services are ignored.
+
+    Raises:
+        Refused: `not-acceptable` for a value that a room cannot have, such as an empty password for a room that is to
+            ask for one (section 10.1.3).
+    """
+    values: dict[str, Any] = {name: getattr(settings, name) for name in settings.__struct_fields__}
+    for name, submitted in form.items():
+        field = _BY_NAME.get(name)
+        if field is None:
+            continue
+        try:
+            values[field.setting] = field.kind.read(submitted)
+        except ValueError as error:
+            raise Refused("not-acceptable", "modify", f"{name} {error}.") from error
+    values["password"] = _password(settings, form)
+    try:
+        return msgspec.convert([values[name] for name in settings.__struct_fields__], RoomSettings)
+    except msgspec.ValidationError as error:
+        raise Refused("not-acceptable", "modify", f"The room cannot be so: {error}.") from error
+
+
+def _password(settings: RoomSettings, form: dict[str, list[str]]) -> str:
+    secret = "".join(form.get(_SECRET, [settings.password]))
+    protected = form.get(_PROTECTED)
+    if protected is None:
+        return secret
+    try:
+        is_protected = _read_boolean(protected)
+    except ValueError as error:
+        raise Refused("not-acceptable", "modify", f"{_PROTECTED} {error}.") from error
+    if is_protected and not secret:
+        raise Refused("not-acceptable", "modify", "A password is not empty.")
+    return secret if is_protected else ""
+
+
+def _field(name: str, kind: str, label: str, values: list[str], options: tuple[str, ...] = ()) -> Element:
+    attributes = {"type": kind, "var": name}
+    if label:
+        attributes["label"] = label
+    children: list[Element | str] = [Element("value", FORM_NAMESPACE, None, [value]) for value in values]
+    for option in options:
+        value = Element("value", FORM_NAMESPACE, None, [option])
+        children.append(Element("option", FORM_NAMESPACE, {"label": option}, [value]))
+    return Element("field", FORM_NAMESPACE, attributes, children)

@@ -1,0 +1,87 @@
+"""Presence to rooms: enter, change, leave (XEP-0045 sections 7.2, 7.6, 7.7, 7.14)."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final
+
+from raftline.base.errors import Refused
+from raftline.machine.rooms.commands import EnterRoom, LeaveRoom
+from raftline.machine.rooms.markup import OCCUPANT_ID_NAMESPACE
+from raftline.xmpp.effects import Submit
+from raftline.xmpp.payloads import parse_timestamp
+from raftline.xmpp.rooms.names import USER_NAMESPACE, address
+from raftline.xmpp.stanza import MUC_NAMESPACE
+
+if TYPE_CHECKING:
+    from raftline.xmpp.effects import Steps
+    from raftline.xmpp.element import Element
+    from raftline.xmpp.module import StreamContext
+    from raftline.xmpp.stanza import Stanza
+
+_COUNT: Final = re.compile(r"\d{1,9}", re.ASCII)
+_WRITTEN_BY_ROOM: Final = frozenset({MUC_NAMESPACE, USER_NAMESPACE, OCCUPANT_ID_NAMESPACE})
+
+
+def handle_presence(context: StreamContext, stanza: Stanza) -> Steps:
+    """
+    Handle presence to a room. Errors and what manages subscriptions are dropped: a room has no roster.
+
+    Raises:
+        Refused: `jid-malformed` without a nickname (section 7.2.1), `bad-request` for history that is no number or
+            time. What apply refuses comes as the outcome.
+    """
+    to = address(stanza)
+    if not to.local:
+        return  # the host takes no presence
+    if stanza.type == "unavailable":
+        yield Submit(LeaveRoom(to.local, _inside(stanza)))
+    elif stanza.type == "":
+        if not to.resource:
+            raise Refused("jid-malformed", "modify", "Enter under a nickname.")
+        yield Submit(_entrance(context, stanza))
+
+
+def _entrance(context: StreamContext, stanza: Stanza) -> EnterRoom:
+    to = address(stanza)
+    request = stanza.element.child("x", MUC_NAMESPACE)
+    password = history = None
+    if request is not None:
+        password = request.child("password", MUC_NAMESPACE)
+        history = request.child("history", MUC_NAMESPACE)
+    return EnterRoom(
+        room=to.local,
+        nick=to.resource,
+        presence=_inside(stanza),
+        joins=request is not None,
+        secret=context.new_id().encode(),
+        password=None if password is None else password.text,
+        history_count=_count(history, "maxstanzas"),
+        history_chars=_count(history, "maxchars"),
+        history_since_ms=_since(history),
+        history_seconds=_count(history, "seconds"),
+    )
+
+
+def _inside(stanza: Stanza) -> bytes:
+    """Write what others see of the presence."""
+    return b"".join(child.to_bytes() for child in stanza.element.elements() if child.namespace not in _WRITTEN_BY_ROOM)
+
+
+def _count(history: Element | None, name: str) -> int | None:
+    text = None if history is None else history.get(name)
+    if text is None:
+        return None
+    if not _COUNT.fullmatch(text):
+        raise Refused("bad-request", "modify", f"{name} is not a number.")
+    return int(text)
+
+
+def _since(history: Element | None) -> int | None:
+    text = None if history is None else history.get("since")
+    if text is None:
+        return None
+    try:
+        return max(parse_timestamp(text, round_up=True), 0)
+    except ValueError as error:
+        raise Refused("bad-request", "modify", "since is not a time.") from error

@@ -1,0 +1,74 @@
+"""Registration with a room: membership of an open room and a nickname that is kept (XEP-0045 section 7.10)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from raftline.base.errors import Refused
+from raftline.machine.rooms.commands import RegisterInRoom
+from raftline.machine.rooms.ranks import Affiliation
+from raftline.machine.rooms.views import RoomView
+from raftline.xmpp.element import Element
+from raftline.xmpp.jid import prepare_resource
+from raftline.xmpp.payloads import FORM_NAMESPACE, form_field, parse_form, propose_or_refuse
+from raftline.xmpp.rooms.names import address, view_of
+
+if TYPE_CHECKING:
+    from raftline.xmpp.effects import Steps
+    from raftline.xmpp.module import StreamContext
+    from raftline.xmpp.stanza import Stanza
+
+REGISTER_NAMESPACE: Final = "jabber:iq:register"
+REGISTER_FORM: Final = "http://jabber.org/protocol/muc#register"
+_NICK: Final = "muc#register_roomnick"
+
+
+def handle_get(context: StreamContext, stanza: Stanza) -> Steps:
+    """
+    Return the form, or what the user is registered as.
+
+    Raises:
+        Refused: `not-allowed` to who may not register.
+    """
+    view: RoomView = yield from view_of(context, stanza)
+    if view.kept_nick:
+        name = Element("username", REGISTER_NAMESPACE, None, [view.kept_nick])
+        return Element("query", REGISTER_NAMESPACE, None, [Element("registered", REGISTER_NAMESPACE), name])
+    _require_open(view)
+    field = form_field(_NICK, "text-single")
+    field.children.append(Element("required", FORM_NAMESPACE))
+    fields: list[Element | str] = [form_field("FORM_TYPE", "hidden", REGISTER_FORM), field]
+    form = Element("x", FORM_NAMESPACE, {"type": "form"}, fields)
+    instructions = Element("instructions", REGISTER_NAMESPACE, None, ["Choose the nickname to keep for you."])
+    return Element("query", REGISTER_NAMESPACE, None, [instructions, form])
+
+
+def handle_set(context: StreamContext, stanza: Stanza) -> Steps:
+    """
+    Register, or give it up.
+
+    Raises:
+        Refused: `not-allowed` to who may not register, `bad-request` without a form or a nickname; from apply:
+            `conflict` for a nickname that is taken.
+    """
+    view: RoomView = yield from view_of(context, stanza)
+    query = stanza.element.child("query", REGISTER_NAMESPACE)
+    assert query is not None, "dispatch found the payload by this name"
+    room = address(stanza).local
+    if query.child("remove", REGISTER_NAMESPACE) is not None:
+        yield from propose_or_refuse(RegisterInRoom(room, ""))
+        return
+    _require_open(view)
+    form = parse_form(query, REGISTER_FORM)
+    if form is None:
+        raise Refused("bad-request", "modify", "Submit the form.")
+    try:
+        nick = prepare_resource("".join(form.get(_NICK, [])))
+    except ValueError as error:
+        raise Refused("bad-request", "modify", "This cannot be a nickname.") from error
+    yield from propose_or_refuse(RegisterInRoom(room, nick))
+
+
+def _require_open(view: RoomView) -> None:
+    if view.affiliation == Affiliation.OUTCAST or (view.settings.members_only and view.affiliation == Affiliation.NONE):
+        raise Refused("not-allowed", "cancel", "Members are made by admins here.")

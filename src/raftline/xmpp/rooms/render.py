@@ -1,0 +1,108 @@
+"""
+What rooms tell, as stanzas.
+
+What many sessions are told is one event; its bytes are made once and shared, and `to` alone is patched in for each.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import TYPE_CHECKING, Final
+
+from raftline.machine.rooms.events import OccupantShown, RoomMessageArrived, RoomNoticed, VoiceRequested
+from raftline.machine.rooms.markup import OCCUPANT_ID_NAMESPACE
+from raftline.xmpp.element import Element, escape_attribute, escape_text
+from raftline.xmpp.payloads import FORM_NAMESPACE, append_child, delay_element, form_field, stanza_id_element
+from raftline.xmpp.rooms.names import AFFILIATION_NAMES, REQUEST_FORM, ROLE_NAMES, USER_NAMESPACE
+from raftline.xmpp.stanza import CLIENT_NAMESPACE
+
+if TYPE_CHECKING:
+    from raftline.xmpp.module import Modules, StreamContext
+
+SHARED_COUNT: Final = 256
+"""Stanzas whose bytes are remembered while their copies are written."""
+
+_MESSAGE: Final = len(b"<message")
+_PRESENCE: Final = len(b"<presence")
+
+
+def register(modules: Modules) -> None:
+    """Render events of rooms."""
+    modules.on_event(RoomMessageArrived, render_message)
+    modules.on_event(OccupantShown, render_occupant)
+    modules.on_event(RoomNoticed, render_notice)
+    modules.on_event(VoiceRequested, render_voice_request)
+
+
+def render_message(context: StreamContext, event: RoomMessageArrived) -> bytes:
+    """Write a message with its id in the room's archive and, for history, since when it is there (section 7.2.13)."""
+    shared = _shared_message(event.stanza, event.owner, context.cluster_epoch, event.position, event.delayed_ms)
+    return shared[:_MESSAGE] + _to(str(context.jid)) + shared[_MESSAGE:]
+
+
+@lru_cache(maxsize=SHARED_COUNT)
+def _shared_message(stanza: bytes, owner: str, cluster_epoch: int, position: int, delayed_ms: int | None) -> bytes:
+    added = stanza_id_element(owner, cluster_epoch, position) if owner else b""  # type: ignore[arg-type]
+    if delayed_ms is not None:
+        added += delay_element(delayed_ms, owner or None).encode()
+    return append_child(stanza, added) if added else stanza
+
+
+def render_occupant(context: StreamContext, event: OccupantShown) -> bytes:
+    """Write presence of an occupant (section 7.2.2)."""
+    shared = _shared_presence(event._replace(session_ids=()))
+    return shared[:_PRESENCE] + _to(str(context.jid)) + shared[_PRESENCE:]
+
+
+@lru_cache(maxsize=SHARED_COUNT)
+def _shared_presence(event: OccupantShown) -> bytes:
+    kind = "" if event.is_available else " type='unavailable'"
+    head = f"<presence from='{escape_attribute(f'{event.room}/{event.nick}')}'{kind}>"
+    item = f"<item affiliation='{AFFILIATION_NAMES[event.affiliation]}' role='{ROLE_NAMES[event.role]}'"
+    if event.jid:
+        item += f" jid='{escape_attribute(event.jid)}'"
+    if event.new_nick:
+        item += f" nick='{escape_attribute(event.new_nick)}'"
+    inner = f"<actor nick='{escape_attribute(event.actor)}'/>" if event.actor else ""
+    reason = f"<reason>{escape_text(event.reason)}</reason>" if event.reason else ""
+    if event.alternate is None:
+        inner, reason = inner + reason, ""
+    item += f">{inner}</item>" if inner else "/>"
+    codes = "".join(f"<status code='{code}'/>" for code in event.statuses)
+    destroyed = "" if event.alternate is None else _destroyed(event, reason)
+    named = f"<occupant-id xmlns='{OCCUPANT_ID_NAMESPACE}' id='{event.occupant_id}'/>" if event.occupant_id else ""
+    tail = f"<x xmlns='{USER_NAMESPACE}'>{item}{destroyed}{codes}</x>{named}</presence>"
+    return b"%b%b%b" % (head.encode(), event.presence, tail.encode())
+
+
+def _destroyed(event: OccupantShown, reason: str) -> str:
+    """Say that the room is gone, and where to go (section 10.9)."""
+    to = f" jid='{escape_attribute(event.alternate)}'" if event.alternate else ""
+    password = f"<password>{escape_text(event.password)}</password>" if event.password else ""
+    return f"<destroy{to}>{reason}{password}</destroy>"
+
+
+def render_notice(context: StreamContext, event: RoomNoticed) -> bytes:
+    """Write that the room changed (section 10.2.1)."""
+    codes: list[Element | str] = [Element("status", USER_NAMESPACE, {"code": str(code)}) for code in event.statuses]
+    attributes = {"from": event.room, "to": str(context.jid), "type": "groupchat", "id": context.new_id()}
+    return Element("message", CLIENT_NAMESPACE, attributes, [Element("x", USER_NAMESPACE, None, codes)]).to_bytes()
+
+
+def render_voice_request(context: StreamContext, event: VoiceRequested) -> bytes:
+    """Write the form by which a moderator answers (section 8.6)."""
+    fields: list[Element | str] = [
+        form_field("FORM_TYPE", "hidden", REQUEST_FORM),
+        form_field("muc#role", "list-single", "participant"),
+        form_field("muc#jid", "jid-single", event.jid),
+        form_field("muc#roomnick", "text-single", event.nick),
+        form_field("muc#request_allow", "boolean", "false"),
+    ]
+    form = Element("x", FORM_NAMESPACE, {"type": "form"}, fields)
+    attributes = {"from": event.room, "to": str(context.jid), "id": context.new_id()}
+    return Element("message", CLIENT_NAMESPACE, attributes, [form]).to_bytes()
+
+
+@lru_cache(maxsize=8192)
+def _to(jid: str) -> bytes:
+    return f" to='{escape_attribute(jid)}'".encode()

@@ -1,0 +1,31 @@
+"""Fixtures of this folder: people in a room."""
+
+from __future__ import annotations
+
+import pytest
+
+from xmpp_im.rooms import join, make_room, take
+from xmpp_im.service import Client, Service
+
+
+@pytest.fixture
+def service() -> Service:
+    """A service with three accounts."""
+    return Service("alice", "bob", "carol")
+
+
+@pytest.fixture
+def alice(service: Service) -> Client:
+    """Alice, in the room that she made."""
+    client = service.bind("alice")
+    make_room(client)
+    return client
+
+
+@pytest.fixture
+def bob(service: Service, alice: Client) -> Client:
+    """Bob, in the room as well."""
+    client = service.bind("bob")
+    join(client, "b")
+    take(alice)
+    return client
