@@ -144,7 +144,6 @@ def all_modules(
         xep_0410_self_ping,
         xep_0421_occupant_ids,
         xep_0425_moderation,
-        xep_0478_stream_limits,
         xep_0486_room_avatars,
     ):
         module.register(modules)
