@@ -6,7 +6,7 @@ from typing import Final
 
 from mutation.faults import NamedFault
 
-_APPLY, _MACHINE, _ROWS = "machine.apply", "machine.machine", "machine.rows"
+_APPLY, _CONTEXT, _MACHINE, _ROWS = "machine.apply", "machine.context", "machine.machine", "machine.rows"
 
 TRANSACTIONS: Final = (
     NamedFault(
@@ -96,26 +96,26 @@ UNDOING: Final = (
     NamedFault(
         "failed_command_leaves_its_outbox",
         "What a failed command had to tell others goes out with the next one.",
-        "", _APPLY, "CommandRunner._guard",
-        "        context.outbox.clear()\n", "",
+        "", _CONTEXT, "Context.take_back",
+        "        self.outbox.clear()\n", "",
     ),
     NamedFault(
         "failed_command_leaves_its_events",
         "Sessions are told what was undone.",
-        "", _APPLY, "CommandRunner._guard",
-        "        context.events.clear()\n", "",
+        "", _CONTEXT, "Context.take_back",
+        "        self.events.clear()\n", "",
     ),
     NamedFault(
         "failed_command_leaves_what_it_derived",
         "Memory that was derived from rows keeps what was undone.",
-        "", _APPLY, "CommandRunner._guard",
-        "        context.drop_derived()\n", "",
+        "", _CONTEXT, "Context.take_back",
+        "        self.drop_derived()\n", "",
     ),
     NamedFault(
         "failed_command_leaves_its_message",
         "The count of who refers to the message of a failed command is added to the next message.",
-        "", _APPLY, "CommandRunner._guard",
-        "        context.message_holders = 0\n", "",
+        "", _CONTEXT, "Context.take_back",
+        "        self.message_holders = 0\n", "",
     ),
     NamedFault(
         "changes_are_undone_in_order",

@@ -304,6 +304,31 @@ class TestSection65Retrieve:
         assert condition(request(alice, "get", f"<items node='{NODE}'/>")) == ("item-not-found", "cancel")
         assert condition(request(alice, "get", "<items/>")) == ("bad-request", "nodeid-required", "modify")
 
+    @pytest.mark.parametrize(
+        ("asked", "ids", "index"),
+        [
+            ("<max>2</max>", "ab", "0"),
+            ("<max>2</max><after>a</after>", "bc", "1"),
+            ("<max>2</max><before/>", "bc", "1"),
+            ("<max>1</max><before>c</before>", "b", "1"),
+            ("<after>c</after>", "", None),
+            ("<max>0</max>", "", None),
+        ],
+    )
+    def test_pages(self, filled: Client, asked: str, ids: str, index: str | None) -> None:
+        """6.5.4, XEP-0059: forward, backward, and the count alone."""
+        rsm = "http://jabber.org/protocol/rsm"
+        reply = request(filled, "get", f"<items node='{NODE}'/><set xmlns='{rsm}'>{asked}</set>")
+        assert "".join(item.get("id", "") for item in reply[0][0]) == ids
+        first = reply[0][1].find(f"{{{rsm}}}first")
+        assert (None if first is None else (first.text, first.get("index"))) == ((ids[0], index) if ids else None)
+        assert reply[0][1].findtext(f"{{{rsm}}}count") == "3"
+
+    def test_a_page_after_nothing(self, filled: Client) -> None:
+        """XEP-0059 2.3: an item that is not there is nothing to go on from."""
+        content = f"<items node='{NODE}'/><set xmlns='http://jabber.org/protocol/rsm'><after>x</after></set>"
+        assert condition(request(filled, "get", content)) == ("item-not-found", "cancel")
+
     def test_some(self, alice: Client) -> None:
         """6.5.4: as many of the latest as one answer holds, with the count of all."""
         create(alice, NODE, max_items="max")

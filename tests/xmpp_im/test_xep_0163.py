@@ -345,3 +345,52 @@ class TestSection6Support:
             client.write(f"<iq type='get' id='d' to='{ALICE}'><query xmlns='{INFO.replace('info', 'items')}'/></iq>")
             shown.append([(item.get("jid"), item.get("node")) for item in tree(client.take()[-1])[0]])
         assert shown == [[(ALICE, NODE), (ALICE, "urn:private")], [(ALICE, NODE)], []]
+
+
+class TestStorage:
+    """What clients keep at nodes of their own making: XEP-0222, XEP-0223, XEP-0384."""
+
+    def test_public_data(self, service: Service, alice: Client, friend: Client) -> None:
+        """XEP-0222 3: persistent and open: everyone reads it, contacts hear of it; nothing is sent to who comes."""
+        extra = options(persist_items="true", max_items="max", send_last_published_item="never", access_model="open")
+        for item_id in ("1", "2"):
+            assert condition(publish(alice, NODE, TUNE.format(item_id), item_id=item_id, extra=extra)) == ()
+        assert [entry[3] for entry in told(friend)] == ["1", "2"]
+        stranger = online(service, "carol", wants=(NODE,))
+        assert items(stranger, NODE, to=ALICE) == [("1", "1"), ("2", "2")]
+        assert told(stranger) == []
+
+    def test_private_data(self, service: Service, alice: Client, friend: Client) -> None:
+        """XEP-0223 3, 4: persistent and closed: the owner's devices alone hear of it and read it."""
+        desk = online(service, "alice", "desk", wants=(NODE,))
+        extra = options(persist_items="true", access_model="whitelist")
+        assert condition(publish(alice, NODE, TUNE.format("x"), item_id="i", extra=extra)) == ()
+        assert [len(told(client)) for client in (desk, friend)] == [1, 0]
+        assert items(desk, NODE) == [("i", "x")]
+        assert condition(request(friend, "get", f"<items node='{NODE}'/>", to=ALICE)) == (
+            "not-allowed",
+            "closed-node",
+            "cancel",
+        )
+
+    @pytest.mark.parametrize(
+        ("devices", "bundles"),
+        [
+            ("eu.siacs.conversations.axolotl.devicelist", "eu.siacs.conversations.axolotl.bundles:{}"),
+            ("urn:xmpp:omemo:2:devices", "urn:xmpp:omemo:2:bundles"),
+        ],
+    )
+    def test_keys_of_devices(self, service: Service, alice: Client, devices: str, bundles: str) -> None:
+        """XEP-0384 5.3: a list and a bundle for each device, in the old form and the new, for strangers too."""
+        extra = options(persist_items="true", max_items="max", access_model="open")
+        publish(alice, devices, "<list xmlns='urn:x'>7 8</list>", item_id="current", extra=extra)
+        for device in ("7", "8"):
+            node = bundles.format(device)
+            payload = f"<bundle xmlns='urn:x'>keys of {device}</bundle>"
+            assert condition(publish(alice, node, payload, item_id=device, extra=extra)) == ()
+        stranger = online(service, "carol", wants=(devices,))
+        assert items(stranger, devices, to=ALICE) == [("current", "7 8")]
+        found = request(stranger, "get", f"<items node='{bundles.format('8')}'><item id='8'/></items>", to=ALICE)
+        assert "".join(found.itertext()) == "keys of 8"
+        subscribe(stranger, alice)
+        assert told(stranger) == [(ALICE, devices, "item", "7 8")]

@@ -167,13 +167,42 @@ class TestSection542Old:
         assert condition(tree(desk.take()[-1])) == ("bad-request", "modify")
 
 
-def test_what_an_earlier_release_stored(service: Service, phone: Client, desk: Client) -> None:
-    """Conferences that lie in private storage still are read, beside items, until the list is stored anew."""
-    data = f"<storage xmlns='{OLD}'>{old(A, 'name=' + chr(39) + 'old' + chr(39))}{old(B)}</storage>".encode()
-    desk.write("<message/>")
-    service.apply(StorePrivate((PrivateElement(OLD, "storage", data),)), desk.origin())
-    bookmark(phone, A, new("name='new'"))
-    assert [(found["jid"], found.get("name")) for _, found, _ in stored(desk)] == [(B, None), (A, "new")]
-    store(desk, old(A, "name='new'"), old(B))
-    assert sorted(item_id for item_id, _ in items(phone, NODE)) == [A, B]
-    assert len(stored(desk)) == 2
+class TestWhatAnEarlierReleaseStored:
+    """Conferences that lie in private storage, in the old form."""
+
+    @pytest.fixture
+    def unconverted(self, service: Service, desk: Client) -> Client:
+        url = "<url name='u' url='https://x.example'/>"
+        named = old(A, "name='old'")
+        data = f"<storage xmlns='{OLD}'>{named}{url}{old(B)}</storage>"
+        desk.write("<message/>")
+        service.apply(StorePrivate((PrivateElement(OLD, "storage", data.encode()),)), desk.origin())
+        return desk
+
+    def test_it_is_read_in_either_form(self, phone: Client, unconverted: Client) -> None:
+        """Before there is any item."""
+        assert [found.get("jid") for _, found, _ in stored(unconverted)] == [A, None, B]
+        assert [item_id for item_id, _ in items(phone, NODE)] == [A, B]
+        reply = request(phone, "get", f"<items node='{NODE}'><item id='{A}'/></items>")
+        assert [item[0].attrib for item in reply[0][0]] == [{"name": "old"}]
+
+    def test_the_first_item_takes_it_along(self, phone: Client, unconverted: Client) -> None:
+        """A bookmark that is published in the new form; all are items then, and nothing is lost or doubled."""
+        bookmark(phone, A, new("name='new'"))
+        assert sorted(item_id for item_id, _ in items(phone, NODE)) == [A, B]
+        assert sorted(entry[2] for entry in told(phone)) == ["item", "item"]
+        assert [(found.get("jid"), found.get("name")) for _, found, _ in stored(unconverted)] == [
+            (None, "u"),
+            (A, "new"),
+            (B, None),
+        ]
+        reply = request(phone, "set", f"<retract node='{NODE}'><item id='{B}'/></retract>")
+        assert condition(reply) == ()
+        bookmark(phone, "c@rooms.example", new())
+        assert [item_id for item_id, _ in items(phone, NODE)] == [A, "c@rooms.example"]
+
+    def test_a_list_that_is_stored_anew(self, phone: Client, unconverted: Client) -> None:
+        """It replaces what was there."""
+        store(unconverted, old(B))
+        assert [item_id for item_id, _ in items(phone, NODE)] == [B]
+        assert [found.get("jid") for _, found, _ in stored(unconverted)] == [B]

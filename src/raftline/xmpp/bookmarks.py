@@ -4,7 +4,8 @@ Bookmarks between the two forms that clients speak: items of a node (XEP-0402), 
 They are kept once, as items (machine/pubsub/bookmarks.py). Of a list that is stored, each conference becomes an item,
 under the room's bare JID; what XEP-0048 cannot say, the extensions of a bookmark, is carried over from the item that is
 there. Whatever is no conference with an address stays in private storage, and joins the conferences when the list is
-asked for. So does what was stored there by a release that did not convert, until the list is stored anew.
+asked for. So do conferences that were stored there by a release that did not convert. As long as there is no item, they
+are read as items too, and the first item that is published takes them along.
 """
 
 from __future__ import annotations
@@ -71,10 +72,43 @@ def write_storage(context: StreamContext, storage: Element) -> Steps:
     yield from propose_or_refuse(StoreBookmarks(entries, rest.to_bytes("")))
 
 
+def read_unconverted(context: StreamContext) -> Steps:
+    """
+    Return bookmarks that lie in private storage and were never converted, as items, and what else lies there.
+
+    Returns: Payloads by room, and the element without these conferences; nothing once there is a node.
+    """
+    found: NodeItems | Rejected = yield Ask(_all_items(context))
+    data: bytes | None = yield Ask(PrivateOf(context.jid.local, *STORAGE))
+    if isinstance(found, NodeItems) or data is None:
+        return {}, b""
+    items: dict[str, bytes] = {}
+    rest = Element(STORAGE[1], _OLD)
+    for child in stored_element(data).elements():
+        room = _room_of(child)
+        if room:
+            items[room] = _to_new(child, None).to_bytes("")
+        else:
+            rest.children.append(child)
+    return items, rest.to_bytes("")
+
+
+def first_bookmark(context: StreamContext, room: str, payload: bytes) -> Steps:
+    """Return the command that publishes a bookmark with those that were never converted; None if there are none."""
+    items, rest = yield from read_unconverted(context)
+    if not items:
+        return None
+    items[room] = payload
+    return StoreBookmarks(tuple(Bookmark(name, found) for name, found in items.items()), rest)
+
+
+def _all_items(context: StreamContext) -> ItemsOf:
+    return ItemsOf(context.jid.local, str(context.jid.bare), BOOKMARKS_NODE)
+
+
 def _items(context: StreamContext) -> Steps:
     """Return the payloads of all items by room."""
-    question = ItemsOf(context.jid.local, str(context.jid.bare), BOOKMARKS_NODE)
-    found: NodeItems | Rejected = yield Ask(question)
+    found: NodeItems | Rejected = yield Ask(_all_items(context))
     if isinstance(found, Rejected):
         return {}
     if len(found.items) < found.total:  # a list that lacks some would lose them when it is stored again

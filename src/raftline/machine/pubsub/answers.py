@@ -19,25 +19,40 @@ def items_of(context: Context, query: ItemsOf) -> NodeItems | Rejected:
     if isinstance(found, Rejected):
         return found
     _account, node = found
-    key = (node.account_id, node.node)
     if query.item_ids:
-        wanted = [context.pubsub.items.get((*key, item_id)) for item_id in dict.fromkeys(query.item_ids)]
-        rows = [(row.item_id, row.payload, row.time_ms) for row in reversed(wanted) if row is not None]
-    else:
-        sql = (
-            "SELECT item_id, payload, time_ms FROM pubsub_item WHERE account_id = ? AND node = ?"
-            " ORDER BY position DESC, item_id DESC LIMIT ?"
-        )
-        rows = context.rows.select((context.pubsub.items,), sql, (*key, max(query.limit, 0)))
+        return NodeItems(_load(context, node, list(dict.fromkeys(query.item_ids))), node.item_count)
+    sql = "SELECT item_id FROM pubsub_item WHERE account_id = ? AND node = ? ORDER BY position, item_id"
+    rows = context.rows.select((context.pubsub.items,), sql, (node.account_id, node.node))
+    item_ids = [item_id for (item_id,) in rows]
+    start, end = 0, len(item_ids)
+    try:
+        if query.after is not None:
+            start = item_ids.index(query.after) + 1
+        if query.before is not None:
+            end = item_ids.index(query.before)
+    except ValueError:  # XEP-0059 section 2.3
+        return Rejected("item-not-found", "cancel", "There is no such item to go on from.")
+    limit = max(query.limit, 0)
+    if query.forward:
+        return NodeItems(_load(context, node, item_ids[start : min(end, start + limit)]), node.item_count, start)
+    items = _load(context, node, item_ids[max(start, end - limit) : max(start, end)][::-1])
+    items.reverse()
+    return NodeItems(items, node.item_count, max(start, end) - len(items))
+
+
+def _load(context: Context, node: Node, item_ids: list[str]) -> list[NodeItem]:
+    """Return those that exist of some items, in this order, up to the bytes that one answer holds."""
     items: list[NodeItem] = []
     byte_count = 0
-    for row in map(NodeItem._make, rows):
+    for item_id in item_ids:
+        row = context.pubsub.items.get((node.account_id, node.node, item_id))
+        if row is None:
+            continue
         byte_count += len(row.payload)
         if items and byte_count > PUBSUB_PAGE_BYTES_MAX:
             break
-        items.append(row)
-    items.reverse()
-    return NodeItems(items, node.item_count)
+        items.append(NodeItem(row.item_id, row.payload, row.time_ms))
+    return items
 
 
 def nodes_of(context: Context, query: NodesOf) -> list[NodeDetails]:

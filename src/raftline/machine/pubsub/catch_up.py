@@ -7,6 +7,9 @@ delivery of a command has every notification of the commands before it, unless t
 was published after the cursor is told as it is now, and what went after it, as far as is remembered; some of it the
 client may have already, which says nothing new to it. A session that never was delivered anything is told all there is.
 
+Not told are the end of a contact's node, since who might read it is gone with it, and nodes that the session subscribed
+to by name alone.
+
 Told are its own account's nodes and those of everyone whose presence it sees, the oldest change first, at most
 `PUBSUB_CATCH_UP_COUNT_MAX` items and removals of each account; of more, the latest.
 """

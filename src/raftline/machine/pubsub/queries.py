@@ -11,7 +11,9 @@ class ItemsOf(Query, frozen=True, array_like=True, tag=64):
 
     Attributes:
         item_ids: When not empty, just these, in this order, as far as they exist.
-        limit: The last so many; fewer when they are large.
+        limit: So many; fewer when they are large.
+        after, before: Exclusive bounds by id (XEP-0059); None for none.
+        forward: The first ones within the bounds rather than the last.
     """
 
     owner: str
@@ -19,6 +21,9 @@ class ItemsOf(Query, frozen=True, array_like=True, tag=64):
     node: str
     item_ids: tuple[str, ...] = ()
     limit: int = 1 << 31
+    after: str | None = None
+    before: str | None = None
+    forward: bool = False
 
 
 class NodesOf(Query, frozen=True, array_like=True, tag=65):

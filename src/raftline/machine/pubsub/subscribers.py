@@ -60,6 +60,8 @@ def change_subscription(context: Context, session: Session, action: ChangeNodeSu
 
 def cancel_lost(context: Context, account: Account, *, contact: str = "", node: str = "") -> None:
     """End subscriptions of a contact, or to a node, whose holders may read the node no longer."""
+    if not context.pubsub.nodes.of(account.account_id):
+        return
     sql = "SELECT * FROM pubsub_subscription WHERE account_id = ? AND (contact = ? OR node = ?) ORDER BY node, jid"
     subscriptions = context.pubsub.subscriptions
     for row in map(

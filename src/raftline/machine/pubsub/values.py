@@ -87,10 +87,12 @@ class NodeItems(NamedTuple):
 
     Attributes:
         total: How many the node has.
+        offset: How many the node has before the first of these.
     """
 
     items: list[NodeItem]
     total: int
+    offset: int = 0
 
 
 class NodeDetails(NamedTuple):

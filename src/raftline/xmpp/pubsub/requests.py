@@ -12,13 +12,22 @@ from typing import TYPE_CHECKING, Final
 
 from raftline.base.errors import Refused
 from raftline.machine.pubsub.avatars import METADATA_NODE
-from raftline.machine.pubsub.commands import ChangeNodeSubscription, CreateNode, Publish, RetractItem
+from raftline.machine.pubsub.bookmarks import BOOKMARKS_NODE
+from raftline.machine.pubsub.commands import ChangeNodeSubscription, CreateNode, Publish, RetractItem, StoreBookmarks
 from raftline.machine.pubsub.queries import ItemsOf, NodeSubscriptionsOf
 from raftline.xmpp.avatars import announced_digest
+from raftline.xmpp.bookmarks import first_bookmark, read_unconverted
 from raftline.xmpp.effects import ask
 from raftline.xmpp.element import Element, Verbatim
 from raftline.xmpp.jid import parse_jid
-from raftline.xmpp.payloads import page_element, propose_or_refuse, require_own
+from raftline.xmpp.payloads import (
+    RSM_NAMESPACE,
+    concerns_own_account,
+    page_element,
+    parse_page_request,
+    propose_or_refuse,
+    require_own,
+)
 from raftline.xmpp.pubsub.node_forms import read_config, read_publish_options
 from raftline.xmpp.pubsub.vocabulary import (
     PUBSUB_NAMESPACE,
@@ -41,6 +50,7 @@ if TYPE_CHECKING:
 
 _TRUE: Final = frozenset({"true", "1"})
 _LIMIT_DIGITS_MAX: Final = 9
+_NO_LIMIT: Final = 1 << 31
 
 
 def handle_get(context: StreamContext, stanza: Stanza) -> Steps:
@@ -83,30 +93,58 @@ def _wrapped(child: Element) -> Element:
     return Element("pubsub", PUBSUB_NAMESPACE, None, [child])
 
 
-def _get_items(context: StreamContext, stanza: Stanza, _request: Element, action: Element) -> Steps:
-    """Section 6.5: all items, the most recent ones, or some by id; of too many the most recent."""
+def _get_items(context: StreamContext, stanza: Stanza, request: Element, action: Element) -> Steps:
+    """Section 6.5: all items, a page of them, the most recent ones, or some by id; of too many the most recent."""
     node = node_name(action)
     item_ids = tuple(item.attributes.get("id", "") for item in children_of(action, "item"))
     if "" in item_ids:
         raise Refused("bad-request", "modify", "An item is asked for by its id.")
-    limit = 1 << 31
-    text = action.attributes.get("max_items")
-    if text is not None:
-        if not (text.isascii() and text.isdigit() and len(text) <= _LIMIT_DIGITS_MAX and int(text)):
-            raise Refused("bad-request", "modify", "The number of items is none.")
-        limit = int(text)
-    question = ItemsOf(owner_of(context, stanza), reader_of(context), node, item_ids, limit)
+    limit = _limit_of(action)
+    if node == BOOKMARKS_NODE and concerns_own_account(context, stanza):
+        unconverted, _rest = yield from read_unconverted(context)
+        if unconverted:
+            return _wrapped(_items_element(node, unconverted, item_ids))
+    page = parse_page_request(request)
+    is_paged = request.child("set", RSM_NAMESPACE) is not None
+    if page.limit is not None:
+        limit = min(limit, page.limit)
+    question = ItemsOf(
+        owner_of(context, stanza),
+        reader_of(context),
+        node,
+        item_ids,
+        limit,
+        page.after,
+        page.before,
+        forward=is_paged and not page.backward,
+    )
     found: NodeItems = yield from ask_or_refuse(question)
-    items: list[Element | str] = [
-        Element("item", PUBSUB_NAMESPACE, {"id": item.item_id}, [Verbatim(item.payload)] if item.payload else None)
-        for item in found.items
-    ]
-    answer = _wrapped(Element("items", PUBSUB_NAMESPACE, {"node": node}, items))
+    answer = _wrapped(_items_element(node, {item.item_id: item.payload for item in found.items}))
     is_cut = not item_ids and len(found.items) < min(found.total, limit)
-    if is_cut:  # section 6.5.4
-        ids = [item.item_id for item in found.items]
-        answer.children.append(page_element(ids[0], ids[-1], found.total - len(ids), found.total))
+    if is_paged or is_cut:  # section 6.5.4
+        first, last = (found.items[0].item_id, found.items[-1].item_id) if found.items else (None, None)
+        answer.children.append(page_element(first, last, found.offset, found.total))
     return answer
+
+
+def _items_element(node: str, payloads: Mapping[str, bytes], item_ids: tuple[str, ...] = ()) -> Element:
+    """Make an answer of items; `item_ids` are those to be taken, all if there are none."""
+    items: list[Element | str] = [
+        Element("item", PUBSUB_NAMESPACE, {"id": item_id}, [Verbatim(payload)] if payload else None)
+        for item_id, payload in payloads.items()
+        if not item_ids or item_id in item_ids
+    ]
+    return Element("items", PUBSUB_NAMESPACE, {"node": node}, items)
+
+
+def _limit_of(action: Element) -> int:
+    """Read how many items are asked for (section 6.5.7)."""
+    text = action.attributes.get("max_items")
+    if text is None:
+        return _NO_LIMIT
+    if not (text.isascii() and text.isdigit() and len(text) <= _LIMIT_DIGITS_MAX and int(text)):
+        raise Refused("bad-request", "modify", "The number of items is none.")
+    return int(text)
 
 
 def _get_subscriptions(context: StreamContext, stanza: Stanza, _request: Element, action: Element) -> Steps:
@@ -134,7 +172,10 @@ def _publish(context: StreamContext, stanza: Stanza, request: Element, action: E
             avatar = announced_digest(items[0])
     options = request.child("publish-options", PUBSUB_NAMESPACE)
     preconditions = None if options is None else read_publish_options(options)
-    yield from propose_or_refuse(Publish(node, item_id, payload, preconditions, avatar))
+    publication: Publish | StoreBookmarks = Publish(node, item_id, payload, preconditions, avatar)
+    if node == BOOKMARKS_NODE and item_id and payload:
+        publication = (yield from first_bookmark(context, item_id, payload)) or publication
+    yield from propose_or_refuse(publication)
     published: list[Element | str] = [Element("item", PUBSUB_NAMESPACE, {"id": item_id})] if item_id else []
     return _wrapped(Element("publish", PUBSUB_NAMESPACE, {"node": node}, published))
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from raftline.machine.pubsub.values import NodeNotified
 from raftline.xmpp.module import Declaration
+from raftline.xmpp.payloads import RSM_NAMESPACE
 from raftline.xmpp.pubsub import discovery, owner, requests
 from raftline.xmpp.pubsub.events import render_notification
 from raftline.xmpp.pubsub.vocabulary import OWNER_NAMESPACE, PUBSUB_NAMESPACE
@@ -60,7 +61,7 @@ def register(modules: Modules) -> None:
             title="Publish-Subscribe",
             version="1.30.0",
             status="partial",
-            account_features=(PUBSUB_NAMESPACE, *features),
+            account_features=(PUBSUB_NAMESPACE, RSM_NAMESPACE, *features),
             note="Nodes of accounts alone, whose owner alone publishes; no authorize, no subscription options.",
         )
     )
