@@ -167,13 +167,19 @@ async def sign_in_websocket(stage: Stage) -> str:
     return await sign_in(stage, Security.WEBSOCKET)
 
 
-async def contacts(stage: Stage) -> str:
-    """Ask somebody, be asked in return, and see each other; a fresh installation has the same roster (RFC 6121)."""
+async def new_contact(stage: Stage) -> Friend:
+    """Ask somebody, be asked in return, and see each other (RFC 6121 section 3)."""
     friend = await stage.new_friend()
     await stage.device.add_contact(friend.jid)
     await friend.befriend(stage.account.jid)
     await stage.device.accept_contact(friend.jid)
     await friend.wait_friendship(stage.account.jid)
+    return friend
+
+
+async def contacts(stage: Stage) -> str:
+    """Somebody new is on the roster, also on that of a fresh installation (RFC 6121 section 2)."""
+    friend = await new_contact(stage)
     await stage.device.wait_contact(friend.jid)
     fresh = await stage.new_device(stage.account)
     await fresh.sign_in(stage.cluster.node(ELSEWHERE), stage.client.security)
@@ -182,11 +188,8 @@ async def contacts(stage: Stage) -> str:
 
 
 async def presence(stage: Stage) -> str:
-    """A contact is seen to come and to go, through other nodes."""
-    friend = await stage.new_friend()
-    await stage.device.add_contact(friend.jid)
-    await friend.befriend(stage.account.jid)
-    await stage.device.accept_contact(friend.jid)
+    """A contact is seen to come and to go, through other nodes (RFC 6121 section 4)."""
+    friend = await new_contact(stage)
     await stage.device.wait_presence(friend.jid, is_available=True)
     await friend.sign_out()
     await stage.device.wait_presence(friend.jid, is_available=False)
