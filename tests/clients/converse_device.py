@@ -123,6 +123,30 @@ class ConverseDevice:
         """As device.Device; a link opens the first conversation of a page, also with a stranger."""
         await self._person.open_chat(jid)
 
+    def _room(self, room: str) -> Locator:
+        return self._page.locator(f"converse-muc[jid='{room}']")
+
+    async def join_room(self, room: str, nick: str) -> None:
+        """As device.Device."""
+        await self._page.locator("converse-rooms-list converse-dropdown button").first.click()
+        await self._page.locator("a.show-add-muc-modal").click()
+        form = self._page.locator("form.add-chatroom")
+        await form.locator("input[name='chatroom']").fill(room)
+        await form.locator("input[name='nickname']").fill(nick)
+        await form.locator("input[name='join']").click()
+        await self._room(room).locator(".chat-textarea").wait_for()
+
+    async def say_in_room(self, room: str, text: str) -> None:
+        """As device.Device."""
+        box = self._room(room).locator(".chat-textarea")
+        await box.fill(text)
+        await box.press("Enter")
+
+    async def wait_shown_in_room(self, room: str, text: str) -> None:
+        """As device.Device."""
+        message = self._room(room).locator(".chat-msg__text", has_text=text)
+        await expect(message.first).to_be_visible(timeout=TIMEOUT_MS)
+
     # -- the rest
 
     async def block(self, jid: str) -> None:

@@ -10,6 +10,7 @@ from clients.device import SHOW_TIMEOUT_S, Account, Door
 from integration.xmpp_raw import ANSWER_TIMEOUT_S, NS_CLIENT, NS_STANZA_ERROR, RawClient, condition_of
 
 NS_ROSTER = "jabber:iq:roster"
+NS_MUC = "http://jabber.org/protocol/muc"
 NS_VCARD = "vcard-temp"
 BODY = f"{{{NS_CLIENT}}}body"
 ERROR = f"{{{NS_CLIENT}}}error"
@@ -96,6 +97,19 @@ class Friend:
             lambda stanza: stanza.findtext(BODY) == text and bare(stanza.get("from", "")) == jid,
         )
         return message.get("from", "")
+
+    async def open_room(self, room: str, nick: str) -> None:
+        """Make a room and let others in (XEP-0045 section 10.1.2)."""
+        self._stream.send(f"<presence to={quoteattr(f'{room}/{nick}')}><x xmlns='{NS_MUC}'/></presence>")
+        await self._wait(f"{nick} in {room}", lambda stanza: is_presence(stanza, room, ""))
+        form = f"<query xmlns='{NS_MUC}#owner'><x xmlns='jabber:x:data' type='submit'/></query>"
+        answer = await self._stream.ask("set", form, to=room)
+        assert answer.get("type") == "result", ET.tostring(answer, "unicode")
+
+    async def say_in_room(self, room: str, text: str) -> None:
+        """Write a message to a room."""
+        self._stream.send(f"<message to={quoteattr(room)} type='groupchat'><body>{escape(text)}</body></message>")
+        await self.wait_message(room, text)
 
     async def publish_name(self, name: str) -> None:
         """Put a full name on the account's card."""

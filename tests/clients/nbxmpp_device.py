@@ -169,6 +169,19 @@ class NbxmppDevice:
         for message in await self._call("history", jid):
             self._conversations.note(jid, message["id"], message["text"])
 
+    async def join_room(self, room: str, nick: str) -> None:
+        """As device.Device."""
+        await self._call("join_room", room, nick)
+        await wait_true(self, f"in {room}", lambda: f"{room}/{nick}" in self._available)
+
+    async def say_in_room(self, room: str, text: str) -> None:
+        """As device.Device."""
+        await self._call("say_in_room", room, text)
+
+    async def wait_shown_in_room(self, room: str, text: str) -> None:
+        """As device.Device."""
+        await self.wait_shown(room, text)
+
     # -- the rest
 
     async def block(self, jid: str) -> None:

@@ -156,6 +156,14 @@ class Person:
         """Write a message. Returns its id."""
         return self._connected.send_stanza(Message(to=jid, body=text, typ="chat"))
 
+    def join_room(self, room: str, nick: str) -> None:
+        """Enter a room."""
+        self._connected.get_module("BasePresence").send(jid=JID.from_string(f"{room}/{nick}"), muc=True)
+
+    def say_in_room(self, room: str, text: str) -> None:
+        """Write a message to a room."""
+        self._connected.send_stanza(Message(to=room, body=text, typ="groupchat"))
+
     def history(self, jid: str) -> Asked:
         """Ask the archive for a conversation."""
         self._archive.clear()

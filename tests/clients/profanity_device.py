@@ -141,6 +141,24 @@ class ProfanityDevice:
         self._terminal.type_line(f"/msg {jid}")
         await self._wait_lines(f"the conversation with {jid}", lambda lines: lines[0].startswith(f" {jid} "))
 
+    async def join_room(self, room: str, nick: str) -> None:
+        """As device.Device."""
+        self._terminal.type_line(f"/join {room} nick {nick}")
+        joined = f"You have joined the room as {nick}"
+        await self._wait_lines(f"in {room}", lambda lines: any(joined in line for line in lines))
+
+    async def say_in_room(self, room: str, text: str) -> None:
+        """As device.Device."""
+        self._terminal.type_line(f"/win {room}")
+        self._terminal.type_line(text)
+
+    async def wait_shown_in_room(self, room: str, text: str) -> None:
+        """As device.Device."""
+        self._terminal.type_line(f"/win {room}")
+        await self._wait_lines(
+            f"{text!r} in {room}", lambda lines: any(f": {text}" in line[:ROSTER_COLUMN] for line in lines)
+        )
+
     # -- the rest
 
     async def block(self, jid: str) -> None:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from clients.device import SHOW_TIMEOUT_S, Account, Client, Device, Security, Surroundings
+from clients.device import DOMAIN, SHOW_TIMEOUT_S, Account, Client, Device, Security, Surroundings
 from clients.friend import Friend
 from clients.front import Front
 from integration.cluster_process import Cluster, wait_until
@@ -275,6 +275,20 @@ async def blocking(stage: Stage) -> str:
     return YES
 
 
+async def rooms(stage: Stage) -> str:
+    """Enter somebody's room, hear what is said there and be heard (XEP-0045)."""
+    friend = await stage.new_friend()
+    room = f"{friend.account.username}@conference.{DOMAIN}"
+    await friend.open_room(room, "bert")
+    await stage.device.join_room(room, "anna")
+    await friend.say_in_room(room, "welcome")
+    await stage.device.wait_shown_in_room(room, "welcome")
+    await stage.device.say_in_room(room, "thank you")
+    await friend.wait_message(room, "thank you")
+    await stage.device.wait_shown_in_room(room, "thank you")
+    return YES
+
+
 async def names(stage: Stage) -> str:
     """Full names on cards: ours is read by others, and theirs is shown (XEP-0054)."""
     friend = await stage.new_friend()
@@ -338,6 +352,7 @@ SCENARIOS: Final = (
     Scenario("history", "History on a new device (XEP-0313)", history),
     Scenario("carbons", "The same conversation on two devices (XEP-0280)", carbons),
     Scenario("blocking", "Block and unblock (XEP-0191)", blocking),
+    Scenario("rooms", "Rooms: enter, hear, be heard (XEP-0045)", rooms),
     Scenario("names", "Cards with full names (XEP-0054)", names),
 )
 KILL_KEY: Final = "killed_node"
