@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import base64
+import contextlib
 import json
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 from playwright.async_api import Locator, Page, WebSocket, expect
@@ -149,6 +152,17 @@ class ConverseDevice:
 
     # -- the rest
 
+    async def publish_avatar(self, file: Path) -> None:
+        """As device.Device."""
+        async with self._profile() as modal:
+            await modal.locator("input[name='avatar_image']").set_input_files(file)
+
+    async def wait_avatar(self, jid: str, picture: bytes) -> None:
+        """As device.Device."""
+        image = self._contact(jid).locator("converse-avatar image")
+        source = f"data:image/png;base64,{base64.b64encode(picture).decode()}"
+        await expect(image).to_have_attribute("href", source, timeout=TIMEOUT_MS)
+
     async def block(self, jid: str) -> None:
         """As device.Device; the page closes the conversation."""
         await self._open(jid)
@@ -190,10 +204,16 @@ class ConverseDevice:
 
     async def publish_name(self, name: str) -> None:
         """As device.Device."""
+        async with self._profile() as modal:
+            await modal.locator("input[name='fn']").fill(name)
+
+    @contextlib.asynccontextmanager
+    async def _profile(self) -> AsyncIterator[Locator]:
+        """Open the own profile, and save it afterwards."""
         await self._page.locator(".show-profile").first.click()
         modal = self._page.locator("converse-profile-modal")
         await modal.locator("#profile-tab").click()
-        await modal.locator("input[name='fn']").fill(name)
+        yield modal
         await modal.locator("button.save-form").click()
         await expect(modal).to_be_hidden(timeout=TIMEOUT_MS)
 

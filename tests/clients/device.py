@@ -135,6 +135,12 @@ class Device(Protocol):
     async def wait_shown_in_room(self, room: str, text: str) -> None:
         """Wait until a room shows a text."""
 
+    async def publish_avatar(self, file: Path) -> None:
+        """Publish a picture (PNG) as the account's avatar."""
+
+    async def wait_avatar(self, jid: str, picture: bytes) -> None:
+        """Wait until a contact has this picture (PNG)."""
+
     async def block(self, jid: str) -> None:
         """Block somebody."""
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import functools
+import hashlib
 import itertools
 import json
 import os
@@ -183,6 +185,24 @@ class NbxmppDevice:
         await self.wait_shown(room, text)
 
     # -- the rest
+
+    async def publish_avatar(self, file: Path) -> None:
+        """As device.Device."""
+        await self._call("publish_avatar", base64.b64encode(file.read_bytes()).decode())
+
+    async def wait_avatar(self, jid: str, picture: bytes) -> None:
+        """As device.Device."""
+
+        async def probe() -> bool:
+            try:
+                found = await self._call("avatar_of", jid, hashlib.sha1(picture).hexdigest())
+            except AssertionError as error:
+                if "item-not-found" not in str(error):
+                    raise
+                return False
+            return base64.b64decode(found) == picture
+
+        await wait_for(self, f"the picture of {jid}", probe)
 
     async def block(self, jid: str) -> None:
         """As device.Device."""

@@ -161,6 +161,19 @@ class ProfanityDevice:
 
     # -- the rest
 
+    async def publish_avatar(self, file: Path) -> None:
+        """As device.Device."""
+        await self._command(f"/avatar set {file}", "Avatar updated successfully")
+
+    async def wait_avatar(self, jid: str, picture: bytes) -> None:
+        """As device.Device; the picture is saved as a file."""
+
+        async def probe() -> bool:
+            self._type_into_console(f"/avatar get {jid}")
+            return any(path.read_bytes() == picture for path in self._home.rglob("*.png"))
+
+        await wait_for(self, f"the picture of {jid}", probe, pause_s=0.3)
+
     async def block(self, jid: str) -> None:
         """As device.Device."""
         await self._command(f"/blocked add {jid}", f"User {jid} successfully blocked.")

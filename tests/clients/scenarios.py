@@ -9,6 +9,8 @@ returns what its cell says. A new row is one function here and its entry in `SCE
 from __future__ import annotations
 
 import secrets
+import struct
+import zlib
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +23,7 @@ from integration.cluster_process import Cluster, wait_until
 from integration.xmpp_raw import register
 
 YES: Final = "yes"
+PNG_MAGIC, JPEG_MAGIC = b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff"
 HOME, FRIENDS_HOME, ELSEWHERE = 1, 2, 3
 """Nodes: of the device under test, of its friends, and the third."""
 
@@ -289,6 +292,34 @@ async def rooms(stage: Stage) -> str:
     return YES
 
 
+async def avatars(stage: Stage) -> str:
+    """A contact's picture is shown, and ours is on our card, however it was published (XEP-0084, 0153, 0398)."""
+    friend = await new_contact(stage)
+    picture = make_png()
+    await friend.publish_avatar(picture)
+    await stage.device.wait_avatar(friend.jid, picture)
+    file = stage.surroundings.folder / "avatar.png"
+    file.write_bytes(picture)
+    await stage.device.publish_avatar(file)
+
+    async def is_read() -> bool:
+        return (await friend.photo_of(stage.account.jid)).startswith((PNG_MAGIC, JPEG_MAGIC))
+
+    await wait_until("the friend's node has the picture", is_read, SHOW_TIMEOUT_S)
+    return YES
+
+
+def make_png(side: int = 64) -> bytes:
+    """A green square."""
+
+    def chunk(name: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+
+    header = struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0)
+    rows = (b"\0" + b"\x20\x90\x50" * side) * side
+    return PNG_MAGIC + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+
+
 async def names(stage: Stage) -> str:
     """Full names on cards: ours is read by others, and theirs is shown (XEP-0054)."""
     friend = await stage.new_friend()
@@ -353,6 +384,7 @@ SCENARIOS: Final = (
     Scenario("carbons", "The same conversation on two devices (XEP-0280)", carbons),
     Scenario("blocking", "Block and unblock (XEP-0191)", blocking),
     Scenario("rooms", "Rooms: enter, hear, be heard (XEP-0045)", rooms),
+    Scenario("avatars", "Avatars (XEP-0084, 0153, 0398)", avatars),
     Scenario("names", "Cards with full names (XEP-0054)", names),
 )
 KILL_KEY: Final = "killed_node"

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import slixmpp
+from slixmpp.exceptions import IqError
 
 from clients.device import Account, Client, Conversations, Door, Security, Surroundings, wait_for, wait_true
 
@@ -15,6 +16,7 @@ PLUGINS = (
     "xep_0045",
     "xep_0054",
     "xep_0059",
+    "xep_0084",
     "xep_0191",
     "xep_0198",
     "xep_0199",
@@ -174,6 +176,28 @@ class SlixmppDevice:
         await self.wait_shown(room, text)
 
     # -- the rest
+
+    async def publish_avatar(self, file: Path) -> None:
+        """As device.Device."""
+        data = file.read_bytes()
+        avatars = self._connected.plugin["xep_0084"]
+        await avatars.publish_avatar(data)
+        await avatars.publish_avatar_metadata(
+            [{"id": avatars.generate_id(data), "type": "image/png", "bytes": len(data)}]
+        )
+
+    async def wait_avatar(self, jid: str, picture: bytes) -> None:
+        """As device.Device."""
+        avatars = self._connected.plugin["xep_0084"]
+
+        async def probe() -> bool:
+            try:
+                answer = await avatars.retrieve_avatar(slixmpp.JID(jid), avatars.generate_id(picture))
+            except IqError:
+                return False
+            return bool(answer["pubsub"]["items"]["item"]["avatar_data"]["value"] == picture)
+
+        await wait_for(self, f"the picture of {jid}", probe)
 
     async def block(self, jid: str) -> None:
         """As device.Device."""
