@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import base64
+import contextlib
 import json
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 from playwright.async_api import Locator, Page, WebSocket, expect
@@ -123,7 +126,42 @@ class ConverseDevice:
         """As device.Device; a link opens the first conversation of a page, also with a stranger."""
         await self._person.open_chat(jid)
 
+    def _room(self, room: str) -> Locator:
+        return self._page.locator(f"converse-muc[jid='{room}']")
+
+    async def join_room(self, room: str, nick: str) -> None:
+        """As device.Device."""
+        await self._page.locator("converse-rooms-list converse-dropdown button").first.click()
+        await self._page.locator("a.show-add-muc-modal").click()
+        form = self._page.locator("form.add-chatroom")
+        await form.locator("input[name='chatroom']").fill(room)
+        await form.locator("input[name='nickname']").fill(nick)
+        await form.locator("input[name='join']").click()
+        await self._room(room).locator(".chat-textarea").wait_for()
+
+    async def say_in_room(self, room: str, text: str) -> None:
+        """As device.Device."""
+        box = self._room(room).locator(".chat-textarea")
+        await box.fill(text)
+        await box.press("Enter")
+
+    async def wait_shown_in_room(self, room: str, text: str) -> None:
+        """As device.Device."""
+        message = self._room(room).locator(".chat-msg__text", has_text=text)
+        await expect(message.first).to_be_visible(timeout=TIMEOUT_MS)
+
     # -- the rest
+
+    async def publish_avatar(self, file: Path) -> None:
+        """As device.Device."""
+        async with self._profile() as modal:
+            await modal.locator("input[name='avatar_image']").set_input_files(file)
+
+    async def wait_avatar(self, jid: str, picture: bytes) -> None:
+        """As device.Device."""
+        image = self._contact(jid).locator("converse-avatar image")
+        source = f"data:image/png;base64,{base64.b64encode(picture).decode()}"
+        await expect(image).to_have_attribute("href", source, timeout=TIMEOUT_MS)
 
     async def block(self, jid: str) -> None:
         """As device.Device; the page closes the conversation."""
@@ -166,10 +204,16 @@ class ConverseDevice:
 
     async def publish_name(self, name: str) -> None:
         """As device.Device."""
+        async with self._profile() as modal:
+            await modal.locator("input[name='fn']").fill(name)
+
+    @contextlib.asynccontextmanager
+    async def _profile(self) -> AsyncIterator[Locator]:
+        """Open the own profile, and save it afterwards."""
         await self._page.locator(".show-profile").first.click()
         modal = self._page.locator("converse-profile-modal")
         await modal.locator("#profile-tab").click()
-        await modal.locator("input[name='fn']").fill(name)
+        yield modal
         await modal.locator("button.save-form").click()
         await expect(modal).to_be_hidden(timeout=TIMEOUT_MS)
 

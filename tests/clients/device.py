@@ -126,6 +126,21 @@ class Device(Protocol):
     async def open_history(self, jid: str) -> None:
         """Do what a user does to see what was said before this device was there."""
 
+    async def join_room(self, room: str, nick: str) -> None:
+        """Enter a room (XEP-0045)."""
+
+    async def say_in_room(self, room: str, text: str) -> None:
+        """Write a message to a room."""
+
+    async def wait_shown_in_room(self, room: str, text: str) -> None:
+        """Wait until a room shows a text."""
+
+    async def publish_avatar(self, file: Path) -> None:
+        """Publish a picture (PNG) as the account's avatar."""
+
+    async def wait_avatar(self, jid: str, picture: bytes) -> None:
+        """Wait until a contact has this picture (PNG)."""
+
     async def block(self, jid: str) -> None:
         """Block somebody."""
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 from collections.abc import Callable
 from xml.etree import ElementTree as ET
 from xml.sax.saxutils import escape, quoteattr
@@ -10,6 +12,9 @@ from clients.device import SHOW_TIMEOUT_S, Account, Door
 from integration.xmpp_raw import ANSWER_TIMEOUT_S, NS_CLIENT, NS_STANZA_ERROR, RawClient, condition_of
 
 NS_ROSTER = "jabber:iq:roster"
+NS_MUC = "http://jabber.org/protocol/muc"
+NS_PUBSUB = "http://jabber.org/protocol/pubsub"
+NS_AVATAR = "urn:xmpp:avatar"
 NS_VCARD = "vcard-temp"
 BODY = f"{{{NS_CLIENT}}}body"
 ERROR = f"{{{NS_CLIENT}}}error"
@@ -97,10 +102,42 @@ class Friend:
         )
         return message.get("from", "")
 
+    async def open_room(self, room: str, nick: str) -> None:
+        """Make a room and let others in (XEP-0045 section 10.1.2)."""
+        self._stream.send(f"<presence to={quoteattr(f'{room}/{nick}')}><x xmlns='{NS_MUC}'/></presence>")
+        await self._wait(f"{nick} in {room}", lambda stanza: is_presence(stanza, room, ""))
+        form = f"<query xmlns='{NS_MUC}#owner'><x xmlns='jabber:x:data' type='submit'/></query>"
+        answer = await self._stream.ask("set", form, to=room)
+        assert answer.get("type") == "result", ET.tostring(answer, "unicode")
+
+    async def say_in_room(self, room: str, text: str) -> None:
+        """Write a message to a room."""
+        self._stream.send(f"<message to={quoteattr(room)} type='groupchat'><body>{escape(text)}</body></message>")
+        await self.wait_message(room, text)
+
     async def publish_name(self, name: str) -> None:
         """Put a full name on the account's card."""
         answer = await self._stream.ask("set", f"<vCard xmlns='{NS_VCARD}'><FN>{escape(name)}</FN></vCard>")
         assert answer.get("type") == "result", ET.tostring(answer, "unicode")
+
+    async def publish_avatar(self, picture: bytes) -> None:
+        """Publish a picture (PNG), its data and what it is (XEP-0084)."""
+        digest = hashlib.sha1(picture).hexdigest()
+        data = f"<data xmlns='{NS_AVATAR}:data'>{base64.b64encode(picture).decode()}</data>"
+        info = f"<info id='{digest}' bytes='{len(picture)}' type='image/png'/>"
+        for node, payload in (
+            ("data", data),
+            ("metadata", f"<metadata xmlns='{NS_AVATAR}:metadata'>{info}</metadata>"),
+        ):
+            item = f"<publish node='{NS_AVATAR}:{node}'><item id='{digest}'>{payload}</item></publish>"
+            answer = await self._stream.ask("set", f"<pubsub xmlns='{NS_PUBSUB}'>{item}</pubsub>")
+            assert answer.get("type") == "result", ET.tostring(answer, "unicode")
+
+    async def photo_of(self, jid: str) -> bytes:
+        """Read the photo on somebody's card; empty if there is none."""
+        answer = await self._stream.ask("get", f"<vCard xmlns='{NS_VCARD}'/>", to=jid)
+        place = f"{{{NS_VCARD}}}vCard/{{{NS_VCARD}}}PHOTO/{{{NS_VCARD}}}BINVAL"
+        return base64.b64decode(answer.findtext(place) or "")
 
     async def name_of(self, jid: str) -> str:
         """Read the full name on somebody's card; empty if there is none."""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import functools
+import hashlib
 import itertools
 import json
 import os
@@ -169,7 +171,38 @@ class NbxmppDevice:
         for message in await self._call("history", jid):
             self._conversations.note(jid, message["id"], message["text"])
 
+    async def join_room(self, room: str, nick: str) -> None:
+        """As device.Device."""
+        await self._call("join_room", room, nick)
+        await wait_true(self, f"in {room}", lambda: f"{room}/{nick}" in self._available)
+
+    async def say_in_room(self, room: str, text: str) -> None:
+        """As device.Device."""
+        await self._call("say_in_room", room, text)
+
+    async def wait_shown_in_room(self, room: str, text: str) -> None:
+        """As device.Device."""
+        await self.wait_shown(room, text)
+
     # -- the rest
+
+    async def publish_avatar(self, file: Path) -> None:
+        """As device.Device."""
+        await self._call("publish_avatar", base64.b64encode(file.read_bytes()).decode())
+
+    async def wait_avatar(self, jid: str, picture: bytes) -> None:
+        """As device.Device."""
+
+        async def probe() -> bool:
+            try:
+                found = await self._call("avatar_of", jid, hashlib.sha1(picture).hexdigest())
+            except AssertionError as error:
+                if "item-not-found" not in str(error):
+                    raise
+                return False
+            return base64.b64decode(found) == picture
+
+        await wait_for(self, f"the picture of {jid}", probe)
 
     async def block(self, jid: str) -> None:
         """As device.Device."""

@@ -11,6 +11,7 @@ connection broke, and shows the messages that the library hands over.
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import json
 import sys
@@ -23,6 +24,7 @@ gi.require_version("Soup", "3.0")
 from gi.repository import Gio, GLib  # noqa: E402
 from nbxmpp.client import Client  # noqa: E402
 from nbxmpp.const import ConnectionProtocol, ConnectionType  # noqa: E402
+from nbxmpp.modules.user_avatar import Avatar  # noqa: E402
 from nbxmpp.modules.vcard_temp import VCard  # noqa: E402
 from nbxmpp.namespaces import Namespace  # noqa: E402
 from nbxmpp.protocol import JID, Iq, Message  # noqa: E402
@@ -156,6 +158,14 @@ class Person:
         """Write a message. Returns its id."""
         return self._connected.send_stanza(Message(to=jid, body=text, typ="chat"))
 
+    def join_room(self, room: str, nick: str) -> None:
+        """Enter a room."""
+        self._connected.get_module("BasePresence").send(jid=JID.from_string(f"{room}/{nick}"), muc=True)
+
+    def say_in_room(self, room: str, text: str) -> None:
+        """Write a message to a room."""
+        self._connected.send_stanza(Message(to=room, body=text, typ="groupchat"))
+
     def history(self, jid: str) -> Asked:
         """Ask the archive for a conversation."""
         self._archive.clear()
@@ -175,6 +185,17 @@ class Person:
         """Ask who is blocked."""
         task = self._connected.get_module("Blocking").request_blocking_list()
         return Asked(task, lambda jids: [str(jid) for jid in jids])
+
+    def publish_avatar(self, picture: str) -> Asked:
+        """Publish a picture (PNG in base64)."""
+        avatar = Avatar()
+        avatar.add_image_source(base64.b64decode(picture), "image/png", 64, 64)
+        return Asked(self._connected.get_module("UserAvatar").set_avatar(avatar))
+
+    def avatar_of(self, jid: str, digest: str) -> Asked:
+        """Read a picture (PNG in base64); empty if there is none."""
+        task = self._connected.get_module("UserAvatar").request_avatar_data(digest, jid=JID.from_string(jid))
+        return Asked(task, lambda found: base64.b64encode(found.data).decode() if found else "")
 
     def publish_name(self, name: str) -> Asked:
         """Publish a card with a full name."""

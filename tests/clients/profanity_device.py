@@ -141,7 +141,38 @@ class ProfanityDevice:
         self._terminal.type_line(f"/msg {jid}")
         await self._wait_lines(f"the conversation with {jid}", lambda lines: lines[0].startswith(f" {jid} "))
 
+    async def join_room(self, room: str, nick: str) -> None:
+        """As device.Device."""
+        self._terminal.type_line(f"/join {room} nick {nick}")
+        joined = f"You have joined the room as {nick}"
+        await self._wait_lines(f"in {room}", lambda lines: any(joined in line for line in lines))
+
+    async def say_in_room(self, room: str, text: str) -> None:
+        """As device.Device."""
+        self._terminal.type_line(f"/win {room}")
+        self._terminal.type_line(text)
+
+    async def wait_shown_in_room(self, room: str, text: str) -> None:
+        """As device.Device."""
+        self._terminal.type_line(f"/win {room}")
+        await self._wait_lines(
+            f"{text!r} in {room}", lambda lines: any(f": {text}" in line[:ROSTER_COLUMN] for line in lines)
+        )
+
     # -- the rest
+
+    async def publish_avatar(self, file: Path) -> None:
+        """As device.Device."""
+        await self._command(f"/avatar set {file}", "Avatar updated successfully")
+
+    async def wait_avatar(self, jid: str, picture: bytes) -> None:
+        """As device.Device; the picture is saved as a file."""
+
+        async def probe() -> bool:
+            self._type_into_console(f"/avatar get {jid}")
+            return any(path.read_bytes() == picture for path in self._home.rglob("*.png"))
+
+        await wait_for(self, f"the picture of {jid}", probe, pause_s=0.3)
 
     async def block(self, jid: str) -> None:
         """As device.Device."""

@@ -9,18 +9,21 @@ returns what its cell says. A new row is one function here and its entry in `SCE
 from __future__ import annotations
 
 import secrets
+import struct
+import zlib
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from clients.device import SHOW_TIMEOUT_S, Account, Client, Device, Security, Surroundings
+from clients.device import DOMAIN, SHOW_TIMEOUT_S, Account, Client, Device, Security, Surroundings
 from clients.friend import Friend
 from clients.front import Front
 from integration.cluster_process import Cluster, wait_until
 from integration.xmpp_raw import register
 
 YES: Final = "yes"
+PNG_MAGIC, JPEG_MAGIC = b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff"
 HOME, FRIENDS_HOME, ELSEWHERE = 1, 2, 3
 """Nodes: of the device under test, of its friends, and the third."""
 
@@ -167,13 +170,19 @@ async def sign_in_websocket(stage: Stage) -> str:
     return await sign_in(stage, Security.WEBSOCKET)
 
 
-async def contacts(stage: Stage) -> str:
-    """Ask somebody, be asked in return, and see each other; a fresh installation has the same roster (RFC 6121)."""
+async def new_contact(stage: Stage) -> Friend:
+    """Ask somebody, be asked in return, and see each other (RFC 6121 section 3)."""
     friend = await stage.new_friend()
     await stage.device.add_contact(friend.jid)
     await friend.befriend(stage.account.jid)
     await stage.device.accept_contact(friend.jid)
     await friend.wait_friendship(stage.account.jid)
+    return friend
+
+
+async def contacts(stage: Stage) -> str:
+    """Somebody new is on the roster, also on that of a fresh installation (RFC 6121 section 2)."""
+    friend = await new_contact(stage)
     await stage.device.wait_contact(friend.jid)
     fresh = await stage.new_device(stage.account)
     await fresh.sign_in(stage.cluster.node(ELSEWHERE), stage.client.security)
@@ -182,11 +191,8 @@ async def contacts(stage: Stage) -> str:
 
 
 async def presence(stage: Stage) -> str:
-    """A contact is seen to come and to go, through other nodes."""
-    friend = await stage.new_friend()
-    await stage.device.add_contact(friend.jid)
-    await friend.befriend(stage.account.jid)
-    await stage.device.accept_contact(friend.jid)
+    """A contact is seen to come and to go, through other nodes (RFC 6121 section 4)."""
+    friend = await new_contact(stage)
     await stage.device.wait_presence(friend.jid, is_available=True)
     await friend.sign_out()
     await stage.device.wait_presence(friend.jid, is_available=False)
@@ -272,6 +278,48 @@ async def blocking(stage: Stage) -> str:
     return YES
 
 
+async def rooms(stage: Stage) -> str:
+    """Enter somebody's room, hear what is said there and be heard (XEP-0045)."""
+    friend = await stage.new_friend()
+    room = f"{friend.account.username}@conference.{DOMAIN}"
+    await friend.open_room(room, "bert")
+    await stage.device.join_room(room, "anna")
+    await friend.say_in_room(room, "welcome")
+    await stage.device.wait_shown_in_room(room, "welcome")
+    await stage.device.say_in_room(room, "thank you")
+    await friend.wait_message(room, "thank you")
+    await stage.device.wait_shown_in_room(room, "thank you")
+    return YES
+
+
+async def avatars(stage: Stage) -> str:
+    """A contact's picture is shown, and ours is on our card, however it was published (XEP-0084, 0153, 0398)."""
+    friend = await new_contact(stage)
+    picture = make_png()
+    await friend.publish_avatar(picture)
+    await stage.device.wait_avatar(friend.jid, picture)
+    file = stage.surroundings.folder / "avatar.png"
+    file.write_bytes(picture)
+    await stage.device.publish_avatar(file)
+
+    async def is_read() -> bool:
+        return (await friend.photo_of(stage.account.jid)).startswith((PNG_MAGIC, JPEG_MAGIC))
+
+    await wait_until("the friend's node has the picture", is_read, SHOW_TIMEOUT_S)
+    return YES
+
+
+def make_png(side: int = 64) -> bytes:
+    """A green square."""
+
+    def chunk(name: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+
+    header = struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0)
+    rows = (b"\0" + b"\x20\x90\x50" * side) * side
+    return PNG_MAGIC + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+
+
 async def names(stage: Stage) -> str:
     """Full names on cards: ours is read by others, and theirs is shown (XEP-0054)."""
     friend = await stage.new_friend()
@@ -335,6 +383,8 @@ SCENARIOS: Final = (
     Scenario("history", "History on a new device (XEP-0313)", history),
     Scenario("carbons", "The same conversation on two devices (XEP-0280)", carbons),
     Scenario("blocking", "Block and unblock (XEP-0191)", blocking),
+    Scenario("rooms", "Rooms: enter, hear, be heard (XEP-0045)", rooms),
+    Scenario("avatars", "Avatars (XEP-0084, 0153, 0398)", avatars),
     Scenario("names", "Cards with full names (XEP-0054)", names),
 )
 KILL_KEY: Final = "killed_node"

@@ -7,10 +7,23 @@ from pathlib import Path
 from typing import Any
 
 import slixmpp
+from slixmpp.exceptions import IqError
 
 from clients.device import Account, Client, Conversations, Door, Security, Surroundings, wait_for, wait_true
 
-PLUGINS = ("xep_0030", "xep_0054", "xep_0059", "xep_0191", "xep_0198", "xep_0199", "xep_0280", "xep_0313", "xep_0359")
+PLUGINS = (
+    "xep_0030",
+    "xep_0045",
+    "xep_0054",
+    "xep_0059",
+    "xep_0084",
+    "xep_0191",
+    "xep_0198",
+    "xep_0199",
+    "xep_0280",
+    "xep_0313",
+    "xep_0359",
+)
 
 
 class SlixmppDevice:
@@ -141,7 +154,7 @@ class SlixmppDevice:
             self._conversations.note(jid, result["id"], result["forwarded"]["stanza"]["body"])
 
     def _on_message(self, message: slixmpp.Message) -> None:
-        if message["type"] in {"chat", "normal"} and message["body"]:
+        if message["type"] in {"chat", "normal", "groupchat"} and message["body"]:
             self._conversations.note(message["from"].bare, message["stanza_id"]["id"], message["body"])
 
     def _on_copy(self, wrapper: slixmpp.Message, direction: str) -> None:
@@ -150,7 +163,41 @@ class SlixmppDevice:
         if message["body"]:
             self._conversations.note(partner, message["stanza_id"]["id"], message["body"])
 
+    async def join_room(self, room: str, nick: str) -> None:
+        """As device.Device."""
+        await self._connected.plugin["xep_0045"].join_muc_wait(slixmpp.JID(room), nick)
+
+    async def say_in_room(self, room: str, text: str) -> None:
+        """As device.Device."""
+        self._connected.send_message(mto=slixmpp.JID(room), mbody=text, mtype="groupchat")
+
+    async def wait_shown_in_room(self, room: str, text: str) -> None:
+        """As device.Device."""
+        await self.wait_shown(room, text)
+
     # -- the rest
+
+    async def publish_avatar(self, file: Path) -> None:
+        """As device.Device."""
+        data = file.read_bytes()
+        avatars = self._connected.plugin["xep_0084"]
+        await avatars.publish_avatar(data)
+        await avatars.publish_avatar_metadata(
+            [{"id": avatars.generate_id(data), "type": "image/png", "bytes": len(data)}]
+        )
+
+    async def wait_avatar(self, jid: str, picture: bytes) -> None:
+        """As device.Device."""
+        avatars = self._connected.plugin["xep_0084"]
+
+        async def probe() -> bool:
+            try:
+                answer = await avatars.retrieve_avatar(slixmpp.JID(jid), avatars.generate_id(picture))
+            except IqError:
+                return False
+            return bool(answer["pubsub"]["items"]["item"]["avatar_data"]["value"] == picture)
+
+        await wait_for(self, f"the picture of {jid}", probe)
 
     async def block(self, jid: str) -> None:
         """As device.Device."""
