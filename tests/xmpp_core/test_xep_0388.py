@@ -277,6 +277,13 @@ class TestSection45Aborting:
         assert condition(stream.talk(respond(b"c=biws,r=abc,p=AAAA"))) == "malformed-request"
         assert identity(stream.plain()) == "alice@localhost"
 
+    def test_begins_anew_at_once(self, stream: Sasl2) -> None:
+        """After an abort any attempt may follow, of either profile."""
+        for _ in range(2):
+            stream.talk(authenticate("SCRAM-SHA-256", b"n,,n=alice,r=abc"))
+            stream.talk(ABORT)
+        assert stream.talk(auth("PLAIN", PLAIN)).startswith(b"<success")
+
     def test_abort_of_nothing(self, stream: Sasl2) -> None:
         """One that comes too late crosses the failure on its way."""
         stream.plain(password="wrong")
@@ -298,6 +305,13 @@ class TestSection49MultipleAuthentication:
         assert stream.talk(auth("SCRAM-SHA-256", b"n,,n=alice,r=abc")).startswith(b"<challenge xmlns='urn:ietf")
         assert condition(stream.talk(respond(b"c=biws,r=abc,p=AAAA"))) == "malformed-request"
         assert b"<malformed-request/></failure>" in stream.talk(response(b"c=biws,r=abc,p=AAAA"))
+
+    def test_profiles_do_not_mix_after_a_failure(self, stream: Sasl2) -> None:
+        """What a failed attempt asked for is not done for one of the other profile."""
+        stream.plain(BIND, password="wrong")
+        stream.talk(auth("PLAIN", b"").replace(b"></auth>", b"/>"))
+        assert condition(stream.talk(respond(PLAIN))) == "malformed-request"
+        assert stream.logins == []
 
     def test_former_profile_goes_on_as_before(self, stream: Sasl2) -> None:
         """RFC 6120 beside it: success, then a new stream."""
