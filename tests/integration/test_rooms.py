@@ -99,6 +99,8 @@ async def test_a_library_and_its_rooms(cluster: Cluster) -> None:
             await bert.muc.set_role(ROOM, "anna", "none")
         assert await anna.muc.get_affiliation_list(ROOM, "member") == [JID("carla@localhost")]
 
+        for nick in ("bert", "anna"):  # oneself, whom the room answers for, and somebody on another node
+            await bert.plugin["xep_0199"].ping(JID(f"{ROOM}/{nick}"), timeout=PATIENCE_S)
         anna.muc.set_subject(ROOM, "Spells")
         await wait_until("carla sees the subject", lambda: _holds("Spells" in carla.subjects), PATIENCE_S)
         await anna.muc.set_role(ROOM, "bert", "none", reason="enough")
@@ -125,6 +127,7 @@ class Speaker(Resumer):
         heard: Origin id by stanza id of what the room said, in the order first heard.
         repeats: Messages that came again, under the same stanza id.
         people: Nicknames that are there, as told.
+        lost: Requests that were answered by an error.
     """
 
     def __init__(self, number: int) -> None:
@@ -133,6 +136,7 @@ class Speaker(Resumer):
         self.heard: dict[str, str] = {}
         self.repeats = 0
         self.people: set[str] = set()
+        self.lost: set[str] = set()
         self.on_stanza = self._take
         self._chance = random.Random(number)
 
@@ -141,6 +145,8 @@ class Speaker(Resumer):
         if stanza.tag == f"{{{NS_CLIENT}}}presence":
             (self.people.discard if stanza.get("type") == "unavailable" else self.people.add)(nick)
             return
+        if stanza.tag == f"{{{NS_CLIENT}}}iq" and stanza.get("type") == "error":
+            self.lost.add(stanza.get("id", ""))
         body, mark = stanza.findtext(f"{{{NS_CLIENT}}}body"), stanza.find(f"{{{NS_SID}}}stanza-id")
         if body is None or mark is None:
             return
@@ -171,7 +177,7 @@ async def test_a_conversation_outlives_the_leader(cluster: Cluster) -> None:
     Nine people on three nodes talk while the leader is killed; those who were there go on elsewhere.
 
     Everyone hears everything that anyone said, once for each stanza id and in the order of the room's archive, which
-    has each message once. Nobody seems to leave.
+    has each message once. Nobody seems to leave. Who asked somebody on the dead node is told that no answer will come.
     """
     speakers = [Speaker(number) for number in range(SPEAKER_COUNT)]
     leader = await cluster.leader()
@@ -185,6 +191,10 @@ async def test_a_conversation_outlives_the_leader(cluster: Cluster) -> None:
         await _enter_all(speakers)
         talking = [asyncio.create_task(speaker.talk(stop)) for speaker in speakers]
         await asyncio.sleep(BEFORE_S)  # of the conversation
+        asker = next(speaker for speaker in speakers if node_of[speaker] != leader)
+        asked = next(speaker for speaker in speakers if node_of[speaker] == leader)
+        asker.send(f"<iq to='{ROOM}/{asked.username}' type='get' id='ask'><query xmlns='jabber:iq:version'/></iq>")
+        await wait_until("the question is asked", asker.is_acknowledged, PATIENCE_S, interval_s=0.005)
         await cluster.kill(leader)
         others = [node_id for node_id in (1, 2, 3) if node_id != leader]
         ports = [cluster.node(node_id).xmpp for node_id in others]
@@ -196,7 +206,8 @@ async def test_a_conversation_outlives_the_leader(cluster: Cluster) -> None:
         everything = {origin_id for speaker in speakers for origin_id in speaker.said}
 
         async def all_heard() -> bool:
-            return all(not one.unacknowledged and set(one.heard.values()) == everything for one in speakers)
+            is_quiet = all(not one.unacknowledged and set(one.heard.values()) == everything for one in speakers)
+            return is_quiet and asker.lost == {"ask"}
 
         await wait_until("everyone heard everything", all_heard, PATIENCE_S)
         await _check(cluster, others, speakers)

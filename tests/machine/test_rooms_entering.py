@@ -475,3 +475,27 @@ def test_settings_are_read_back() -> None:
     assert room_settings.decode(room_settings.encode(settings)) == settings
     assert EnterRoom(ROOM, "n", b"", True, b"").history_count is None
     assert f"{ROOM}@conference.{DOMAIN}" == ADDRESS
+
+
+class TestCrowd:
+    """A room of more than a thousand."""
+
+    def test_entering_costs_what_is_broadcast(self, world: World) -> None:
+        """1,025 are inside; of those, whoever enters is shown the moderator and itself, and nobody is shown it."""
+        raise_version(world)
+        alice = world.online("alice")
+        open_room(alice, broadcast_roles=1 << Role.MODERATOR)
+        clients = [world.bind("bob" if number % 2 else "carol", str(number)) for number in range(32)]
+        for number in range(1024 - len(clients)):
+            world.account(f"u{number}")
+            clients.append(world.bind(f"u{number}"))
+        for number, client in enumerate(clients):
+            result = enter(client, f"n{number}")
+            assert [event.nick for event in result.events if isinstance(event, OccupantShown)] == [
+                "owner",
+                f"n{number}",
+            ]
+        result = say(clients[-1], "hi")
+        [event] = result.events
+        assert len(getattr(event, "session_ids", ())) == 1025
+        assert world.count("inbox") == 0

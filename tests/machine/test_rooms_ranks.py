@@ -507,7 +507,18 @@ class TestModeration:
         assert event == told.stanza
         assert b"rude words" not in stone
         assert stone.startswith(f"<message from='{ADDRESS}/b' type='groupchat'><occupant-id ".encode())
-        assert b"<retracted stamp='2023-11-14T22:13:20.000Z'" in stone
+        assert b"<retracted stamp='2023-11-14T22:13:20.000Z' id='m1'" in stone
+
+    @pytest.mark.parametrize("own", [True, False])
+    def test_by_the_author(self, people: tuple[Client, Client, Client], own: bool) -> None:
+        """XEP-0424: one's own message leaves the archive; somebody else's stays, whatever is said of it."""
+        alice, bob, carol = people
+        position = say(bob, "typo").position
+        retract = b"<message type='groupchat' id='r'><retract xmlns='urn:xmpp:message-retract:1'/></message>"
+        result = say(bob if own else carol, "", stanza=retract, retracts=position, message_id="r")
+        assert events_for(result, carol, RoomMessageArrived)[0].stanza.count(b"<retract ") == 1
+        first = alice.world.machine.answer(RoomArchivePage(ROOM)).rows[0].stanza  # type: ignore[union-attr]
+        assert (b"typo" in first, b"<retracted " in first) == (not own, own)
 
     def test_by_moderators_alone(self, people: tuple[Client, Client, Client]) -> None:
         """forbidden; and what is not there cannot be retracted."""

@@ -4,8 +4,16 @@ from __future__ import annotations
 
 import pytest
 
-from raftline.base.ids import NodeId
-from raftline.node.requests import IqAddress, OutstandingRequests, jid_of, read_iq_head, remote_server_timeout
+from raftline.base.ids import NodeId, SessionId
+from raftline.node.requests import (
+    IqAddress,
+    OutstandingRequests,
+    asked_on_behalf,
+    jid_of,
+    on_behalf,
+    read_iq_head,
+    remote_server_timeout,
+)
 
 
 @pytest.mark.parametrize(
@@ -84,3 +92,12 @@ def test_bounded() -> None:
     assert requests.sent(NodeId(2), request(2)) is None
     assert requests.sent(NodeId(2), request(3)) == request(1)
     assert requests.lost(NodeId(2)) == [request(2), request(3)]
+
+
+def test_a_request_on_behalf_of_a_session() -> None:
+    """A service puts the session in front of the id, and it is found there again; other ids say nothing."""
+    asked = IqAddress(b"room@d/me", b"room@d/you", b"a.b")
+    handed_on = on_behalf(asked, SessionId(17))
+    assert handed_on.iq_id == b"17.a.b"
+    assert asked_on_behalf(handed_on) == (17, asked)
+    assert asked_on_behalf(asked) is None

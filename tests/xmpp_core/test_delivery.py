@@ -8,6 +8,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from raftline.base.ids import CURSOR_START, Cursor, NodeId, Position, SessionId
 from raftline.machine.outcomes import Event, MessageArrived, cursor_of
+from raftline.machine.rooms.events import RoomMessageArrived
 from raftline.xmpp.delivery import Delivery
 
 
@@ -23,21 +24,27 @@ class Catching(RuleBasedStateMachine):
         super().__init__()
         self.delivery = Delivery()
         self.delivery.is_kept = True
-        self.inbox: list[MessageArrived] = []
-        self.live: list[MessageArrived] = []
+        self.inbox: list[MessageArrived | RoomMessageArrived] = []
+        self.live: list[MessageArrived | RoomMessageArrived] = []
         self.written: list[Cursor] = []
         self.page: list[Event] | None = None
         self.position = 0
 
-    @rule(late=st.booleans(), count=st.integers(1, 3))
-    def deliver(self, late: bool, count: int) -> None:
+    @rule(late=st.booleans(), count=st.integers(1, 3), of_room=st.booleans())
+    def deliver(self, late: bool, count: int, of_room: bool) -> None:
         """Messages reach the inbox: live ones, or several by one command that waited before."""
         first = self.position
         self.position += 10
         for number in range(count):
             position = first + number + 1 if late else self.position + number
             delivered = self.position if late else 0
-            event = MessageArrived(NodeId(1), SessionId(1), Position(position), b"", "", None, Position(delivered))
+            event: MessageArrived | RoomMessageArrived
+            if of_room:
+                event = RoomMessageArrived(
+                    NodeId(1), (SessionId(1),), Position(position), b"", "", None, Position(delivered)
+                )
+            else:
+                event = MessageArrived(NodeId(1), SessionId(1), Position(position), b"", "", None, Position(delivered))
             self.inbox.append(event)
             self.live.append(event)
         self.position += 10

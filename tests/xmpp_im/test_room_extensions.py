@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import xml.etree.ElementTree as ET
 
+import pytest
+
 from xmpp_im.playbook import DOMAIN
 from xmpp_im.rooms import (
     CLIENT,
@@ -258,6 +260,34 @@ class TestXep0425:
         for wrong in ("x", "7-1", "8-" + stanza_id.partition("-")[2], f"7-{1 << 63}", "07-1"):
             assert condition(self.moderate(alice, wrong)) == ("item-not-found", "cancel")
         assert condition(self.moderate(alice, stanza_id, "<x xmlns='y'/>")) == ("bad-request", "modify")
+
+
+class TestXep0424:
+    """XEP-0424 Message Retraction, in rooms."""
+
+    def test_a_tombstone(self, alice: Client, bob: Client) -> None:
+        """5: by the id in the room's archive, announced, and with the id of what retracted it."""
+        mark = say(bob, "typo").find("{urn:xmpp:sid:0}stanza-id")
+        assert mark is not None
+        retract = f"<retract xmlns='urn:xmpp:message-retract:1' id='{mark.get('id')}'/>"
+        bob.write(f"<message to='{ROOM}' type='groupchat' id='r'>{retract}<body>retracted</body></message>")
+        stone = query(alice)[0]
+        retracted = stone.find(".//{urn:xmpp:message-retract:1}retracted")
+        assert retracted is not None
+        assert retracted.get("id") == "r"
+        message = stone.find(f".//{MESSAGE}")
+        assert message is not None
+        assert (message.get("id"), message.find(BODY)) == ("m", None)
+        found = features(iq(alice, "get", f"<query xmlns='{INFO}'/>"))
+        assert "urn:xmpp:message-retract:1#tombstone" in found
+
+    @pytest.mark.parametrize("stanza_id", ["", "x", "7-1", "8-655360"])
+    def test_an_id_of_nothing(self, alice: Client, bob: Client, stanza_id: str) -> None:
+        """Is passed on like anything else."""
+        say(bob, "typo")
+        retract = f"<retract xmlns='urn:xmpp:message-retract:1' id='{stanza_id}'/>"
+        bob.write(f"<message to='{ROOM}' type='groupchat' id='r'>{retract}</message>")
+        assert said(query(alice))[0] == "typo"
 
 
 class TestXep0486:

@@ -68,6 +68,19 @@ class TestSections8And9Administration:
         iq(alice, "set", owner_form(("muc#roomconfig_getmemberlist", "moderator")))
         assert condition(listed(bob, "affiliation='member'")) == ("forbidden", "auth")
 
+    def test_somebody_who_is_not_there(self, alice: Client, bob: Client) -> None:
+        """9.3: those who see real addresses are told, by a message from the room."""
+        change = f"<item affiliation='member' jid='carol@{DOMAIN}' nick='carla'/>"
+        alice.write(f"<iq to='{ROOM}' type='set' id='q'><query xmlns='{MUC}#admin'>{change}</query></iq>")
+        told, _result = take(alice)
+        assert (told.get("from"), item(told).get("jid")) == (ROOM, f"carol@{DOMAIN}")
+        assert (item(told).get("affiliation"), item(told).get("nick")) == ("member", "carla")
+        assert take(bob) == []
+        iq(alice, "set", owner_form(("muc#roomconfig_whois", "anyone")))
+        take(bob)
+        admin(alice, f"<item affiliation='none' jid='carol@{DOMAIN}'/>")
+        assert item(one(bob)).get("affiliation") == "none"
+
     @pytest.mark.parametrize(
         ("items", "expected"),
         [

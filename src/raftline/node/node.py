@@ -62,7 +62,9 @@ from raftline.node.door import SessionReceiver
 from raftline.node.requests import (
     IqAddress,
     OutstandingRequests,
+    asked_on_behalf,
     jid_of,
+    on_behalf,
     read_iq_head,
     remote_server_timeout,
     sender_of,
@@ -515,6 +517,7 @@ class LocalNode:
         head = read_iq_head(stanza)
         if head is not None and not head.is_request:
             self._requests.answered(head.request)
+            self._requests.answered(on_behalf(head.request, session_id))
         session = self._sessions.get(session_id)
         if session is None:
             return
@@ -550,6 +553,10 @@ class LocalNode:
 
     def _answer_for(self, request: IqAddress) -> None:
         session = self._by_address.get(jid_of(request.sender))
+        on_behalf = asked_on_behalf(request) if session is None else None
+        if on_behalf is not None:
+            session_id, request = on_behalf
+            session = self._sessions.get(session_id)
         if session is not None:
             self._deliver_soon(session.session_id, remote_server_timeout(request))
 

@@ -11,11 +11,12 @@ import re
 from typing import Final, NamedTuple
 from xml.sax.saxutils import unescape
 
-from raftline.base.ids import NodeId
+from raftline.base.ids import NodeId, SessionId
 
 _START_TAG: Final = re.compile(rb"""<iq((?:\s+[^\s=<>'"/]+\s*=\s*(?:'[^'<]*'|"[^"<]*"))*)\s*/?>""")
 _ATTRIBUTE: Final = re.compile(rb"""([^\s=<>'"/]+)\s*=\s*('[^'<]*'|"[^"<]*")""")
 _SENDER: Final = re.compile(rb"""<(?:message|presence|iq) from='([^'<]*)'""")
+_ON_BEHALF: Final = re.compile(rb"([0-9]{1,19})\.(.*)", re.DOTALL)
 _REQUEST_TYPES: Final = frozenset({b"get", b"set"})
 _ANSWER_TYPES: Final = frozenset({b"result", b"error"})
 
@@ -67,6 +68,22 @@ def sender_of(stanza: bytes) -> bytes | None:
     """Return who sent a stanza, as it is written there; None if it does not say."""
     match = _SENDER.match(stanza)
     return None if match is None else match[1]
+
+
+def asked_on_behalf(request: IqAddress) -> tuple[SessionId, IqAddress] | None:
+    """
+    Return which session asked, and the request as it asked it, where a service asks on its behalf.
+
+    A service that hands on requests under addresses of its own, such as a room, puts the session's number and a dot in
+    front of the id.
+    """
+    match = _ON_BEHALF.fullmatch(request.iq_id)
+    return None if match is None else (SessionId(int(match[1])), request._replace(iq_id=match[2]))
+
+
+def on_behalf(request: IqAddress, session_id: SessionId) -> IqAddress:
+    """Return the request as a service has handed it on for a session."""
+    return request._replace(iq_id=b"%d.%b" % (session_id, request.iq_id))
 
 
 def remote_server_timeout(request: IqAddress) -> bytes:

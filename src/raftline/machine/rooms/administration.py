@@ -24,6 +24,7 @@ from raftline.machine.rooms.entering import (
     depart,
     is_nick_free,
 )
+from raftline.machine.rooms.events import AffiliationChanged
 from raftline.machine.rooms.handovers import MemberGone
 from raftline.machine.rooms.ranks import Affiliation, Role
 from raftline.machine.rooms.showing import News
@@ -95,7 +96,10 @@ def set_affiliation(context: Context, room: Room, jid: str, change: OccupantChan
     if change.value == before:
         return
     settings = room_settings.decode(room.settings)
-    for occupant in context.occupants.of_account(room.room_id, jid):
+    inside = context.occupants.of_account(room.room_id, jid)
+    if not inside:
+        _tell_lists(context, room, jid, int(change.value), nick)
+    for occupant in inside:
         changed = occupant._replace(affiliation=int(change.value))
         news = News(actor=actor, reason=change.reason)
         if change.value == Affiliation.OUTCAST:
@@ -105,6 +109,16 @@ def set_affiliation(context: Context, room: Room, jid: str, change: OccupantChan
         else:
             role = ranks.role_after(before, change.value, occupant.role, moderated=settings.moderated)
             show_change(context, room, occupant, changed._replace(role=int(role)), news)
+
+
+def _tell_lists(context: Context, room: Room, jid: str, affiliation: int, nick: str) -> None:
+    """Tell those who see real addresses that somebody outside has another affiliation (section 9.3)."""
+    all_see = room_settings.decode(room.settings).non_anonymous
+    occupants = context.occupants.of(room.room_id).values()
+    recipients = [other.session_id for other in occupants if all_see or other.role == Role.MODERATOR]
+    address = showing.address_of(context, room.name)
+    for node_id, session_ids in context.occupants.grouped(recipients):
+        context.events.append(AffiliationChanged(node_id, session_ids, address, jid, affiliation, nick))
 
 
 def remove(context: Context, room: Room, occupant: Occupant, news: News) -> None:

@@ -62,6 +62,8 @@ class SpeakInRoom(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=10
         is_subject: It sets the subject.
         kept: False when its sender wants no one to keep it.
         origin_id, fingerprint: As in commands.SendMessage.
+        retracts: Position of the message that it retracts, if that is the sender's own (XEP-0424); 0 for none.
+        message_id: Its `id`, for the tombstone.
     """
 
     room: str
@@ -70,6 +72,8 @@ class SpeakInRoom(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=10
     kept: bool
     origin_id: str
     fingerprint: bytes
+    retracts: Annotated[Position, NATURAL] = Position(0)
+    message_id: str = ""
 
 
 class WhisperInRoom(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=103):

@@ -75,6 +75,17 @@ class RoomNoticed(NamedTuple):
     statuses: tuple[int, ...]
 
 
+class AffiliationChanged(NamedTuple):
+    """The affiliation of somebody who is not in the room changed (XEP-0045 section 9.3); `jid` is bare."""
+
+    node_id: NodeId
+    session_ids: tuple[SessionId, ...]
+    room: str
+    jid: str
+    affiliation: int
+    nick: str
+
+
 class VoiceRequested(NamedTuple):
     """A visitor asks the moderators for voice (XEP-0045 section 8.6)."""
 
@@ -85,6 +96,6 @@ class VoiceRequested(NamedTuple):
     nick: str
 
 
-RoomEvent = RoomMessageArrived | OccupantShown | RoomNoticed | VoiceRequested
+RoomEvent = RoomMessageArrived | OccupantShown | RoomNoticed | AffiliationChanged | VoiceRequested
 
-SHARED_EVENTS: Final = (RoomMessageArrived, OccupantShown, RoomNoticed, VoiceRequested)
+SHARED_EVENTS: Final = (RoomMessageArrived, OccupantShown, RoomNoticed, AffiliationChanged, VoiceRequested)

@@ -103,15 +103,23 @@ def moderation(room: str, message_id: str, stanza_id: str, *, by: str, moderator
     return f"{head}{opened}{moderated}{text_element('reason', reason)}</retract></message>".encode()
 
 
-def tombstone(speaker: str, author: bytes, *, stamp: str, by: str, moderator: bytes, reason: str) -> bytes:
+def moderated_mark(by: str, moderator: bytes, reason: str) -> bytes:
+    """Write who retracted a message and why, for its tombstone (XEP-0425 section 5)."""
+    moderated = f"<moderated by='{quoted(by)}' xmlns='{MODERATE_NAMESPACE}'>{moderator.decode()}</moderated>"
+    return f"{moderated}{text_element('reason', reason)}".encode()
+
+
+def tombstone(stanza: bytes, author: bytes, *, stamp: str, message_id: str, inside: bytes = b"") -> bytes:
     """
-    Write what stays of a retracted message (XEP-0425 section 5).
+    Write what stays of a retracted message (XEP-0424 section 5, XEP-0425 section 5).
 
     Args:
-        speaker, author: Address in the room, and occupant id as an element, of who had written it.
+        stanza: The message; its start tag stays.
+        author: Occupant id of who had written it, as an element.
         stamp: When it was retracted (XEP-0082).
+        message_id: `id` of the message that retracted it.
+        inside: What is said of the retraction.
     """
-    head = f"<message from='{quoted(speaker)}' type='groupchat'>{author.decode()}"
-    opened = f"<retracted stamp='{stamp}' xmlns='{RETRACT_NAMESPACE}'>"
-    moderated = f"<moderated by='{quoted(by)}' xmlns='{MODERATE_NAMESPACE}'>{moderator.decode()}</moderated>"
-    return f"{head}{opened}{moderated}{text_element('reason', reason)}</retracted></message>".encode()
+    head = stanza[: stanza.index(b">")].removesuffix(b"/")
+    opened = f"<retracted stamp='{stamp}' id='{quoted(message_id)}' xmlns='{RETRACT_NAMESPACE}'>".encode()
+    return b"%b>%b%b%b</retracted></message>" % (head, author, opened, inside)

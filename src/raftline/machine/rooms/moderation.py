@@ -1,20 +1,26 @@
-"""Retraction of somebody's message by a moderator (XEP-0425): everyone is told, the archive keeps a tombstone."""
+"""
+Retraction: by a moderator (XEP-0425) or by the author (XEP-0424). Everyone is told, the archive keeps a tombstone.
+
+Whoever is still owed the message is given the tombstone in its place: it is read from the same row.
+"""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
+from raftline.base.ids import Position
 from raftline.base.limits import ROOM_REASON_SIZE_MAX
 from raftline.machine.context import Context
 from raftline.machine.outcomes import Done, Outcome, Rejected
-from raftline.machine.records import Session
+from raftline.machine.records import Session, StoredMessage
 from raftline.machine.rooms import markup, showing
 from raftline.machine.rooms import settings as room_settings
 from raftline.machine.rooms.commands import ModerateMessage
 from raftline.machine.rooms.entering import NO_SUCH_ROOM
+from raftline.machine.rooms.publishing import publish
 from raftline.machine.rooms.ranks import Role
-from raftline.machine.rooms.speaking import publish
+from raftline.machine.rooms.tables import Occupant, Room
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -37,24 +43,33 @@ def moderate(context: Context, session: Session, action: ModerateMessage) -> Out
     address = showing.address_of(context, room.name)
     by = f"{address}/{moderator.nick}"
     moderator_id = markup.occupant_id_element(room.secret, moderator.jid)
-    stone = markup.tombstone(
-        f"{address}/{message.from_resource}",
-        markup.occupant_id_element(room.secret, author),
-        stamp=_timestamp(context.time_ms),
-        by=by,
-        moderator=moderator_id,
-        reason=action.reason,
-    )
-    context.messages.put(action.position, message._replace(stanza=stone))
-    if room.subject == message.stanza:
-        room = room._replace(subject=b"", subject_ms=0)
-        context.rooms.put(room.name, room)
+    mark = markup.moderated_mark(by, moderator_id, action.reason)
+    bury(context, room, message, author, action.message_id, mark)
     stanza = markup.moderation(
         address, action.message_id, action.stanza_id, by=by, moderator=moderator_id, reason=action.reason
     )
     kept = room_settings.decode(room.settings).archived
     publish(context, room, stanza, moderator, kept=kept)
     return Done()
+
+
+def retract_own(context: Context, room: Room, author: Occupant, position: Position, message_id: str) -> None:
+    """Take the content of an author's own message out of the archive; anybody else's stays as it is."""
+    row = context.archive.get((room.room_id, position))
+    message = context.messages.get(position)
+    if row is not None and message is not None and row.contact_id == context.address_id(author.jid):
+        bury(context, room, message, author.jid, message_id)
+
+
+def bury(context: Context, room: Room, message: StoredMessage, author: str, message_id: str, mark: bytes = b"") -> None:
+    """Put a tombstone in place of a message; a subject that it had set is none any more."""
+    author_id = markup.occupant_id_element(room.secret, author)
+    stamp = _timestamp(context.time_ms)
+    stone = markup.tombstone(message.stanza, author_id, stamp=stamp, message_id=message_id, inside=mark)
+    context.messages.put(message.position, message._replace(stanza=stone))
+    current = context.rooms.get(room.name)
+    if current is not None and current.subject == message.stanza:
+        context.rooms.put(room.name, current._replace(subject=b"", subject_ms=0))
 
 
 def address_at(context: Context, address_id: int) -> str | None:

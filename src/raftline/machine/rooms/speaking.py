@@ -18,16 +18,16 @@ from raftline.machine import messages
 from raftline.machine.context import Context
 from raftline.machine.outbox import SessionOverdue
 from raftline.machine.outcomes import Done, MessageArrived, Outcome, Rejected
-from raftline.machine.records import Archived, Owed, Session, StoredMessage
-from raftline.machine.rooms import deliveries, markup, showing
+from raftline.machine.records import Owed, Session, StoredMessage
+from raftline.machine.rooms import markup, moderation, showing
 from raftline.machine.rooms import settings as room_settings
 from raftline.machine.rooms.commands import RequestVoice, SpeakInRoom, WhisperInRoom
 from raftline.machine.rooms.entering import NO_SUCH_ROOM, NOT_INSIDE
-from raftline.machine.rooms.events import RoomMessageArrived, VoiceRequested
-from raftline.machine.rooms.handovers import RoomMessageOwed
+from raftline.machine.rooms.events import VoiceRequested
+from raftline.machine.rooms.publishing import publish
 from raftline.machine.rooms.ranks import Role
 from raftline.machine.rooms.settings import PrivateMessages
-from raftline.machine.rooms.tables import Occupant, Room
+from raftline.machine.rooms.tables import Occupant
 
 _DONE: Final = Done()
 _NO_VOICE: Final = Rejected("forbidden", "auth", "You have no voice in this room.")
@@ -64,30 +64,10 @@ def speak(context: Context, session: Session, action: SpeakInRoom) -> Outcome:
     )
     if action.is_subject:
         context.rooms.put(room.name, room._replace(subject=stanza, subject_ms=context.time_ms))
+    if action.retracts:
+        moderation.retract_own(context, room, occupant, action.retracts, action.message_id)
     publish(context, room, stanza, occupant, kept=action.kept and settings.archived)
     return _DONE
-
-
-def publish(context: Context, room: Room, stanza: bytes, author: Occupant, *, kept: bool) -> None:
-    """Store a message once, and hand it to everyone in the room."""
-    position = context.position
-    owner = showing.address_of(context, room.name) if kept else ""
-    if kept:
-        author_id = context.address_id(author.jid)
-        context.archive.insert((room.room_id, position), Archived(room.room_id, position, author_id))
-        holders = 1
-    else:
-        takers = deliveries.takers(context, room)
-        holders = len(takers)
-        if takers:
-            context.outbox.append(RoomMessageOwed(tuple(taker.session_id for taker in takers)))
-    if holders:
-        context.messages.insert(
-            position,
-            StoredMessage(position, context.time_ms, room.address_id, author.nick, "", holders, stanza),
-        )
-    for node_id, session_ids in context.occupants.groups(room.room_id):
-        context.events.append(RoomMessageArrived(node_id, session_ids, position, stanza, owner))
 
 
 def whisper(context: Context, session: Session, action: WhisperInRoom) -> Outcome:

@@ -51,7 +51,12 @@ ROOM_FEATURES: Final = (
 )
 """What every room announces, whatever its settings."""
 
-ARCHIVE_FEATURES: Final = ("urn:xmpp:mam:2", "urn:xmpp:mam:2#extended", "urn:xmpp:sid:0")
+ARCHIVE_FEATURES: Final = (
+    "urn:xmpp:mam:2",
+    "urn:xmpp:mam:2#extended",
+    "urn:xmpp:message-retract:1#tombstone",
+    "urn:xmpp:sid:0",
+)
 
 
 def handle_host_info(_context: StreamContext, stanza: Stanza) -> Steps:

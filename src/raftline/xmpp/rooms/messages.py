@@ -20,6 +20,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from raftline.base.errors import Refused
+from raftline.base.ids import Position
 from raftline.base.limits import ROOM_STATE_AUDIENCE_MAX
 from raftline.machine.queries import SessionRow
 from raftline.machine.rooms import markup
@@ -48,7 +49,7 @@ from raftline.xmpp.messages import (
     fingerprint_of,
     traits_of,
 )
-from raftline.xmpp.payloads import STANZA_ID_NAMESPACE, parse_form
+from raftline.xmpp.payloads import STANZA_ID_NAMESPACE, own_position, parse_form
 from raftline.xmpp.rooms.names import REQUEST_FORM, USER_NAMESPACE, address, require_inside, view_of
 from raftline.xmpp.stanza import CLIENT_NAMESPACE
 
@@ -98,8 +99,17 @@ def _speak(context: StreamContext, stanza: Stanza, to: JID) -> Steps:
             kept=not traits & (NO_STORE | NO_PERMANENT_STORE),
             origin_id=origin_id,
             fingerprint=fingerprint_of(message) if origin_id else b"",
+            retracts=_retracted(context, stanza.element),
+            message_id=stanza.id,
         )
     )
+
+
+def _retracted(context: StreamContext, message: Element) -> Position:
+    """Return which message of the archive a message retracts (XEP-0424 section 4); 0 for none."""
+    retract = message.child("retract", markup.RETRACT_NAMESPACE)
+    position = None if retract is None else own_position(retract.get("id") or "", context.cluster_epoch)
+    return Position(0) if position is None else position
 
 
 def _send_state(context: StreamContext, stanza: Stanza, message: bytes) -> Steps:

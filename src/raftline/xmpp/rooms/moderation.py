@@ -5,18 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from raftline.base.errors import Refused
-from raftline.base.ids import format_stanza_id, parse_stanza_id
 from raftline.machine.rooms.commands import ModerateMessage
 from raftline.machine.rooms.markup import MODERATE_NAMESPACE, RETRACT_NAMESPACE
-from raftline.xmpp.payloads import propose_or_refuse
+from raftline.xmpp.payloads import own_position, propose_or_refuse
 from raftline.xmpp.rooms.names import address, view_of
 
 if TYPE_CHECKING:
     from raftline.xmpp.effects import Steps
     from raftline.xmpp.module import StreamContext
     from raftline.xmpp.stanza import Stanza
-
-_POSITION_END = 1 << 63
 
 
 def handle_moderate(context: StreamContext, stanza: Stanza) -> Steps:
@@ -33,14 +30,9 @@ def handle_moderate(context: StreamContext, stanza: Stanza) -> Steps:
     if request.child("retract", RETRACT_NAMESPACE) is None:
         raise Refused("bad-request", "modify", "Messages can be retracted, and nothing else.")
     stanza_id = request.get("id") or ""
-    parsed = parse_stanza_id(stanza_id)
-    if (
-        parsed is None
-        or parsed[0] != context.cluster_epoch
-        or parsed[1] >= _POSITION_END
-        or format_stanza_id(*parsed) != stanza_id
-    ):
+    position = own_position(stanza_id, context.cluster_epoch)
+    if position is None:
         raise Refused("item-not-found", "cancel", "There is no such message in the room's archive.")
     reason = request.child("reason", MODERATE_NAMESPACE)
     text = "" if reason is None else reason.text
-    yield from propose_or_refuse(ModerateMessage(address(stanza).local, parsed[1], stanza_id, context.new_id(), text))
+    yield from propose_or_refuse(ModerateMessage(address(stanza).local, position, stanza_id, context.new_id(), text))

@@ -2,8 +2,9 @@
 IQ between occupants, through the room (XEP-0045 section 16.4, XEP-0410).
 
 A request goes to the session that came last under a nickname, off the log, under the sender's address in the room. The
-id carries which session asked, for several may share a nickname and one alone waits for the answer. What the room can
-answer itself it does: a ping to one's own nickname (XEP-0410 section 3.3), and the card behind a nickname.
+id carries which session asked (node/requests.py), for several may share a nickname and one alone waits for the answer.
+What the room can answer itself it does: a ping to one's own nickname (XEP-0410 section 3.3), and the card behind a
+nickname.
 """
 
 from __future__ import annotations

@@ -9,7 +9,13 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
-from raftline.machine.rooms.events import OccupantShown, RoomMessageArrived, RoomNoticed, VoiceRequested
+from raftline.machine.rooms.events import (
+    AffiliationChanged,
+    OccupantShown,
+    RoomMessageArrived,
+    RoomNoticed,
+    VoiceRequested,
+)
 from raftline.machine.rooms.markup import OCCUPANT_ID_NAMESPACE
 from raftline.xmpp.element import Element, escape_attribute, escape_text
 from raftline.xmpp.payloads import FORM_NAMESPACE, append_child, delay_element, form_field, stanza_id_element
@@ -31,6 +37,7 @@ def register(modules: Modules) -> None:
     modules.on_event(RoomMessageArrived, render_message)
     modules.on_event(OccupantShown, render_occupant)
     modules.on_event(RoomNoticed, render_notice)
+    modules.on_event(AffiliationChanged, render_affiliation)
     modules.on_event(VoiceRequested, render_voice_request)
 
 
@@ -87,6 +94,16 @@ def render_notice(context: StreamContext, event: RoomNoticed) -> bytes:
     codes: list[Element | str] = [Element("status", USER_NAMESPACE, {"code": str(code)}) for code in event.statuses]
     attributes = {"from": event.room, "to": str(context.jid), "type": "groupchat", "id": context.new_id()}
     return Element("message", CLIENT_NAMESPACE, attributes, [Element("x", USER_NAMESPACE, None, codes)]).to_bytes()
+
+
+def render_affiliation(context: StreamContext, event: AffiliationChanged) -> bytes:
+    """Write that somebody outside has another affiliation (section 9.3)."""
+    item = {"affiliation": AFFILIATION_NAMES[event.affiliation], "jid": event.jid, "role": "none"}
+    if event.nick:
+        item["nick"] = event.nick
+    attributes = {"from": event.room, "to": str(context.jid), "id": context.new_id()}
+    x = Element("x", USER_NAMESPACE, None, [Element("item", USER_NAMESPACE, item)])
+    return Element("message", CLIENT_NAMESPACE, attributes, [x]).to_bytes()
 
 
 def render_voice_request(context: StreamContext, event: VoiceRequested) -> bytes:

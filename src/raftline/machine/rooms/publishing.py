@@ -1,0 +1,32 @@
+"""A message of a room, stored once and handed to everyone who is there."""
+
+from __future__ import annotations
+
+from raftline.machine.context import Context
+from raftline.machine.records import Archived, StoredMessage
+from raftline.machine.rooms import deliveries, showing
+from raftline.machine.rooms.events import RoomMessageArrived
+from raftline.machine.rooms.handovers import RoomMessageOwed
+from raftline.machine.rooms.tables import Occupant, Room
+
+
+def publish(context: Context, room: Room, stanza: bytes, author: Occupant, *, kept: bool) -> None:
+    """Store a message once, and hand it to everyone in the room."""
+    position = context.position
+    owner = showing.address_of(context, room.name) if kept else ""
+    if kept:
+        author_id = context.address_id(author.jid)
+        context.archive.insert((room.room_id, position), Archived(room.room_id, position, author_id))
+        holders = 1
+    else:
+        takers = deliveries.takers(context, room)
+        holders = len(takers)
+        if takers:
+            context.outbox.append(RoomMessageOwed(tuple(taker.session_id for taker in takers)))
+    if holders:
+        context.messages.insert(
+            position,
+            StoredMessage(position, context.time_ms, room.address_id, author.nick, "", holders, stanza),
+        )
+    for node_id, session_ids in context.occupants.groups(room.room_id):
+        context.events.append(RoomMessageArrived(node_id, session_ids, position, stanza, owner))
