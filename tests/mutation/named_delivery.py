@@ -272,7 +272,7 @@ MESSAGES: Final = (
         "message_to_oneself_is_archived_twice",
         "A note to oneself is put into the archive by both sides.",
         "", _MESSAGES, "receive_message",
-        "if storage & _ARCHIVE and handed.sender_id != account.account_id:", "if storage & _ARCHIVE:",
+        "if storage & _ARCHIVE and not is_own:", "if storage & _ARCHIVE:",
     ),
     NamedFault(
         "unmanaged_session_takes_for_nobody",

@@ -164,18 +164,21 @@ RETRACTED_MESSAGE_COUNT_MAX: Final = 32
 """Messages that one retraction takes back: a message and its corrections."""
 
 RETRACTION_SEARCH_ROW_COUNT_MAX: Final = 2_000
-"""Messages of a conversation that are looked through at once for the one that is retracted: some 3 ms."""
+"""Messages of a conversation that are looked through at once for the one that is retracted: some 2 ms."""
 
-RETRACTION_REACH_MAX: Final = 200_000
-"""Messages of a conversation, counted from its end, among which one that is retracted is looked for."""
+RETRACTION_REACH_MAX: Final = 50_000
+"""
+Messages of a conversation, counted from its end, among which one that is retracted is looked for. Whoever asks for what
+is not there costs a node some 50 ms, a few at a time.
+"""
 
 SEARCH_TEXT_SIZE_MAX: Final = 256
 """Characters of a text that archives are searched for (XEP-0431)."""
 
 SEARCH_WINDOW_ROW_COUNT_MAX: Final = 10_000
-"""Archived messages that are searched at once through the index: some 2 ms."""
+"""Archived messages that are searched at once through the index: one to five milliseconds."""
 
-UNINDEXED_WINDOW_ROW_COUNT_MAX: Final = 128
+UNINDEXED_WINDOW_ROW_COUNT_MAX: Final = 64
 """Archived messages that are searched at once without it, by reading them: some 3 ms."""
 
 REPORT_COUNT_MAX: Final = 10_000

@@ -10,7 +10,9 @@ account took the message:
 - still owed by another session: that one's row keeps the flag and the duty.
 
 A message that is not archived lives only as long as inbox or offline rows refer to it; its `holders` counts them. Of
-an archived message the archive rows are the holders: whoever may owe it has it in the archive as well.
+an account that archives it the archive row is the holder, and its inbox and offline rows are not counted. The two sides
+may differ in that (history/preferences.py); whether its own side archives a message, each row tells by
+`Storage.ARCHIVE`.
 
 `storage` of a row is the command's `Storage`, less what has been taken off.
 """

@@ -226,7 +226,7 @@ class StoredMessage(NamedTuple):
     Attributes:
         sender_id: Address of the sender.
         from_resource, to_resource: Resources of the full JIDs, empty for a bare one.
-        holders: Archive rows that refer to it; of a message that is not archived, inbox and offline rows.
+        holders: Archive rows that refer to it, and inbox and offline rows of accounts that do not archive it.
     """
 
     position: Position

@@ -24,6 +24,7 @@ from raftline.machine.context import Context
 from raftline.machine.history.answers import Found
 from raftline.machine.history.queries import SearchArchive
 from raftline.machine.history.search_index import document_of, expression_of, make_index
+from raftline.machine.queries import ArchivePage
 
 _NOTHING: Final = Found([], None)
 
@@ -32,9 +33,7 @@ def search_archive(context: Context, query: SearchArchive) -> Found:
     """Return what the next window of an archive holds; see the head of this module."""
     page = query.page
     wanted = archive_filter(context, page)
-    owner = page.owner if "@" in page.owner else context.bare_jid(page.owner)
-    people = [owner] if page.contact is None else [owner, page.contact.partition("/")[0]]
-    expression = expression_of(query.text, people)
+    expression = expression_of(query.text, _people(context, page))
     limit = min(max(page.limit, 0), ARCHIVE_PAGE_ROW_COUNT_MAX)
     if wanted is None or expression is None or not limit:
         return _NOTHING
@@ -61,6 +60,14 @@ def search_archive(context: Context, query: SearchArchive) -> Found:
     if page.backward:
         return Found(rows, Position(low) if low > lower else None)
     return Found(rows, Position(high - 1) if high < upper else None)
+
+
+def _people(context: Context, page: ArchivePage) -> list[str]:
+    """Return the addresses that stand on all messages of a page: of an account both sides, of anything else its own."""
+    owner = page.owner if "@" in page.owner else context.bare_jid(page.owner)
+    if page.contact is None or context.account_named(owner) is None:
+        return [owner]
+    return [owner, page.contact.partition("/")[0]]
 
 
 def _bound(
