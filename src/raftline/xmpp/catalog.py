@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from types import MappingProxyType
+from typing import Final
 
 from raftline.xmpp import messages, presence, render, roster
 from raftline.xmpp.module import Modules
@@ -69,6 +70,66 @@ from raftline.xmpp.xeps import (
 from raftline.xmpp.xeps.xep_0215_external_services import ExternalServices
 
 
+MODULES: Final = (
+    messages,
+    presence,
+    roster,
+    render,
+    xep_0030_disco,
+    xep_0045_muc,
+    xep_0049_private_storage,
+    xep_0050_commands,
+    xep_0054_vcard,
+    xep_0060_pubsub,
+    xep_0077_registration,
+    xep_0085_chat_states,
+    xep_0092_version,
+    xep_0115_capabilities,
+    xep_0124_bosh,
+    xep_0156_alternative_connections,
+    xep_0160_offline,
+    xep_0163_pep,
+    xep_0184_receipts,
+    xep_0191_blocking,
+    xep_0198_stream_management,
+    xep_0199_ping,
+    xep_0203_delay,
+    xep_0206_xmpp_over_bosh,
+    xep_0249_direct_invitations,
+    xep_0280_carbons,
+    xep_0308_correction,
+    xep_0313_mam,
+    xep_0333_markers,
+    xep_0334_hints,
+    xep_0352_client_state,
+    xep_0353_calls,
+    xep_0359_stanza_ids,
+    xep_0368_direct_tls,
+    xep_0377_reports,
+    xep_0386_bind2,
+    xep_0388_sasl2,
+    xep_0390_capabilities,
+    xep_0398_avatar_conversion,
+    xep_0402_bookmarks,
+    xep_0424_retraction,
+    xep_0431_full_text,
+    xep_0440_channel_binding,
+    xep_0441_preferences,
+    xep_0444_reactions,
+    xep_0461_replies,
+    xep_0474_downgrade_protection,
+    xep_0478_stream_limits,
+    xep_0484_fast,
+    xep_0487_host_meta_2,
+    xep_0490_displayed_sync,
+    xep_0410_self_ping,
+    xep_0421_occupant_ids,
+    xep_0425_moderation,
+    xep_0486_room_avatars,
+)
+"""Those that need nothing but the registry: the RFCs, then the XEPs by number."""
+
+
 def all_modules(
     *,
     wall_clock_ms: Callable[[], int] | None = None,
@@ -89,63 +150,7 @@ def all_modules(
         external_services: Those an operator offers; without them XEP-0215 is left out.
     """
     modules = Modules()
-    for module in (  # in the order of their numbers, after the RFCs
-        messages,
-        presence,
-        roster,
-        render,
-        xep_0030_disco,
-        xep_0045_muc,
-        xep_0049_private_storage,
-        xep_0050_commands,
-        xep_0054_vcard,
-        xep_0060_pubsub,
-        xep_0077_registration,
-        xep_0085_chat_states,
-        xep_0092_version,
-        xep_0115_capabilities,
-        xep_0124_bosh,
-        xep_0156_alternative_connections,
-        xep_0160_offline,
-        xep_0163_pep,
-        xep_0184_receipts,
-        xep_0191_blocking,
-        xep_0198_stream_management,
-        xep_0199_ping,
-        xep_0203_delay,
-        xep_0206_xmpp_over_bosh,
-        xep_0249_direct_invitations,
-        xep_0280_carbons,
-        xep_0308_correction,
-        xep_0313_mam,
-        xep_0333_markers,
-        xep_0334_hints,
-        xep_0352_client_state,
-        xep_0353_calls,
-        xep_0359_stanza_ids,
-        xep_0368_direct_tls,
-        xep_0377_reports,
-        xep_0386_bind2,
-        xep_0388_sasl2,
-        xep_0390_capabilities,
-        xep_0398_avatar_conversion,
-        xep_0402_bookmarks,
-        xep_0424_retraction,
-        xep_0431_full_text,
-        xep_0440_channel_binding,
-        xep_0441_preferences,
-        xep_0444_reactions,
-        xep_0461_replies,
-        xep_0474_downgrade_protection,
-        xep_0478_stream_limits,
-        xep_0484_fast,
-        xep_0487_host_meta_2,
-        xep_0490_displayed_sync,
-        xep_0410_self_ping,
-        xep_0421_occupant_ids,
-        xep_0425_moderation,
-        xep_0486_room_avatars,
-    ):
+    for module in MODULES:
         module.register(modules)
     xep_0455_service_outage.register(modules, status_addresses)
     xep_0133_administration.register(modules, administrators)
