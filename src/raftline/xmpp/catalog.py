@@ -69,7 +69,6 @@ from raftline.xmpp.xeps import (
 )
 from raftline.xmpp.xeps.xep_0215_external_services import ExternalServices
 
-
 MODULES: Final = (
     messages,
     presence,
