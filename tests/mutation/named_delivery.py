@@ -306,7 +306,7 @@ ARCHIVES: Final = (
     NamedFault(
         "end_of_a_span_is_left_out",
         "Messages at the very end of a span of time are left out.",
-        "", _ARCHIVE, "_filter",
+        "", _ARCHIVE, "archive_filter",
         "_position_at(context, query.end_ms + 1)", "_position_at(context, query.end_ms)",
     ),
     NamedFault(
