@@ -9,7 +9,7 @@ import pytest
 
 from machine.world import DOMAIN, World
 from raftline.base.limits import ARCHIVE_RULE_COUNT_MAX
-from raftline.machine.commands import DeleteAccount, RaiseVersion
+from raftline.machine.commands import DeleteAccount, RaiseVersion, Storage
 from raftline.machine.history.answers import ArchivePreferences
 from raftline.machine.history.commands import ArchivePolicy, SetArchivePreferences
 from raftline.machine.history.queries import ArchivePreferencesOf
@@ -100,3 +100,27 @@ def test_the_command_of_a_later_version(new_world: Callable[..., World]) -> None
     world.account("alice")
     assert not isinstance(world.bind("alice").do(NEVER).outcome, Done)
     assert world.count("archive_default") == 0
+
+
+def test_a_rule_for_a_device(world: World) -> None:
+    """It goes before the one for the bare address, and either before the default."""
+    alice, bob = world.bind("alice"), world.bind("bob", "desk")
+    alice.do(SetArchivePreferences(ArchivePolicy.NEVER, (f"{BOB}/desk",), (BOB,)))
+    bob.send("alice", "from the desk")
+    world.bind("bob", "phone").send("alice", "from the phone")
+    alice.send("bob/desk", "to the desk")
+    alice.send("bob", "to bob")
+    alice.send("carol", "to carol")
+    kept = [row.stanza.partition(b"<body>")[2] for row in world.machine.answer(ArchivePage("alice")).rows]
+    assert kept == [b"from the desk</body></message>", b"to the desk</body></message>"]
+
+
+def test_a_note_to_oneself_has_one_side(world: World) -> None:
+    """What is not archived is owed as such, whatever a rule says of the device it came from."""
+    phone, desk = world.bind("alice", "phone"), world.online("alice", "desk", managed=True)
+    phone.do(SetArchivePreferences(ArchivePolicy.ALWAYS, (), (f"alice@{DOMAIN}/desk",)))
+    position = phone.send("alice/desk", "a note").position
+    assert world.machine.answer(ArchivePage("alice")).count == 0
+    assert world.machine._context.inboxes.of(desk.session_id)[position].storage == int(Storage.OFFLINE)
+    desk.acknowledge(position)
+    assert world.count("message") == 0

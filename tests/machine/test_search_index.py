@@ -9,6 +9,7 @@ import pytest
 
 from machine.world import DOMAIN, Client, World
 from raftline.base.ids import LogIndex, Term
+from raftline.base.limits import SEARCHED_TEXT_SIZE_MAX
 from raftline.machine.commands import DeleteAccount, RaiseVersion, Storage
 from raftline.machine.database import open_database
 from raftline.machine.history import search_index
@@ -80,6 +81,17 @@ def test_a_slice_of_long_messages(world: World) -> None:
     for _ in range(3):
         say(alice, "tea " * (search_index.SLICE_BYTES // 4))
     assert [world.machine.index_some(100) for _ in range(4)] == [1, 1, 1, 0]
+
+
+def test_of_a_very_long_text_the_beginning(world: World) -> None:
+    """The last word that fits is found, and none that does not."""
+    alice = world.bind("alice")
+    filler = "x" * (SEARCHED_TEXT_SIZE_MAX - len(" tea"))
+    position = say(alice, f"{filler} tea coffee")
+    for _ in range(2):
+        assert found(world.machine, "tea") == [position]
+        assert found(world.machine, "coffee") == []
+        index_all(world)
 
 
 def test_it_is_no_state(world: World, new_world: Callable[..., World]) -> None:

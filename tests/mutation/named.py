@@ -8,6 +8,7 @@ from mutation.faults import NamedFault
 from mutation.named_apply import APPLY
 from mutation.named_core import CORE, CoreFault
 from mutation.named_delivery import DELIVERY
+from mutation.named_history import HISTORY
 from mutation.named_wal import WAL
 
-NAMED: Final[tuple[NamedFault | CoreFault, ...]] = (*CORE, *WAL, *APPLY, *DELIVERY)
+NAMED: Final[tuple[NamedFault | CoreFault, ...]] = (*CORE, *WAL, *APPLY, *DELIVERY, *HISTORY)

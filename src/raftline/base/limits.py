@@ -175,6 +175,9 @@ is not there costs a node some 50 ms, a few at a time.
 SEARCH_TEXT_SIZE_MAX: Final = 256
 """Characters of a text that archives are searched for (XEP-0431)."""
 
+SEARCHED_TEXT_SIZE_MAX: Final = 16_384
+"""Characters of a message that searches look at: indexing them takes some 4 ms, during which nothing is applied."""
+
 SEARCH_WINDOW_ROW_COUNT_MAX: Final = 10_000
 """Archived messages that are searched at once through the index: one to five milliseconds."""
 

@@ -1,5 +1,6 @@
 """
-What of a message archives can be searched for (XEP-0431): the text of its body, and between whom it went.
+What of a message archives can be searched for (XEP-0431): the text of its body, of a very long one the beginning, and
+between whom it went.
 
 Never of what is encrypted: whoever encrypts puts a sentence for other clients, or the cipher text itself, into the
 body. XEP-0380 section 3 marks such messages; known payloads count without the mark. Nor of messages that are not to
@@ -13,6 +14,8 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 from xml.parsers import expat
+
+from raftline.base.limits import SEARCHED_TEXT_SIZE_MAX
 
 _CLIENT: Final = ("", "jabber:client")
 _SILENT: Final = frozenset(
@@ -86,7 +89,7 @@ def search_text(stanza: bytes) -> SearchText | None:
         parser.Parse(stanza, True)
     except expat.ExpatError:  # nothing that a client's parser let through
         return None
-    body = "\n".join(reader.bodies).strip()
+    body = "\n".join(reader.bodies).strip()[:SEARCHED_TEXT_SIZE_MAX]
     if not body or reader.is_silent or body.startswith(_OTR_PREFIX):
         return None
     people = dict.fromkeys(address.partition("/")[0] for address in reader.addresses)
