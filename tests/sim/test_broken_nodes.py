@@ -69,7 +69,7 @@ def repeats_count_as_new(patch: pytest.MonkeyPatch) -> None:
         return context.sessions.get(origin.session_id)
 
     patch.setattr(sessions, "admit", admit)
-    patch.setattr(messages, "_remember_origin", lambda *_: 1)
+    patch.setattr(messages, "remember_origin", lambda *_: 1)
 
 
 def gaps_are_taken(patch: pytest.MonkeyPatch) -> None:
