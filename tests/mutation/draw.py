@@ -166,7 +166,8 @@ def _can_be_switched(fault: DrawnFault) -> bool:
 
 def _modules(package: str) -> list[str]:
     directory = Path(raftline.__file__).parent / package
-    return [f"{package}.{path.stem}" for path in sorted(directory.glob("*.py")) if path.stem != "__init__"]
+    paths = (path.relative_to(directory.parent) for path in sorted(directory.rglob("*.py")) if path.stem != "__init__")
+    return [".".join(path.with_suffix("").parts) for path in paths]
 
 
 def _functions(tree: ast.Module) -> Iterator[tuple[str, Function]]:

@@ -32,6 +32,7 @@ from raftline.base.ids import NodeId, SessionId
 from raftline.cluster.config import MILLISECOND_NS
 from raftline.cluster.driver import Driver
 from raftline.machine.commands import (
+    SINCE_VERSION,
     Action,
     BindSession,
     DetachSession,
@@ -194,6 +195,17 @@ class LocalNode:
         origin = None if key is None else KeyOrigin(key)
         return await self._await_outcome(action, origin, lambda result: result.outcome, self.wait_seconds)
 
+    def require_understood(self, action: Action) -> None:
+        """
+        Refuse a command that some member may not know: apply would call it unreadable, and tell nobody.
+
+        Raises:
+            Unavailable: Its machine version is not agreed on, as far as this replica has come.
+        """
+        since = SINCE_VERSION.get(type(action))
+        if since is not None and since > self.driver.machine.machine_version:
+            raise Unavailable("not all members understand this command yet")
+
     async def _await_outcome(
         self, action: Action, origin: KeyOrigin | None, read: Callable[[CommandResult], T], seconds: float
     ) -> T:
@@ -206,6 +218,7 @@ class LocalNode:
             else:
                 self.unclaimed(result)
 
+        self.require_understood(action)
         ticket = self.driver.propose(action, origin, applied)
         try:
             async with asyncio.timeout(seconds):

@@ -7,10 +7,9 @@ from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
-from raftline.base.errors import LocalProtocolError, OutcomeUnknown, Unavailable
+from raftline.base.errors import LocalProtocolError, OutcomeUnknown
 from raftline.base.ids import CURSOR_START, Cursor, SessionId
 from raftline.machine.commands import (
-    SINCE_VERSION,
     Action,
     DetachSession,
     EnableManagement,
@@ -109,9 +108,7 @@ class LocalSession:
         last_number = self._last_number
         if number <= last_number:
             raise LocalProtocolError(f"stanza {number} submitted after stanza {last_number}")
-        since = SINCE_VERSION.get(type(action))
-        if since is not None and since > self._node.driver.machine.machine_version:
-            raise Unavailable("not all members understand this command yet")
+        self._node.require_understood(action)
         if self._requests:
             requests = (*self._requests, *requests)
         origin = SessionOrigin(self.session_id, self.epoch, number, last_number, requests)
