@@ -15,7 +15,7 @@ from cluster.clusters import Cluster, until
 from cluster.people import Person, anything, send_to_full_jid
 from raftline.base.errors import LocalProtocolError, Refused, Unavailable
 from raftline.base.ids import CURSOR_START
-from raftline.machine.commands import CreateAccount, DeleteAccount, RaiseVersion, SetRosterItem
+from raftline.machine.commands import CreateAccount, DeleteAccount, EndSessions, RaiseVersion, SetRosterItem
 from raftline.machine.history.commands import ArchivePolicy, SetArchivePreferences
 from raftline.machine.outcomes import Done, Event, MessageArrived, Rejected, Repeated, SessionEnded, cursor_of
 from raftline.machine.queries import AccountExists, NodeProfiles, SessionRow, SessionsOf
@@ -128,6 +128,8 @@ class TestSessions:
             preferences = SetArchivePreferences(ArchivePolicy.NEVER, (), ())
             with pytest.raises(Unavailable):
                 alice.submit(preferences)
+            with pytest.raises(Unavailable):
+                await cluster[1].node.execute(EndSessions("nobody"))
             await cluster[1].node.execute(RaiseVersion(FEATURES_SINCE))
             alice.submit(preferences)
             alice.send("alice", "after")

@@ -9,6 +9,7 @@ import pytest
 
 from xmpp_im.nodes import INFO, OWNER, befriend, condition, items, online, options, publish, request, told
 from xmpp_im.playbook import tree
+from xmpp_im.rooms import ROOM, make_room
 from xmpp_im.service import Client, Service
 
 DATA = "urn:xmpp:avatar:data"
@@ -250,3 +251,14 @@ class TestSection4Presence:
         alice.write("<presence to='bob@example.org' type='unavailable'/>")
         alice.write("<presence type='unavailable'/>")
         assert presences(bob) == [None, digest_of(PNG), None, None]
+
+    def test_a_room(self, alice: Client, bob: Client) -> None:
+        """Presence to a room is directed presence: occupants see the hash, in place of an empty update."""
+        make_room(bob)
+        publish_avatar(alice, PNG)
+        alice.write(
+            f"<presence to='{ROOM}/a'><x xmlns='{UPDATE}'/><x xmlns='http://jabber.org/protocol/muc'/></presence>"
+        )
+        shown = next(data for data in bob.take() if b"coven@conference.example.org/a" in data)
+        assert photo_in(shown) == digest_of(PNG)
+        assert shown.count(UPDATE.encode()) == 1

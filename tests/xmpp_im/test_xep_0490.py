@@ -8,6 +8,7 @@ from raftline.base.limits import PUBSUB_ITEM_SIZE_MAX
 from raftline.machine.queries import ArchivePage, Page
 from xmpp_im.nodes import INFO, condition, items, online, options, publish, request, told
 from xmpp_im.playbook import tree
+from xmpp_im.rooms import ROOM, join, make_room
 from xmpp_im.service import Client, Service
 
 NODE = "urn:xmpp:mds:displayed:0"
@@ -97,3 +98,20 @@ class TestSection32ServerAssist:
         phone.write(f"<message to='{BOB}' id='m'>{MARKER}{STATE.format('x' * PUBSUB_ITEM_SIZE_MAX)}</message>")
         assert condition(tree(phone.take()[-1])) == ("not-acceptable", "payload-too-big", "modify")
         assert [data for data in (*bob.take(), *desk.take()) if data.startswith(b"<message")] == []
+
+    @pytest.mark.parametrize("more", ["", "<body>hi</body>", "<no-store xmlns='urn:xmpp:hints'/>"])
+    def test_a_room(self, phone: Client, desk: Client, bob: Client, more: str) -> None:
+        """3.2.3: the room's occupants get the message without the state, which is published under the room's address."""
+        make_room(phone)
+        join(bob, "bob")
+        desk.take()
+        phone.write(f"<message to='{ROOM}' type='groupchat'>{MARKER}{more}{STATE.format('s')}</message>")
+        assert [NODE.encode() in data for data in bob.take() if data.startswith(b"<message")] == [False]
+        assert told(desk) == [("alice@example.org", NODE, "item", ROOM)]
+
+    def test_a_room_that_the_sender_is_not_in(self, phone: Client, desk: Client, bob: Client) -> None:
+        """The message is refused, so nothing is published."""
+        make_room(bob)
+        phone.write(f"<message to='{ROOM}' type='groupchat' id='m'>{MARKER}{STATE.format('s')}</message>")
+        assert condition(tree(phone.take()[-1]))[0] == "not-acceptable"
+        assert told(desk) == []

@@ -179,7 +179,7 @@ def handle_message(context: StreamContext, stanza: Stanza) -> Steps:
     storage = storage_of(kind, traits)
     dropped = partial(_is_dropped, context.domain) if traits & _DROPPED else None
     message = stanza.stamped(context.jid, to, drop=dropped)
-    displayed = _displayed_of(stanza.element) if traits & DISPLAYED else b""
+    displayed = displayed_of(stanza.element) if traits & DISPLAYED else b""
     if storage is None:
         if displayed:
             yield Submit(Publish(DISPLAYED_NODE, str(to), displayed, PRIVATE_OPTIONS))
@@ -250,8 +250,8 @@ def fingerprint_of(message: bytes) -> bytes:
     return blake2b(message[message.index(b">") :], digest_size=8).digest()
 
 
-def _displayed_of(message: Element) -> bytes:
-    """Write how far the sender has read the conversation (XEP-0490 section 3.2.3)."""
+def displayed_of(message: Element) -> bytes:
+    """Write how far the sender says that they have read the conversation (XEP-0490 section 3.2.3)."""
     found = message.child("displayed", DISPLAYED_NODE)
     assert found is not None, "the traits say so"
     return found.to_bytes("")

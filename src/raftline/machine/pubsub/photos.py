@@ -46,4 +46,11 @@ def add_photo(stanza: bytes, digest: str) -> bytes:
     if not digest or _MARK in stanza:
         return stanza
     head = b"%b>" % stanza[:-2] if stanza.endswith(b"/>") else stanza[: -len(b"</presence>")]
-    return b"%b<x xmlns='vcard-temp:x:update'><photo>%b</photo></x></presence>" % (head, digest.encode())
+    return b"%b</presence>" % add_update(head, digest)
+
+
+def add_update(content: bytes, digest: str) -> bytes:
+    """Return what is inside an available presence with this hash behind it, unless it speaks of a picture itself."""
+    if not digest or _MARK in content:
+        return content
+    return b"%b<x xmlns='vcard-temp:x:update'><photo>%b</photo></x>" % (content, digest.encode())

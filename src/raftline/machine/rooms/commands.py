@@ -64,6 +64,7 @@ class SpeakInRoom(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=10
         origin_id, fingerprint: As in commands.SendMessage.
         retracts: Position of the message that it retracts, if that is the sender's own (XEP-0424); 0 for none.
         message_id: Its `id`, for the tombstone.
+        displayed: As in commands.SendMessage.
     """
 
     room: str
@@ -74,6 +75,7 @@ class SpeakInRoom(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=10
     fingerprint: bytes
     retracts: Annotated[Position, NATURAL] = Position(0)
     message_id: str = ""
+    displayed: bytes = b""
 
 
 class WhisperInRoom(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=103):

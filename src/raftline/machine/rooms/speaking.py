@@ -18,6 +18,7 @@ from raftline.machine import messages
 from raftline.machine.context import Context
 from raftline.machine.outbox import SessionOverdue
 from raftline.machine.outcomes import Done, MessageArrived, Outcome, Rejected
+from raftline.machine.pubsub.displayed import note_displayed
 from raftline.machine.records import Owed, Session, StoredMessage
 from raftline.machine.rooms import markup, moderation, showing
 from raftline.machine.rooms import settings as room_settings
@@ -28,6 +29,7 @@ from raftline.machine.rooms.publishing import publish
 from raftline.machine.rooms.ranks import Role
 from raftline.machine.rooms.settings import PrivateMessages
 from raftline.machine.rooms.tables import Occupant
+from raftline.machine.rosters import account_of
 
 _DONE: Final = Done()
 _NO_VOICE: Final = Rejected("forbidden", "auth", "You have no voice in this room.")
@@ -54,6 +56,11 @@ def speak(context: Context, session: Session, action: SpeakInRoom) -> Outcome:
         return _NO_VOICE
     if action.is_subject and not settings.subject_open and occupant.role < Role.MODERATOR:
         return Rejected("forbidden", "auth", "Moderators alone set the subject.")
+    if action.displayed:
+        address = showing.address_of(context, room.name)
+        refusal = note_displayed(context, account_of(context, session), address, action.displayed)
+        if refusal is not None:
+            return refusal
     if action.origin_id:
         recipient = f"{action.room}@".encode()  # no account is called so
         if messages.remember_origin(context, session, recipient, action.fingerprint, action.origin_id) is None:

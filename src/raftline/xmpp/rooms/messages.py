@@ -22,6 +22,9 @@ from typing import TYPE_CHECKING, Final
 from raftline.base.errors import Refused
 from raftline.base.ids import Position
 from raftline.base.limits import ROOM_STATE_AUDIENCE_MAX
+from raftline.machine.pubsub.bookmarks import PRIVATE_OPTIONS
+from raftline.machine.pubsub.commands import Publish
+from raftline.machine.pubsub.displayed import DISPLAYED_NODE
 from raftline.machine.queries import SessionRow
 from raftline.machine.rooms import markup
 from raftline.machine.rooms.commands import (
@@ -41,11 +44,13 @@ from raftline.xmpp.effects import Route, Submit, ask
 from raftline.xmpp.jid import JID, parse_jid
 from raftline.xmpp.messages import (
     CONTENT,
+    DISPLAYED,
     NO_PERMANENT_STORE,
     NO_STORE,
     OTHER,
     SIGNAL,
     STORE,
+    displayed_of,
     fingerprint_of,
     traits_of,
 )
@@ -88,7 +93,10 @@ def handle_message(context: StreamContext, stanza: Stanza) -> Steps:
 def _speak(context: StreamContext, stanza: Stanza, to: JID) -> Steps:
     traits, origin_id = traits_of(stanza.element)
     message = _without_addresses(stanza, to)
+    displayed = displayed_of(stanza.element) if traits & DISPLAYED else b""
     if not traits & (CONTENT | SIGNAL | OTHER | STORE):
+        if displayed:
+            yield Submit(Publish(DISPLAYED_NODE, str(to), displayed, PRIVATE_OPTIONS))
         yield from _send_state(context, stanza, message)
         return
     yield Submit(
@@ -101,6 +109,7 @@ def _speak(context: StreamContext, stanza: Stanza, to: JID) -> Steps:
             fingerprint=fingerprint_of(message) if origin_id else b"",
             retracts=_retracted(context, stanza.element),
             message_id=stanza.id,
+            displayed=displayed,
         )
     )
 
@@ -182,10 +191,17 @@ def _without_addresses(stanza: Stanza, to: JID) -> bytes:
 
 
 def _is_forged(room: str, child: Element) -> bool:
-    """Is the child one that the room alone may write: about the sender, or the message's id in its archive?"""
+    """
+    Is the child one that occupants do not get?
+
+    What the room alone may write, about the sender or as the message's id in its archive, and what is meant for the
+    server (XEP-0490 section 3.2.3).
+    """
     if child.namespace == STANZA_ID_NAMESPACE and child.name == "stanza-id":
         try:
             return str(parse_jid(child.attributes.get("by", ""))) == room
         except ValueError:
             return False  # nobody's address, so not the room's
+    if child.namespace == DISPLAYED_NODE:
+        return child.name == "displayed"
     return child.namespace in {USER_NAMESPACE, markup.OCCUPANT_ID_NAMESPACE}

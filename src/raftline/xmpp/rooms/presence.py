@@ -6,9 +6,12 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from raftline.base.errors import Refused
+from raftline.machine.pubsub.photos import add_update
+from raftline.machine.pubsub.queries import AvatarDigestOf
 from raftline.machine.rooms.commands import EnterRoom, LeaveRoom
 from raftline.machine.rooms.markup import OCCUPANT_ID_NAMESPACE
-from raftline.xmpp.effects import Submit
+from raftline.xmpp.avatars import is_empty_update
+from raftline.xmpp.effects import Submit, ask
 from raftline.xmpp.payloads import parse_timestamp
 from raftline.xmpp.rooms.names import USER_NAMESPACE, address
 from raftline.xmpp.stanza import MUC_NAMESPACE
@@ -39,10 +42,12 @@ def handle_presence(context: StreamContext, stanza: Stanza) -> Steps:
     elif stanza.type == "":
         if not to.resource:
             raise Refused("jid-malformed", "modify", "Enter under a nickname.")
-        yield Submit(_entrance(context, stanza))
+        digest: str = yield from ask(AvatarDigestOf(context.jid.local), str)
+        yield Submit(_entrance(context, stanza, digest))
 
 
-def _entrance(context: StreamContext, stanza: Stanza) -> EnterRoom:
+def _entrance(context: StreamContext, stanza: Stanza, digest: str) -> EnterRoom:
+    """Read how somebody enters, whose picture has this hash (XEP-0398 section 4)."""
     to = address(stanza)
     request = stanza.element.child("x", MUC_NAMESPACE)
     password = history = None
@@ -52,7 +57,7 @@ def _entrance(context: StreamContext, stanza: Stanza) -> EnterRoom:
     return EnterRoom(
         room=to.local,
         nick=to.resource,
-        presence=_inside(stanza),
+        presence=add_update(_inside(stanza), digest),
         joins=request is not None,
         secret=context.new_id().encode(),
         password=None if password is None else password.text,
@@ -65,7 +70,8 @@ def _entrance(context: StreamContext, stanza: Stanza) -> EnterRoom:
 
 def _inside(stanza: Stanza) -> bytes:
     """Write what others see of the presence."""
-    return b"".join(child.to_bytes() for child in stanza.element.elements() if child.namespace not in _WRITTEN_BY_ROOM)
+    children = (child for child in stanza.element.elements() if child.namespace not in _WRITTEN_BY_ROOM)
+    return b"".join(child.to_bytes() for child in children if not is_empty_update(child))
 
 
 def _count(history: Element | None, name: str) -> int | None:

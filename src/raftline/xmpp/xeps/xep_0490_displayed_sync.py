@@ -23,6 +23,5 @@ def register(modules: Modules) -> None:
             title="Message Displayed Synchronization",
             version="1.0.1",
             account_features=("urn:xmpp:mds:server-assist:0",),
-            note="Server assist in messages to accounts.",
         )
     )
