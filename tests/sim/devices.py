@@ -303,7 +303,7 @@ class Device:
 
     def _do_in_room(self) -> None:
         talk, hearing = self._people.talk, self.hearing
-        for stanza in room_stanzas(self.name, talk.says(self.name), self._chance, is_inside=hearing.is_inside):
+        for stanza in room_stanzas(self.name, talk, self._chance, is_inside=hearing.is_inside):
             if stanza.kind == "leave":
                 hearing.is_inside = False
             self.send(stanza)
@@ -379,6 +379,10 @@ class Device:
                 self._people.fail("more is acknowledged than was sent", self.name, h)
                 return
             self._is_safe(self._unacked.popleft())
+
+    def room_opened(self) -> None:
+        """The room was opened by this device; a node has applied it, so it stays open whoever learns of it."""
+        self._people.talk.is_open = True
 
     def settled_alone(self, stanza: Stanza) -> None:
         """A stanza of an unmanaged session had its outcome."""

@@ -25,6 +25,7 @@ from raftline.machine.commands import BindSession, CreateAccount
 from raftline.machine.login.commands import LogIn, ResumptionAsked
 from raftline.machine.outcomes import (
     CarbonCopied,
+    Done,
     Event,
     Gone,
     InboxWaiting,
@@ -316,6 +317,8 @@ class Edge:
             self._refuse(stanza, outcome.condition)
         elif not self._delivery.is_kept:
             self._channel.to_client(self._device.settled_alone, stanza)
+        if stanza.kind == "open" and isinstance(outcome, Done):
+            self._device.room_opened()
         if stanza.waits_for_replicas and not self.is_over:
             self._queue.appendleft((self._await_replicas, ()))
         self._replicated = max(self._replicated, number)

@@ -32,7 +32,7 @@ from raftline.machine.history.commands import Retraction
 from raftline.machine.queries import PrivateOf, Query, VcardOf
 from sim.histories import Attempt
 from sim.promises import Message
-from sim.talk import Said, enter_action, leave_action, open_action, speak_action
+from sim.talk import Said, Talk, enter_action, leave_action, open_action, speak_action
 
 DOMAIN: Final = "example.test"
 
@@ -171,12 +171,16 @@ def block_stanza(contact: str, *, is_blocked: bool) -> Stanza:
     return Stanza("block", ChangeBlocklist(is_blocked, (f"{contact}@{DOMAIN}",)), waits_for_replicas=True)
 
 
-def room_stanzas(device: str, said: Said, chance: random.Random, *, is_inside: bool) -> list[Stanza]:
-    """Something that a device does in the room, which it enters first."""
+def room_stanzas(device: str, talk: Talk, chance: random.Random, *, is_inside: bool) -> list[Stanza]:
+    """Something that a device does in the room: it enters first, and somebody opens it before anybody speaks."""
+    opening = [] if talk.is_open else [Stanza("open", open_action())]
     if not is_inside:
-        return [Stanza("enter", enter_action(device)), Stanza("open", open_action())]
+        return [Stanza("enter", enter_action(device)), *opening]
     if chance.random() < 0.05:
         return [Stanza("leave", leave_action())]
+    if opening:
+        return opening
+    said = talk.says(device)
     return [Stanza("say", speak_action(said), said=said)]
 
 

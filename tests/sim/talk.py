@@ -58,10 +58,17 @@ class Hearing:
 
 
 class Talk:
-    """The room of one world."""
+    """
+    The room of one world.
+
+    Attributes:
+        is_open: It is known to be open, and so persistent. One that is not goes with its maker, and all that was said
+            in it, so nothing is said before.
+    """
 
     def __init__(self, scheduler: Scheduler) -> None:
         self._scheduler = scheduler
+        self.is_open = False
         self.said: dict[int, Said] = {}
         self.hearings: list[Hearing] = []
 

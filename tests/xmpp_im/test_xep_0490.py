@@ -101,7 +101,7 @@ class TestSection32ServerAssist:
 
     @pytest.mark.parametrize("more", ["", "<body>hi</body>", "<no-store xmlns='urn:xmpp:hints'/>"])
     def test_a_room(self, phone: Client, desk: Client, bob: Client, more: str) -> None:
-        """3.2.3: the room's occupants get the message without the state, which is published under the room's address."""
+        """3.2.3: occupants get the message without the state, which is published under the room's address."""
         make_room(phone)
         join(bob, "bob")
         desk.take()
