@@ -24,8 +24,8 @@ class Rfc:
 
 
 RFCS: Final = (
-    Rfc(4616, "The PLAIN SASL Mechanism", ("xmpp/sasl.py",), "Under TLS alone."),
-    Rfc(5802, "SCRAM SASL Mechanisms", ("xmpp/sasl.py",)),
+    Rfc(4616, "The PLAIN SASL Mechanism", ("xmpp/sasl_plain.py",), "Under TLS alone."),
+    Rfc(5802, "SCRAM SASL Mechanisms", ("xmpp/sasl_scram.py", "xmpp/sasl.py")),
     Rfc(
         6120,
         "XMPP: Core",
@@ -40,6 +40,6 @@ RFCS: Final = (
     Rfc(7395, "An XMPP Subprotocol for WebSocket", ("xmpp/framing.py",)),
     Rfc(7590, "Use of TLS in XMPP", ("server/certificates.py", "gateway/tls.py")),
     Rfc(7622, "XMPP: Address Format", ("xmpp/jid.py",)),
-    Rfc(7677, "SCRAM-SHA-256", ("xmpp/sasl.py",)),
+    Rfc(7677, "SCRAM-SHA-256", ("xmpp/sasl_scram.py", "xmpp/sasl.py")),
 )
 """In the order of their numbers."""
