@@ -140,6 +140,13 @@ def online(service: Service, localpart: str, resource: str = "phone", *, wants: 
     return client
 
 
+def friend_of(service: Service, alice: Client, *nodes: str) -> Client:
+    """Bind Bob, who sees Alice, is seen by her, and wants to hear of nodes."""
+    bob = online(service, "bob", wants=nodes)
+    befriend(alice, bob)
+    return bob
+
+
 def befriend(one: Client, other: Client) -> None:
     """Subscribe two accounts to each other's presence."""
     for asks, answers in ((one, other), (other, one)):

@@ -17,13 +17,13 @@ from xmpp_im.nodes import (
     INFO,
     OWNER,
     PUBSUB,
-    befriend,
     condition,
     configuration,
     configure,
     create,
     events,
     form,
+    friend_of,
     items,
     online,
     options,
@@ -40,11 +40,6 @@ ALICE = "alice@example.org"
 
 
 @pytest.fixture
-def service() -> Service:
-    return Service("alice", "bob", "carol")
-
-
-@pytest.fixture
 def alice(service: Service) -> Client:
     return online(service, "alice")
 
@@ -52,9 +47,7 @@ def alice(service: Service) -> Client:
 @pytest.fixture
 def bob(service: Service, alice: Client) -> Client:
     """A friend who wants to hear of the node."""
-    bob = online(service, "bob", wants=(NODE,))
-    befriend(alice, bob)
-    return bob
+    return friend_of(service, alice, NODE)
 
 
 @pytest.fixture

@@ -13,13 +13,13 @@ from raftline.base.limits import (
 from raftline.machine.pubsub import nodes as machine_nodes
 from xmpp_im.nodes import (
     OWNER,
-    befriend,
     condition,
     configuration,
     configure,
     create,
     events,
     form,
+    friend_of,
     items,
     online,
     publish,
@@ -34,11 +34,6 @@ ALICE = "alice@example.org"
 
 
 @pytest.fixture
-def service() -> Service:
-    return Service("alice", "bob", "carol")
-
-
-@pytest.fixture
 def alice(service: Service) -> Client:
     return online(service, "alice")
 
@@ -46,9 +41,7 @@ def alice(service: Service) -> Client:
 @pytest.fixture
 def bob(service: Service, alice: Client) -> Client:
     """A friend who wants to hear of the node."""
-    bob = online(service, "bob", wants=(NODE,))
-    befriend(alice, bob)
-    return bob
+    return friend_of(service, alice, NODE)
 
 
 @pytest.fixture

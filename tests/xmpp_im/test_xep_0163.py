@@ -10,10 +10,10 @@ from xmpp_im.nodes import (
     PUBSUB,
     TUNE,
     answer_question,
-    befriend,
     condition,
     events,
     form,
+    friend_of,
     items,
     online,
     options,
@@ -32,11 +32,6 @@ ALICE = "alice@example.org"
 
 
 @pytest.fixture
-def service() -> Service:
-    return Service("alice", "bob", "carol")
-
-
-@pytest.fixture
 def alice(service: Service) -> Client:
     return online(service, "alice")
 
@@ -44,9 +39,7 @@ def alice(service: Service) -> Client:
 @pytest.fixture
 def friend(service: Service, alice: Client) -> Client:
     """Bob, who sees Alice and wants to hear of her tunes."""
-    bob = online(service, "bob", wants=(NODE,))
-    befriend(alice, bob)
-    return bob
+    return friend_of(service, alice, NODE)
 
 
 class TestSection1HowItWorks:

@@ -7,7 +7,7 @@ from base64 import b64encode
 
 import pytest
 
-from xmpp_im.nodes import INFO, OWNER, befriend, condition, items, online, options, publish, request, told
+from xmpp_im.nodes import INFO, OWNER, condition, friend_of, items, online, options, publish, request, told
 from xmpp_im.playbook import tree
 from xmpp_im.rooms import ROOM, make_room
 from xmpp_im.service import Client, Service
@@ -68,11 +68,6 @@ def presences(client: Client) -> list[str | None]:
 
 
 @pytest.fixture
-def service() -> Service:
-    return Service("alice", "bob", "carol")
-
-
-@pytest.fixture
 def alice(service: Service) -> Client:
     return online(service, "alice")
 
@@ -80,9 +75,7 @@ def alice(service: Service) -> Client:
 @pytest.fixture
 def bob(service: Service, alice: Client) -> Client:
     """A friend who wants to hear of avatars."""
-    bob = online(service, "bob", wants=(METADATA,))
-    befriend(alice, bob)
-    return bob
+    return friend_of(service, alice, METADATA)
 
 
 @pytest.fixture

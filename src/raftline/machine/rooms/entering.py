@@ -136,6 +136,15 @@ def erase(context: Context, room: Room) -> None:
     context.doomed.insert(room.room_id, Doomed(room.room_id))
 
 
+def find_inside(context: Context, session: Session, name: str) -> tuple[Room, Occupant] | Rejected:
+    """Return the room of a name, and what a session is in it; or why there is nothing."""
+    room = context.rooms.get(name)
+    if room is None:
+        return NO_SUCH_ROOM
+    occupant = context.occupants.get(room.room_id, session.session_id)
+    return NOT_INSIDE if occupant is None else (room, occupant)
+
+
 def affiliation_of(context: Context, room: Room, jid: str) -> int:
     """Return the affiliation of a bare JID."""
     row = context.room_affiliations.get((room.room_id, jid))

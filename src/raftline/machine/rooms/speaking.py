@@ -23,7 +23,7 @@ from raftline.machine.records import Owed, Session, StoredMessage
 from raftline.machine.rooms import markup, moderation, showing
 from raftline.machine.rooms import settings as room_settings
 from raftline.machine.rooms.commands import RequestVoice, SpeakInRoom, WhisperInRoom
-from raftline.machine.rooms.entering import NO_SUCH_ROOM, NOT_INSIDE
+from raftline.machine.rooms.entering import find_inside
 from raftline.machine.rooms.events import VoiceRequested
 from raftline.machine.rooms.publishing import publish
 from raftline.machine.rooms.ranks import Role
@@ -45,12 +45,10 @@ _ROLE_FOR_WHISPER: Final = {
 
 def speak(context: Context, session: Session, action: SpeakInRoom) -> Outcome:
     """Say something to everyone, or set the subject."""
-    room = context.rooms.get(action.room)
-    if room is None:
-        return NO_SUCH_ROOM
-    occupant = context.occupants.get(room.room_id, session.session_id)
-    if occupant is None:
-        return NOT_INSIDE
+    found = find_inside(context, session, action.room)
+    if isinstance(found, Rejected):
+        return found
+    room, occupant = found
     settings = room_settings.decode(room.settings)
     if occupant.role < Role.PARTICIPANT:
         return _NO_VOICE
@@ -79,12 +77,10 @@ def speak(context: Context, session: Session, action: SpeakInRoom) -> Outcome:
 
 def whisper(context: Context, session: Session, action: WhisperInRoom) -> Outcome:
     """Say something to one occupant (section 7.5)."""
-    room = context.rooms.get(action.room)
-    if room is None:
-        return NO_SUCH_ROOM
-    occupant = context.occupants.get(room.room_id, session.session_id)
-    if occupant is None:
-        return NOT_INSIDE
+    found = find_inside(context, session, action.room)
+    if isinstance(found, Rejected):
+        return found
+    room, occupant = found
     settings = room_settings.decode(room.settings)
     needed = _ROLE_FOR_WHISPER.get(settings.private_messages)
     if needed is None or occupant.role < needed:
@@ -124,12 +120,10 @@ def _hand_over(context: Context, recipients: list[Occupant], stanza: bytes, spea
 
 def request_voice(context: Context, session: Session, action: RequestVoice) -> Outcome:
     """Ask the moderators for voice (section 7.13)."""
-    room = context.rooms.get(action.room)
-    if room is None:
-        return NO_SUCH_ROOM
-    occupant = context.occupants.get(room.room_id, session.session_id)
-    if occupant is None:
-        return NOT_INSIDE
+    found = find_inside(context, session, action.room)
+    if isinstance(found, Rejected):
+        return found
+    room, occupant = found
     if not room_settings.decode(room.settings).voice_requests:
         return Rejected("forbidden", "auth", "This room takes no requests for voice.")
     if occupant.role != Role.VISITOR:
