@@ -193,12 +193,13 @@ async def test_a_failing_disk_is_told_in_a_sentence(
     """No stack trace hides it; any other error brings its own, since it is a fault of ours."""
     cluster = Cluster(tmp_path, 1)
     await cluster.start()
-    driver = cluster[1].running
-    with caplog.at_level(logging.CRITICAL):
-        driver.fail(error)
-    assert cluster[1].failures.pop() is error
-    assert [(record.getMessage(), record.exc_info) for record in caplog.records] == [(f"node 1 stops: {error}", None)]
-    await cluster.stop()
+    try:
+        cluster[1].running.fail(error)
+        assert cluster[1].failures.pop() is error
+        told = [(entry.getMessage(), entry.exc_info) for entry in caplog.records if entry.levelno == logging.CRITICAL]
+        assert told == [(f"node 1 stops: {error}", None)]
+    finally:
+        await cluster.stop()
 
 
 async def test_a_fault_in_applying_a_command_is_logged(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
