@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -61,10 +62,24 @@ class Person:
         await self.chat.locator(".chat-textarea").wait_for()
 
     async def say(self, text: str) -> None:
-        """Type a message and press Enter."""
+        """
+        Type a message and press Enter.
+
+        While the page moves to another node Converse.js says that it could not be sent, and leaves it in the box; then
+        a person closes the warning and presses Enter again.
+        """
         box = self.chat.locator(".chat-textarea")
+        emptied = self.chat.locator(".chat-textarea:placeholder-shown")
+        warning = self.page.locator("converse-alert-modal .btn-close")
         await box.fill(text)
-        await box.press("Enter")
+        async with asyncio.timeout(ONLINE_TIMEOUT_MS / 1000):
+            await box.press("Enter")
+            await expect(emptied.or_(warning).first).to_be_visible()
+            while await warning.is_visible():
+                await warning.click()
+                await expect(warning).to_be_hidden()
+                await box.press("Enter")
+                await expect(emptied.or_(warning).first).to_be_visible()
 
     async def expect_to_see(self, text: str) -> None:
         """Wait until a message stands in the open chat."""
