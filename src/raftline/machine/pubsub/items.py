@@ -14,7 +14,6 @@ from raftline.base.limits import PUBSUB_ACCOUNT_SIZE_MAX, PUBSUB_ITEM_SIZE_MAX, 
 from raftline.machine.context import Context
 from raftline.machine.outcomes import Done, Outcome, Rejected
 from raftline.machine.pubsub import avatars, nodes, notifications
-from raftline.machine.pubsub.access import NO_SUCH_NODE
 from raftline.machine.pubsub.commands import NodeOptions, Publish, RetractItem
 from raftline.machine.pubsub.config import ERRORS, decode_config, is_met, kept_count
 from raftline.machine.pubsub.tables import Item, Node
@@ -90,10 +89,10 @@ def publish_item(
 
 def retract(context: Context, session: Session, action: RetractItem) -> Outcome:
     """Delete an item; say so if its publisher, or the node, wants it (section 7.2)."""
-    account = account_of(context, session)
-    node = context.pubsub.nodes.get(account.account_id, action.node)
-    if node is None:
-        return NO_SUCH_NODE
+    found = nodes.find_own(context, session, action.node)
+    if isinstance(found, Rejected):
+        return found
+    account, node = found
     if not decode_config(node.config).persist_items:
         detail = f"{{{ERRORS}}}unsupported feature=persistent-items"
         return Rejected("feature-not-implemented", "cancel", "The node keeps no items.", detail)

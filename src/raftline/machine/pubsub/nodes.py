@@ -69,10 +69,10 @@ def make_node(context: Context, account: Account, name: str, options: NodeOption
 
 def configure_node(context: Context, session: Session, action: ConfigureNode) -> Outcome:
     """Change the configuration of a node; who may not read it any more is not subscribed (section 8.2)."""
-    account = account_of(context, session)
-    node = context.pubsub.nodes.get(account.account_id, action.node)
-    if node is None:
-        return NO_SUCH_NODE
+    found = find_own(context, session, action.node)
+    if isinstance(found, Rejected):
+        return found
+    account, node = found
     refusal = check_options(action.options)
     if refusal is not None:
         return refusal
@@ -89,10 +89,10 @@ def configure_node(context: Context, session: Session, action: ConfigureNode) ->
 
 def delete_node(context: Context, session: Session, action: DeleteNode) -> Outcome:
     """Delete a node, and tell of it while it is known who may hear (section 8.4)."""
-    account = account_of(context, session)
-    node = context.pubsub.nodes.get(account.account_id, action.node)
-    if node is None:
-        return NO_SUCH_NODE
+    found = find_own(context, session, action.node)
+    if isinstance(found, Rejected):
+        return found
+    account, node = found
     if decode_config(node.config).notify_delete:
         gone = notifications.change_notification(context, account, node, "delete")
         notifications.notify(context, account, node, gone)
@@ -109,10 +109,10 @@ def delete_node(context: Context, session: Session, action: DeleteNode) -> Outco
 
 def purge_node(context: Context, session: Session, action: PurgeNode) -> Outcome:
     """Delete all items of a node, and say so once (section 8.5)."""
-    account = account_of(context, session)
-    node = context.pubsub.nodes.get(account.account_id, action.node)
-    if node is None:
-        return NO_SUCH_NODE
+    found = find_own(context, session, action.node)
+    if isinstance(found, Rejected):
+        return found
+    account, node = found
     config = decode_config(node.config)
     if not config.persist_items:
         detail = f"{{{ERRORS}}}unsupported feature=persistent-items"
@@ -128,10 +128,10 @@ def purge_node(context: Context, session: Session, action: PurgeNode) -> Outcome
 
 def change_affiliations(context: Context, session: Session, action: ChangeAffiliations) -> Outcome:
     """Change how others stand to a node, all or none (section 8.9.2)."""
-    account = account_of(context, session)
-    node = context.pubsub.nodes.get(account.account_id, action.node)
-    if node is None:
-        return NO_SUCH_NODE
+    found = find_own(context, session, action.node)
+    if isinstance(found, Rejected):
+        return found
+    account, node = found
     own_jid = context.bare_jid(account.localpart)
     for entry in action.affiliations:
         if entry.affiliation not in AFFILIATIONS or entry.jid == own_jid:
@@ -156,6 +156,13 @@ def change_affiliations(context: Context, session: Session, action: ChangeAffili
             affiliations.put(key, AffiliationRow(*key, entry.affiliation))
     subscribers.cancel_lost(context, account, node=action.node)
     return Done()
+
+
+def find_own(context: Context, session: Session, name: str) -> tuple[Account, Node] | Rejected:
+    """Return a session's account, and its node of a name; or why there is nothing."""
+    account = account_of(context, session)
+    node = context.pubsub.nodes.get(account.account_id, name)
+    return NO_SUCH_NODE if node is None else (account, node)
 
 
 def trim(context: Context, node: Node, kept: int) -> Node:

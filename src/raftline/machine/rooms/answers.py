@@ -54,19 +54,20 @@ def _room_of(context: Context, query: RoomOf) -> RoomView | None:
 
 
 def _public_rooms(context: Context, query: PublicRooms) -> RoomNames:
-    """Look at all rooms, some microseconds each: what is public is inside their settings."""
-    public: list[RoomName] = []
-    for name, data in context.rows.select(
-        (context.rooms,), "SELECT name, settings FROM room WHERE locked = 0 ORDER BY name"
-    ):
-        settings = room_settings.decode(data)
-        if settings.public:
-            public.append(RoomName(name, settings.title))
+    """Read one page; what comes before it and after it is counted in an index."""
+    tables = (context.rooms,)
+    bounds = "listed = 1 AND name > ?1 AND (?2 IS NULL OR name < ?2)"
+    sql = (
+        f"SELECT name, settings FROM room WHERE {bounds}"  # noqa: S608 - own text alone
+        f" ORDER BY name {'DESC' if query.backward else 'ASC'} LIMIT ?3"
+    )
     limit = min(max(query.limit, 0), ROOM_PAGE_ROW_COUNT_MAX)
-    found = [room for room in public if room.name > query.after and (query.before is None or room.name < query.before)]
-    page = found[max(len(found) - limit, 0) :] if query.backward else found[:limit]
-    offset = public.index(page[0]) if page else 0
-    return RoomNames(page, len(public), offset)
+    found = context.rows.select(tables, sql, (query.after, query.before, limit))
+    page = sorted(RoomName(name, room_settings.decode(data).title) for name, data in found)
+    first = page[0].name if page else ""
+    sql = "SELECT count(*), coalesce(sum(name < ?), 0) FROM room WHERE listed = 1"
+    ((total, offset),) = context.rows.select(tables, sql, (first,))
+    return RoomNames(page, total, offset)
 
 
 def _people_in(context: Context, query: PeopleIn) -> list[OccupantView]:

@@ -177,6 +177,7 @@ def _create(context: Context, session: Session, action: EnterRoom) -> Outcome:
         context.address_id(address),
         context.time_ms,
         locked=1,
+        listed=0,
         secret=action.secret,
         settings=room_settings.encode(room_settings.RoomSettings()),
         subject=b"",

@@ -32,13 +32,12 @@ _FORBIDDEN: Final = Rejected("forbidden", "auth", "The owners of the room alone 
 
 def configure(context: Context, session: Session, action: ConfigureRoom) -> Outcome:
     """Replace the settings; who may not stay by the new ones is removed (sections 10.1.2, 10.2)."""
-    room = context.rooms.get(action.room)
-    if room is None:
-        return NO_SUCH_ROOM
-    if not _is_owner(context, room, session):
-        return _FORBIDDEN
+    room = _find_owned(context, session, action.room)
+    if isinstance(room, Rejected):
+        return room
     before = room_settings.decode(room.settings)
-    changed = room._replace(settings=room_settings.encode(action.settings), locked=0)
+    listed = int(action.settings.public)
+    changed = room._replace(settings=room_settings.encode(action.settings), locked=0, listed=listed)
     context.rooms.put(room.name, changed)
     if action.settings.members_only and not before.members_only:
         for occupant in list(context.occupants.of(room.room_id).values()):
@@ -56,11 +55,9 @@ def configure(context: Context, session: Session, action: ConfigureRoom) -> Outc
 
 def destroy(context: Context, session: Session, action: DestroyRoom) -> Outcome:
     """Tell everyone that the room is gone, and where to go instead (section 10.9)."""
-    room = context.rooms.get(action.room)
-    if room is None:
-        return NO_SUCH_ROOM
-    if not _is_owner(context, room, session):
-        return _FORBIDDEN
+    room = _find_owned(context, session, action.room)
+    if isinstance(room, Rejected):
+        return room
     if len(action.reason.encode()) > ROOM_REASON_SIZE_MAX:
         return Rejected("policy-violation", "modify", f"A reason has at most {ROOM_REASON_SIZE_MAX} bytes.")
     if action.is_cancelled and not room.locked:
@@ -76,11 +73,9 @@ def destroy(context: Context, session: Session, action: DestroyRoom) -> Outcome:
 
 def set_vcard(context: Context, session: Session, action: SetRoomVcard) -> Outcome:
     """Replace the room's vCard and tell everyone that something changed (XEP-0486 section 3.2)."""
-    room = context.rooms.get(action.room)
-    if room is None:
-        return NO_SUCH_ROOM
-    if not _is_owner(context, room, session):
-        return _FORBIDDEN
+    room = _find_owned(context, session, action.room)
+    if isinstance(room, Rejected):
+        return room
     if len(action.data) > ROOM_VCARD_SIZE_MAX:
         return Rejected("not-acceptable", "modify", f"A vCard has at most {ROOM_VCARD_SIZE_MAX} bytes.")
     if action.data:
@@ -98,8 +93,13 @@ def notify(context: Context, room: Room, statuses: tuple[int, ...]) -> None:
         context.events.append(RoomNoticed(node_id, session_ids, address, statuses))
 
 
-def _is_owner(context: Context, room: Room, session: Session) -> bool:
-    return affiliation_of(context, room, context.bare_jid(session.localpart)) == Affiliation.OWNER
+def _find_owned(context: Context, session: Session, name: str) -> Room | Rejected:
+    """Return the room of a name, which the session's account owns; or why there is nothing."""
+    room = context.rooms.get(name)
+    if room is None:
+        return NO_SUCH_ROOM
+    affiliation = affiliation_of(context, room, context.bare_jid(session.localpart))
+    return room if affiliation == Affiliation.OWNER else _FORBIDDEN
 
 
 def _statuses(before: RoomSettings, after: RoomSettings) -> tuple[int, ...]:

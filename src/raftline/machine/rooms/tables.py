@@ -26,6 +26,7 @@ class Room(NamedTuple):
         room_id: Owner of its archive, its affiliations and occupants.
         address_id: Stands for its bare JID, as with accounts.
         locked: 1 from its creation until its owner has configured it (XEP-0045 section 10.1).
+        listed: 1 when anyone finds it in service discovery: it is public, and open.
         secret: What occupant ids are made with (XEP-0421).
         settings: As `settings.encode` writes them.
         subject: The message that set the subject last; empty if none did.
@@ -37,6 +38,7 @@ class Room(NamedTuple):
     address_id: int
     created_ms: int
     locked: int
+    listed: int
     secret: bytes
     settings: bytes
     subject: bytes
@@ -129,7 +131,7 @@ class Visit(NamedTuple):
 ROOM: Final = TableDefinition(
     80,
     "room",
-    ("name", "room_id", "address_id", "created_ms", "locked", "secret", "settings", "subject", "subject_ms"),
+    ("name", "room_id", "address_id", "created_ms", "locked", "listed", "secret", "settings", "subject", "subject_ms"),
     cached=True,
 )
 ROOM_AFFILIATION: Final = TableDefinition(
@@ -170,11 +172,13 @@ CREATE TABLE room (
     address_id INTEGER NOT NULL,
     created_ms INTEGER NOT NULL,
     locked INTEGER NOT NULL,
+    listed INTEGER NOT NULL,
     secret BLOB NOT NULL,
     settings BLOB NOT NULL,
     subject BLOB NOT NULL,
     subject_ms INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
+CREATE INDEX room_listed ON room (name) WHERE listed = 1;
 
 CREATE TABLE room_affiliation (
     room_id INTEGER, jid TEXT, affiliation INTEGER NOT NULL, nick TEXT NOT NULL, reason TEXT NOT NULL,

@@ -15,6 +15,7 @@ from raftline.base.errors import Refused
 from raftline.base.limits import ROOM_OCCUPANT_COUNT_MAX
 from raftline.machine.rooms.ranks import Role
 from raftline.machine.rooms.settings import PrivateMessages, RoomSettings
+from raftline.xmpp.data_forms import read_boolean, read_choice, read_text
 from raftline.xmpp.element import Element
 from raftline.xmpp.payloads import FORM_NAMESPACE
 from raftline.xmpp.rooms.names import ROLES
@@ -22,7 +23,6 @@ from raftline.xmpp.rooms.names import ROLES
 CONFIG_FORM: Final = "http://jabber.org/protocol/muc#roomconfig"
 _PREFIX: Final = "muc#roomconfig_"
 
-_BOOLEANS: Final = {"1": True, "true": True, "0": False, "false": False}
 _WHISPERERS: Final = {
     "anyone": PrivateMessages.ANYONE,
     "participants": PrivateMessages.PARTICIPANTS,
@@ -30,6 +30,7 @@ _WHISPERERS: Final = {
     "none": PrivateMessages.NOBODY,
 }
 _COUNTS: Final = ("10", "20", "50", "100", "200", "500", "1000", "2000", str(ROOM_OCCUPANT_COUNT_MAX))
+_SEERS: Final = ("moderators", "anyone")
 _ROLE_NAMES: Final = ("moderator", "participant", "visitor")
 
 
@@ -51,21 +52,8 @@ class _Field(NamedTuple):
     kind: _Kind
 
 
-def _only(values: list[str]) -> str:
-    if len(values) > 1:
-        raise ValueError("has one value")
-    return values[0] if values else ""
-
-
-def _read_boolean(values: list[str]) -> bool:
-    try:
-        return _BOOLEANS[_only(values)]
-    except KeyError:
-        raise ValueError("is true or false") from None
-
-
 def _read_count(values: list[str]) -> int:
-    text = _only(values)
+    text = read_text(values)
     if text in {"", "none"}:
         return ROOM_OCCUPANT_COUNT_MAX
     if not (text.isascii() and text.isdigit() and len(text) < 10):
@@ -80,19 +68,15 @@ def _read_roles(values: list[str]) -> int:
 
 
 def _read_whisperers(values: list[str]) -> PrivateMessages:
-    if _only(values) not in _WHISPERERS:
-        raise ValueError("is one of the options")
-    return _WHISPERERS[_only(values)]
+    return _WHISPERERS[read_choice(values, tuple(_WHISPERERS))]
 
 
 def _read_whois(values: list[str]) -> bool:
-    if _only(values) not in {"anyone", "moderators"}:
-        raise ValueError("is one of the options")
-    return _only(values) == "anyone"
+    return read_choice(values, _SEERS) == "anyone"
 
 
-_BOOLEAN: Final = _Kind("boolean", lambda value: ["1" if value else "0"], _read_boolean)
-_TEXT: Final = _Kind("text-single", lambda value: [value] if value else [], _only)
+_BOOLEAN: Final = _Kind("boolean", lambda value: ["1" if value else "0"], read_boolean)
+_TEXT: Final = _Kind("text-single", lambda value: [value] if value else [], read_text)
 _NUMBER: Final = _Kind("text-single", lambda value: [str(value)], _read_count)
 _CROWD: Final = _Kind("list-single", lambda value: [str(value)], _read_count, _COUNTS)
 _SET_OF_ROLES: Final = _Kind(
@@ -104,9 +88,7 @@ _WHISPER: Final = _Kind(
     _read_whisperers,
     tuple(_WHISPERERS),
 )
-_WHOIS: Final = _Kind(
-    "list-single", lambda value: ["anyone" if value else "moderators"], _read_whois, ("moderators", "anyone")
-)
+_WHOIS: Final = _Kind("list-single", lambda value: ["anyone" if value else "moderators"], _read_whois, _SEERS)
 
 _FIELDS: Final = (
     _Field(f"{_PREFIX}roomname", "Name of the room", "title", _TEXT),
@@ -164,7 +146,7 @@ def changed_settings(settings: RoomSettings, form: dict[str, list[str]]) -> Room
         try:
             values[field.setting] = field.kind.read(submitted)
         except ValueError as error:
-            raise Refused("not-acceptable", "modify", f"{name} {error}.") from error
+            raise Refused("not-acceptable", "modify", f"{name}: {error}.") from error
     values["password"] = _password(settings, form)
     try:
         return msgspec.convert([values[name] for name in settings.__struct_fields__], RoomSettings)
@@ -178,9 +160,9 @@ def _password(settings: RoomSettings, form: dict[str, list[str]]) -> str:
     if protected is None:
         return secret
     try:
-        is_protected = _read_boolean(protected)
+        is_protected = read_boolean(protected)
     except ValueError as error:
-        raise Refused("not-acceptable", "modify", f"{_PROTECTED} {error}.") from error
+        raise Refused("not-acceptable", "modify", f"{_PROTECTED}: {error}.") from error
     if is_protected and not secret:
         raise Refused("not-acceptable", "modify", "A password is not empty.")
     return secret if is_protected else ""

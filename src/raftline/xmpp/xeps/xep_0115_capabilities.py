@@ -12,15 +12,13 @@ from hashlib import sha1
 from typing import TYPE_CHECKING, Final
 
 from raftline.machine.pubsub.values import CapabilitiesUnknown
-from raftline.xmpp.capabilities import features_of, forms_of, identities_of, server_info
-from raftline.xmpp.client_capabilities import CAPABILITIES_NAMESPACE, render_question
+from raftline.xmpp.capabilities import server_info
+from raftline.xmpp.client_capabilities import CAPABILITIES_NAMESPACE, render_question, verification_text
 from raftline.xmpp.element import Element
 from raftline.xmpp.module import Declaration
 
 if TYPE_CHECKING:
     from raftline.xmpp.module import Modules
-
-_FORM_TYPE: Final = "FORM_TYPE"
 
 NODE: Final = "urn:raftline:server"
 """Names the software (section 4)."""
@@ -53,15 +51,6 @@ def verification_string(info: Element) -> str:
 
     SHA-1 is what section 5.4 makes everyone understand; XEP-0390 is there for those who want better.
     """
-    identities = sorted("/".join(identity) for identity in identities_of(info))
-    parts = [*identities, *sorted(features_of(info))]
-    for form_type, fields in sorted((_form_type(form), sorted(form)) for form in forms_of(info)):
-        parts.append(form_type)
-        for name, values in fields:
-            parts += [] if name == _FORM_TYPE else [name, *values]
-    text = "".join(f"{part}<" for part in parts)
+    text = verification_text(info)
+    assert text is not None, "the server's own answer is well-formed"
     return b64encode(sha1(text.encode(), usedforsecurity=False).digest()).decode()
-
-
-def _form_type(form: list[tuple[str, list[str]]]) -> str:
-    return next(values[0] for name, values in form if name == _FORM_TYPE)
