@@ -58,6 +58,16 @@ async def until(condition: Callable[[], object], seconds: float = 15.0) -> None:
         await asyncio.sleep(0.005)
 
 
+RUNNING: set[ClusterNode] = set()
+"""Nodes of this process that are not stopped."""
+
+
+async def stop_all() -> None:
+    """Stop what a failed test has left: a loop does not close while something listens on it, and no timeout helps."""
+    for node in list(RUNNING):
+        await node.stop()
+
+
 class ClusterNode:
     """
     One node; it can be stopped and started again on its data.
@@ -101,6 +111,7 @@ class ClusterNode:
             driver, domain=DOMAIN, cluster_epoch=1, entropy=os.urandom, monotonic_ns=time.monotonic_ns
         )
         self.driver = driver
+        RUNNING.add(self)
         await driver.start()
 
     def make(self) -> Driver:
@@ -131,6 +142,7 @@ class ClusterNode:
     async def stop(self) -> None:
         if self.driver is not None:
             driver, self.driver = self.driver, None
+            RUNNING.discard(self)
             await driver.stop()
 
 

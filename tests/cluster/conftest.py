@@ -8,15 +8,25 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
 
 import pytest
+import pytest_asyncio
 import uvloop
 
 TESTS = str(Path(__file__).resolve().parents[1])
 if TESTS not in sys.path:
     sys.path.insert(0, TESTS)
+
+
+@pytest_asyncio.fixture(autouse=True)
+async def nothing_is_left() -> AsyncIterator[None]:
+    """Stop the nodes of a test, also of one that failed before it did."""
+    from cluster.clusters import stop_all
+
+    yield
+    await stop_all()
 
 
 def pytest_asyncio_loop_factories(item: pytest.Item) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
