@@ -183,6 +183,15 @@ class TestDeterminism:
         assert alice.do(StoreBookmarks((), b"<t/>")).outcome == Done()
         assert world.machine.answer(PrivateOf("alice", "storage:bookmarks", "storage")) == b"<t/>"
 
+    def test_two_devices_take_an_old_list_along_at_once(self, world: World):
+        """The second finds it done, and publishes its own bookmark alone: the first one's is not lost."""
+        phone, desk = world.online("alice"), world.online("alice", "desk")
+        old = (Bookmark("old@x", b"<o/>"),)
+        assert phone.do(StoreBookmarks((*old, Bookmark("p@x", b"<p/>")), b"<s/>", first="p@x")).outcome == Done()
+        assert phone.do(RetractItem("urn:xmpp:bookmarks:1", "old@x", notify=True)).outcome == Done()
+        assert desk.do(StoreBookmarks((*old, Bookmark("d@x", b"<d/>")), b"<s/>", first="d@x")).outcome == Done()
+        assert item_ids(world, "urn:xmpp:bookmarks:1") == ["p@x", "d@x"]
+
     def test_a_card_that_cannot_be_is_not_kept(self, world: World, monkeypatch: pytest.MonkeyPatch):
         """Neither its picture nor its text."""
         alice = world.online("alice")

@@ -99,7 +99,7 @@ def first_bookmark(context: StreamContext, room: str, payload: bytes) -> Steps:
     if not items:
         return None
     items[room] = payload
-    return StoreBookmarks(tuple(Bookmark(name, found) for name, found in items.items()), rest)
+    return StoreBookmarks(tuple(Bookmark(name, found) for name, found in items.items()), rest, first=room)
 
 
 def _all_items(context: StreamContext) -> ItemsOf:

@@ -34,6 +34,10 @@ def store_bookmarks(context: Context, session: Session, action: StoreBookmarks) 
     """Replace all bookmarks; whoever wants to hear of them hears of each that changed."""
     account = account_of(context, session)
     wanted = {bookmark.room: bookmark.payload for bookmark in action.bookmarks}
+    if action.first and context.pubsub.nodes.get(account.account_id, BOOKMARKS_NODE) is not None:
+        payload = wanted.get(action.first, b"")
+        published = items.publish_item(context, account, BOOKMARKS_NODE, action.first, payload, options=PRIVATE_OPTIONS)
+        return published or Done()
     if len(wanted) > PUBSUB_ITEM_COUNT_MAX:
         return Rejected("resource-constraint", "cancel", f"At most {PUBSUB_ITEM_COUNT_MAX} bookmarks are kept.")
     mark = len(context.rows.journal)

@@ -173,10 +173,13 @@ class StoreBookmarks(msgspec.Struct, frozen=True, array_like=True, gc=False, tag
 
     Attributes:
         rest: What else the client stored in the element, as private storage keeps it (XEP-0049).
+        first: Room of a bookmark that is published, and takes along a list of a release that did not convert. Where the
+            node is there by then, another device was quicker, and this bookmark alone is published.
     """
 
     bookmarks: tuple[Bookmark, ...]
     rest: bytes
+    first: str = ""
 
 
 ACTIONS: Final = (
