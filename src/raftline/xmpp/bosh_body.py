@@ -12,6 +12,7 @@ from typing import Final, NamedTuple
 
 from raftline.base.errors import RemoteProtocolError
 from raftline.xmpp.element import Element, escape_attribute
+from raftline.xmpp.payloads import TRUE
 from raftline.xmpp.stanza import CLIENT_NAMESPACE, STANZA_KINDS
 from raftline.xmpp.xmlstream import (
     ELEMENT_COUNT_MAX,
@@ -63,7 +64,7 @@ class Body(NamedTuple):
     @property
     def is_restart(self) -> bool:
         """Whether the stream is to begin anew (XEP-0206 section 5)."""
-        return self.attributes.get(RESTART) in {"true", "1"}
+        return self.attributes.get(RESTART) in TRUE
 
     @property
     def is_terminate(self) -> bool:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from raftline.xmpp.module import Modules
 
 INFO_NAMESPACE: Final = "http://jabber.org/protocol/disco#info"
+ITEMS_NAMESPACE: Final = "http://jabber.org/protocol/disco#items"
 
 
 def server_info(modules: Modules) -> Element:

@@ -32,6 +32,7 @@ from raftline.xmpp.login import Login
 from raftline.xmpp.negotiation import StreamSettings, StreamState
 from raftline.xmpp.open_requests import OpenRequests
 from raftline.xmpp.outbound import Outbound
+from raftline.xmpp.payloads import TRUE
 from raftline.xmpp.stanza import CLIENT_NAMESPACE
 from raftline.xmpp.xeps.xep_0198_stream_management import (
     CountTooHigh,
@@ -42,8 +43,6 @@ from raftline.xmpp.xeps.xep_0198_stream_management import (
 
 RESUMABLE_ENDS: Final = frozenset({"reset", "resource-constraint", "system-shutdown"})
 """Stream errors of the server's own making, after which a session waits to be resumed."""
-
-_TRUE: Final = frozenset({"true", "1"})
 
 
 class ResumeWanted(NamedTuple):
@@ -142,7 +141,7 @@ class Management:
         self._outbound.write(element.to_bytes())
 
     def _timeout_s(self, element: Element) -> int:
-        if element.attributes.get("resume") not in _TRUE:
+        if element.attributes.get("resume") not in TRUE:
             return 0
         longest = self._settings.resumption_timeout_s
         wanted = element.attributes.get("max", "")

@@ -34,6 +34,9 @@ HINTS_NAMESPACE: Final = "urn:xmpp:hints"
 RSM_NAMESPACE: Final = "http://jabber.org/protocol/rsm"
 STANZA_ID_NAMESPACE: Final = "urn:xmpp:sid:0"
 
+TRUE: Final = frozenset({"true", "1"})
+"""How XML writes that something is so (XML Schema part 2, section 3.2.2.1)."""
+
 ROUTED: Final = Element("routed", "")
 """What the handler of a request returns when somebody else answers it."""
 

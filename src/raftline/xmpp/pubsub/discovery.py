@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from raftline.base.timestamps import format_timestamp
 from raftline.machine.pubsub.queries import ItemsOf, NodeOf, NodesOf
-from raftline.xmpp.capabilities import INFO_NAMESPACE
+from raftline.xmpp.capabilities import INFO_NAMESPACE, ITEMS_NAMESPACE
 from raftline.xmpp.effects import ask
 from raftline.xmpp.element import Element
 from raftline.xmpp.pubsub.node_forms import metadata_form
@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from raftline.xmpp.effects import Steps
     from raftline.xmpp.module import StreamContext
     from raftline.xmpp.stanza import Stanza
-
-_ITEMS_NAMESPACE: Final = "http://jabber.org/protocol/disco#items"
 
 
 def handle_node_info(context: StreamContext, stanza: Stanza) -> Steps:
@@ -47,7 +45,7 @@ def handle_items(context: StreamContext, stanza: Stanza) -> Steps:
     Raises:
         Refused: As `handle_node_info`, for one node.
     """
-    query = stanza.element.child("query", _ITEMS_NAMESPACE)
+    query = stanza.element.child("query", ITEMS_NAMESPACE)
     assert query is not None, "dispatch found the payload by this name"
     owner, node = owner_of(context, stanza), query.attributes.get("node", "")
     jid = f"{owner}@{context.domain}"
@@ -60,5 +58,5 @@ def handle_items(context: StreamContext, stanza: Stanza) -> Steps:
             {"jid": jid, "node": details.node, **({"name": details.config.title} if details.config.title else {})}
             for details in nodes
         ]
-    content: list[Element | str] = [Element("item", _ITEMS_NAMESPACE, attributes) for attributes in items]
-    return Element("query", _ITEMS_NAMESPACE, {"node": node} if node else None, content)
+    content: list[Element | str] = [Element("item", ITEMS_NAMESPACE, attributes) for attributes in items]
+    return Element("query", ITEMS_NAMESPACE, {"node": node} if node else None, content)

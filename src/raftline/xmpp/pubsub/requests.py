@@ -22,6 +22,7 @@ from raftline.xmpp.element import Element, Verbatim
 from raftline.xmpp.jid import parse_jid
 from raftline.xmpp.payloads import (
     RSM_NAMESPACE,
+    TRUE,
     concerns_own_account,
     page_element,
     parse_page_request,
@@ -48,7 +49,6 @@ if TYPE_CHECKING:
     from raftline.xmpp.module import StreamContext
     from raftline.xmpp.stanza import Stanza
 
-_TRUE: Final = frozenset({"true", "1"})
 _LIMIT_DIGITS_MAX: Final = 9
 _NO_LIMIT: Final = 1 << 31
 
@@ -195,7 +195,7 @@ def _retract(context: StreamContext, stanza: Stanza, _request: Element, action: 
     items = children_of(action, "item")
     if len(items) != 1 or not items[0].get("id"):
         raise refused("bad-request", "modify", "item-required", "Name one item.")
-    notify = action.attributes.get("notify", "") in _TRUE
+    notify = action.attributes.get("notify", "") in TRUE
     yield from propose_or_refuse(RetractItem(node, items[0].attributes["id"], notify))
 
 

@@ -9,12 +9,13 @@ from raftline.base.limits import ROOM_PAGE_ROW_COUNT_MAX
 from raftline.machine.rooms.queries import PeopleIn, PublicRooms
 from raftline.machine.rooms.settings import RoomSettings
 from raftline.machine.rooms.views import OccupantView, RoomNames, RoomView
-from raftline.xmpp.capabilities import INFO_NAMESPACE
+from raftline.xmpp.avatars import VCARD_NAMESPACE
+from raftline.xmpp.capabilities import INFO_NAMESPACE, ITEMS_NAMESPACE
 from raftline.xmpp.effects import ask
 from raftline.xmpp.element import Element
 from raftline.xmpp.jid import JID, parse_jid
 from raftline.xmpp.payloads import FORM_NAMESPACE, form_field, page_element, parse_page_request
-from raftline.xmpp.rooms.names import ITEMS_NAMESPACE, PING_NAMESPACE, address, view_of
+from raftline.xmpp.rooms.names import PING_NAMESPACE, address, view_of
 from raftline.xmpp.stanza import CLIENT_NAMESPACE, MUC_NAMESPACE, parse_stanza
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ HOST_FEATURES: Final = (
     ITEMS_NAMESPACE,
     MUC_NAMESPACE,
     "jabber:iq:register",
-    "vcard-temp",
+    VCARD_NAMESPACE,
     "urn:xmpp:occupant-id:0",
     PING_NAMESPACE,
     "http://jabber.org/protocol/rsm",
@@ -45,7 +46,7 @@ ROOM_FEATURES: Final = (
     "http://jabber.org/protocol/muc#request",
     "http://jabber.org/protocol/muc#self-ping-optimization",
     "jabber:iq:register",
-    "vcard-temp",
+    VCARD_NAMESPACE,
     "urn:xmpp:occupant-id:0",
     "urn:xmpp:message-moderate:1",
 )

@@ -17,7 +17,7 @@ Receipts and markers are kept as well: one row for everyone, where each session 
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from raftline.base.errors import Refused
 from raftline.base.ids import Position
@@ -54,7 +54,7 @@ from raftline.xmpp.messages import (
     fingerprint_of,
     traits_of,
 )
-from raftline.xmpp.payloads import STANZA_ID_NAMESPACE, own_position, parse_form
+from raftline.xmpp.payloads import STANZA_ID_NAMESPACE, TRUE, own_position, parse_form
 from raftline.xmpp.rooms.names import REQUEST_FORM, USER_NAMESPACE, address, require_inside, view_of
 from raftline.xmpp.stanza import CLIENT_NAMESPACE
 
@@ -63,8 +63,6 @@ if TYPE_CHECKING:
     from raftline.xmpp.element import Element
     from raftline.xmpp.module import StreamContext
     from raftline.xmpp.stanza import Stanza
-
-_TRUE: Final = frozenset({"1", "true"})
 
 
 def handle_message(context: StreamContext, stanza: Stanza) -> Steps:
@@ -154,7 +152,7 @@ def _ask_room(context: StreamContext, stanza: Stanza, to: JID) -> Steps:
         if form.get("muc#role") != ["participant"]:
             raise Refused("bad-request", "modify", "Voice alone can be asked for.")
         yield Submit(RequestVoice(to.local))
-    elif form["muc#request_allow"][:1] and form["muc#request_allow"][0] in _TRUE:
+    elif form["muc#request_allow"][:1] and form["muc#request_allow"][0] in TRUE:
         nick = "".join(form.get("muc#roomnick", []))
         change = OccupantChange(ChangeKind.ROLE, nick, int(Role.PARTICIPANT))
         yield Submit(ChangeOccupants(to.local, (change,)))

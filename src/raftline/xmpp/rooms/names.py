@@ -24,7 +24,6 @@ ADMIN_NAMESPACE: Final = "http://jabber.org/protocol/muc#admin"
 OWNER_NAMESPACE: Final = "http://jabber.org/protocol/muc#owner"
 REQUEST_FORM: Final = "http://jabber.org/protocol/muc#request"
 
-ITEMS_NAMESPACE: Final = "http://jabber.org/protocol/disco#items"
 PING_NAMESPACE: Final = "urn:xmpp:ping"
 
 AFFILIATIONS: Final = {

@@ -17,11 +17,12 @@ from raftline.base.ids import SessionId
 from raftline.machine.queries import SessionRow
 from raftline.machine.rooms.queries import OccupantVcardOf, SessionsUnder
 from raftline.machine.rooms.views import RoomView
-from raftline.xmpp.capabilities import INFO_NAMESPACE
+from raftline.xmpp.avatars import VCARD_NAMESPACE
+from raftline.xmpp.capabilities import INFO_NAMESPACE, ITEMS_NAMESPACE
 from raftline.xmpp.effects import Ask, Route, ask
 from raftline.xmpp.element import Element
 from raftline.xmpp.payloads import ROUTED, stored_element
-from raftline.xmpp.rooms.names import ITEMS_NAMESPACE, PING_NAMESPACE, address, view_of
+from raftline.xmpp.rooms.names import PING_NAMESPACE, address, view_of
 from raftline.xmpp.stanza import CLIENT_NAMESPACE
 
 if TYPE_CHECKING:
@@ -53,9 +54,9 @@ def handle_request(context: StreamContext, stanza: Stanza) -> Steps:
     sessions: list[SessionRow] = yield from ask(SessionsUnder(to.local, to.resource), list)
     if not sessions:
         raise Refused("item-not-found", "cancel", "Nobody of this name is in the room.")
-    if payload.namespace == "vcard-temp" and stanza.type == "get":
+    if payload.namespace == VCARD_NAMESPACE and stanza.type == "get":
         data: bytes | None = yield Ask(OccupantVcardOf(to.local, to.resource))
-        return Element("vCard", "vcard-temp") if data is None else stored_element(data)
+        return Element("vCard", VCARD_NAMESPACE) if data is None else stored_element(data)
     sender = f"{to.bare}/{view.nick}"
     request = _forwarded(stanza, sender, f"{context.session_id}.{stanza.id}", str(to))
     if not (yield Route(sessions[-1].session_id, request)):

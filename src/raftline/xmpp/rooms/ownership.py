@@ -5,13 +5,14 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from raftline.base.errors import Refused
 from raftline.machine.rooms.commands import ConfigureRoom, DestroyRoom, SetRoomVcard
 from raftline.machine.rooms.queries import RoomVcardOf
 from raftline.machine.rooms.ranks import Affiliation
 from raftline.machine.rooms.views import RoomView
+from raftline.xmpp.avatars import VCARD_NAMESPACE
 from raftline.xmpp.effects import Ask
 from raftline.xmpp.element import Element
 from raftline.xmpp.jid import parse_jid
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
     from raftline.xmpp.effects import Steps
     from raftline.xmpp.module import StreamContext
     from raftline.xmpp.stanza import Stanza
-
-VCARD_NAMESPACE: Final = "vcard-temp"
 
 
 def handle_get(context: StreamContext, stanza: Stanza) -> Steps:

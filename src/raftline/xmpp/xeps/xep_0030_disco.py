@@ -7,11 +7,11 @@ An account is described to those who may see its presence and to nobody else, so
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from raftline.base.errors import Refused
 from raftline.machine.queries import SubscriptionOf
-from raftline.xmpp.capabilities import INFO_NAMESPACE, info_element, server_info
+from raftline.xmpp.capabilities import INFO_NAMESPACE, ITEMS_NAMESPACE, info_element, server_info
 from raftline.xmpp.effects import ask
 from raftline.xmpp.element import Element
 from raftline.xmpp.module import Declaration
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from raftline.xmpp.effects import Steps
     from raftline.xmpp.module import Modules, StreamContext
     from raftline.xmpp.stanza import Stanza
-
-ITEMS_NAMESPACE: Final = "http://jabber.org/protocol/disco#items"
 
 
 def register(modules: Modules) -> None:

@@ -10,7 +10,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from raftline.machine.rooms.markup import MODERATE_NAMESPACE
-from raftline.xmpp.capabilities import INFO_NAMESPACE
+from raftline.xmpp.avatars import VCARD_NAMESPACE
+from raftline.xmpp.capabilities import INFO_NAMESPACE, ITEMS_NAMESPACE
 from raftline.xmpp.module import Declaration, Host
 from raftline.xmpp.rooms import (
     administration,
@@ -24,7 +25,7 @@ from raftline.xmpp.rooms import (
     registration,
     render,
 )
-from raftline.xmpp.rooms.names import ADMIN_NAMESPACE, ITEMS_NAMESPACE, LABEL, OWNER_NAMESPACE, PING_NAMESPACE
+from raftline.xmpp.rooms.names import ADMIN_NAMESPACE, LABEL, OWNER_NAMESPACE, PING_NAMESPACE
 
 if TYPE_CHECKING:
     from raftline.xmpp.module import Modules
@@ -60,8 +61,8 @@ def register(modules: Modules) -> None:
     host.on_iq("entity", "set", ADMIN_NAMESPACE, "query", administration.handle_set)
     host.on_iq("entity", "get", OWNER_NAMESPACE, "query", ownership.handle_get)
     host.on_iq("entity", "set", OWNER_NAMESPACE, "query", ownership.handle_set)
-    host.on_iq("entity", "get", ownership.VCARD_NAMESPACE, "vCard", ownership.handle_vcard_get)
-    host.on_iq("entity", "set", ownership.VCARD_NAMESPACE, "vCard", ownership.handle_vcard_set)
+    host.on_iq("entity", "get", VCARD_NAMESPACE, "vCard", ownership.handle_vcard_get)
+    host.on_iq("entity", "set", VCARD_NAMESPACE, "vCard", ownership.handle_vcard_set)
     host.on_iq("entity", "get", registration.REGISTER_NAMESPACE, "query", registration.handle_get)
     host.on_iq("entity", "set", registration.REGISTER_NAMESPACE, "query", registration.handle_set)
     host.on_iq("entity", "set", MODERATE_NAMESPACE, "moderate", moderation.handle_moderate)

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final
 
 from raftline.base.errors import Refused
 from raftline.base.limits import COMMAND_SESSION_COUNT_MAX
-from raftline.xmpp.capabilities import info_element
+from raftline.xmpp.capabilities import ITEMS_NAMESPACE, info_element
 from raftline.xmpp.element import Element
 from raftline.xmpp.module import CommandResult, Declaration
 from raftline.xmpp.payloads import FORM_NAMESPACE, parse_form
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from raftline.xmpp.stanza import Stanza
 
 COMMANDS_NAMESPACE: Final = "http://jabber.org/protocol/commands"
-ITEMS_NAMESPACE: Final = "http://jabber.org/protocol/disco#items"
 
 _FORWARD: Final = frozenset({"", "execute", "next", "complete"})
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Final
 from raftline.base.timestamps import format_timestamp
 from raftline.xmpp.element import Element
 from raftline.xmpp.module import Declaration
+from raftline.xmpp.payloads import TRUE
 from raftline.xmpp.sasl import SASLFailed
 
 if TYPE_CHECKING:
@@ -25,8 +26,6 @@ if TYPE_CHECKING:
 FAST_NAMESPACE: Final = "urn:xmpp:fast:0"
 COUNT_MAX: Final = (1 << 31) - 1
 CLIENT_DIGEST_BYTES: Final = 16
-
-_TRUE: Final = frozenset({"true", "1"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +67,7 @@ def parse_fast(element: Element) -> FastLogin:
     count = element.attributes.get("count")
     if count is not None and not (count.isascii() and count.isdigit() and len(count) <= 10 and int(count) <= COUNT_MAX):
         raise SASLFailed("malformed-request", "The counter of a token is a number.")
-    return FastLogin(None if count is None else int(count), element.attributes.get("invalidate") in _TRUE)
+    return FastLogin(None if count is None else int(count), element.attributes.get("invalidate") in TRUE)
 
 
 def client_digest(client_id: str) -> bytes:
