@@ -159,6 +159,19 @@ def read_all(path: Path) -> int:
         database.close()
 
 
+def test_what_cannot_be_opened_is_left_closed(tmp_path: Path):
+    """An error while opening leaves no connection behind, which would hold locks until it is collected."""
+    path = tmp_path / "state"
+    open_database(path).close()
+    content = bytearray(path.read_bytes())
+    content[1000] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(StorageCorrupt) as caught:  # the traceback keeps what the call had in hand
+        open_database(path)
+    assert caught.tb
+    assert not [one for one in apsw.connections() if one.filename == str(path)]
+
+
 def test_every_flipped_bit_in_a_row_is_an_error(tmp_path: Path):
     """What the disk altered is never an answer, wherever in a page it is, text of users included."""
     path = tmp_path / "state"

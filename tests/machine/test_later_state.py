@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import apsw
 import pytest
 
 from raftline.base.errors import StorageCorrupt, StorageError
@@ -33,6 +34,8 @@ def test_it_is_not_opened(tmp_path: Path) -> None:
     with pytest.raises(StorageError, match="start a later release") as caught:
         Machine(later, domain=DOMAIN)
     assert not isinstance(caught.value, StorageCorrupt)
+    with pytest.raises(apsw.ConnectionClosedError):
+        later.execute("SELECT 1")
     latest = open_database(state_of_version(tmp_path / "latest", VERSION_MAX))
     assert Machine(latest, domain=DOMAIN).machine_version == VERSION_MAX
 

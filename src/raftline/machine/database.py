@@ -125,26 +125,41 @@ def open_database(path: Path | Literal[":memory:"], *, vfs: str | None = None) -
     """
     try:
         if path == ":memory:":
+            moved_index = 0
             database = apsw.Connection(path, statementcachesize=_STATEMENT_CACHE_SIZE)
         else:
             moved_index = _moved_index(path)
             database = connect(path, flags=apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE, vfs=vfs)
-            # Before anything else: a later version may keep more room in its pages, and must find them as it left them.
-            require_known_form(database)
-            _require_write_ahead_file(database, path, moved_index)
-            require_checksums(database)
-        database.pragma("journal_mode", "wal")
-        database.pragma("synchronous", "normal")
-        database.pragma("cache_size", -_PAGE_CACHE_KIB)
-        database.pragma("temp_store", "memory")
-        database.pragma("trusted_schema", value=False)
-        # What was retracted or deleted is overwritten, not only let go of (XEP-0424).
-        database.pragma("secure_delete", value=True)
-        migrate(database)
+        try:
+            if path != ":memory:":
+                _require_whole(database, path, moved_index)
+            _configure(database)
+            migrate(database)
+        except BaseException:
+            database.close(True)
+            raise
     except apsw.Error as error:
         raise storage_error(error) from error
     database.set_authorizer(_authorize)
     return database
+
+
+def _require_whole(database: apsw.Connection, path: Path, moved_index: int) -> None:
+    """Refuse a file that cannot be what this release or an earlier one left there."""
+    # Before anything else: a later version may keep more room in its pages, and must find them as it left them.
+    require_known_form(database)
+    _require_write_ahead_file(database, path, moved_index)
+    require_checksums(database)
+
+
+def _configure(database: apsw.Connection) -> None:
+    database.pragma("journal_mode", "wal")
+    database.pragma("synchronous", "normal")
+    database.pragma("cache_size", -_PAGE_CACHE_KIB)
+    database.pragma("temp_store", "memory")
+    database.pragma("trusted_schema", value=False)
+    # What was retracted or deleted is overwritten, not only let go of (XEP-0424).
+    database.pragma("secure_delete", value=True)
 
 
 def _moved_index(path: Path) -> int:

@@ -49,7 +49,7 @@ class _Head(NamedTuple):
 
 class Machine:
     """
-    Replicated state over one database connection, which it owns from here on.
+    Replicated state over one database connection, which it owns from here on: a start that fails closes it.
 
     An error raised by a method means that this node cannot go on: every later call but `close` fails.
 
@@ -59,17 +59,21 @@ class Machine:
 
     def __init__(self, database: apsw.Connection, *, domain: str) -> None:
         self._domain = domain
-        self._begin_from(database)
+        try:
+            self._begin_from(database)
+        except BaseException:
+            database.close(True)
+            raise
 
     def _begin_from(self, database: apsw.Connection) -> None:
         """Start from what a database holds, with nothing in memory."""
         self._database = database
-        self._context = Context(database, self._domain)
-        self._runner = CommandRunner(self._context)
-        self._pruner = Pruner(self._context)
         self._digests: OrderedDict[LogIndex, bytes] = OrderedDict()
         self._failure: StorageError | None = None
         with self._storage():
+            self._context = Context(database, self._domain)
+            self._runner = CommandRunner(self._context)
+            self._pruner = Pruner(self._context)
             self._head = _read_head(database)
             require_understood(self._head.machine_version)
             self._context.search.begin()
