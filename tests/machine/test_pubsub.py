@@ -126,6 +126,16 @@ def picture(world: World, client: Client) -> list[Event]:
     return found.events
 
 
+@pytest.mark.parametrize("notify_config", [True, False])
+def test_a_new_configuration_is_told_where_the_node_says_so(world: World, notify_config: bool):
+    """XEP-0060 section 8.2: `notify_config` decides, as it is after the change."""
+    alice, bob = world.online("alice"), world.online("bob")
+    alice.do(CreateNode(NODE, NodeOptions(access_model="open", notify_config=not notify_config)))
+    bob.do(ChangeNodeSubscription("alice", NODE, bob.full_jid, True))
+    events = alice.do(ConfigureNode(NODE, NodeOptions(notify_config=notify_config))).events
+    assert notified(events, bob) == [(NODE, "configuration", "")] * notify_config
+
+
 class TestDeterminism:
     """Promise P5: replicas are equal, whatever is in memory and whenever they commit."""
 
