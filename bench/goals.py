@@ -10,6 +10,7 @@ ONE, THREE = "raftline-1", "raftline-3"
 WITH_ARCHIVE, WITHOUT_ARCHIVE = "ejabberd-postgresql", "ejabberd"
 LOG = "raftline-log"
 P99_MS_MAX = 50.0
+CROWD_RATIO = 10
 KIB = 1024
 
 
@@ -22,6 +23,7 @@ def judge(run: Run) -> list[Goal]:
         _three_nodes(run),
         _three_nodes_p99(run),
         _room(run),
+        _crowd(run),
         *(_log(run, peer) for peer in ("nats-jetstream", "etcd")),
         *(_idle(run, scenario, kib) for scenario, kib in (("idle-plain", 30), ("idle-tls", 60))),
     ]
@@ -97,6 +99,21 @@ def _room(run: Run) -> Goal:
     rows = (run.find(ONE, "room"), run.find(WITHOUT_ARCHIVE, "room"))
     text = "A room of 100, ten speak, archive on: at least as many copies as ejabberd without archive"
     return _judged(text, rows, lambda own, peer: _rate_ratio(own, peer, 1.0))
+
+
+def _crowd(run: Run) -> Goal:
+    def decide(bounded: Row, everybody: Row) -> Verdict:
+        one, other = _presences(bounded), _presences(everybody)
+        cost = _cost(bounded) / _cost(everybody)
+        detail = f"{one:,.0f} presences against {other:,.0f} for each, {cost:.2f} of the CPU"
+        return one < other / CROWD_RATIO and cost < 1, detail
+
+    text = f"A room of 1,000 that shows moderators only: entering costs under 1/{CROWD_RATIO} of the presences"
+    return _judged(text, (run.find(ONE, "crowd-bounded"), run.find(ONE, "crowd-all")), decide)
+
+
+def _presences(row: Row) -> float:
+    return row.median.presence_count / row.median.count if row.median.count else float("inf")
 
 
 def _log(run: Run, peer: str) -> Goal:

@@ -48,6 +48,10 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
             count = sum(getattr(each, name) for each in self.rounds)
             if count:
                 notes.append(f"{count} {name}")
+        presences = sum(each.presence_count for each in self.rounds)
+        if presences:
+            per_entering = presences / sum(each.count for each in self.rounds)
+            notes.append(f"{per_entering:,.0f} presences for each coming and going")
         lag = max((each.lag_p99_ms or 0.0) for each in self.rounds)
         if lag > self.median_p99_ms / 2:
             notes.append(f"the generator was late itself (p99 {lag:.1f} ms)")

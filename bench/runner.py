@@ -80,7 +80,7 @@ def measure_server(server: Server, scenarios: Sequence[Scenario], load: Load, da
     for group in ([together] if together else []) + alone:
         try:
             with _folder(data, server.name) as folder, server.running(folder) as running:
-                generate(registration(load, running))
+                generate(registration(load, running, group))
                 for scenario in group:
                     _measure(server, scenario, running, folder, recorder)
         except BenchError as error:

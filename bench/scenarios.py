@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import msgspec
@@ -14,6 +14,8 @@ PAIR_COUNT = 100
 LOGIN_CLIENT_COUNT = 20
 ROOM_OCCUPANT_COUNT = 100
 ROOM_WINDOW = 10
+CROWD_COUNT = 1000
+CROWD_WINDOW = 10
 
 
 class Load(msgspec.Struct, frozen=True, kw_only=True):
@@ -43,6 +45,7 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True):
         make_task: Makes the generator's task; pids and endpoints are those of the running server.
         is_applicable: False for servers where it says nothing.
         needs_fresh_server: The server is started for this scenario alone.
+        user_count: Accounts that it needs; those who chat are always there.
     """
 
     name: str
@@ -51,16 +54,19 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True):
     make_task: Callable[[Running], Task]
     is_applicable: Callable[[Server], bool] = lambda _: True
     needs_fresh_server: bool = False
+    user_count: int = 0
 
 
 def all_scenarios(load: Load) -> dict[str, Scenario]:
     """Return every scenario by name, in the order they run on one server."""
-    return {scenario.name: scenario for scenario in (*_messages(load), *_logins(load), *_idle(load))}
+    return {scenario.name: scenario for scenario in (*_messages(load), *_logins(load), *_crowds(load), *_idle(load))}
 
 
-def registration(load: Load, running: Running) -> Task:
-    """Return the task that makes all accounts."""
-    return _task(Kind.REGISTER, load, running)
+def registration(load: Load, running: Running, scenarios: Sequence[Scenario] = ()) -> Task:
+    """Return the task that makes all accounts which these need."""
+    task = _task(Kind.REGISTER, load, running)
+    user_count = max([task.user_count, *(scenario.user_count for scenario in scenarios)])
+    return msgspec.structs.replace(task, user_count=user_count)
 
 
 def _messages(load: Load) -> list[Scenario]:
@@ -127,6 +133,30 @@ def _logins(load: Load) -> list[Scenario]:
             make_task=partial(_task, Kind.LOGINS, load, mechanism=mechanism, tls=tls, window=LOGIN_CLIENT_COUNT),
         )
         for name, mechanism, tls in mechanisms
+    ]
+
+
+def _crowds(load: Load) -> list[Scenario]:
+    def task(running: Running, *, shows_moderators_only: bool) -> Task:
+        return msgspec.structs.replace(
+            _task(Kind.CROWD, load, running, window=CROWD_WINDOW),
+            user_count=CROWD_COUNT,
+            shows_moderators_only=shows_moderators_only,
+        )
+
+    return [
+        Scenario(
+            name=name,
+            title=f"One room of {CROWD_COUNT:,} {showing}, {CROWD_WINDOW} come and go: times that one came in",
+            unit="enterings",
+            make_task=partial(task, shows_moderators_only=shows_moderators_only),
+            needs_fresh_server=True,
+            user_count=CROWD_COUNT,
+        )
+        for name, showing, shows_moderators_only in (
+            ("crowd-all", "that shows everybody", False),
+            ("crowd-bounded", "that shows moderators only", True),
+        )
     ]
 
 

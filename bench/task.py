@@ -21,6 +21,7 @@ class Kind(enum.StrEnum):
     IDLE = "idle"
     HISTORY = "history"
     ROOM = "room"
+    CROWD = "crowd"
 
 
 class Endpoint(msgspec.Struct, frozen=True):
@@ -57,6 +58,7 @@ class Task(Timed, frozen=True, kw_only=True):
         window: Messages (or page requests, logins) one pair (or client) has under way.
         rate_per_s: Of an open loop, over all pairs.
         connection_count: Idle connections, over all users in turn.
+        shows_moderators_only: A room tells everyone of moderators, and of others only themselves.
         page_size: Archived messages per page of history; `fill_count` are put into each archive before.
     """
 
@@ -72,6 +74,7 @@ class Task(Timed, frozen=True, kw_only=True):
     connection_count: int = 0
     page_size: int = 50
     fill_count: int = 60
+    shows_moderators_only: bool = False
 
 
 class Measured(msgspec.Struct, frozen=True, kw_only=True):
@@ -89,6 +92,7 @@ class Measured(msgspec.Struct, frozen=True, kw_only=True):
         doubled, reordered: Messages that arrived again, or after a later one of the same conversation.
         other_cpu_share: CPU of everything else on the machine meanwhile, kernel threads too, in cores.
         lag_p99_ms: How late an open loop wrote its messages.
+        presence_count: Presences that everybody got, where people come and go.
     """
 
     count: int
@@ -102,6 +106,7 @@ class Measured(msgspec.Struct, frozen=True, kw_only=True):
     doubled: int = 0
     reordered: int = 0
     lag_p99_ms: float | None = None
+    presence_count: int = 0
 
     @property
     def rate_per_s(self) -> float:

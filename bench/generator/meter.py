@@ -66,6 +66,7 @@ class Meter:
         reordered: int = 0,
         memory_bytes: int | None = None,
         lag_p99_ms: float | None = None,
+        presence_count: int = 0,
     ) -> Measured:
         """Sum up; memory is read now unless it is given."""
         if memory_bytes is None:
@@ -82,4 +83,5 @@ class Meter:
             doubled=doubled,
             reordered=reordered,
             lag_p99_ms=lag_p99_ms,
+            presence_count=presence_count,
         )

@@ -54,7 +54,8 @@ modules:
   mod_muc:
     default_room_options:
       mam: {mam}
-      max_users: 200
+      max_users: 2000
+    max_users: 2000
   mod_offline: {{}}
   mod_ping: {{}}
   mod_privacy: {{}}

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from bench.generator.acknowledgements import REQUEST, AcknowledgedSender, StanzaCounter
 from bench.generator.chat import MARK, MessageText, Pair, message_numbers
+from bench.generator.crowd import Comer, Crowd
 from bench.generator.history import Reader
 from bench.generator.meter import Meter
 from bench.generator.rooms import NUMBERS_PER_SPEAKER, Listener, Speaker
@@ -149,3 +150,32 @@ def test_a_room_counts_each_copy_once_and_speaks_when_its_own_came_back() -> Non
     second.is_speaking = False
     second.take(two)
     assert (second.count, len(transport.written)) == (1, 4)
+
+
+@pytest.mark.parametrize("size", [1, 7, 1000])
+def test_who_comes_and_goes_waits_for_its_own(size: int) -> None:
+    """Presences of others count and change nothing, however what arrives is cut; the last coming in ends it."""
+    made, transport = stream()
+    meter = idle_meter()
+    crowd = Crowd(meter)
+    comer = Comer(made, "r@c/me", meter, crowd)
+    other = b"<presence from='r@c/you' type='unavailable'><x><status code='307'/></x></presence>"
+    left = b"<presence from='r@c/me' type='unavailable'><x><status code='110'/></x></presence>"
+    come = b"<presence from='r@c/me'><x><status code='110'/></x></presence>"
+    subject = b"<message type='groupchat'><subject/></message>"
+
+    def arrive(data: bytes) -> None:
+        for start in range(0, len(data), size):
+            made.data_received(data[start : start + size])
+
+    made.take_traffic(comer.take)
+    comer.leave()
+    arrive(other + left + other)
+    assert [b"unavailable" in one for one in transport.written] == [True, False]
+    arrive(other + come + subject)
+    assert [b"unavailable" in one for one in transport.written] == [True, False, True]
+    comer.is_staying = True
+    arrive(left + come + subject)
+    assert len(transport.written) == 4
+    assert comer.done.is_set()
+    assert crowd.presence_count == 7
