@@ -40,8 +40,8 @@ def retract_messages(context: Context, recipient: Account, handed: MessageHanded
     retraction = handed.retraction
     if retraction is None or context.machine_version < FEATURES_SINCE:
         return
-    sender = context.accounts.get(handed.sender_localpart)
-    assert sender is not None, handed.sender_localpart
+    sender = context.accounts.get(context.account_named(handed.sender) or "")
+    assert sender is not None, handed.sender
     for number in sorted(set(retraction.positions)):
         position = Position(number)
         message = context.messages.get(position)
