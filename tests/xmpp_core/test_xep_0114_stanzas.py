@@ -55,6 +55,39 @@ class TestMessages:
         assert f"<message from='{PUPPET}/p' to='{ALICE}' type='chat' id='m'><body>hi</body>" in received
         assert f"by='{ALICE}'" in received
 
+    def test_ids_and_delays_of_ours_are_ours_to_give(self):
+        """What a user, or a component, claims the server to have said is taken out (XEP-0359 section 6, XEP-0203)."""
+        service, component = service_with_component("alice")
+        alice = here(service)
+        forged = (
+            f"<stanza-id xmlns='urn:xmpp:sid:0' by='{HOST}' id='f'/>"
+            f"<stanza-id xmlns='urn:xmpp:sid:0' by='{ALICE}' id='f'/>"
+            f"<delay xmlns='urn:xmpp:delay' from='{DOMAIN}' stamp='2020-01-01T00:00:00Z'/>"
+        )
+        alice.write(f"<message to='{PUPPET}' type='chat'><body>x</body>{forged}</message>")
+        to_component = said(component)
+        component.feed(f"<message from='{PUPPET}' to='{ALICE}' type='chat'><body>x</body>{forged}</message>")
+        for received in (to_component, heard(alice).replace(f"by='{HOST}' id='f'", "")):
+            assert received.count("<body>x</body>") == 1
+            assert "id='f'" not in received
+            assert "<delay " not in received
+
+    def test_what_is_read_is_noted(self):
+        """A marker that asks for it is published for the other devices, whatever becomes of it (XEP-0490 3.2.3)."""
+        service, component = service_with_component("alice")
+        alice = here(service)
+        read = "<displayed xmlns='urn:xmpp:mds:displayed:0'><x xmlns='urn:x'/></displayed>"
+        marker = "<displayed xmlns='urn:xmpp:chat-markers:0' id='m'/>"
+        for number, hint in enumerate(("", "<no-store xmlns='urn:xmpp:hints'/>")):
+            to = f"r{number}@{HOST}"
+            alice.write(f"<message to='{to}' type='chat'>{marker}{hint}{read}</message>")
+            assert "mds:displayed" not in said(component)
+            alice.write(
+                "<iq type='get' id='i'><pubsub xmlns='http://jabber.org/protocol/pubsub'>"
+                "<items node='urn:xmpp:mds:displayed:0'/></pubsub></iq>"
+            )
+            assert f"<item id='{to}'>" in heard(alice)
+
     def test_it_waits_for_who_is_away(self):
         """Messages of components are kept like all others (XEP-0160)."""
         service, component = service_with_component("alice")

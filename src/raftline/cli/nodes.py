@@ -47,12 +47,17 @@ def up(
         domain=domain,
         open_registration=open_registration,
         allow_plaintext=allow_plaintext,
-        components=dict(_component(text) for text in component),
+        components=dict(read_component(text) for text in component),
     )
 
 
-def _component(text: str) -> tuple[str, str]:
-    """Read LABEL:SECRET."""
+def read_component(text: str) -> tuple[str, str]:
+    """
+    Read LABEL:SECRET.
+
+    Raises:
+        ConfigError: It is none.
+    """
     label, colon, secret = text.partition(":")
     if not colon or not secret.strip():
         raise ConfigError("--component", f"{text!r} is not LABEL:SECRET")

@@ -224,7 +224,7 @@ class Prepared(NamedTuple):
 def prepare_message(context: StreamContext, stanza: Stanza, kind: MessageKind, to: JID) -> Prepared:
     """Look at a message once, and write it under its sender's address, without what only a server may say."""
     traits, origin_id = traits_of(stanza.element)
-    dropped = partial(_is_dropped, context.domain) if traits & _DROPPED else None
+    dropped = partial(_is_dropped, context.domain, to.domain) if traits & _DROPPED else None
     message = stanza.stamped(context.jid, to, drop=dropped)
     return Prepared(traits, origin_id, storage_of(kind, traits), message)
 
@@ -285,13 +285,13 @@ def displayed_of(message: Element) -> bytes:
     return found.to_bytes("")
 
 
-def _is_dropped(domain: str, child: Element) -> bool:
+def _is_dropped(domain: str, recipient_domain: str, child: Element) -> bool:
     """
     Is the child one that the recipient does not get?
 
-    A stanza id by an account of this domain, as only the server gives those (XEP-0359 section 3), a delay by the server
-    itself, likewise (XEP-0203 section 5), the mark that forbids copies, which has done its work (XEP-0280 section 9),
-    and what is meant for the server (XEP-0490 section 3.2.3).
+    A stanza id by an account of this domain, or by a component that the message is for, as only the server gives those
+    (XEP-0359 section 3), a delay by the server itself, likewise (XEP-0203 section 5), the mark that forbids copies,
+    which has done its work (XEP-0280 section 9), and what is meant for the server (XEP-0490 section 3.2.3).
     """
     if is_delay_of_ours(domain, child):
         return True
@@ -305,7 +305,7 @@ def _is_dropped(domain: str, child: Element) -> bool:
         by = parse_jid(child.attributes.get("by", ""))
     except ValueError:
         return False  # nobody's address, so not ours
-    return by.domain == domain
+    return by.domain in {domain, recipient_domain}
 
 
 def send_off_log(context: StreamContext, kind: MessageKind, to: JID, message: bytes, *, bounced: bool) -> Steps:

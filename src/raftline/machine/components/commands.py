@@ -33,7 +33,7 @@ class SendToComponent(msgspec.Struct, frozen=True, array_like=True, gc=False, ta
     Attributes:
         to: Bare JID, at `label.DOMAIN` or below an address of it.
         kind: A `MessageKind`.
-        storage, stanza, origin_id, fingerprint, to_resource: As in SendMessage.
+        storage, stanza, origin_id, fingerprint, to_resource, displayed: As in SendMessage.
     """
 
     label: str
@@ -44,6 +44,7 @@ class SendToComponent(msgspec.Struct, frozen=True, array_like=True, gc=False, ta
     stanza: bytes
     origin_id: str
     fingerprint: bytes
+    displayed: bytes = b""
 
 
 class SendFromComponent(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=115):

@@ -13,7 +13,7 @@ The queue is bounded; beyond, the sender gets `resource-constraint`. Errors and 
 
 from __future__ import annotations
 
-from raftline.base.limits import COMPONENT_QUEUE_COUNT_MAX
+from raftline.base.limits import COMPONENT_QUEUE_COUNT_MAX, INBOX_MESSAGE_COUNT_MAX
 from raftline.machine import carbons, messages
 from raftline.machine.blocking import BLOCKED_BY_SENDER
 from raftline.machine.commands import MessageKind, Storage, SubscriptionKind
@@ -28,12 +28,16 @@ from raftline.machine.components.tables import Component
 from raftline.machine.context import Context
 from raftline.machine.outbox import MessageHandedOver, MessageReturned, SubscriptionHandedOver
 from raftline.machine.outcomes import Done, MessageArrived, Outcome, Rejected
+from raftline.machine.pubsub.displayed import note_displayed
 from raftline.machine.records import Owed, Session, StoredMessage
+from raftline.machine.rosters import account_of
 
 _ARCHIVE = int(Storage.ARCHIVE)
 _OFFLINE = int(Storage.OFFLINE)
 _COPY = int(Storage.COPY)
 _NOT_KEPT = frozenset({int(MessageKind.ERROR), int(MessageKind.HEADLINE)})
+
+assert COMPONENT_QUEUE_COUNT_MAX <= INBOX_MESSAGE_COUNT_MAX, "all that waits is given to the next connection"
 
 _NOT_ITS_OWN = Rejected("not-allowed", "cancel", "The sender is not at this component.")
 _NO_SUCH_KIND = Rejected("bad-request", "modify", "There is no such type.")
@@ -46,6 +50,10 @@ def send_to_component(context: Context, session: Session, action: SendToComponen
     full_jid = action.to if action.to_resource is None else f"{action.to}/{action.to_resource}"
     if context.blocks(session, full_jid):
         return BLOCKED_BY_SENDER
+    if action.displayed:
+        refusal = note_displayed(context, account_of(context, session), full_jid, action.displayed)
+        if refusal is not None:
+            return refusal
     digest = None
     if action.origin_id:
         recipient = f"@{action.to}".encode()  # no account is called so

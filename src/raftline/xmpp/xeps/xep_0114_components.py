@@ -19,11 +19,16 @@ from raftline.machine.commands import ChangeSubscription, MessageKind
 from raftline.machine.components.commands import SendToComponent
 from raftline.machine.components.events import PresenceForComponent
 from raftline.machine.components.queries import ComponentAt
+from raftline.machine.pubsub.bookmarks import PRIVATE_OPTIONS
+from raftline.machine.pubsub.commands import Publish
+from raftline.machine.pubsub.displayed import DISPLAYED_NODE
 from raftline.machine.queries import Block, BlockBetween, SessionRow
 from raftline.xmpp.effects import Ask, Route, Submit, ask
 from raftline.xmpp.element import Element
 from raftline.xmpp.messages import (
+    DISPLAYED,
     NO_STORE,
+    displayed_of,
     fingerprint_of,
     is_missed,
     kind_of,
@@ -96,7 +101,10 @@ def handle_message(context: StreamContext, stanza: Stanza) -> Steps:
     traits, origin_id, storage, message = prepare_message(context, stanza, kind, to)
     if kind is MessageKind.GROUPCHAT and not traits & NO_STORE and is_missed(kind, traits):
         storage = 0
+    displayed = displayed_of(stanza.element) if traits & DISPLAYED else b""
     if storage is None:
+        if displayed:
+            yield Submit(Publish(DISPLAYED_NODE, str(to), displayed, PRIVATE_OPTIONS))
         if not (yield from _route(context, to, message)) and is_missed(kind, traits):
             raise Refused("service-unavailable", "cancel", "The component is not connected.")
         return
@@ -110,6 +118,7 @@ def handle_message(context: StreamContext, stanza: Stanza) -> Steps:
             stanza=message,
             origin_id=origin_id,
             fingerprint=fingerprint_of(message) if origin_id else b"",
+            displayed=displayed,
         )
     )
 
