@@ -8,7 +8,7 @@ import pytest
 
 from machine.components import ALL, HOST, LABEL, PUPPET, Connection, connect, write
 from machine.world import DOMAIN, World, arrivals, outcomes
-from raftline.base.ids import CURSOR_START, NodeId
+from raftline.base.ids import CURSOR_START, NodeId, Position
 from raftline.base.limits import COMPONENT_LABEL_SIZE_MAX
 from raftline.machine.commands import (
     BuryNode,
@@ -20,6 +20,7 @@ from raftline.machine.commands import (
 )
 from raftline.machine.components.commands import ConnectComponent, SendFromComponent
 from raftline.machine.components.queries import ComponentAt
+from raftline.machine.history.commands import Retraction
 from raftline.machine.outcomes import CarbonCopied, Done, MessageBounced, Rejected, SessionEnded
 from raftline.machine.queries import ArchivePage, InboxPage, Page
 
@@ -290,6 +291,71 @@ class TestMessagesFromComponents:
         outcome = Connection(world).say("bob", kind=9).outcome
         assert isinstance(outcome, Rejected)
         assert outcome.condition == "bad-request"
+
+
+class TestRetraction:
+    """What is taken back (XEP-0424), as apply decides it."""
+
+    def test_a_user_takes_back(self, world: World):
+        """From the user's archive, and from what waits for the component."""
+        component, alice = Connection(world), world.online("alice")
+        component.end()
+        position = write(alice, body="secret").position
+        write(alice, body="taken back", retraction=taking(position))
+        assert b"secret" not in stored(world, position)
+        again = Connection(world)
+        assert [b"secret" in event.stanza for event in arrivals(again.connected, again)] == [False, False]
+
+    def test_a_component_takes_back(self, world: World):
+        """From the user's archive, and from what waits for the user."""
+        component = Connection(world)
+        position = component.say("bob", "secret").position
+        component.say("bob", "taken back", retraction=taking(position))
+        assert b"secret" not in stored(world, position)
+
+    def test_what_nobody_archives_is_taken_back_while_it_is_owed(self, world: World):
+        """It is known by who owes it."""
+        component, alice = Connection(world), world.online("alice")
+        position = write(alice, body="secret", storage=int(Storage.OFFLINE)).position
+        write(alice, retraction=taking(position))
+        assert b"secret" not in stored(world, position)
+        position = component.say("carol", "secret", storage=int(Storage.OFFLINE)).position
+        component.say("bob", retraction=taking(position))
+        assert b"secret" in stored(world, position)
+        component.say("carol", retraction=taking(position))
+        assert b"secret" not in stored(world, position)
+
+    def test_only_by_its_author_and_in_its_conversation(self, world: World):
+        """Neither the other side, nor another address of the component, nor in a message to somebody else."""
+        component, alice = Connection(world), world.online("alice")
+        mine, theirs = write(alice, body="secret").position, component.say("alice", "secret").position
+        component.say("alice", retraction=taking(mine))
+        component.say("alice", sender=f"carol@{HOST}", retraction=taking(theirs))
+        write(alice, retraction=taking(theirs))
+        write(alice, f"carol@{HOST}", retraction=taking(mine))
+        world.online("bob").send("alice", retraction=taking(mine, theirs))
+        assert b"secret" in stored(world, mine)
+        assert b"secret" in stored(world, theirs)
+
+    def test_a_refused_one_takes_nothing_back(self, world: World):
+        """Whoever has blocked the component keeps what it said."""
+        component, alice = Connection(world), world.online("alice")
+        position = component.say("alice", "secret").position
+        alice.do(ChangeBlocklist(blocked=True, addresses=(HOST,)))
+        component.say("alice", retraction=taking(position))
+        assert b"secret" in stored(world, position)
+
+
+def taking(*positions: int) -> Retraction:
+    """What takes messages back."""
+    return Retraction(positions, b"<retracted stamp='", b"'/>")
+
+
+def stored(world: World, position: int) -> bytes:
+    """The message as it is kept."""
+    message = world.machine._context.messages.get(Position(position))
+    assert message is not None
+    return message.stanza
 
 
 def test_replicas_agree(world: World, new_world: Any):

@@ -88,6 +88,23 @@ class TestMessages:
             )
             assert f"<item id='{to}'>" in heard(alice)
 
+    def test_what_is_taken_back(self):
+        """A retraction (XEP-0424) leaves a tombstone in the user's archive, whichever side it is by."""
+        service, component = service_with_component("alice")
+        alice = here(service)
+        taken = "<retract xmlns='urn:xmpp:message-retract:1' id='m'/>"
+        body = "<body>secret</body>"
+        alice.write(f"<message to='{PUPPET}' type='chat' id='m'>{body}</message>")
+        alice.write(f"<message to='{PUPPET}' type='chat' id='r'>{taken}</message>")
+        component.feed(f"<message from='{PUPPET}' to='{ALICE}' type='chat' id='m'>{body}</message>")
+        component.feed(f"<message from='alice@{HOST}' to='{ALICE}' type='chat' id='x'>{taken}</message>")
+        component.feed(f"<message from='{PUPPET}' to='{ALICE}' type='chat' id='r'>{taken}</message>")
+        alice.take()
+        alice.write("<iq type='set' id='q'><query xmlns='urn:xmpp:mam:2'/></iq>")
+        history = heard(alice)
+        assert "secret" not in history
+        assert history.count("<retracted ") == 2
+
     def test_it_waits_for_who_is_away(self):
         """Messages of components are kept like all others (XEP-0160)."""
         service, component = service_with_component("alice")

@@ -182,9 +182,7 @@ def handle_message(context: StreamContext, stanza: Stanza) -> Steps:
             yield Submit(Publish(DISPLAYED_NODE, str(to), displayed, PRIVATE_OPTIONS))
         yield from send_off_log(context, kind, to, message, bounced=is_missed(kind, traits))
         return
-    retraction = None
-    if traits & RETRACTION and kind in _RETRACTING:
-        retraction = yield from find_retraction(context, stanza, to)
+    retraction = (yield from find_retraction(context, stanza, to)) if may_retract(kind, traits) else None
     yield Submit(
         SendMessage(
             to_localpart=to.local,
@@ -227,6 +225,11 @@ def prepare_message(context: StreamContext, stanza: Stanza, kind: MessageKind, t
     dropped = partial(_is_dropped, context.domain, to.domain) if traits & _DROPPED else None
     message = stanza.stamped(context.jid, to, drop=dropped)
     return Prepared(traits, origin_id, storage_of(kind, traits), message)
+
+
+def may_retract(kind: MessageKind, traits: int) -> bool:
+    """Whether it has to be looked for what a message takes back (XEP-0424)."""
+    return traits & RETRACTION != 0 and kind in _RETRACTING
 
 
 def is_missed(kind: MessageKind, traits: int) -> bool:

@@ -7,6 +7,7 @@ from typing import Annotated, Final
 import msgspec
 
 from raftline.base.ids import NodeId
+from raftline.machine.history.commands import Retraction
 from raftline.machine.tables import NATURAL
 
 
@@ -33,7 +34,7 @@ class SendToComponent(msgspec.Struct, frozen=True, array_like=True, gc=False, ta
     Attributes:
         to: Bare JID, at `label.DOMAIN` or below an address of it.
         kind: A `MessageKind`.
-        storage, stanza, origin_id, fingerprint, to_resource, displayed: As in SendMessage.
+        storage, stanza, origin_id, fingerprint, to_resource, retraction, displayed: As in SendMessage.
     """
 
     label: str
@@ -44,6 +45,7 @@ class SendToComponent(msgspec.Struct, frozen=True, array_like=True, gc=False, ta
     stanza: bytes
     origin_id: str
     fingerprint: bytes
+    retraction: Retraction | None = None
     displayed: bytes = b""
 
 
@@ -53,7 +55,7 @@ class SendFromComponent(msgspec.Struct, frozen=True, array_like=True, gc=False, 
 
     Attributes:
         sender, sender_resource: Whom it is from: a bare JID at the component, and the rest of the full one, if any.
-        to_localpart, to_resource, storage, stanza, origin_id, fingerprint: As in SendMessage.
+        to_localpart, to_resource, storage, stanza, origin_id, fingerprint, retraction: As in SendMessage.
         kind: A `MessageKind`.
     """
 
@@ -66,6 +68,7 @@ class SendFromComponent(msgspec.Struct, frozen=True, array_like=True, gc=False, 
     stanza: bytes
     origin_id: str
     fingerprint: bytes
+    retraction: Retraction | None = None
 
 
 class ChangeSubscriptionFromComponent(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=116):

@@ -5,22 +5,25 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from raftline.base.ids import SessionId
+from raftline.machine.history.commands import Retraction
 
 
 class MessageForComponent(NamedTuple):
     """
-    A message for whoever is at a component; the fields are those of SendToComponent, and who sent it.
+    A message for somebody at a component, `to`; the fields are those of SendToComponent, and who sent it.
 
     Attributes:
         origin_digest: As in MessageHandedOver.
     """
 
     label: str
+    to: str
     kind: int
     stanza: bytes
     sender: str
     session_id: SessionId
     origin_digest: int | None
+    retraction: Retraction | None
 
 
 class ContactTold(NamedTuple):

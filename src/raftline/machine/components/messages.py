@@ -26,6 +26,7 @@ from raftline.machine.components.handovers import MessageForComponent
 from raftline.machine.components.state import component_of, session_of
 from raftline.machine.components.tables import Component
 from raftline.machine.context import Context
+from raftline.machine.history.retraction import retract_with_component
 from raftline.machine.outbox import MessageHandedOver, MessageReturned, SubscriptionHandedOver
 from raftline.machine.outcomes import Done, MessageArrived, Outcome, Rejected
 from raftline.machine.pubsub.displayed import note_displayed
@@ -65,9 +66,17 @@ def send_to_component(context: Context, session: Session, action: SendToComponen
         storage = messages.archive_sent(context, session.account_id, action.to, action.to_resource, storage)
     if storage & _COPY:
         carbons.copy_sent(context, session, action.stanza, storage)
-    sender = context.bare_jid(session.localpart)
     context.outbox.append(
-        MessageForComponent(action.label, action.kind, action.stanza, sender, session.session_id, digest)
+        MessageForComponent(
+            action.label,
+            action.to,
+            action.kind,
+            action.stanza,
+            context.bare_jid(session.localpart),
+            session.session_id,
+            digest,
+            action.retraction,
+        )
     )
     return Done()
 
@@ -84,6 +93,7 @@ def receive_for_component(context: Context, handed: MessageForComponent) -> None
     if _queue_length(context, component, session) >= COMPONENT_QUEUE_COUNT_MAX:
         _return(context, handed, "resource-constraint", "wait")
         return
+    _retract(context, component, handed)
     position = context.position
     context.message_holders += 1
     if session is None:
@@ -92,6 +102,13 @@ def receive_for_component(context: Context, handed: MessageForComponent) -> None
     storage = 0 if handed.kind in _NOT_KEPT else _OFFLINE
     context.inboxes.add(Owed(session.session_id, position, storage, position))
     context.events.append(MessageArrived(session.node_id, session.session_id, position, handed.stanza, "", None))
+
+
+def _retract(context: Context, component: Component, handed: MessageForComponent) -> None:
+    """Take back what an accepted message takes back (XEP-0424)."""
+    account = context.accounts.get(context.account_named(handed.sender) or "")
+    if handed.retraction is not None and account is not None:
+        retract_with_component(context, account, handed.to, handed.sender, component.owner_id, handed.retraction)
 
 
 def send_from_component(context: Context, session: Session, action: SendFromComponent) -> Outcome:
@@ -121,6 +138,7 @@ def send_from_component(context: Context, session: Session, action: SendFromComp
             component.owner_id,
             session.session_id,
             digest,
+            action.retraction,
         )
     )
     return Done()

@@ -32,9 +32,10 @@ from raftline.xmpp.components.context import ComponentContext
 from raftline.xmpp.dispatch import handle_iq, payload_of
 from raftline.xmpp.effects import RouteToNode, Submit
 from raftline.xmpp.jid import JID
-from raftline.xmpp.messages import fingerprint_of, is_missed, kind_of, prepare_message, send_off_log
+from raftline.xmpp.messages import fingerprint_of, is_missed, kind_of, may_retract, prepare_message, send_off_log
 from raftline.xmpp.presence import handle_probe, route_presence
 from raftline.xmpp.pubsub.vocabulary import PUBSUB_NAMESPACE
+from raftline.xmpp.retraction import find_retraction
 from raftline.xmpp.subscriptions import SUBSCRIPTION_KINDS
 from raftline.xmpp.xeps.xep_0092_version import VERSION_NAMESPACE
 from raftline.xmpp.xeps.xep_0199_ping import PING_NAMESPACE
@@ -103,6 +104,7 @@ def _handle_message(context: ComponentContext, stanza: Stanza, to: JID) -> Steps
     if storage is None:
         yield from send_off_log(context, kind, to, message, bounced=is_missed(kind, traits))
         return
+    retraction = (yield from find_retraction(context, stanza, to)) if may_retract(kind, traits) else None
     sender = context.jid
     yield Submit(
         SendFromComponent(
@@ -115,6 +117,7 @@ def _handle_message(context: ComponentContext, stanza: Stanza, to: JID) -> Steps
             stanza=message,
             origin_id=origin_id,
             fingerprint=fingerprint_of(message) if origin_id else b"",
+            retraction=retraction,
         )
     )
 

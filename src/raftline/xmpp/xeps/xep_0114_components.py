@@ -32,11 +32,13 @@ from raftline.xmpp.messages import (
     fingerprint_of,
     is_missed,
     kind_of,
+    may_retract,
     prepare_message,
 )
 from raftline.xmpp.module import Declaration, Host
 from raftline.xmpp.payloads import ROUTED, address_presence, blocked_by_user
 from raftline.xmpp.presence import DIRECTED_PRESENCE_COUNT_MAX
+from raftline.xmpp.retraction import find_retraction
 from raftline.xmpp.stanza import CLIENT_NAMESPACE
 from raftline.xmpp.subscriptions import SUBSCRIPTION_KINDS
 
@@ -108,6 +110,7 @@ def handle_message(context: StreamContext, stanza: Stanza) -> Steps:
         if not (yield from _route(context, to, message)) and is_missed(kind, traits):
             raise Refused("service-unavailable", "cancel", "The component is not connected.")
         return
+    retraction = (yield from find_retraction(context, stanza, to)) if may_retract(kind, traits) else None
     yield Submit(
         SendToComponent(
             label=_label_of(to),
@@ -118,6 +121,7 @@ def handle_message(context: StreamContext, stanza: Stanza) -> Steps:
             stanza=message,
             origin_id=origin_id,
             fingerprint=fingerprint_of(message) if origin_id else b"",
+            retraction=retraction,
             displayed=displayed,
         )
     )
