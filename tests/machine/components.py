@@ -66,11 +66,10 @@ class Connection(Client):
         return self.do(ChangeSubscriptionFromComponent(int(kind), sender, localpart, stanza))
 
 
-def write(client: Client, to: str = PUPPET, body: str = "hi", *, label: str = LABEL, **changes: Any) -> CommandResult:
+def write(client: Client, to: str = PUPPET, body: str = "hi", **changes: Any) -> CommandResult:
     """Send a user's message to an address at a component."""
     bare, _, resource = to.partition("/")
     fields: dict[str, Any] = {
-        "label": label,
         "to": bare,
         "to_resource": resource or None,
         "kind": int(MessageKind.CHAT),

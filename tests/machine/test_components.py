@@ -154,9 +154,7 @@ class TestMessagesToComponents:
         """Nobody knows whether it ever will be: `service-unavailable`."""
         Connection(world)
         alice = world.online("alice")
-        assert bounced(write(alice, f"x@other.{DOMAIN}", label="other")) == [
-            (alice.session_id, "service-unavailable", "cancel")
-        ]
+        assert bounced(write(alice, f"x@other.{DOMAIN}")) == [(alice.session_id, "service-unavailable", "cancel")]
 
     @pytest.mark.parametrize("connected", [True, False])
     def test_the_queue_is_bounded(self, world: World, monkeypatch: pytest.MonkeyPatch, *, connected: bool):

@@ -28,16 +28,15 @@ class SendToComponent(msgspec.Struct, frozen=True, array_like=True, gc=False, ta
     """
     A user sends a message to an address at a component.
 
-    Refused with `service-unavailable` when none of that label was ever connected, and with `resource-constraint` when
-    too much waits for it.
+    It comes back with `service-unavailable` when that was never connected, and with `resource-constraint` when too much
+    waits for it.
 
     Attributes:
-        to: Bare JID, at `label.DOMAIN` or below an address of it.
+        to: Bare JID.
         kind: A `MessageKind`.
         storage, stanza, origin_id, fingerprint, to_resource, retraction, displayed: As in SendMessage.
     """
 
-    label: str
     to: str
     to_resource: str | None
     kind: Annotated[int, NATURAL]

@@ -10,13 +10,12 @@ from raftline.machine.history.commands import Retraction
 
 class MessageForComponent(NamedTuple):
     """
-    A message for somebody at a component, `to`; the fields are those of SendToComponent, and who sent it.
+    A message for somebody at a component; the fields are those of SendToComponent, and who sent it.
 
     Attributes:
         origin_digest: As in MessageHandedOver.
     """
 
-    label: str
     to: str
     kind: int
     stanza: bytes

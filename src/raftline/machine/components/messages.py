@@ -68,7 +68,6 @@ def send_to_component(context: Context, session: Session, action: SendToComponen
         carbons.copy_sent(context, session, action.stanza, storage)
     context.outbox.append(
         MessageForComponent(
-            action.label,
             action.to,
             action.kind,
             action.stanza,
@@ -83,7 +82,7 @@ def send_to_component(context: Context, session: Session, action: SendToComponen
 
 def receive_for_component(context: Context, handed: MessageForComponent) -> None:
     """The component's side: owed to its connection, or kept until there is one."""
-    component = context.components.get(handed.label)
+    component = context.component_at(handed.to)
     if component is None:
         _return(context, handed, "service-unavailable", "cancel")
         return

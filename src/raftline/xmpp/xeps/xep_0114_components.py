@@ -113,7 +113,6 @@ def handle_message(context: StreamContext, stanza: Stanza) -> Steps:
     retraction = (yield from find_retraction(context, stanza, to)) if may_retract(kind, traits) else None
     yield Submit(
         SendToComponent(
-            label=_label_of(to),
             to=str(to.bare),
             to_resource=to.resource or None,
             kind=int(kind),
