@@ -170,6 +170,7 @@ class FakeNode:
         logins: Actions of `log_in`.
         login_refusal: The next `log_in` is refused so.
         tokens: Login tokens by account and client, the one issued last first; nothing of them is ever too old.
+        answers: What was handed to nodes that had asked.
         gone: Handled counts of sessions that are over.
         inboxes: What sessions owe; tests fill it.
         unknown_count: So many of the next `execute` calls take effect and raise OutcomeUnknown.
@@ -194,6 +195,7 @@ class FakeNode:
         self.login_refusal: Refused | None = None
         self.tokens: dict[tuple[str, bytes], list[KnownToken]] = {}
         self.submit_error: Exception | None = None
+        self.answers: list[tuple[NodeId, bytes]] = []
         self.unknown_count = 0
         self.position = 0
         self.gone: dict[SessionId, int] = {}
@@ -242,6 +244,19 @@ class FakeNode:
         session = FakeSession(self, bind, receiver, SessionId(self._session_count))
         self.sessions[session.session_id] = session
         return session
+
+    async def connect_component(self, label: str, receiver: SessionReceiver) -> FakeSession:
+        if not self.is_available:
+            raise Unavailable("no quorum")
+        if self.sessions_of(f"@{label}"):
+            raise Refused("conflict", "cancel")
+        self._session_count += 1
+        session = FakeSession(self, BindSession(f"@{label}", "", NODE, 1), receiver, SessionId(self._session_count))
+        self.sessions[session.session_id] = session
+        return session
+
+    def route_to_node(self, node_id: NodeId, stanza: bytes) -> None:
+        self.answers.append((node_id, stanza))
 
     async def resume_session(
         self, localpart: str, session_id: SessionId, token: bytes, receiver: SessionReceiver

@@ -68,9 +68,12 @@ class Cluster:
         folder: Data and logs go below it.
         node_count: How many nodes.
         data: Where the data goes instead.
+        options: More for `raftline up`.
     """
 
-    def __init__(self, folder: Path, node_count: int = 3, data: Path | None = None) -> None:
+    def __init__(
+        self, folder: Path, node_count: int = 3, data: Path | None = None, options: Sequence[str] = ()
+    ) -> None:
         self.data = data or folder / "data"
         self.log_folder = folder / "logs"
         self.log_folder.mkdir(parents=True, exist_ok=True)
@@ -79,6 +82,7 @@ class Cluster:
         self._processes: list[subprocess.Popen[bytes]] = []
         self._pids_seen: set[int] = set()
         self._restarts = 0
+        self._options = tuple(options)
 
     async def __aenter__(self) -> Self:
         try:
@@ -97,7 +101,7 @@ class Cluster:
         """Run `raftline up` and wait until every node is ready. Also starts a stopped cluster on its old data."""
         arguments = ["up", "--nodes", str(self._founder_count), "--data", str(self.data)]
         arguments += ["--base-port", str(self.base_port), "--domain", "localhost"]
-        arguments += ["--open-registration", "--allow-plaintext"]
+        arguments += ["--open-registration", "--allow-plaintext", *self._options]
         self._spawn(f"up-{self._restarts}", arguments)
         self._restarts += 1
         for node_id in self.node_ids:
@@ -219,6 +223,10 @@ class Cluster:
             if entry["id"] == node_id:
                 return NodeAddress(**{name: value for name, value in entry.items() if name in names})
         raise AssertionError(f"cluster.json does not know node {node_id}")
+
+    def component_port(self, node_id: int) -> int:
+        """Where a node listens for components."""
+        return self.base_port + PORTS_PER_NODE * (node_id - 1) + 4
 
     async def is_ready(self, node_id: int) -> bool:
         """Ask `/readyz` once."""

@@ -346,7 +346,7 @@ ARCHIVES: Final = (
         "unblocked_contact_stays_blind",
         "A contact that is unblocked goes on seeing the user as away.",
         "", _BLOCKING, "_unblock",
-        "presence.send_to_contact(context, account, localpart)", "pass",
+        "presence.send_to_contact(context, account, contact)", "pass",
     ),
     NamedFault(
         "block_list_is_full_one_too_late",

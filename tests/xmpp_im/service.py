@@ -32,6 +32,7 @@ from raftline.machine.queries import Block, BlockBetween
 from raftline.machine.rooms.events import SHARED_EVENTS
 from raftline.machine.versions import VERSION_MAX
 from raftline.xmpp.catalog import all_modules
+from raftline.xmpp.components.stream import ComponentStream
 from raftline.xmpp.dispatch import handle_stanza
 from raftline.xmpp.effects import (
     Ask,
@@ -112,10 +113,13 @@ class Client(FakeContext):
 class Service:
     """The machine, its clients, and a clock that moves a second with each command."""
 
-    def __init__(self, *accounts: str, administrators: tuple[str, ...] = ()) -> None:
+    def __init__(self, *accounts: str, administrators: tuple[str, ...] = (), components: tuple[str, ...] = ()) -> None:
         self.time_ms = 0
-        self.modules = all_modules(wall_clock_ms=lambda: self.time_ms, administrators=administrators)
+        self.modules = all_modules(
+            wall_clock_ms=lambda: self.time_ms, administrators=administrators, components=components
+        )
         self.clients: dict[int, Client] = {}
+        self.streams: dict[int, ComponentStream] = {}
         self.machine = Machine(open_database(":memory:"), domain=DOMAIN)
         self._index = itertools.count(1)
         self._keys = itertools.count(1)
@@ -141,6 +145,9 @@ class Service:
         [result] = self.machine.apply(LogIndex(index), Term(1), encode_entry(self.time_ms, [encode_command(command)]))
         for event in result.events:
             for session_id in event.session_ids if isinstance(event, SHARED_EVENTS) else (event.session_id,):
+                if session_id in self.streams:
+                    self.streams[session_id].receive_event(event)
+                    continue
                 client = self.clients.get(session_id)
                 if isinstance(event, SessionEnded) and client is not None:
                     client.ended = event.reason
@@ -149,6 +156,16 @@ class Service:
                     assert rendered is not None
                     client.send(rendered)
         return result.outcome
+
+    def route(self, session_id: SessionId, stanza: bytes) -> bool:
+        """Hand a stanza to a session off the log; return whether there is one."""
+        if session_id in self.streams:
+            self.streams[session_id].receive_stanza(stanza)
+            return True
+        recipient = self.clients.get(session_id)
+        if recipient is not None:
+            recipient.send(stanza)
+        return recipient is not None
 
     def drive(self, client: Client, steps: Steps) -> Any:
         """Carry out a handler's effects."""
@@ -159,10 +176,7 @@ class Service:
             if isinstance(effect, AwaitReplicas):
                 return None  # there is one
             if isinstance(effect, Route):
-                recipient = self.clients.get(effect.session_id)
-                if recipient is not None:
-                    recipient.send(effect.stanza)
-                return recipient is not None
+                return self.route(effect.session_id, effect.stanza)
             if isinstance(effect, DeriveCredentials):
                 return ()  # what is kept of a password is not at issue here
             if isinstance(effect, Execute):

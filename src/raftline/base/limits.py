@@ -214,6 +214,18 @@ IDEMPOTENCY_AGE_MAX_MS: Final = 24 * 60 * 60 * 1000
 ORIGIN_ID_AGE_MAX_MS: Final = 7 * 24 * 60 * 60 * 1000
 """Cluster time for which an origin id is remembered: a client that was off the net over a week's holiday."""
 
+COMPONENT_COUNT_MAX: Final = 64
+"""Components a cluster remembers (XEP-0114): each is a setting of its operators."""
+
+COMPONENT_LABEL_SIZE_MAX: Final = 63
+"""Bytes of a component's label, one label of a domain name (RFC 1035 section 2.3.4)."""
+
+COMPONENT_QUEUE_COUNT_MAX: Final = 10_000
+"""Messages that a component has not acknowledged, or that wait for it to be connected."""
+
+COMPONENT_REQUEST_COUNT_MAX: Final = 1024
+"""IQ requests to one component that are remembered, so that its end is an answer to them; beyond, the oldest is not."""
+
 PUBSUB_NODE_COUNT_MAX: Final = 256
 """Nodes of one account (XEP-0163): clients keep one or two for each of their features, OMEMO one for each device."""
 

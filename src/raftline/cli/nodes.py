@@ -34,6 +34,9 @@ def up(
     domain: Annotated[str | None, Parameter(help="Domain of all accounts; localhost for a new cluster.")] = None,
     open_registration: Annotated[bool, Flag, Parameter(help="Let anyone create an account.")] = False,
     allow_plaintext: Annotated[bool, Flag, Parameter(help="Serve plain HTTP and XMPP, on loopback alone.")] = False,
+    component: Annotated[
+        tuple[str, ...], Parameter(help="A component that may connect (XEP-0114), as LABEL:SECRET.", negative=())
+    ] = (),
 ) -> ExitCode:
     """Run a whole cluster; its help stands in main.py, where the list of commands needs it."""
     return run_cluster(
@@ -44,7 +47,21 @@ def up(
         domain=domain,
         open_registration=open_registration,
         allow_plaintext=allow_plaintext,
+        components=dict(read_component(text) for text in component),
     )
+
+
+def read_component(text: str) -> tuple[str, str]:
+    """
+    Read LABEL:SECRET.
+
+    Raises:
+        ConfigError: It is none.
+    """
+    label, colon, secret = text.partition(":")
+    if not colon or not secret.strip():
+        raise ConfigError("--component", f"{text!r} is not LABEL:SECRET")
+    return label, secret
 
 
 @app.command

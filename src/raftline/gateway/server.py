@@ -12,7 +12,7 @@ import ssl
 from collections import OrderedDict
 from collections.abc import Callable, Coroutine, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Final, ParamSpec, TypeVar
 
@@ -21,7 +21,7 @@ import structlog
 from raftline.base.errors import Busy, RaftlineError
 from raftline.gateway.bosh import BoshEndpoint
 from raftline.gateway.session import ClientSession
-from raftline.gateway.tcp import TCPConnection
+from raftline.gateway.tcp import ComponentConnection, TCPConnection
 from raftline.gateway.tls import channel_bindings
 from raftline.gateway.websocket import WebSocketEndpoint
 from raftline.machine.versions import FEATURES_SINCE
@@ -65,6 +65,7 @@ class GatewaySettings:
         resumption_timeout_s, resumption_location: As in StreamSettings.
         settle_timeout_ms: A command without outcome for so long ends the stream (promise P6).
         close_timeout_ms: From our end tag to the end of the connection, whatever the client does.
+        component_secrets: What components prove themselves by (XEP-0114), by label.
         release_after_ms: An idle stream gives its parser's memory back.
     """
 
@@ -80,6 +81,7 @@ class GatewaySettings:
     resumption_timeout_s: int = 300
     resumption_location: Callable[[], str] = lambda: ""
     close_timeout_ms: int = 5_000
+    component_secrets: Mapping[str, str] = field(default_factory=dict)
     release_after_ms: int = 10_000
 
 
@@ -200,9 +202,19 @@ class Gateway:
             OSError: The address cannot be had.
         """
         assert self.tls_context is not None or not direct_tls, "direct TLS needs a certificate"
-        server = await self.loop.create_server(
-            lambda: TCPConnection(self, direct_tls=direct_tls), host, port, backlog=LISTEN_BACKLOG
-        )
+        return await self._listen(lambda: TCPConnection(self, direct_tls=direct_tls), host, port)
+
+    async def listen_for_components(self, host: str, port: int) -> int:
+        """
+        Take connections of components (XEP-0114); return the port, which is new when 0 was asked for.
+
+        Raises:
+            OSError: The address cannot be had.
+        """
+        return await self._listen(lambda: ComponentConnection(self), host, port)
+
+    async def _listen(self, make_connection: Callable[[], TCPConnection], host: str, port: int) -> int:
+        server = await self.loop.create_server(make_connection, host, port, backlog=LISTEN_BACKLOG)
         self._servers.append(server)
         bound_port: int = server.sockets[0].getsockname()[1]
         return bound_port

@@ -33,6 +33,7 @@ from raftline.base.ids import NodeId
 from raftline.machine.commands import BindSession
 from raftline.machine.outcomes import Bound, Event, Gone, LoggedIn, Outcome, Resumed, SessionEnded
 from raftline.xmpp import effects
+from raftline.xmpp.components.stream import ComponentStream
 from raftline.xmpp.effects import Effect
 from raftline.xmpp.framing import Framing
 from raftline.xmpp.negotiation import StreamState
@@ -79,7 +80,11 @@ class Transport(Protocol):
 
 class ClientSession:
     """
-    A client's connection, from its first byte to its last. Implements node.door.SessionReceiver.
+    A client's connection, or a component's, from its first byte to its last. Implements node.door.SessionReceiver.
+
+    Args:
+        framing: New; without `stream`, what is there is a client's.
+        stream: Of a component, new.
 
     All calls come from the loop of the gateway, and none raises.
     """
@@ -109,6 +114,7 @@ class ClientSession:
         *,
         is_secure: bool,
         bindings: Mapping[str, bytes] = MappingProxyType({}),
+        stream: ComponentStream | None = None,
     ) -> None:
         self._gateway = gateway
         self._transport = transport
@@ -122,7 +128,7 @@ class ClientSession:
         self.opened_ns = self.active_ns = gateway.clock()
         self.closing_since_ns: int | None = None
         self.effect_since_ns: int | None = None
-        self.stream = ClientStream(
+        self.stream: ClientStream | ComponentStream = stream or ClientStream(
             gateway.stream_settings,
             gateway.modules,
             framing=framing,
@@ -239,6 +245,9 @@ class ClientSession:
             kind = type(effect)
             if kind is effects.Submit:
                 self._submit(effect)
+            elif kind is effects.RouteToNode:
+                self._gateway.node.route_to_node(effect.node_id, effect.stanza)  # type: ignore[union-attr]  # kind says it
+                stream.resume()
             elif kind is effects.Route:
                 stream.resume(self._gateway.node.route(effect.session_id, effect.stanza))  # type: ignore[union-attr]  # kind says it
             else:
@@ -332,6 +341,8 @@ class ClientSession:
                 return await self._resume_session(effect)
             case effects.LogIn():
                 return await self._log_in(effect)
+            case effects.ConnectComponent():
+                return await self._connect_component(effect)
             case effects.DeriveCredentials():
                 return await self._derive_credentials(effect)
             case effects.CheckPassword():
@@ -373,6 +384,12 @@ class ClientSession:
         gateway.resumed_total += logged_in.resumed is not None
         return logged_in
 
+    async def _connect_component(self, effect: effects.ConnectComponent) -> Bound:
+        session = await self._gateway.node.connect_component(effect.label, self)
+        self._session = session
+        self._gateway.bound_total += 1
+        return Bound(session.session_id, session.epoch)
+
     async def _derive_credentials(self, effect: effects.DeriveCredentials) -> object:
         gateway = self._gateway
         try:
@@ -405,6 +422,8 @@ class ClientSession:
         ):
             # Waiting for the system has bounds of its own, so an effect gets twice the time to be refused by it.
             self.close("resource-constraint", "The servers cannot agree right now.")
+        elif isinstance(stream, ComponentStream) and stream.is_overdue(now_ns):
+            self.close("connection-timeout", "You answer no more.")
         elif _is_older(self.active_ns, now_ns, settings.release_after_ms):
             stream.release()
 

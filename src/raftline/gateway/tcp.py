@@ -15,6 +15,8 @@ import structlog
 
 from raftline.gateway.session import WRITE_BUFFER_BYTES_HIGH, ClientSession
 from raftline.gateway.tls import TLSFailed, TLSLayer
+from raftline.xmpp.components.framing import ComponentFraming
+from raftline.xmpp.components.stream import ComponentStream
 from raftline.xmpp.framing import TCPFraming
 
 if TYPE_CHECKING:
@@ -61,13 +63,14 @@ class TCPConnection(asyncio.Protocol):
         self._transport = cast("asyncio.Transport", transport)
         self._transport.set_write_buffer_limits(WRITE_BUFFER_BYTES_HIGH)
         set_keepalive(self._transport.get_extra_info("socket"))
-        framing = TCPFraming(self._gateway.settings.stanza_bytes_max)
         if self._is_direct_tls:
             self.start_tls()
-        self._session = ClientSession(
-            self._gateway, self, framing, is_secure=self._is_direct_tls, bindings=self._bindings
-        )
+        self._session = self._make_session(self._gateway)
         self._gateway.welcome(self._session)
+
+    def _make_session(self, gateway: Gateway) -> ClientSession:
+        framing = TCPFraming(gateway.settings.stanza_bytes_max)
+        return ClientSession(gateway, self, framing, is_secure=self._is_direct_tls, bindings=self._bindings)
 
     def data_received(self, data: bytes) -> None:
         """As asyncio.Protocol."""
@@ -207,6 +210,27 @@ class TCPConnection(asyncio.Protocol):
         assert self._transport is not None, "asyncio connects first"
         self._gateway.sent_bytes_total += len(data)
         self._transport.write(data)
+
+
+class ComponentConnection(TCPConnection):
+    """A component's connection (XEP-0114): no TLS, so it belongs on loopback or on a network of one's own."""
+
+    __slots__ = ()
+
+    def __init__(self, gateway: Gateway) -> None:
+        super().__init__(gateway, direct_tls=False)
+
+    def _make_session(self, gateway: Gateway) -> ClientSession:
+        framing = ComponentFraming(gateway.settings.stanza_bytes_max)
+        stream = ComponentStream(
+            gateway.settings.domain,
+            gateway.settings.component_secrets,
+            gateway.modules,
+            framing=framing,
+            cluster_epoch=gateway.node.cluster_epoch,
+            entropy=gateway.entropy,
+        )
+        return ClientSession(gateway, self, framing, is_secure=False, stream=stream)
 
 
 def set_keepalive(connection: socket.socket | None) -> None:

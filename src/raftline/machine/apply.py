@@ -72,6 +72,9 @@ from raftline.machine.commands import (
     StorePrivate,
     decode_command,
 )
+from raftline.machine.components import handlers as components
+from raftline.machine.components.commands import SendFromComponent, SendToComponent
+from raftline.machine.components.messages import store_message as store_component_message
 from raftline.machine.context import Context
 from raftline.machine.history import preferences
 from raftline.machine.history.commands import SetArchivePreferences
@@ -212,8 +215,11 @@ class CommandRunner:
             outbox.clear()
         if context.message_holders:
             assert session is not None
-            assert type(action) is SendMessage
-            messages.store_message(context, session, action)
+            if type(action) is SendMessage:
+                messages.store_message(context, session, action)
+            else:
+                assert isinstance(action, SendToComponent | SendFromComponent)
+                store_component_message(context, session, action)
             context.message_holders = 0
         return outcome
 
@@ -255,6 +261,7 @@ _HANDLERS: Final[Mapping[type, Callable[[Context, Any], Outcome]]] = MappingProx
         ResumeSession: resumption.resume_session,
         ExpireSessions: resumption.expire_sessions,
         LogIn: log_in,
+        **components.HANDLERS,
     }
 )
 """What needs no session."""
@@ -274,6 +281,7 @@ _SESSION_HANDLERS: Final[Mapping[type, Callable[[Context, Session, Any], Outcome
         SetVcard: vcards.set_vcard,
         SetArchivePreferences: preferences.set_preferences,
         **pubsub.SESSION_HANDLERS,
+        **components.SESSION_HANDLERS,
         **ROOM_HANDLERS,
     }
 )
@@ -289,6 +297,7 @@ _RECEIVERS: Final[Mapping[type, Callable[[Context, Any], None]]] = MappingProxyT
         SubscriptionHandedOver: subscriptions.receive_subscription,
         SessionOverdue: resumption.end_overdue,
         **pubsub.RECEIVERS,
+        **components.RECEIVERS,
         **ROOM_RECEIVERS,
     }
 )

@@ -16,6 +16,7 @@ from typing import Final
 from raftline.base.limits import BLOCKED_ADDRESS_COUNT_MAX, JID_SIZE_MAX
 from raftline.machine import presence
 from raftline.machine.commands import ChangeBlocklist, DeclareBlocklistInterest
+from raftline.machine.components import contacts
 from raftline.machine.context import Context
 from raftline.machine.history.reports import check_reports, keep_reports
 from raftline.machine.outbox import PresenceHandedOver
@@ -90,24 +91,23 @@ def _unblock(context: Context, account: Account, addresses: list[str]) -> None:
         contacts.update((entry.contact, entry) for entry in _contacts(context, account, jid))
     context.blocklists.changed(account.account_id)
     for contact, entry in sorted(contacts.items()):
-        localpart = context.account_named(contact)
-        if localpart is None or context.blocks(account, contact):
+        if context.blocks(account, contact):
             continue
         if entry.subscription & SUBSCRIBED_FROM:
-            presence.send_to_contact(context, account, localpart)
+            presence.send_to_contact(context, account, contact)
         if entry.subscription & SUBSCRIBED_TO:
             for session, _presence in context.session_index.available(account.account_id):
-                presence.send_probe(context, session, localpart)
+                presence.send_probe(context, session, contact)
 
 
 def _contacts(context: Context, account: Account, jid: str) -> list[RosterEntry]:
     """Roster items that an address of the list concerns: one for a JID, all of a domain."""
-    if jid != context.domain:  # presence reaches accounts of this domain alone
+    if "@" in jid or "/" in jid:
         entry = context.roster.get((account.account_id, jid.partition("/")[0]))
         return [] if entry is None else [entry]
     sql = "SELECT * FROM roster WHERE account_id = ? ORDER BY contact"
-    found = context.rows.select((context.roster,), sql, (account.account_id,))
-    return [RosterEntry._make(row) for row in found]
+    entries = map(RosterEntry._make, context.rows.select((context.roster,), sql, (account.account_id,)))
+    return [entry for entry in entries if f".{entry.contact.rpartition('@')[2]}".endswith(f".{jid}")]
 
 
 def _resource_of(jid: str) -> str | None:
@@ -116,12 +116,13 @@ def _resource_of(jid: str) -> str | None:
 
 def _show_unavailable(context: Context, account: Account, contact: str, resource: str | None) -> None:
     localpart = context.account_named(contact)
-    if localpart is None:
-        return
     bare_jid = context.bare_jid(account.localpart)
     hidden = context.blocklists.resources(account.account_id, contact)
     for session, _presence in context.session_index.available(account.account_id):
         full_jid = f"{bare_jid}/{session.resource}"
+        if localpart is None:
+            contacts.tell(context, contact, "unavailable", full_jid, None)
+            continue
         context.outbox.append(PresenceHandedOver(localpart, bare_jid, full_jid, None, resource=resource, hidden=hidden))
 
 

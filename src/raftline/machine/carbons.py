@@ -22,7 +22,7 @@ from typing import Final
 
 from raftline.base.ids import SessionId
 from raftline.base.limits import INBOX_MESSAGE_COUNT_MAX
-from raftline.machine.commands import SendMessage, SetCarbons, Storage
+from raftline.machine.commands import SetCarbons, Storage
 from raftline.machine.context import Context
 from raftline.machine.outbox import MessageHandedOver
 from raftline.machine.outcomes import CarbonCopied, Done, MessageArrived, Outcome
@@ -44,11 +44,11 @@ def set_carbons(context: Context, session: Session, action: SetCarbons) -> Outco
     return Done()
 
 
-def copy_sent(context: Context, session: Session, action: SendMessage, storage: int) -> None:
+def copy_sent(context: Context, session: Session, stanza: bytes, storage: int) -> None:
     """Copy a message to the other sessions of its sender (section 8); `storage` is as the sender's side has it."""
     for other in context.session_index.copied(session.account_id):
         if other.session_id != session.session_id:
-            _copy(context, other, action.stanza, storage, FORM_SENT)
+            _copy(context, other, stanza, storage, FORM_SENT)
 
 
 def copy_received(context: Context, account: Account, handed: MessageHandedOver, reached: Iterable[SessionId]) -> None:

@@ -21,6 +21,8 @@ import msgspec
 
 from raftline.base.ids import Cursor, NodeId, SessionId
 from raftline.base.limits import RESUMPTION_TIMEOUT_S_MAX
+from raftline.machine.components import commands as components
+from raftline.machine.components.commands import ComponentAction
 from raftline.machine.history.commands import Report, Retraction, SetArchivePreferences
 from raftline.machine.login.commands import LogIn
 from raftline.machine.pubsub import commands as pubsub
@@ -480,6 +482,7 @@ Action = (
     | pubsub.ChangeNodeSubscription
     | pubsub.LearnCapabilities
     | pubsub.StoreBookmarks
+    | ComponentAction
     | RoomAction
 )
 """What a command does. Tags are never reused."""
@@ -493,6 +496,7 @@ SINCE_VERSION: Final[Mapping[type, int]] = MappingProxyType(
         EndSessions: 3,
         SetArchivePreferences: 3,
         **dict.fromkeys(pubsub.ACTIONS, 3),
+        **dict.fromkeys(components.ACTIONS, 3),
         **dict.fromkeys(ROOM_ACTIONS, 3),
     }
 )

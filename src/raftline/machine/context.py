@@ -13,6 +13,7 @@ import apsw
 
 from raftline.base.ids import AccountId, Position
 from raftline.machine import schema
+from raftline.machine.components.tables import COMPONENT, Component
 from raftline.machine.derived import Blocklists, Inboxes, OfflineCounts, SessionIndex
 from raftline.machine.history import tables as history
 from raftline.machine.history.preference_index import PreferenceIndex
@@ -83,6 +84,7 @@ class Context:
         "archive_rules",
         "blocked",
         "blocklists",
+        "components",
         "counters",
         "credentials",
         "departures",
@@ -175,6 +177,7 @@ class Context:
         self.room_affiliations: Final = rows.table(rooms_tables.ROOM_AFFILIATION, rooms_tables.RoomAffiliation._make)
         self.room_departures: Final = rows.table(rooms_tables.ROOM_DEPARTURE, rooms_tables.RoomDeparture._make)
         self.room_vcards: Final = rows.table(rooms_tables.ROOM_VCARD, rooms_tables.RoomVcard._make)
+        self.components: Final = rows.table(COMPONENT, Component._make)
         occupants = rows.table(rooms_tables.OCCUPANT, rooms_tables.Occupant._make)
         self.occupants: Final = Occupants(rows, occupants, self.sessions)
         self.visits: Final = Visits(rows, rows.table(rooms_tables.VISIT, rooms_tables.Visit._make))
@@ -197,6 +200,11 @@ class Context:
         """Return the localpart of a bare JID of this domain; None for any other JID."""
         localpart, _, domain = jid.rpartition("@")
         return localpart if localpart and domain == self.domain else None
+
+    def component_at(self, jid: str) -> Component | None:
+        """Return the component that a bare JID is at; None for any other, and as long as it was never connected."""
+        label, _, rest = jid.rpartition("@")[2].partition(".")
+        return self.components.get(label) if rest == self.domain else None
 
     def blocks(self, owner: Account | Session, jid: str) -> bool:
         """

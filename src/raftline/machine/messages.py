@@ -22,7 +22,7 @@ import hashlib
 import struct
 from typing import cast
 
-from raftline.base.ids import Position, SessionId
+from raftline.base.ids import AccountId, Position, SessionId
 from raftline.base.limits import INBOX_MESSAGE_COUNT_MAX, OFFLINE_MESSAGE_COUNT_MAX, ORIGIN_ID_AGE_MAX_MS
 from raftline.machine import carbons
 from raftline.machine.blocking import BLOCKED_BY_SENDER
@@ -70,17 +70,9 @@ def send_message(context: Context, session: Session, action: SendMessage) -> Out
     is_own = action.to_localpart == session.localpart
     if storage & _ARCHIVE:
         contact = f"{action.to_localpart}@{context.domain}"
-        if context.archive_preferences.of(account_id) is None or is_kept(
-            context, account_id, contact, action.to_resource
-        ):
-            position = context.position
-            row = Archived(account_id, position, context.address_id(contact))
-            context.archive.insert((account_id, position), row)
-            context.message_holders += 1
-        else:
-            storage &= ~_ARCHIVE
+        storage = archive_sent(context, account_id, contact, action.to_resource, storage)
     if storage & _COPY and not is_own:
-        carbons.copy_sent(context, session, action, storage)
+        carbons.copy_sent(context, session, action.stanza, storage)
     context.outbox.append(
         MessageHandedOver(
             action.to_localpart,
@@ -88,7 +80,7 @@ def send_message(context: Context, session: Session, action: SendMessage) -> Out
             action.kind,
             storage if is_own else action.storage,
             action.stanza,
-            session.localpart,
+            f"{session.localpart}@{context.domain}",
             session.resource,
             account_id,
             session.session_id,
@@ -99,6 +91,23 @@ def send_message(context: Context, session: Session, action: SendMessage) -> Out
     return _DONE
 
 
+def archive_sent(context: Context, account_id: AccountId, contact: str, resource: str | None, storage: int) -> int:
+    """
+    Put a message into its sender's archive, unless the sender's preferences are against it.
+
+    Args:
+        contact, resource: Whom it is to; `contact` is a bare JID.
+
+    Returns: `storage` as the sender's side has it.
+    """
+    if context.archive_preferences.of(account_id) is not None and not is_kept(context, account_id, contact, resource):
+        return storage & ~_ARCHIVE
+    position = context.position
+    context.archive.insert((account_id, position), Archived(account_id, position, context.address_id(contact)))
+    context.message_holders += 1
+    return storage
+
+
 def receive_message(context: Context, handed: MessageHandedOver) -> None:
     """The recipient's side."""
     account = context.accounts.get(handed.to_localpart)
@@ -106,10 +115,12 @@ def receive_message(context: Context, handed: MessageHandedOver) -> None:
         _return(context, handed)
         return
     is_own = handed.sender_id == account.account_id
-    if not is_own and context.archive_preferences.of(account.account_id) is not None:
-        sender = f"{handed.sender_localpart}@{context.domain}"
-        if not is_kept(context, account.account_id, sender, handed.sender_resource):
-            handed = handed._replace(storage=handed.storage & ~_ARCHIVE)
+    if (
+        not is_own
+        and context.archive_preferences.of(account.account_id) is not None
+        and not is_kept(context, account.account_id, handed.sender, handed.sender_resource)
+    ):
+        handed = handed._replace(storage=handed.storage & ~_ARCHIVE)
     kind = handed.kind
     targets: tuple[Session, ...] = ()
     to_bare = handed.to_resource is None
@@ -186,7 +197,8 @@ def _is_blocked(context: Context, account: Account, handed: MessageHandedOver) -
     """Tell whether the recipient has blocked the sender (XEP-0191 section 3.3)."""
     if not context.blocklists.of(account.account_id):
         return False
-    return context.blocks(account, f"{context.bare_jid(handed.sender_localpart)}/{handed.sender_resource}")
+    resource = handed.sender_resource
+    return context.blocks(account, f"{handed.sender}/{resource}" if resource else handed.sender)
 
 
 def deliver(
@@ -220,7 +232,7 @@ def deliver(
 
 def _archive_received(context: Context, account: Account, handed: MessageHandedOver) -> None:
     position: Position = context.position
-    contact_id = context.address_id(f"{handed.sender_localpart}@{context.domain}")
+    contact_id = context.address_id(handed.sender)
     context.archive.insert((account.account_id, position), Archived(account.account_id, position, contact_id))
     context.message_holders += 1
 
@@ -231,7 +243,7 @@ def _return(context: Context, handed: MessageHandedOver) -> None:
         return
     context.outbox.append(
         MessageReturned(
-            handed.sender_localpart,
+            handed.sender,
             handed.session_id,
             handed.stanza,
             "service-unavailable",

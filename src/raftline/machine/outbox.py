@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from raftline.base.ids import AccountId, SessionId
 from raftline.machine.commands import MessageKind, SubscriptionKind
+from raftline.machine.components.handovers import ComponentHandover
 from raftline.machine.history.commands import Retraction
 from raftline.machine.pubsub import handovers as pubsub
 from raftline.machine.rooms.handovers import RoomHandover
@@ -23,6 +24,9 @@ class MessageHandedOver(NamedTuple):
     A message for `to_localpart`; the fields of SendMessage and who sent it.
 
     Attributes:
+        sender: Bare JID of an account, or of somebody at a component.
+        sender_resource: Empty for none.
+        sender_id: The account, or the component.
         storage: As the sender's side has it when both are one account; else as it was sent.
         origin_digest: Under which the sender's side remembers the origin id, None if there is none.
     """
@@ -32,7 +36,7 @@ class MessageHandedOver(NamedTuple):
     kind: MessageKind
     storage: int
     stanza: bytes
-    sender_localpart: str
+    sender: str
     sender_resource: str
     sender_id: AccountId
     session_id: SessionId
@@ -41,9 +45,9 @@ class MessageHandedOver(NamedTuple):
 
 
 class MessageReturned(NamedTuple):
-    """A message could not be delivered; its sender's session is told."""
+    """A message could not be delivered; the session of its sender, a bare JID, is told."""
 
-    to_localpart: str
+    to: str
     session_id: SessionId
     stanza: bytes
     condition: str
@@ -96,13 +100,13 @@ class SubscriptionHandedOver(NamedTuple):
     A contact manages its subscription with `to_localpart`.
 
     Attributes:
-        from_localpart: The contact.
+        from_jid: The contact's bare JID.
         stanza: What the contact's client sent; None when the server acts for it.
     """
 
     to_localpart: str
     kind: SubscriptionKind
-    from_localpart: str
+    from_jid: str
     stanza: bytes | None
 
 
@@ -125,5 +129,6 @@ Handover = (
     | pubsub.LastItemsOffered
     | pubsub.LastItemAnswered
     | pubsub.SubscriberGone
+    | ComponentHandover
     | RoomHandover
 )

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from raftline.base.ids import Cursor, NodeId, Position, SessionId
+from raftline.machine.components.events import PresenceForComponent
 from raftline.machine.pubsub.values import CapabilitiesUnknown, NodeNotified
 from raftline.machine.rooms.events import RoomEvent, RoomMessageArrived
 
@@ -277,6 +278,7 @@ Event = (
     | SessionEnded
     | SessionReleased
     | RoomEvent
+    | PresenceForComponent
 )
 
 Delivery = MessageArrived | CarbonCopied | RoomMessageArrived

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from raftline.machine import departures, inbox, records
 from raftline.machine.commands import SetPresence, SubscriptionKind
+from raftline.machine.components import contacts
 from raftline.machine.context import Context
 from raftline.machine.outbox import (
     PresenceAnswered,
@@ -76,25 +77,30 @@ def broadcast_loss(context: Context, session: Session) -> None:
 
 def send_to_contact(context: Context, account: Account, contact: str) -> None:
     """Send the presence of all available sessions to one contact that is subscribed from now on."""
-    if context.blocks(account, context.bare_jid(contact)):
+    if context.blocks(account, contact):
         return
     for session, presence in context.session_index.available(account.account_id):
-        context.outbox.append(_handover(context, session, contact, presence.stanza))
-    if context.machine_version >= FEATURES_SINCE:
-        pubsub.offer_last_items(context, account, contact)
+        _hand_over(context, session, contact, presence.stanza)
+    localpart = context.account_named(contact)
+    if localpart is not None and context.machine_version >= FEATURES_SINCE:
+        pubsub.offer_last_items(context, account, localpart)
 
 
 def withdraw_from_contact(context: Context, account: Account, contact: str, *, checked: bool) -> None:
     """Show one contact all available sessions unavailable, as its subscription ends; one that is blocked saw it."""
-    if context.blocks(account, context.bare_jid(contact)):
+    if context.blocks(account, contact):
         return
     for session, _presence in context.session_index.available(account.account_id):
-        context.outbox.append(_handover(context, session, contact, None, checked=checked))
+        _hand_over(context, session, contact, None, checked=checked)
 
 
 def send_probe(context: Context, session: Session, contact: str) -> None:
     """Ask for the presence of one contact on behalf of a session."""
-    context.outbox.append(PresenceProbed(contact, session.localpart, session.resource, session.session_id))
+    localpart = context.account_named(contact)
+    if localpart is None:
+        contacts.tell(context, contact, "probe", context.bare_jid(session.localpart), None)
+    else:
+        context.outbox.append(PresenceProbed(localpart, session.localpart, session.resource, session.session_id))
 
 
 def receive_presence(context: Context, handed: PresenceHandedOver) -> None:
@@ -131,7 +137,9 @@ def answer_probe(context: Context, probed: PresenceProbed) -> None:
                 context.outbox.append(answer)
             return
     context.outbox.append(
-        SubscriptionHandedOver(probed.from_localpart, SubscriptionKind.UNSUBSCRIBED, probed.to_localpart, None)
+        SubscriptionHandedOver(
+            probed.from_localpart, SubscriptionKind.UNSUBSCRIBED, context.bare_jid(probed.to_localpart), None
+        )
     )
 
 
@@ -145,13 +153,12 @@ def receive_answer(context: Context, answered: PresenceAnswered) -> None:
 def _tell_contacts(context: Context, session: Session, stanza: bytes | None, *, probe: bool = False) -> None:
     sql = "SELECT contact, subscription FROM roster WHERE account_id = ? AND subscription <> 0 ORDER BY contact"
     for contact, subscription in context.rows.select((context.roster,), sql, (session.account_id,)):
-        localpart = context.account_named(contact)
-        if localpart is None or context.blocks(session, contact):
+        if context.blocks(session, contact):
             continue
         if subscription & SUBSCRIBED_FROM:
-            context.outbox.append(_handover(context, session, localpart, stanza))
+            _hand_over(context, session, contact, stanza)
         if probe and subscription & SUBSCRIBED_TO:
-            send_probe(context, session, localpart)
+            send_probe(context, session, contact)
 
 
 def _tell_own_sessions(context: Context, session: Session, stanza: bytes | None) -> None:
@@ -172,12 +179,16 @@ def _greet(context: Context, session: Session) -> None:
         context.events.append(PresenceArrived(session.node_id, session.session_id, stanza))
 
 
-def _handover(
-    context: Context, session: Session, contact: str, stanza: bytes | None, *, checked: bool = True
-) -> PresenceHandedOver:
+def _hand_over(context: Context, session: Session, contact: str, stanza: bytes | None, *, checked: bool = True) -> None:
+    """Show a session's presence to a contact, a bare JID: to an account, or to somebody at a component."""
     bare_jid = context.bare_jid(session.localpart)
-    hidden = context.blocklists.resources(session.account_id, context.bare_jid(contact))
-    return PresenceHandedOver(contact, bare_jid, f"{bare_jid}/{session.resource}", stanza, checked, hidden=hidden)
+    full_jid = f"{bare_jid}/{session.resource}"
+    localpart = context.account_named(contact)
+    if localpart is None:
+        contacts.tell(context, contact, "unavailable", full_jid, stanza)
+        return
+    hidden = context.blocklists.resources(session.account_id, contact)
+    context.outbox.append(PresenceHandedOver(localpart, bare_jid, full_jid, stanza, checked, hidden=hidden))
 
 
 def _inside(stanza: bytes) -> bytes:

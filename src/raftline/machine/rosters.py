@@ -21,8 +21,8 @@ from raftline.base.limits import (
 )
 from raftline.machine import presence
 from raftline.machine.commands import DeclareInterest, RemoveRosterItem, SetRosterItem, SubscriptionKind
+from raftline.machine.components import contacts
 from raftline.machine.context import Context
-from raftline.machine.outbox import SubscriptionHandedOver
 from raftline.machine.outcomes import Done, Outcome, Rejected, RosterItem, RosterPushed
 from raftline.machine.presence import SUBSCRIBED_FROM, SUBSCRIBED_TO
 from raftline.machine.pubsub import subscribers
@@ -180,13 +180,11 @@ def _sever(context: Context, account: Account, contact: str, entry: RosterEntry 
     requested = context.requests.delete(key) is not None
     context.roster.delete(key)
     subscribers.cancel_lost(context, account, contact=contact)
-    localpart = context.account_named(contact)
-    if localpart is None:
-        return
+    own_jid = context.bare_jid(account.localpart)
     if entry is not None and (entry.ask or entry.subscription & SUBSCRIBED_TO):
-        context.outbox.append(SubscriptionHandedOver(localpart, SubscriptionKind.UNSUBSCRIBE, account.localpart, None))
+        contacts.hand_subscription(context, contact, SubscriptionKind.UNSUBSCRIBE, own_jid, None)
     seen = entry is not None and bool(entry.subscription & SUBSCRIBED_FROM)
     if seen:
-        presence.withdraw_from_contact(context, account, localpart, checked=True)
+        presence.withdraw_from_contact(context, account, contact, checked=True)
     if seen or requested:
-        context.outbox.append(SubscriptionHandedOver(localpart, SubscriptionKind.UNSUBSCRIBED, account.localpart, None))
+        contacts.hand_subscription(context, contact, SubscriptionKind.UNSUBSCRIBED, own_jid, None)

@@ -85,6 +85,12 @@ def bind_session(context: Context, action: BindSession) -> Outcome:
         carbons=0,
         blocklist=0,
     )
+    add_session(context, session)
+    return Done(Bound(session.session_id, FIRST_EPOCH))
+
+
+def add_session(context: Context, session: Session) -> None:
+    """Write a new session, in its first epoch."""
     context.session_index.added(session)
     context.inboxes.opened(session.session_id)
     context.visits.opened(session.session_id)
@@ -93,7 +99,6 @@ def bind_session(context: Context, action: BindSession) -> Outcome:
         session.session_id,
         Progress(session.session_id, FIRST_EPOCH, 0, 0, *CURSOR_START),
     )
-    return Done(Bound(session.session_id, FIRST_EPOCH))
 
 
 def is_resource(resource: str) -> bool:

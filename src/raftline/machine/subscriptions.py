@@ -22,6 +22,7 @@ from raftline.base.limits import SUBSCRIPTION_REQUEST_COUNT_MAX
 from raftline.machine import presence, rosters
 from raftline.machine.blocking import BLOCKED_BY_SENDER
 from raftline.machine.commands import ChangeSubscription, SubscriptionKind
+from raftline.machine.components import contacts
 from raftline.machine.context import Context
 from raftline.machine.outbox import SubscriptionHandedOver
 from raftline.machine.outcomes import Done, Outcome, PresenceArrived, Rejected, SubscriptionChanged
@@ -39,6 +40,9 @@ _SUBSCRIBE = SubscriptionKind.SUBSCRIBE
 _SUBSCRIBED = SubscriptionKind.SUBSCRIBED
 _UNSUBSCRIBE = SubscriptionKind.UNSUBSCRIBE
 _UNSUBSCRIBED = SubscriptionKind.UNSUBSCRIBED
+
+_ASKING = frozenset({_SUBSCRIBE, _SUBSCRIBED})
+"""What begins something, which the other side has to know of."""
 
 
 def outbound(kind: SubscriptionKind, state: int) -> tuple[bool, int]:
@@ -69,7 +73,10 @@ def change_subscription(context: Context, session: Session, action: ChangeSubscr
     """The user's side of a stanza that the user sent."""
     localpart = context.account_named(action.contact)
     if localpart is None:
-        return Rejected("remote-server-not-found", "cancel", "This server talks to no others.")
+        if context.component_at(action.contact) is None:
+            return Rejected("remote-server-not-found", "cancel", "This server talks to no others.")
+        if action.kind in _ASKING and not contacts.is_there(context, action.contact):
+            return Rejected("service-unavailable", "cancel", "The contact's service is not connected.")
     if localpart == session.localpart:
         return Rejected("not-allowed", "cancel", "Nobody is a contact of their own.")
     account = rosters.account_of(context, session)
@@ -85,10 +92,10 @@ def change_subscription(context: Context, session: Session, action: ChangeSubscr
         return Done()
     if state & FROM and not new_state & FROM:
         # Before the contact learns that it is no longer subscribed (section 3.2.2).
-        presence.withdraw_from_contact(context, account, localpart, checked=True)
-    context.outbox.append(SubscriptionHandedOver(localpart, kind, session.localpart, action.stanza))
+        presence.withdraw_from_contact(context, account, action.contact, checked=True)
+    contacts.hand_subscription(context, action.contact, kind, context.bare_jid(session.localpart), action.stanza)
     if new_state & FROM and not state & FROM:
-        presence.send_to_contact(context, account, localpart)
+        presence.send_to_contact(context, account, action.contact)
     return Done()
 
 
@@ -100,7 +107,7 @@ def receive_subscription(context: Context, handed: SubscriptionHandedOver) -> No
         if kind == _SUBSCRIBE:
             _reply(context, handed, _UNSUBSCRIBED)
         return
-    contact = context.bare_jid(handed.from_localpart)
+    contact = handed.from_jid
     state = state_of(context, account, contact)
     # Of who is blocked nothing is shown, and a request is dropped in silence (XEP-0191 section 3.3). The end of a
     # subscription is noted all the same: both sides have to agree on who sees whom.
@@ -110,7 +117,7 @@ def receive_subscription(context: Context, handed: SubscriptionHandedOver) -> No
     if kind == _SUBSCRIBE and state & (FROM | APPROVED):  # it has what it asks for (section 3.1.3), or may have it
         _write_state(context, account, contact, state, state & ~IN | FROM)
         _reply(context, handed, _SUBSCRIBED)
-        presence.send_to_contact(context, account, handed.from_localpart)
+        presence.send_to_contact(context, account, contact)
         return
     delivered, new_state = inbound(kind, state)
     if not delivered:
@@ -122,7 +129,7 @@ def receive_subscription(context: Context, handed: SubscriptionHandedOver) -> No
         _deliver(context, account, contact, handed)
     _write_state(context, account, contact, state, new_state, handed.stanza or b"")
     if state & FROM and not new_state & FROM:
-        presence.withdraw_from_contact(context, account, handed.from_localpart, checked=False)
+        presence.withdraw_from_contact(context, account, contact, checked=False)
 
 
 def state_of(context: Context, account: Account, contact: str) -> int:
@@ -183,7 +190,7 @@ def _deliver(context: Context, account: Account, contact: str, handed: Subscript
 
 def _reply(context: Context, handed: SubscriptionHandedOver, kind: SubscriptionKind) -> None:
     """The server answers for the account, which may not exist."""
-    context.outbox.append(SubscriptionHandedOver(handed.from_localpart, kind, handed.to_localpart, None))
+    contacts.hand_subscription(context, handed.from_jid, kind, context.bare_jid(handed.to_localpart), None)
 
 
 def _has_too_many_requests(context: Context, account: Account) -> bool:

@@ -42,6 +42,7 @@ from raftline.machine.commands import (
     ResumeSession,
     SessionMark,
 )
+from raftline.machine.components.commands import ConnectComponent
 from raftline.machine.login.commands import LogIn
 from raftline.machine.outcomes import (
     Bound,
@@ -57,20 +58,10 @@ from raftline.machine.outcomes import (
     SessionReleased,
     Stale,
 )
-from raftline.machine.queries import Answer, Block, BlockBetween, Query, SessionAt, SessionRow, SessionsOf
+from raftline.machine.queries import Answer, Query, SessionRow, SessionsOf
 from raftline.machine.rooms.events import SHARED_EVENTS
 from raftline.node.door import SessionReceiver
-from raftline.node.requests import (
-    IqAddress,
-    OutstandingRequests,
-    asked_on_behalf,
-    jid_of,
-    on_behalf,
-    read_iq_head,
-    remote_server_timeout,
-    sender_of,
-    service_unavailable,
-)
+from raftline.node.routes import Routes
 from raftline.node.session import LocalSession
 
 _LOG: Final = logging.getLogger(__name__)
@@ -80,12 +71,6 @@ MARK_NS: Final = 50 * MILLISECOND_NS
 
 MARK_COUNT_MAX: Final = 8_192
 """Sessions in one mark; the others are in the next."""
-
-LOCATION_COUNT_MAX: Final = 65_536
-"""Sessions of other nodes whose place is remembered."""
-
-REQUEST_COUNT_MAX: Final = 8_192
-"""IQ requests to one other node that have no answer yet."""
 
 _KEY_SIZE: Final = 16
 
@@ -123,9 +108,7 @@ class LocalNode:
         self._to_mark: dict[SessionId, LocalSession] = {}
         self._mark_timer: asyncio.TimerHandle | None = None
         self._mark_is_under_way = False
-        self._locations: dict[SessionId, NodeId] = {}
-        self._requests = OutstandingRequests(count_max=REQUEST_COUNT_MAX)
-        self._local_stanzas: list[tuple[SessionId, bytes]] = []
+        self._routes = Routes(self, entropy)
         self._is_declared_dead = False
         self._closing: set[asyncio.Task[None]] = set()
         self.on_drained: Callable[[bool], None] = lambda _is_drained: None
@@ -173,20 +156,12 @@ class LocalNode:
             self.driver.fail(error)
             raise
         if type(answer) is SessionRow:
-            self._remember(answer)
+            self._routes.remember(answer)
         elif type(answer) is list:
             for row in answer:
                 if type(row) is SessionRow:
-                    self._remember(row)
+                    self._routes.remember(row)
         return answer
-
-    def _remember(self, row: SessionRow) -> None:
-        if row.node_id in {self.driver.node_id, 0}:
-            self._locations.pop(row.session_id, None)
-        else:
-            if len(self._locations) >= LOCATION_COUNT_MAX:
-                del self._locations[next(iter(self._locations))]
-            self._locations[row.session_id] = row.node_id
 
     # Commands
 
@@ -284,9 +259,18 @@ class LocalNode:
         held = await self._take_hold(make_action, applied)
         return (held if isinstance(held, LocalSession) else None), logged_in[-1]
 
+    async def connect_component(self, label: str, receiver: SessionReceiver) -> LocalSession:
+        """See `door.Node`."""
+        held = await self._take_hold(
+            lambda incarnation: ConnectComponent(label, self.driver.node_id, incarnation),
+            lambda result: self._held_at(result, f"{label}.{self._domain}", receiver),
+        )
+        assert isinstance(held, LocalSession)
+        return held
+
     async def _take_hold(
         self,
-        make_action: Callable[[int], BindSession | ResumeSession | LogIn],
+        make_action: Callable[[int], BindSession | ResumeSession | LogIn | ConnectComponent],
         read: Callable[[CommandResult], LocalSession | Outcome],
     ) -> LocalSession | Gone | LoggedIn:
         """
@@ -321,17 +305,21 @@ class LocalNode:
     ) -> LocalSession | Outcome:
         """Register a session the moment its bind or take-over is applied; `resource` counts for a bind."""
         bound = _hold_of(result.outcome)
-        if bound is None:
-            return result.outcome
         if isinstance(bound, Resumed):
             resource = bound.resource
+        return self._held_at(result, f"{localpart}@{self._domain}/{resource}", receiver)
+
+    def _held_at(self, result: CommandResult, full_jid: str, receiver: SessionReceiver) -> LocalSession | Outcome:
+        """Register a session under the address that it speaks for."""
+        bound = _hold_of(result.outcome)
+        if bound is None:
+            return result.outcome
         if result.incarnation != self.driver.lives.incarnation:
             self._let_go(bound.session_id, bound.epoch)
             return Stale()
         former = self._sessions.get(bound.session_id)
         if former is not None:
             self._close(former, SessionEnded(self.driver.node_id, former.session_id, "conflict"))
-        full_jid = f"{localpart}@{self._domain}/{resource}"
         session = LocalSession(self, bound, full_jid=full_jid, incarnation=result.incarnation, receiver=receiver)
         self._sessions[bound.session_id] = session
         self._by_address[full_jid] = session
@@ -493,85 +481,33 @@ class LocalNode:
 
     # Off the log
 
+    async def ask_component(self, sender: str, to: str, payload: bytes, *, kind: str = "set") -> bytes:
+        """See `door.Node`."""
+        return await self._routes.ask_component(sender, to, payload, kind=kind)
+
     def route(self, session_id: SessionId, stanza: bytes) -> bool:
         """See `door.Node`. A session of another node is known once `ask` has told of it."""
-        if session_id in self._sessions:
-            self._deliver_soon(session_id, stanza)
-            return True
-        node_id = self._locations.get(session_id)
-        if node_id is None:
-            return False
-        head = read_iq_head(stanza)
-        is_sent = self.driver.send_off_log(node_id, session_id, stanza)
-        if head is not None and head.is_request:
-            lost = self._requests.sent(node_id, head.request) if is_sent else head.request
-            if lost is not None:
-                self._answer_for(lost)
-        return True
+        return self._routes.route(session_id, stanza)
 
-    def _deliver_soon(self, session_id: SessionId, stanza: bytes) -> None:
-        """Hand over in the next turn of the loop, so that edges do not call into one another."""
-        if not self._local_stanzas:
-            asyncio.get_running_loop().call_soon(self._deliver_local)
-        self._local_stanzas.append((session_id, stanza))
-
-    def _deliver_local(self) -> None:
-        stanzas, self._local_stanzas = self._local_stanzas, []
-        for session_id, stanza in stanzas:
-            self._deliver_stanza(session_id, stanza)
-
-    def _deliver_stanza(self, session_id: SessionId, stanza: bytes) -> None:
-        session = self._sessions.get(session_id)
-        if session is not None:
-            self.guard(session, session.receiver.receive_stanza, stanza)
+    def route_to_node(self, node_id: NodeId, stanza: bytes) -> None:
+        """See `door.Node`."""
+        self._routes.route_to_node(node_id, stanza)
 
     def receive_off_log(self, session_id: SessionId, stanza: bytes) -> None:
         """See `cluster.driver.Subscriber`."""
-        head = read_iq_head(stanza)
-        if head is not None and not head.is_request:
-            self._requests.answered(head.request)
-            self._requests.answered(on_behalf(head.request, session_id))
-        session = self._sessions.get(session_id)
-        if session is None:
-            return
-        if self._has_blocked(session, stanza):
-            if head is not None and head.is_request:
-                self._refuse(head.request)
-            return
-        self._deliver_stanza(session_id, stanza)
-
-    def _has_blocked(self, session: LocalSession, stanza: bytes) -> bool:
-        """
-        Tell whether the account of a session has blocked the sender (XEP-0191 section 3.3).
-
-        The sender's node looked as well, but may not have known yet.
-        """
-        sender = sender_of(stanza)
-        if sender is None:
-            return False
-        return self.driver.machine.answer(BlockBetween(session.full_jid, jid_of(sender))) is Block.USER
-
-    def _refuse(self, request: IqAddress) -> None:
-        """Answer a request like an account that is not there."""
-        localpart, _, rest = jid_of(request.sender).partition("@")
-        row = self.driver.machine.answer(SessionAt(localpart, rest.partition("/")[2]))
-        if type(row) is SessionRow:
-            self._remember(row)
-            self.route(row.session_id, service_unavailable(request))
+        self._routes.receive(session_id, stanza)
 
     def peer_lost(self, node_id: NodeId) -> None:
         """See `cluster.driver.Subscriber`: requests under way to that node are answered for."""
-        for request in self._requests.lost(node_id):
-            self._answer_for(request)
+        self._routes.peer_lost(node_id)
 
-    def _answer_for(self, request: IqAddress) -> None:
-        session = self._by_address.get(jid_of(request.sender))
-        on_behalf = asked_on_behalf(request) if session is None else None
-        if on_behalf is not None:
-            session_id, request = on_behalf
-            session = self._sessions.get(session_id)
-        if session is not None:
-            self._deliver_soon(session.session_id, remote_server_timeout(request))
+    def session_of(self, session_id: SessionId) -> LocalSession | None:
+        """Return a session that this node holds."""
+        return self._sessions.get(session_id)
+
+    def session_at(self, address: str) -> LocalSession | None:
+        """Return the session that this node holds for a full JID, or for the domain of a component."""
+        return self._by_address.get(address)
 
 
 def _hold_of(outcome: Outcome) -> Bound | Resumed | None:

@@ -64,6 +64,11 @@ def jid_of(attribute: bytes) -> str:
     return unescape(attribute.decode(), {"&apos;": "'", "&quot;": '"', "&#39;": "'", "&#34;": '"'})
 
 
+def domain_of(jid: str) -> str:
+    """Return the domain of a JID."""
+    return jid.partition("/")[0].rpartition("@")[2]
+
+
 def sender_of(stanza: bytes) -> bytes | None:
     """Return who sent a stanza, as it is written there; None if it does not say."""
     match = _SENDER.match(stanza)

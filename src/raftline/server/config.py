@@ -88,6 +88,17 @@ class XmppSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     """A session whose connection is lost waits so long for its client (XEP-0198); 0 for not at all."""
 
 
+class ComponentSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """External components, such as gateways (XEP-0114); none by default. The same labels and secrets on all nodes."""
+
+    host: Name = "127.0.0.1"
+    """Address to listen on; there is no TLS, so one that only components reach."""
+    port: Annotated[int, Meta(ge=0, le=65_535)] = 5_347
+    """Port to listen on; 0 for none on this node."""
+    secret_files: dict[str, Path] = {}
+    """By label: the file that holds the secret of the component at `label.DOMAIN`."""
+
+
 class HttpSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Web client, WebSocket, administration, health, metrics."""
 
@@ -274,6 +285,7 @@ class NodeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     xmpp: XmppSettings = XmppSettings()
     http: HttpSettings = HttpSettings()
     discovery: DiscoverySettings = DiscoverySettings()
+    components: ComponentSettings = ComponentSettings()
     peer: PeerListenSettings = PeerListenSettings()
     turn: TurnSettings = TurnSettings()
     registration: RegistrationSettings = RegistrationSettings()
@@ -299,6 +311,8 @@ class NodeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
         ]
         if self.xmpp.direct_tls_port:
             listeners.append(("xmpp.direct_tls_port", self.xmpp.host, self.xmpp.direct_tls_port))
+        if self.components.secret_files and self.components.port:
+            listeners.append(("components.port", self.components.host, self.components.port))
         return tuple(listeners)
 
 

@@ -18,8 +18,10 @@ from typing import Any, get_args
 import msgspec
 
 from raftline.base.errors import ConfigError
+from raftline.base.limits import COMPONENT_COUNT_MAX, COMPONENT_LABEL_SIZE_MAX
 from raftline.server.config import NodeSettings, is_loopback
-from raftline.xmpp.jid import parse_jid
+from raftline.xmpp.jid import parse_jid, prepare_domain
+from raftline.xmpp.xeps.xep_0114_components import RESERVED_LABELS
 
 ENVIRONMENT_PREFIX = "RAFTLINE_"
 NO_SETTING = "_TEST"
@@ -175,7 +177,17 @@ def _resolve_paths(settings: NodeSettings, directory: Path) -> NodeSettings:
     turn = settings.turn
     if turn.secret_file is not None:
         turn = replace(turn, secret_file=directory / turn.secret_file)
-    return replace(settings, tls=tls, admin=admin, cluster=cluster, turn=turn, data_dir=directory / settings.data_dir)
+    secret_files = {label: directory / file for label, file in settings.components.secret_files.items()}
+    components = replace(settings.components, secret_files=secret_files)
+    return replace(
+        settings,
+        tls=tls,
+        admin=admin,
+        cluster=cluster,
+        turn=turn,
+        components=components,
+        data_dir=directory / settings.data_dir,
+    )
 
 
 def check_relations(settings: NodeSettings) -> None:
@@ -202,6 +214,7 @@ def check_relations(settings: NodeSettings) -> None:
     _check_listeners(settings)
     _check_discovery(settings)
     _check_turn(settings)
+    _check_components(settings)
     check_domain("domain", settings.domain)
     for number, administrator in enumerate(settings.xmpp.administrators):
         _check_account(f"xmpp.administrators[{number}]", administrator, settings.domain)
@@ -303,6 +316,31 @@ def _check_turn(settings: NodeSettings) -> None:
             raise ConfigError(f"turn.services[{number}].host", f"{service.host} appears twice")
 
 
+def _check_components(settings: NodeSettings) -> None:
+    labels = settings.components.secret_files
+    if len(labels) > COMPONENT_COUNT_MAX:
+        raise ConfigError("components.secret_files", f"names {len(labels)} components, at most {COMPONENT_COUNT_MAX}")
+    for label in labels:
+        check_label(f"components.secret_files.{label}", label)
+
+
+def check_label(path: str, label: str) -> None:
+    """
+    Check that a component can live under a label.
+
+    Raises:
+        ConfigError: It is no single label of a domain name in its normal form, or that of a service of our own.
+    """
+    try:
+        is_label = "." not in label and prepare_domain(label) == label
+    except ValueError:
+        is_label = False
+    if not is_label or len(label.encode()) > COMPONENT_LABEL_SIZE_MAX:
+        raise ConfigError(path, f"{label!r} is no label of a domain name in its normal form, such as `irc`")
+    if label in RESERVED_LABELS:
+        raise ConfigError(path, f"{label!r} is a service of our own")
+
+
 def check_files(settings: NodeSettings) -> None:
     """
     Check that every file that is named can be read.
@@ -314,6 +352,8 @@ def check_files(settings: NodeSettings) -> None:
     named["admin.token_file"] = settings.admin.token_file
     if settings.turn.secret_file is not None:
         named["turn.secret_file"] = settings.turn.secret_file
+    for label, file in settings.components.secret_files.items():
+        named[f"components.secret_files.{label}"] = file
     for path, file in named.items():
         try:
             content = file.read_bytes()

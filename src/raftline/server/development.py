@@ -14,8 +14,9 @@ import signal
 import socket
 import ssl
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final
 
 import httpx2
@@ -46,12 +47,14 @@ def run_cluster(
     domain: str | None,
     open_registration: bool,
     allow_plaintext: bool,
+    components: Mapping[str, str] = MappingProxyType({}),
 ) -> ExitCode:
     """
     Make the cluster in `directory` or go on with it, and run it until SIGINT or SIGTERM.
 
     Args:
         say: Takes messages for people, one line or several.
+        components: Secrets of components that may connect, by label.
         nodes, base_port, domain: None for what the cluster was made with, or a default for a new one.
 
     Raises:
@@ -64,7 +67,13 @@ def run_cluster(
     try:
         # Again: whoever had the lock before may have made the cluster meanwhile.
         parameters = settle_parameters(directory, nodes, base_port, domain)
-        layout = lay_out(directory, parameters, open_registration=open_registration, allow_plaintext=allow_plaintext)
+        layout = lay_out(
+            directory,
+            parameters,
+            open_registration=open_registration,
+            allow_plaintext=allow_plaintext,
+            components=components,
+        )
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             return runner.run(DevelopmentCluster(layout, say).run())
     finally:
@@ -261,6 +270,16 @@ def last_lines(file: Path, count: int) -> list[str]:
         return [line for line in stream.read().decode("utf-8", "replace").splitlines() if line.strip()][-count:]
 
 
+def _component_lines(layout: Layout) -> list[str]:
+    settings = layout.settings
+    labels = sorted(settings[0].components.secret_files)
+    if not labels:
+        return []
+    hosts = ", ".join(f"{label}.{layout.parameters.domain}" for label in labels)
+    ports = ", ".join(str(one.components.port) for one in settings)
+    return [f"  Components  127.0.0.1 port {ports}: {hosts}"]
+
+
 def describe(layout: Layout) -> str:
     """Say what to open and what to type."""
     nodes = layout.content.nodes
@@ -281,6 +300,7 @@ def describe(layout: Layout) -> str:
             "",
             f"  Open        {browser}",
             f"  XMPP        127.0.0.1 port {starttls_ports} ({encryption}), {direct_ports} (direct TLS)",
+            *_component_lines(layout),
             f"  Trust       {layout.content.ca}   (authority of this cluster's certificates)",
             f"  Register    {register}",
             f"  Status      {_command()} cluster status --data {data}",

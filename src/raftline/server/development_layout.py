@@ -4,19 +4,23 @@ The files of a development cluster.
     DIR/development.json    what the cluster was made with; the same for its whole life
     DIR/cluster.json        for tools (cluster_file.py)
     DIR/admin.token         bearer token of /admin/v1
+    DIR/components/         secrets of components, from `--component`
     DIR/certificates/       authority, nodes, clients (certificates.py)
     DIR/nodeK/node.toml     settings of node K, written anew by each `raftline up`
     DIR/nodeK/data/         its log and database
     DIR/nodeK/node.log      what it writes to standard error while `raftline up` runs it
 
-Node K listens on 127.0.0.1 at base port + 10 * (K - 1), plus 0 XMPP, 1 XMPP direct TLS, 2 HTTP, 3 peer link.
+Node K listens on 127.0.0.1 at base port + 10 * (K - 1), plus 0 XMPP, 1 XMPP direct TLS, 2 HTTP, 3 peer link,
+4 components, where there are any.
 """
 
 from __future__ import annotations
 
 import datetime as dt
 import secrets
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final
 
 import msgspec
@@ -27,6 +31,7 @@ from raftline.server.cluster_file import ClusterFile, ClusterFileNode
 from raftline.server.config import (
     AdminSettings,
     ClusterSettings,
+    ComponentSettings,
     HttpSettings,
     NodeSettings,
     PeerListenSettings,
@@ -37,7 +42,7 @@ from raftline.server.config import (
     TlsSettings,
     XmppSettings,
 )
-from raftline.server.config_file import check_domain, check_relations, read_file, read_secret
+from raftline.server.config_file import check_domain, check_label, check_relations, read_file, read_secret
 from raftline.server.founding import found
 from raftline.server.toml_text import format_settings
 
@@ -180,11 +185,21 @@ def _check_parameters(parameters: Parameters) -> None:
         )
 
 
-def lay_out(directory: Path, parameters: Parameters, *, open_registration: bool, allow_plaintext: bool) -> Layout:
+def lay_out(
+    directory: Path,
+    parameters: Parameters,
+    *,
+    open_registration: bool,
+    allow_plaintext: bool,
+    components: Mapping[str, str] = MappingProxyType({}),
+) -> Layout:
     """
     Write all files of the cluster that are missing or may change: parameters, certificates, token, settings.
 
     The caller has the directory for itself.
+
+    Args:
+        components: Secrets of components that may connect, by label.
 
     Raises:
         ConfigError: A parameter makes no valid settings.
@@ -195,6 +210,12 @@ def lay_out(directory: Path, parameters: Parameters, *, open_registration: bool,
     token_file = directory / TOKEN_FILE
     if not token_file.exists():
         write_private(token_file, f"{secrets.token_urlsafe(32)}\n".encode())
+    for label in components:
+        check_label("--component", label)
+    secret_files = {label: directory / "components" / f"{label}.secret" for label in components}
+    for label, file in secret_files.items():
+        file.parent.mkdir(mode=0o700, exist_ok=True)
+        write_private(file, f"{components[label]}\n".encode())
     settings = tuple(
         node_settings(
             directory,
@@ -203,6 +224,7 @@ def lay_out(directory: Path, parameters: Parameters, *, open_registration: bool,
             certificates,
             open_registration=open_registration,
             allow_plaintext=allow_plaintext,
+            component_secret_files=secret_files,
         )
         for node_id in parameters.members
     )
@@ -254,6 +276,7 @@ def node_settings(
     *,
     open_registration: bool,
     allow_plaintext: bool,
+    component_secret_files: dict[str, Path],
 ) -> NodeSettings:
     """Return the settings of a node: a founder knows the founders, one that joins knows who is there now."""
     is_founder = node_id in parameters.founders
@@ -287,6 +310,9 @@ def node_settings(
         admin=AdminSettings(token_file=directory / TOKEN_FILE),
         xmpp=XmppSettings(host=HOST, port=_port(parameters, node_id, 0), direct_tls_port=_port(parameters, node_id, 1)),
         http=HttpSettings(host=HOST, port=_port(parameters, node_id, 2)),
+        components=ComponentSettings(
+            host=HOST, port=_port(parameters, node_id, 4), secret_files=component_secret_files
+        ),
         peer=PeerListenSettings(host=HOST, port=_port(parameters, node_id, 3)),
         registration=RegistrationSettings(open=open_registration),
         plaintext=PlaintextSettings(allow=allow_plaintext),

@@ -47,6 +47,9 @@ def add_node(directory: Path, node_id: int, token: str) -> ClusterFileNode:
         certify(directory, parameters),
         open_registration=bool(first.get("registration", {}).get("open", False)),
         allow_plaintext=bool(first.get("plaintext", {}).get("allow", False)),
+        component_secret_files={
+            label: Path(file) for label, file in first.get("components", {}).get("secret_files", {}).items()
+        },
     )
     check_relations(settings)
     write_settings(directory, settings)

@@ -141,6 +141,10 @@ class RunningNode:
         if xmpp.direct_tls_port:
             listening = gateway.listen(xmpp.host, xmpp.direct_tls_port, direct_tls=True)
             await self._listen("xmpp.direct_tls_port", xmpp.host, xmpp.direct_tls_port, listening)
+        components = settings.components
+        if components.secret_files and components.port:
+            listening = gateway.listen_for_components(components.host, components.port)
+            await self._listen("components.port", components.host, components.port, listening)
         health.started = True
         self._log.info("ready", node_id=settings.cluster.node_id, http=settings.own.http_url, xmpp_port=xmpp.port)
 
@@ -207,6 +211,10 @@ class RunningNode:
             decoy_key=decoy_key(settings.cluster.id, token),
             resumption_timeout_s=settings.xmpp.resumption_timeout_s,
             resumption_location=addresses.resumption_location,
+            component_secrets={
+                label: read_secret(f"components.secret_files.{label}", file)
+                for label, file in settings.components.secret_files.items()
+            },
         )
         return Gateway(
             node,
@@ -217,6 +225,7 @@ class RunningNode:
                 status_addresses=settings.xmpp.status_urls,
                 external_services=external_services(settings.turn),
                 contacts=msgspec.structs.asdict(settings.contacts),
+                components=sorted(settings.components.secret_files),
             ),
             clock=time.monotonic_ns,
             entropy=os.urandom,

@@ -49,6 +49,9 @@ def _format_value(value: object) -> str:
         case str() | Path():
             # A JSON string is a TOML basic string, except that TOML also escapes DEL.
             return json.dumps(str(value), ensure_ascii=False).replace("\x7f", "\\u007f")
+        case dict():
+            pairs = (f"{_format_value(str(name))} = {_format_value(item)}" for name, item in value.items())
+            return "{ " + ", ".join(pairs) + " }"
         case tuple():
             return "[" + ", ".join(_format_value(item) for item in value) + "]"
     raise LocalProtocolError(f"no TOML form for {value!r}")

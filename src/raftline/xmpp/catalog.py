@@ -19,6 +19,7 @@ from raftline.xmpp.xeps import (
     xep_0077_registration,
     xep_0085_chat_states,
     xep_0092_version,
+    xep_0114_components,
     xep_0115_capabilities,
     xep_0124_bosh,
     xep_0133_administration,
@@ -136,11 +137,13 @@ def all_modules(
     contacts: Mapping[str, Sequence[str]] = MappingProxyType({}),
     status_addresses: Sequence[str] = (),
     external_services: ExternalServices | None = None,
+    components: Collection[str] = (),
 ) -> Modules:
     """
     Register every module.
 
     Args:
+        components: Labels of external components that may connect (XEP-0114).
         administrators: Bare JIDs of those who may use commands of administration (XEP-0133).
         contacts: URIs to turn to, by what for (XEP-0157).
         status_addresses: Where clients look when the service is out of order (XEP-0455).
@@ -152,6 +155,7 @@ def all_modules(
     for module in MODULES:
         module.register(modules)
     xep_0455_service_outage.register(modules, status_addresses)
+    xep_0114_components.register(modules, components)
     xep_0133_administration.register(modules, administrators)
     xep_0157_contacts.register(modules, contacts)
     if wall_clock_ms is not None:

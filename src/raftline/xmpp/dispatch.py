@@ -50,7 +50,7 @@ def handle_stanza(context: StreamContext, stanza: Stanza) -> Steps | None:
     elif stanza.kind == "presence":
         handler = modules.presence_handler
     else:
-        return _handle_iq(context, stanza)
+        return handle_iq(context, stanza)
     if handler is None:
         raise Refused("service-unavailable", "cancel")
     return handler(context, stanza)
@@ -75,32 +75,39 @@ def _handle_at_host(context: StreamContext, stanza: Stanza, to: JID, host: Host)
     elif stanza.type in {"result", "error"}:
         return None if host.answer_handler is None else host.answer_handler(context, stanza)
     else:
-        payload = _payload_of(stanza)
+        payload = payload_of(stanza)
         target = "entity" if to.local else "host"
         handler = host.iq_handlers.get((target, stanza.type, payload.namespace, payload.name))
         if to.resource:
             handler = host.request_handler
+        handler = handler or host.any_request_handler
     if handler is None:
         raise Refused("service-unavailable", "cancel")
     return handler(context, stanza)
 
 
-def _payload_of(stanza: Stanza) -> Element:
-    """Return what an IQ request asks for."""
+def payload_of(stanza: Stanza) -> Element:
+    """
+    Return what an IQ request asks for.
+
+    Raises:
+        Refused: `bad-request` for one that is none (RFC 6120 section 8.2.3).
+    """
     payloads = list(stanza.element.elements())
     if stanza.type not in {"get", "set"} or not stanza.id or len(payloads) != 1:
         raise Refused("bad-request", "modify", "An IQ request has an id, the type get or set, and one payload.")
     return payloads[0]
 
 
-def _handle_iq(context: StreamContext, stanza: Stanza) -> Steps | None:
+def handle_iq(context: StreamContext, stanza: Stanza) -> Steps | None:
+    """Return what an IQ of this domain, or without an address, is handled by; as `handle_stanza`."""
     to = stanza.to
     if stanza.type in {"result", "error"}:
         if to is not None and to.domain == context.domain and to.local and to.resource:
             return _route(context, stanza, to)
         taker = context.questions.pop(stanza.id, None) if to is None or not to.local else None
         return None if taker is None else taker(context, stanza)
-    payload = _payload_of(stanza)
+    payload = payload_of(stanza)
     if to is not None and to.domain != context.domain:
         raise Refused("remote-server-not-found", "cancel")
     if to is not None and to.resource:

@@ -15,7 +15,7 @@ from collections.abc import Generator
 from dataclasses import dataclass
 from typing import Any, TypeVar, cast
 
-from raftline.base.ids import SessionId
+from raftline.base.ids import NodeId, SessionId
 from raftline.machine.commands import Action, Credential
 from raftline.machine.login import commands as login
 from raftline.machine.outcomes import Outcome
@@ -121,6 +121,25 @@ class LogIn:
 
 
 @dataclass(frozen=True, slots=True)
+class ConnectComponent:
+    """
+    Hold a component's connection (XEP-0114). Answer: `Bound`.
+
+    A refusal is thrown into the handler as `Refused`, with a condition of stream errors.
+    """
+
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
+class RouteToNode:
+    """Hand the answer to a question of a node's own to that node (node/questions.py). Answer: None, at once."""
+
+    node_id: NodeId
+    stanza: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class DeriveCredentials:
     """
     Make what is kept of a password, off the loop: it costs milliseconds. Answer: `tuple[Credential, ...]`.
@@ -175,6 +194,8 @@ Effect = (
     | EnableManagement
     | ResumeSession
     | LogIn
+    | ConnectComponent
+    | RouteToNode
     | DeriveCredentials
     | CheckPassword
     | StartTls

@@ -72,6 +72,7 @@ class TCPFraming:
     __slots__ = ("_parser", "_stanza_bytes_max")
 
     is_websocket = False
+    namespace = CLIENT_NAMESPACE
 
     def __init__(self, stanza_bytes_max: int) -> None:
         self._stanza_bytes_max = stanza_bytes_max
@@ -107,7 +108,7 @@ class TCPFraming:
     def header(self, attributes: dict[str, str]) -> bytes:
         """As Framing."""
         written = Element("x", "", attributes).serialize("")[len("<x") : -len("/>")]
-        namespaces = f"xmlns='{CLIENT_NAMESPACE}' xmlns:stream='{STREAM_NAMESPACE}'"
+        namespaces = f"xmlns='{self.namespace}' xmlns:stream='{STREAM_NAMESPACE}'"
         return f"<?xml version='1.0'?><stream:stream {namespaces}{written}>".encode()
 
     def footer(self) -> bytes:

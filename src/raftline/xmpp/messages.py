@@ -37,7 +37,7 @@ from __future__ import annotations
 
 from functools import partial
 from hashlib import blake2b
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from raftline.base.errors import Refused
 from raftline.machine.commands import MessageKind, SendMessage, Storage
@@ -165,7 +165,7 @@ def handle_message(context: StreamContext, stanza: Stanza) -> Steps:
             groupchat to an account, and for what may not be kept and meets nobody online. Never for type error, which
             is not answered (RFC 6120 section 8.3.1). What apply refuses comes as the outcome.
     """
-    kind = _KINDS.get(stanza.type, MessageKind.NORMAL)  # an unknown type is normal (RFC 6121 section 5.2.2)
+    kind = kind_of(stanza)
     to = stanza.to
     if to is None:
         to = context.jid.bare
@@ -175,22 +175,14 @@ def handle_message(context: StreamContext, stanza: Stanza) -> Steps:
         raise Refused("remote-server-not-found", "cancel", f"There is no way to {to.domain} from here.")
     if not to.local:
         raise Refused("service-unavailable", "cancel", "The server takes no messages.")
-    traits, origin_id = traits_of(stanza.element)
-    storage = storage_of(kind, traits)
-    dropped = partial(_is_dropped, context.domain) if traits & _DROPPED else None
-    message = stanza.stamped(context.jid, to, drop=dropped)
+    traits, origin_id, storage, message = prepare_message(context, stanza, kind, to)
     displayed = displayed_of(stanza.element) if traits & DISPLAYED else b""
     if storage is None:
         if displayed:
             yield Submit(Publish(DISPLAYED_NODE, str(to), displayed, PRIVATE_OPTIONS))
-        says_something = traits & (CONTENT | SIGNAL | OTHER) != 0
-        yield from _send_off_log(
-            context, kind, to, message, bounced=says_something and kind is not MessageKind.HEADLINE
-        )
+        yield from send_off_log(context, kind, to, message, bounced=is_missed(kind, traits))
         return
-    retraction = None
-    if traits & RETRACTION and kind in _RETRACTING:
-        retraction = yield from find_retraction(context, stanza, to)
+    retraction = (yield from find_retraction(context, stanza, to)) if may_retract(kind, traits) else None
     yield Submit(
         SendMessage(
             to_localpart=to.local,
@@ -204,6 +196,45 @@ def handle_message(context: StreamContext, stanza: Stanza) -> Steps:
             displayed=displayed,
         )
     )
+
+
+def kind_of(stanza: Stanza) -> MessageKind:
+    """Return the type of a message; an unknown one is normal (RFC 6121 section 5.2.2)."""
+    return _KINDS.get(stanza.type, MessageKind.NORMAL)
+
+
+class Prepared(NamedTuple):
+    """
+    A message as it goes on.
+
+    Attributes:
+        traits, origin_id: As `traits_of` returns them.
+        storage: As `storage_of` returns it.
+        stanza: Its bytes, for its recipient.
+    """
+
+    traits: int
+    origin_id: str
+    storage: int | None
+    stanza: bytes
+
+
+def prepare_message(context: StreamContext, stanza: Stanza, kind: MessageKind, to: JID) -> Prepared:
+    """Look at a message once, and write it under its sender's address, without what only a server may say."""
+    traits, origin_id = traits_of(stanza.element)
+    dropped = partial(_is_dropped, context.domain, to.domain) if traits & _DROPPED else None
+    message = stanza.stamped(context.jid, to, drop=dropped)
+    return Prepared(traits, origin_id, storage_of(kind, traits), message)
+
+
+def may_retract(kind: MessageKind, traits: int) -> bool:
+    """Whether it has to be looked for what a message takes back (XEP-0424)."""
+    return traits & RETRACTION != 0 and kind in _RETRACTING
+
+
+def is_missed(kind: MessageKind, traits: int) -> bool:
+    """Whether the sender of a message that stays off the log is told when it meets nobody."""
+    return traits & (CONTENT | SIGNAL | OTHER) != 0 and kind is not MessageKind.HEADLINE
 
 
 def traits_of(message: Element) -> tuple[int, str]:
@@ -257,13 +288,13 @@ def displayed_of(message: Element) -> bytes:
     return found.to_bytes("")
 
 
-def _is_dropped(domain: str, child: Element) -> bool:
+def _is_dropped(domain: str, recipient_domain: str, child: Element) -> bool:
     """
     Is the child one that the recipient does not get?
 
-    A stanza id by an account of this domain, as only the server gives those (XEP-0359 section 3), a delay by the server
-    itself, likewise (XEP-0203 section 5), the mark that forbids copies, which has done its work (XEP-0280 section 9),
-    and what is meant for the server (XEP-0490 section 3.2.3).
+    A stanza id by an account of this domain, or by a component that the message is for, as only the server gives those
+    (XEP-0359 section 3), a delay by the server itself, likewise (XEP-0203 section 5), the mark that forbids copies,
+    which has done its work (XEP-0280 section 9), and what is meant for the server (XEP-0490 section 3.2.3).
     """
     if is_delay_of_ours(domain, child):
         return True
@@ -277,10 +308,10 @@ def _is_dropped(domain: str, child: Element) -> bool:
         by = parse_jid(child.attributes.get("by", ""))
     except ValueError:
         return False  # nobody's address, so not ours
-    return by.domain == domain
+    return by.domain in {domain, recipient_domain}
 
 
-def _send_off_log(context: StreamContext, kind: MessageKind, to: JID, message: bytes, *, bounced: bool) -> Steps:
+def send_off_log(context: StreamContext, kind: MessageKind, to: JID, message: bytes, *, bounced: bool) -> Steps:
     """
     Send a message to those sessions that are there now (RFC 6121 section 8.5).
 

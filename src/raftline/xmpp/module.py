@@ -96,6 +96,9 @@ StanzaHandler = Callable[["StreamContext", "Stanza"], "Steps"]
 RelayCheck = Callable[["StreamContext", "Stanza"], "Steps"]
 """Returns when a request to another client may be passed on to it; raises Refused when it may not."""
 
+PresenceRoute = Callable[["StreamContext", "JID", bytes], "Steps"]
+"""Sends presence, as it is written, off the log; returns False if the user has blocked the address."""
+
 EventRenderer = Callable[["StreamContext", Any], "bytes | None"]
 """Turns an event into the stanza the client gets; None for none."""
 
@@ -163,6 +166,8 @@ class Host:
         name: For people, in service discovery.
         message_handler, presence_handler: For all stanzas of this kind to the host and to entities at it.
         request_handler: For IQ requests to full JIDs at it.
+        any_request_handler: For all IQ requests, to whomever at it, that no other handler is for.
+        presence_route: Takes directed presence off the log, farewells too; returns False when the user has blocked it.
         answer_handler: For IQ results and errors.
         archive_of: Returns the archive (archives.Archive) of the entity that a stanza is for, if the user may read it;
             without it there are none.
@@ -173,6 +178,8 @@ class Host:
     message_handler: StanzaHandler | None = None
     presence_handler: StanzaHandler | None = None
     request_handler: StanzaHandler | None = None
+    any_request_handler: StanzaHandler | None = None
+    presence_route: PresenceRoute | None = None
     answer_handler: StanzaHandler | None = None
     archive_of: StanzaHandler | None = None
     iq_handlers: dict[tuple[str, str, str, str], IqHandler] = field(default_factory=dict)

@@ -24,7 +24,7 @@ class Outbound:
         has_header: Our header was written, since the last restart.
         is_closed: Our end tag was written, or nobody is there to read it.
         unsent_bytes: Of stanzas written since the last `take`.
-        recipient: Full JID that replies are addressed to; empty before the bind.
+        recipient: Full JID that replies are addressed to; empty before the bind, None for whoever each stanza is from.
     """
 
     __slots__ = (
@@ -45,7 +45,7 @@ class Outbound:
         self.client_state = ClientState()
         self.has_header = False
         self.is_closed = False
-        self.recipient = ""
+        self.recipient: str | None = ""
         self.unsent_bytes = 0
 
     def write_header(self, attributes: dict[str, str]) -> None:

@@ -64,7 +64,7 @@ def handle_presence(context: StreamContext, stanza: Stanza) -> Steps:
         case "subscribe" | "subscribed" | "unsubscribe" | "unsubscribed":
             yield from handle_subscription(context, stanza, SUBSCRIPTION_KINDS[stanza.type])
         case "probe":
-            yield from _handle_probe(context, stanza)
+            yield from handle_probe(context, stanza)
         case "error":
             return  # an answer to presence of ours; there is nobody left to tell
         case _:
@@ -106,7 +106,7 @@ def _handle_directed(context: StreamContext, stanza: Stanza, to: JID) -> Steps:
         shown = _stamped(context, stanza, to)
     else:
         shown = yield from with_photo(context, _stamped(context, stanza, to))
-    if not (yield from _route_presence(context, to, shown)):
+    if not (yield from route_presence(context, to, shown)):
         context.directed_presence.discard(str(to))
         raise blocked_by_user()
 
@@ -146,11 +146,16 @@ def farewells(
         else:
             attributes = {"from": str(context.jid), "to": text, "type": "unavailable"}
             farewell = Element("presence", CLIENT_NAMESPACE, attributes).to_bytes()
-        yield from _route_presence(context, to, farewell)
+        yield from route_presence(context, to, farewell)
 
 
-def _route_presence(context: StreamContext, to: JID, presence: bytes) -> Steps:
+def route_presence(context: StreamContext, to: JID, presence: bytes) -> Steps:
     """Send presence to those sessions it is for; return False if the user has blocked the address."""
+    if to.domain != context.domain:
+        host = context.modules.host_at(to.domain, context.domain)
+        if host is not None and host.presence_route is not None:
+            return (yield from host.presence_route(context, to, presence))
+        return True
     question = Reachable(to.local, to.resource or None, str(context.jid))
     sessions: list[SessionRow] | None = yield from ask(question, list)
     for session in sessions or ():
@@ -159,7 +164,7 @@ def _route_presence(context: StreamContext, to: JID, presence: bytes) -> Steps:
     return sessions is not None
 
 
-def _handle_probe(context: StreamContext, stanza: Stanza) -> Steps:
+def handle_probe(context: StreamContext, stanza: Stanza) -> Steps:
     """
     Answer a client's own probe as the contact's server would (RFC 6121 section 4.3.2).
 

@@ -23,6 +23,7 @@ from raftline.machine.history.commands import Retraction
 from raftline.machine.history.queries import FindSent
 from raftline.xmpp.effects import Effect, ask
 from raftline.xmpp.element import escape_attribute
+from raftline.xmpp.jid import parse_jid
 from raftline.xmpp.stanza import parse_stanza
 
 if TYPE_CHECKING:
@@ -52,9 +53,9 @@ def find_retraction(context: StreamContext, stanza: Stanza, to: JID) -> Generato
     author, contact = str(context.jid.bare), str(to.bare)
     positions: tuple[Position, ...] = ()
     for owner, other in dict.fromkeys([(author, contact), (contact, author)]):  # either may keep no archive
-        if not positions:
+        if not positions and parse_jid(owner).domain == context.domain:  # nobody else has an archive here
             positions = yield from _search(FindSent(owner, other, author, _needles(target)), target)
-    if not positions:
+    if not positions and to.domain == context.domain:
         positions = yield from _search(FindSent(contact, author, author, _needles(target), waiting=True), target)
     if not positions:
         return None

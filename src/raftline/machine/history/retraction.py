@@ -40,8 +40,12 @@ def retract_messages(context: Context, recipient: Account, handed: MessageHanded
     retraction = handed.retraction
     if retraction is None or context.machine_version < FEATURES_SINCE:
         return
-    sender = context.accounts.get(handed.sender_localpart)
-    assert sender is not None, handed.sender_localpart
+    localpart = context.account_named(handed.sender)
+    if localpart is None:
+        retract_with_component(context, recipient, handed.sender, handed.sender, recipient.account_id, retraction)
+        return
+    sender = context.accounts.get(localpart)
+    assert sender is not None, handed.sender
     for number in sorted(set(retraction.positions)):
         position = Position(number)
         message = context.messages.get(position)
@@ -51,6 +55,33 @@ def retract_messages(context: Context, recipient: Account, handed: MessageHanded
             and message.time_ms >= sender.created_ms
             and _is_between(context, position, sender, recipient)
         ):
+            bury(context, position, retraction)
+
+
+def retract_with_component(
+    context: Context, account: Account, contact: str, author: str, owed_by: AccountId, retraction: Retraction
+) -> None:
+    """
+    Bury what either side of an account's conversation with somebody at a component takes back.
+
+    Args:
+        contact, author: Bare JIDs: of the one at the component; of the side that takes back.
+        owed_by: The account, or the component, that the message was for.
+    """
+    contact_row, author_row = context.addresses.get(contact), context.addresses.get(author)
+    if author_row is None:
+        return
+    for number in sorted(set(retraction.positions)):
+        position = Position(number)
+        message = context.messages.get(position)
+        if message is None or message.sender_id != author_row.address_id or message.time_ms < account.created_ms:
+            continue
+        row = context.archive.get((account.account_id, position))
+        if row is None:
+            is_theirs = _is_owed(context, owed_by, position)
+        else:
+            is_theirs = contact_row is not None and row.contact_id == contact_row.address_id
+        if is_theirs:
             bury(context, position, retraction)
 
 
