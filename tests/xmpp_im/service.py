@@ -47,6 +47,7 @@ from raftline.xmpp.effects import (
 from raftline.xmpp.element import Element
 from raftline.xmpp.payloads import ROUTED, require_effect
 from raftline.xmpp.stanza import error_reply, result_reply
+from raftline.xmpp.xeps.xep_0363_http_upload import UploadService
 from xmpp_im.playbook import DOMAIN, FakeContext, stanza
 
 NODE = NodeId(1)
@@ -85,7 +86,12 @@ class Client(FakeContext):
             to_jid = str(self.jid)
             if received.type not in {"error", "result"}:
                 reply = error_reply(
-                    received.element, refused.condition, refused.kind, to_jid=to_jid, detail=refused.detail
+                    received.element,
+                    refused.condition,
+                    refused.kind,
+                    refused.text,
+                    to_jid=to_jid,
+                    detail=refused.detail,
                 )
                 self.send(reply)
             return
@@ -112,9 +118,11 @@ class Client(FakeContext):
 class Service:
     """The machine, its clients, and a clock that moves a second with each command."""
 
-    def __init__(self, *accounts: str, administrators: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self, *accounts: str, administrators: tuple[str, ...] = (), uploads: UploadService | None = None
+    ) -> None:
         self.time_ms = 0
-        self.modules = all_modules(wall_clock_ms=lambda: self.time_ms, administrators=administrators)
+        self.modules = all_modules(wall_clock_ms=lambda: self.time_ms, administrators=administrators, uploads=uploads)
         self.clients: dict[int, Client] = {}
         self.machine = Machine(open_database(":memory:"), domain=DOMAIN)
         self._index = itertools.count(1)

@@ -19,6 +19,7 @@ from raftline.machine.history.reports import list_reports
 from raftline.machine.history.retraction import find_sent
 from raftline.machine.history.search import search_archive
 from raftline.machine.login import tokens
+from raftline.machine.media.answers import MEDIA_ANSWERS
 from raftline.machine.outcomes import RosterItem
 from raftline.machine.presence import SUBSCRIBED_FROM
 from raftline.machine.pubsub.handlers import ANSWERS as PUBSUB_ANSWERS
@@ -253,5 +254,6 @@ _ANSWERS: Final[Mapping[type[Query], Callable[[Context, Any], Answer]]] = Mappin
         InvitationOf: lambda context, query: context.invitations.get(query.node_id),
         **PUBSUB_ANSWERS,
         **ROOM_ANSWERS,
+        **MEDIA_ANSWERS,
     }
 )

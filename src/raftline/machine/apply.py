@@ -77,6 +77,8 @@ from raftline.machine.history import preferences
 from raftline.machine.history.commands import SetArchivePreferences
 from raftline.machine.login.commands import LogIn
 from raftline.machine.login.log_in import log_in
+from raftline.machine.media import uploads
+from raftline.machine.media.commands import RequestUploadSlot, StoreUpload
 from raftline.machine.outbox import (
     MessageHandedOver,
     MessageReturned,
@@ -255,6 +257,7 @@ _HANDLERS: Final[Mapping[type, Callable[[Context, Any], Outcome]]] = MappingProx
         ResumeSession: resumption.resume_session,
         ExpireSessions: resumption.expire_sessions,
         LogIn: log_in,
+        StoreUpload: uploads.store_upload,
     }
 )
 """What needs no session."""
@@ -275,6 +278,7 @@ _SESSION_HANDLERS: Final[Mapping[type, Callable[[Context, Session, Any], Outcome
         SetArchivePreferences: preferences.set_preferences,
         **pubsub.SESSION_HANDLERS,
         **ROOM_HANDLERS,
+        RequestUploadSlot: uploads.request_slot,
     }
 )
 """What a session does."""

@@ -23,6 +23,7 @@ from raftline.base.ids import Cursor, NodeId, SessionId
 from raftline.base.limits import RESUMPTION_TIMEOUT_S_MAX
 from raftline.machine.history.commands import Report, Retraction, SetArchivePreferences
 from raftline.machine.login.commands import LogIn
+from raftline.machine.media import commands as media
 from raftline.machine.pubsub import commands as pubsub
 from raftline.machine.rooms.commands import ROOM_ACTIONS, RoomAction
 from raftline.machine.tables import NATURAL
@@ -481,6 +482,7 @@ Action = (
     | pubsub.LearnCapabilities
     | pubsub.StoreBookmarks
     | RoomAction
+    | media.MediaAction
 )
 """What a command does. Tags are never reused."""
 
@@ -494,6 +496,7 @@ SINCE_VERSION: Final[Mapping[type, int]] = MappingProxyType(
         SetArchivePreferences: 3,
         **dict.fromkeys(pubsub.ACTIONS, 3),
         **dict.fromkeys(ROOM_ACTIONS, 3),
+        **dict.fromkeys(media.ACTIONS, 3),
     }
 )
 """Machine version from which on a kind of command is understood; 1 for what is not named."""
