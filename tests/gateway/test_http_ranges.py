@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from raftline.gateway.http_ranges import ByteRange, Unsatisfiable, is_unchanged, wanted_range
+from raftline.gateway.uploads.ranges import ByteRange, Unsatisfiable, is_unchanged, wanted_range
 
 ETAG = '"abc"'
 

@@ -18,12 +18,13 @@ from raftline.base.limits import (
     UPLOAD_SLOT_LIFETIME_MS,
 )
 from raftline.base.timestamps import format_timestamp
-from raftline.machine.commands import DeleteAccount, RaiseVersion
+from raftline.machine.commands import DeleteAccount, ExpireSessions, RaiseVersion
 from raftline.machine.media.commands import RequestUploadSlot, StoreUpload
 from raftline.machine.media.queries import StoredAmong, StoredFiles, UploadOf, UploadUseOf
 from raftline.machine.media.tables import StoredFile, UploadUse
 from raftline.machine.media.values import UploadView
 from raftline.machine.outcomes import Done, Outcome, Rejected
+from raftline.machine.queries import NextExpiry
 
 DIGEST = hashlib.sha256(b"content").digest()
 OTHER_DIGEST = hashlib.sha256(b"other content").digest()
@@ -305,6 +306,16 @@ class TestTime:
         alice.do(slot(expire_before_ms=START_MS + 10))
         world.time_ms += 10
         assert condition(world.do(store()).outcome) == "gone"
+
+    def test_the_leader_knows_when_to_look(self, world: World, alice: Client) -> None:
+        """Without commands of clients cluster time stands still: the next end is told to whoever moves it."""
+        assert world.machine.answer(NextExpiry()) is None
+        alice.do(slot(1))
+        alice.do(slot(2, expire_before_ms=START_MS + 7_000))
+        assert world.machine.answer(NextExpiry()) == START_MS + 7_000
+        world.time_ms = START_MS + 7_000
+        world.do(ExpireSessions())
+        assert (view_of(world, 2), world.machine.answer(NextExpiry())) == (None, self.DUE_MS)
 
     def test_many_end_in_steps(self, world: World, alice: Client) -> None:
         """Some with each entry, and a shared file only with its last holder."""

@@ -218,8 +218,11 @@ def _node_profiles(context: Context, _query: NodeProfiles) -> list[NodeProfile]:
 
 
 def _next_expiry(context: Context, _query: NextExpiry) -> int | None:
-    sql = "SELECT min(due_ms) FROM resumption WHERE due_ms > 0"
-    ((due_ms,),) = context.rows.select((context.resumptions,), sql)
+    sql = (
+        "SELECT min(due_ms) FROM (SELECT min(due_ms) AS due_ms FROM resumption WHERE due_ms > 0"
+        " UNION ALL SELECT min(due_ms) FROM upload WHERE due_ms > 0)"
+    )
+    ((due_ms,),) = context.rows.select((context.resumptions, context.media.uploads), sql)
     return None if due_ms is None else int(due_ms)
 
 

@@ -34,7 +34,7 @@ from raftline.cluster.driver import Driver
 from raftline.cluster.identity import Identity
 from raftline.cluster.storage import StorageSettings, open_storage
 from raftline.gateway.server import Gateway, GatewaySettings
-from raftline.gateway.upload import UploadEndpoint
+from raftline.gateway.uploads.endpoint import UploadEndpoint
 from raftline.machine.commands import Credential
 from raftline.node.node import LocalNode
 from raftline.raft.config import RaftConfig
@@ -263,7 +263,7 @@ class RunningNode:
             registry=registry,
             websocket=gateway.websocket_endpoint,
             bosh=gateway.bosh_endpoint,
-            upload=UploadEndpoint(node, wall_ms=wall_clock_ms),
+            upload=UploadEndpoint(node, wall_ms=wall_clock_ms, refused_types=settings.media.refused_types),
             files_url=settings.media.public_url,
             membership=make_membership(driver, settings),
             operations=Operations(

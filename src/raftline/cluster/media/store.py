@@ -56,6 +56,7 @@ class MediaStore:
         self._draw_name = draw_name
         self._disk = disk
         self._files = OperatingSystemFiles()
+        self._shelves: set[str] = set()
 
     def begin(self) -> None:
         """Make the directories, and remove what an earlier life left half written."""
@@ -87,7 +88,10 @@ class MediaStore:
         """Give a synced draft its name, durably. A file of that name had the same bytes, or should have had."""
         target = self._path(draft.digest)
         with _storage_errors(target):
-            self._files.make_directory(target.parent)
+            if target.parent.name not in self._shelves:
+                # One that an earlier life made may not be durable, though it can be seen.
+                self._files.make_directory(target.parent)
+                self._shelves.add(target.parent.name)
             draft.path.rename(target)
             self._files.fsync_directory(target.parent)
 

@@ -2,7 +2,7 @@
 XEP-0363 HTTP File Upload: a client asks for a slot, puts its file there over HTTP, and sends the link to others.
 
 The slot is a command, with chance in its address that was drawn before (machine/media/uploads.py); so any node takes
-the file and any node serves it. What HTTP does is in gateway/upload.py.
+the file and any node serves it. What HTTP does is in gateway/uploads.
 """
 
 from __future__ import annotations
