@@ -34,6 +34,7 @@ SIZE = 3 * fetch.CHUNK_BYTES + 17
 def quick_rounds(monkeypatch: pytest.MonkeyPatch) -> None:
     """Healing and scrubbing go on all the time."""
     monkeypatch.setitem(Healing.__init__.__kwdefaults__, "period_seconds", 0.05)
+    monkeypatch.setitem(Healing.__init__.__kwdefaults__, "needless_seconds", 0.05)
     monkeypatch.setitem(Scrub.__init__.__kwdefaults__, "pause_seconds", 0.05)
     monkeypatch.setitem(Scrub.__init__.__kwdefaults__, "bytes_per_second", 1 << 30)
     monkeypatch.setattr(copies, "REPEAT_SECONDS", 0.1)
@@ -135,6 +136,19 @@ class TestCopies:
         async with asyncio.timeout(5):
             with pytest.raises(Unavailable, match="space"):
                 await put(one, os.urandom(100))
+
+    async def test_the_reserve_of_the_disk_is_no_place_for_files(self, tmp_path: Path) -> None:
+        """What the database needs to go on is kept free of them (storage.reserve_bytes)."""
+        cluster = Cluster(tmp_path, 1)
+        cluster[1].reserve_bytes = 8 << 20
+        await cluster.start()
+        disk = cluster[1].disk
+        assert disk is not None
+        room_bytes = disk.room_bytes()
+        with pytest.raises(StorageFull):
+            await media_of(cluster[1]).begin(room_bytes - (4 << 20))
+        await (await media_of(cluster[1]).begin(1_000)).discard()
+        await cluster.stop()
 
     async def test_a_link_that_is_lost_loses_no_file(self, cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
         """The offer is made again until it is answered."""

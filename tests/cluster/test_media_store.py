@@ -274,5 +274,8 @@ class TestGrace:
         put(store)
         store.path_of(DIGEST).write_bytes(CONTENT[:-1])
         assert await library.has(DIGEST, len(CONTENT), 0) is False
-        assert store.size_of(DIGEST) is None
+        draft = store.new_draft(len(CONTENT))
+        draft.write(CONTENT)
+        await library.keep(draft, 0)
+        assert await library.has(DIGEST, len(CONTENT), 0) is True
         await library.stop()

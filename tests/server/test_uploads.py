@@ -9,9 +9,10 @@ import pytest
 
 from raftline.base.errors import ConfigError
 from raftline.base.limits import UPLOAD_SIZE_MAX, UPLOAD_TOKEN_SIZE
+from raftline.cluster.media.media import MediaMetrics
 from raftline.server.config import NodeSettings
 from raftline.server.config_file import build_settings
-from raftline.server.uploads import upload_service
+from raftline.server.uploads import media_figures, upload_service
 from server.settings_values import raw_settings
 
 
@@ -69,3 +70,9 @@ def test_bounds(key: str, value: object, *, is_taken: bool) -> None:
         with pytest.raises(ConfigError) as caught:
             settings(**{key: value})
         assert caught.value.path.startswith(f"media.{key}")
+
+
+def test_figures_have_names_of_their_own() -> None:
+    """Each figure of a node is told once."""
+    metrics = MediaMetrics(1, 2, 3, 4, 5, 6, 7, 8)
+    assert sorted(media_figures(metrics).values(), key=int) == list(range(1, 9))  # type: ignore[call-overload]

@@ -117,3 +117,13 @@ def test_the_policy_lets_files_of_all_nodes_in() -> None:
         "media-src 'self' data: blob:",
     ):
         assert f"{directive} http://a:1 http://b:2 https://files;" in policy
+
+
+async def test_files_are_passed_on_and_keep_their_policy(client: httpx2.AsyncClient) -> None:
+    """Any method and any name below the path; the page's policy is not laid over that of a file."""
+    for method in ("GET", "HEAD", "PUT", "OPTIONS"):
+        reply = await client.request(method, "/upload/token/a%20b/c.txt")
+        assert reply.status_code == 200
+        assert reply.headers.get_list("content-security-policy") == ["sandbox"]
+        assert reply.headers["x-content-type-options"] == "nosniff"
+    assert (await client.get("/upload/token/a%20b")).text == "/upload/token/a b"

@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 _LOG: Final = logging.getLogger(__name__)
 
 PERIOD_SECONDS: Final = 30.0
+NEEDLESS_SECONDS: Final = 600.0
+"""Between two looks for what nobody refers to, which is kept for hours anyway."""
+
 REST_SECONDS: Final = 0.01
 """Between two pages: messages come first."""
 
@@ -41,12 +44,19 @@ class Healing:
     """
 
     def __init__(
-        self, library: Library, fetch: MediaFetch, machine: Machine, *, period_seconds: float = PERIOD_SECONDS
+        self,
+        library: Library,
+        fetch: MediaFetch,
+        machine: Machine,
+        *,
+        period_seconds: float = PERIOD_SECONDS,
+        needless_seconds: float = NEEDLESS_SECONDS,
     ) -> None:
         self._library = library
         self._fetch = fetch
         self._machine = machine
         self._period_seconds = period_seconds
+        self._needless_seconds = needless_seconds
         self._wake = asyncio.Event()
         self.missing_count = 0
         self.deleted_count = 0
@@ -58,10 +68,14 @@ class Healing:
 
     async def run(self) -> None:
         """Compare now and then, until cancelled."""
+        loop = asyncio.get_running_loop()
+        next_needless = loop.time()
         while True:
             self._wake.clear()
             try:
-                await self._delete_needless()
+                if loop.time() >= next_needless:
+                    next_needless = loop.time() + self._needless_seconds
+                    await self._delete_needless()
                 self.missing_count = await self._fetch_missing()
             except StorageError as error:
                 _LOG.warning("uploaded files are not as they should be: %s", error)

@@ -50,18 +50,17 @@ class Library:
         """
         Whether a file is here, with this size; if so it stays for the grace time at least.
 
-        A file of another size is damaged, and set aside.
+        A file of another size is damaged: what is fetched then takes its place.
 
         Args:
             time_ms: Cluster time as whoever relies on it knows it; this node may be behind.
         """
         async with self._lock:
             found = await self.aside(partial(self.store.size_of, digest))
-            if found is not None and found != size:
-                await self.aside(partial(self.store.set_aside, digest))
-            elif found is not None:
-                self._touch(digest, time_ms)
-            return found == size
+            if found != size:
+                return False
+            self._touch(digest, time_ms)
+            return True
 
     async def keep(self, draft: Draft, time_ms: int) -> bytes:
         """Make a draft durable under its digest, which is returned; it stays for the grace time at least."""
