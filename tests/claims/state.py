@@ -12,6 +12,7 @@ from raftline.xmpp.catalog import all_modules
 from raftline.xmpp.module import Declaration
 from raftline.xmpp.rfcs import RFCS
 from raftline.xmpp.xeps.xep_0215_external_services import ExternalServices
+from raftline.xmpp.xeps.xep_0363_http_upload import UploadService
 
 DOAP_FILE: Final = TESTS.parent / "doap.xml"
 PAGE_FILE: Final = TESTS.parent / "docs" / "xeps.md"
@@ -19,7 +20,11 @@ PAGE_FILE: Final = TESTS.parent / "docs" / "xeps.md"
 
 def declarations() -> list[Declaration]:
     """All that modules declare, by number, those among them that an operator has to set up."""
-    modules = all_modules(wall_clock_ms=lambda: 0, external_services=ExternalServices((), b"", 0))
+    modules = all_modules(
+        wall_clock_ms=lambda: 0,
+        external_services=ExternalServices((), b"", 0),
+        uploads=UploadService(str, bytes, 0, 0, 0),
+    )
     return sorted(modules.declarations, key=lambda declaration: declaration.number)
 
 

@@ -125,6 +125,7 @@ class ClusterNode:
             segment_bytes=self.segment_bytes,
             trailing_bytes=self.trailing_bytes,
             reserve_bytes=self.reserve_bytes,
+            keeps_media=True,
             **({} if self.files is None else {"files": self.files}),
         )
         storage = open_storage(settings)

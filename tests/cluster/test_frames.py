@@ -18,6 +18,10 @@ from raftline.cluster.frames import (
     Frame,
     FrameReader,
     Hello,
+    MediaChunk,
+    MediaKept,
+    MediaOffer,
+    MediaRequest,
     OffLogStanza,
     Proposals,
     Refusal,
@@ -45,6 +49,10 @@ FRAMES: list[Frame] = [
     StatusRequest(9, LogIndex(90)),
     StatusReply(9, "leader", Term(7), NodeId(1), LogIndex(91), LogIndex(90), {1: 91, 2: 90}, b"\x00" * 16),
     StatusReply(9, "follower", Term(7), None, LogIndex(91), LogIndex(90), {}, None),
+    MediaOffer(b"d" * 32, 1 << 32, 1_700_000_000_000),
+    MediaKept(b"d" * 32, is_kept=False),
+    MediaRequest(b"d" * 32, 1 << 32, 1 << 18),
+    MediaChunk(b"d" * 32, 1 << 32, 0, b"x" * 1_000),
 ]
 
 

@@ -81,7 +81,7 @@ class Recorder:
         connection.send(JoinReply("not now", is_final=False, members=()))
         connection.finish()
 
-    def snapshot_requested(self, connection: InboundConnection, request: TransferFrame) -> None:
+    def transfer_requested(self, connection: InboundConnection, request: TransferFrame) -> None:
         raise AssertionError(request)
 
     def receive_frame(self, node_id: NodeId, frame: Frame) -> None:

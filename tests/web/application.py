@@ -41,6 +41,14 @@ class FakeBosh:
         await Response(b"<body/>", media_type="text/xml")(scope, receive, send)
 
 
+class FakeUpload:
+    """Stands where the gateway's files are: what it answers says of itself what it may do."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        path = scope["path"].encode()
+        await Response(path, headers={"Content-Security-Policy": "sandbox"})(scope, receive, send)
+
+
 class Application:
     """The application and the knobs a test turns."""
 
@@ -78,6 +86,7 @@ class Application:
             registry=registry,
             websocket=self._websocket,
             bosh=FakeBosh(),
+            upload=FakeUpload(),
             operations=Operations(lambda: frozenset({1, 2, 3}), self.transfers.append, self._reload),
         )
 

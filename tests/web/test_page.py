@@ -23,7 +23,8 @@ async def test_the_page_and_its_files_are_served_under_the_policy(client: httpx2
     for reply in (index, script, await client.get("/nothing")):
         policy = reply.headers["content-security-policy"]
         assert "default-src 'self'" in policy
-        assert "connect-src 'self' ws://127.0.0.1:15002 ws://127.0.0.1:15012;" in policy
+        nodes = "http://127.0.0.1:15002 http://127.0.0.1:15012"
+        assert f"connect-src 'self' ws://127.0.0.1:15002 ws://127.0.0.1:15012 {nodes};" in policy
         assert "'unsafe-eval'" not in policy
         assert reply.headers["x-content-type-options"] == "nosniff"
 
@@ -104,4 +105,25 @@ async def test_another_site_cannot_register_through_its_visitors(application: Ap
 def test_the_policy_lists_each_origin_once() -> None:
     """Nodes behind one name are one origin."""
     policy = security_policy(("wss://a/xmpp-websocket", "wss://b/xmpp-websocket", "wss://a/xmpp-websocket"))
-    assert "connect-src 'self' wss://a wss://b;" in policy
+    assert "connect-src 'self' wss://a wss://b https://a https://b;" in policy
+
+
+def test_the_policy_lets_files_of_all_nodes_in() -> None:
+    """The page puts files into and shows them from any node, and from the name that links lead to (XEP-0363)."""
+    policy = security_policy(("ws://a:1/xmpp-websocket", "ws://b:2/xmpp-websocket"), "https://files")
+    for directive in (
+        "connect-src 'self' ws://a:1 ws://b:2",
+        "img-src 'self' data: blob:",
+        "media-src 'self' data: blob:",
+    ):
+        assert f"{directive} http://a:1 http://b:2 https://files;" in policy
+
+
+async def test_files_are_passed_on_and_keep_their_policy(client: httpx2.AsyncClient) -> None:
+    """Any method and any name below the path; the page's policy is not laid over that of a file."""
+    for method in ("GET", "HEAD", "PUT", "OPTIONS"):
+        reply = await client.request(method, "/upload/token/a%20b/c.txt")
+        assert reply.status_code == 200
+        assert reply.headers.get_list("content-security-policy") == ["sandbox"]
+        assert reply.headers["x-content-type-options"] == "nosniff"
+    assert (await client.get("/upload/token/a%20b")).text == "/upload/token/a b"

@@ -48,6 +48,7 @@ from raftline.xmpp.effects import (
 from raftline.xmpp.element import Element
 from raftline.xmpp.payloads import ROUTED, require_effect
 from raftline.xmpp.stanza import error_reply, result_reply
+from raftline.xmpp.xeps.xep_0363_http_upload import UploadService
 from xmpp_im.playbook import DOMAIN, FakeContext, stanza
 
 NODE = NodeId(1)
@@ -86,7 +87,12 @@ class Client(FakeContext):
             to_jid = str(self.jid)
             if received.type not in {"error", "result"}:
                 reply = error_reply(
-                    received.element, refused.condition, refused.kind, to_jid=to_jid, detail=refused.detail
+                    received.element,
+                    refused.condition,
+                    refused.kind,
+                    refused.text,
+                    to_jid=to_jid,
+                    detail=refused.detail,
                 )
                 self.send(reply)
             return
@@ -113,10 +119,19 @@ class Client(FakeContext):
 class Service:
     """The machine, its clients, and a clock that moves a second with each command."""
 
-    def __init__(self, *accounts: str, administrators: tuple[str, ...] = (), components: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self,
+        *accounts: str,
+        administrators: tuple[str, ...] = (),
+        components: tuple[str, ...] = (),
+        uploads: UploadService | None = None,
+    ) -> None:
         self.time_ms = 0
         self.modules = all_modules(
-            wall_clock_ms=lambda: self.time_ms, administrators=administrators, components=components
+            wall_clock_ms=lambda: self.time_ms,
+            administrators=administrators,
+            components=components,
+            uploads=uploads,
         )
         self.clients: dict[int, Client] = {}
         self.streams: dict[int, ComponentStream] = {}

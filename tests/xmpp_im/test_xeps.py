@@ -18,6 +18,7 @@ from raftline.xmpp.element import Element
 from raftline.xmpp.module import IqHandler, Modules
 from raftline.xmpp.stanza import Stanza
 from raftline.xmpp.xeps.xep_0215_external_services import ExternalServices
+from raftline.xmpp.xeps.xep_0363_http_upload import UploadService
 from xmpp_im.playbook import FakeContext, Playbook, stanza, tree
 
 INFO = "http://jabber.org/protocol/disco#info"
@@ -33,7 +34,11 @@ def wall_clock_ms() -> int:
 
 def everything() -> Modules:
     """All modules, those that an operator has to set up among them."""
-    return all_modules(wall_clock_ms=wall_clock_ms, external_services=ExternalServices((), b"", 60))
+    return all_modules(
+        wall_clock_ms=wall_clock_ms,
+        external_services=ExternalServices((), b"", 60),
+        uploads=UploadService(str, bytes, 1, 1, 1),
+    )
 
 
 @pytest.fixture

@@ -270,3 +270,38 @@ CAPABILITY_NODES_SIZE_MAX: Final = 8192
 
 CAPABILITY_TEXT_SIZE_MAX: Final = 1023
 """Bytes of a hash, of its algorithm's name and of the software's name, as a client writes them into its presence."""
+
+UPLOAD_TOKEN_SIZE: Final = 16
+"""Bytes of chance in the address of an uploaded file: nobody guesses it (XEP-0363 section 11.3)."""
+
+UPLOAD_DIGEST_SIZE: Final = 32
+"""Bytes of the SHA-256 that a file is known by."""
+
+UPLOAD_NAME_SIZE_MAX: Final = 255
+"""Bytes of the name of an uploaded file: what file systems take."""
+
+UPLOAD_CONTENT_TYPE_SIZE_MAX: Final = 255
+"""Characters of the media type of an uploaded file: RFC 6838 section 4.2 has 127 for each half."""
+
+UPLOAD_SLOT_COUNT_MAX: Final = 20
+"""Slots of one account that wait for their file: a few pictures are sent at once."""
+
+UPLOAD_SLOT_LIFETIME_MS: Final = 300_000
+"""Cluster time for which a slot waits (XEP-0363 section 8), beside the time that its file takes."""
+
+UPLOAD_RATE_MIN: Final = 65_536
+"""Bytes a second that an upload is expected to have at least."""
+
+UPLOAD_SIZE_MAX: Final = 4 << 30
+"""Bytes of one file, whatever an operator allows: a slot for it ends after some 18 hours."""
+
+STORED_FILE_GRACE_MS: Final = 20 * 60 * 60 * 1000
+"""
+Cluster time after which a node deletes bytes that nobody refers to. Greater than the longest life of a slot, so that
+bytes which a node said it has are there when they are first referred to; less than a day, after which what is deleted
+is gone.
+"""
+assert STORED_FILE_GRACE_MS > UPLOAD_SLOT_LIFETIME_MS + UPLOAD_SIZE_MAX * 1000 // UPLOAD_RATE_MIN
+
+STORED_FILE_PAGE_ROW_COUNT_MAX: Final = 500
+"""Files that one answer names when a node compares its disk with them."""

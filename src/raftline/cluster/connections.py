@@ -22,6 +22,8 @@ from raftline.cluster.frames import (
     FrameReader,
     Hello,
     JoinRequest,
+    MediaChunk,
+    MediaRequest,
     SnapshotChunk,
     SnapshotDoubt,
     TransferFrame,
@@ -91,6 +93,7 @@ class InboundConnection(asyncio.Protocol):
         last_heard_ns: When something last arrived.
         ended: Done when the connection is over.
         requests: Chunks of a snapshot that were asked for over it and are not answered yet.
+        media_requests: The same of uploaded files.
     """
 
     def __init__(self, links: PeerLinks) -> None:
@@ -104,6 +107,7 @@ class InboundConnection(asyncio.Protocol):
         self.last_heard_ns = 0
         self.ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.requests: deque[ChunkRequest] = deque()
+        self.media_requests: deque[MediaRequest] = deque()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Check the certificate; TLS is done already."""
@@ -171,9 +175,9 @@ class InboundConnection(asyncio.Protocol):
         transport.close()
 
     def _take_request(self, frame: Frame) -> None:
-        if not self._is_transfer or not isinstance(frame, ChunkRequest | SnapshotDoubt):
+        if not self._is_transfer or not isinstance(frame, ChunkRequest | SnapshotDoubt | MediaRequest):
             raise RemoteProtocolError(f"{type(frame).__name__} over the wrong kind of connection")
-        self._links.observer.snapshot_requested(self, frame)
+        self._links.observer.transfer_requested(self, frame)
 
     def send(self, frame: Frame) -> None:
         """Answer over a connection whose dialer asks; nothing happens when it has ended."""
@@ -300,11 +304,11 @@ class OutboundConnection(_DialledConnection):
 
 
 class TransferConnection(_DialledConnection):
-    """A connection this node made to fetch a snapshot: requests go out, chunks come in, in the same order."""
+    """A connection this node made to fetch a snapshot or files: requests go out, chunks come in, in the same order."""
 
     def __init__(self, links: PeerLinks, node_id: NodeId) -> None:
         super().__init__(links, node_id, msgspec.structs.replace(links.make_hello(), is_transfer=True))
-        self._chunks: asyncio.Queue[SnapshotChunk | None] = asyncio.Queue()
+        self._chunks: asyncio.Queue[SnapshotChunk | MediaChunk | None] = asyncio.Queue()
 
     def ask(self, request: TransferFrame) -> None:
         """Ask for a chunk, of which the caller bounds how many are under way; or tell of a doubt."""
@@ -322,19 +326,33 @@ class TransferConnection(_DialledConnection):
 
     async def next_chunk(self) -> SnapshotChunk:
         """
-        Return the answer to the oldest request.
+        Return the answer to the oldest request, which was for a part of a snapshot.
 
         Raises:
             ConnectionError: The connection ended before it came.
+            RemoteProtocolError: It is something else.
         """
+        chunk = await self._next()
+        if not isinstance(chunk, SnapshotChunk):
+            raise RemoteProtocolError(f"{type(chunk).__name__} where a chunk of a snapshot is due")
+        return chunk
+
+    async def next_media_chunk(self) -> MediaChunk:
+        """Return the answer to the oldest request, which was for a part of a file; raises as `next_chunk`."""
+        chunk = await self._next()
+        if not isinstance(chunk, MediaChunk):
+            raise RemoteProtocolError(f"{type(chunk).__name__} where a chunk of a file is due")
+        return chunk
+
+    async def _next(self) -> SnapshotChunk | MediaChunk:
         chunk = await self._chunks.get()
         if chunk is None:
             raise ConnectionError("the other side is gone")
         return chunk
 
     def _receive(self, frame: Frame) -> None:
-        if not isinstance(frame, SnapshotChunk):
-            raise RemoteProtocolError(f"{type(frame).__name__} where a chunk of a snapshot is due")
+        if not isinstance(frame, SnapshotChunk | MediaChunk):
+            raise RemoteProtocolError(f"{type(frame).__name__} where a chunk is due")
         self._chunks.put_nowait(frame)
 
     def connection_lost(self, exc: Exception | None) -> None:

@@ -98,6 +98,10 @@ class DiskSpace:
         """Whether so many bytes more leave the database room to commit."""
         return self.room_bytes() - size >= self._out_bytes
 
+    def leaves_reserve(self, size: int) -> bool:
+        """Whether so many bytes more leave the whole reserve untouched: for what can be refused, such as a file."""
+        return self.room_bytes() - size >= self._reserve_bytes
+
     def look(self) -> SpaceState:
         """Look at the disk and return the state, which is logged when it changes."""
         room_bytes = self.room_bytes()

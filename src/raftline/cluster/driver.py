@@ -48,6 +48,7 @@ from raftline.cluster.forwarding import Forwarding
 from raftline.cluster.frames import PROTOCOL_VERSION, PROTOCOL_VERSION_MIN, Hello, LinkFrame
 from raftline.cluster.links import LinkContexts, PeerLinks
 from raftline.cluster.lives import Lives
+from raftline.cluster.media.media import Media
 from raftline.cluster.members import Members
 from raftline.cluster.metrics import ClusterMetrics, collect_metrics, initial_metrics
 from raftline.cluster.off_log import OffLogExchange
@@ -119,6 +120,7 @@ class Driver:
         self._salts = SaltPool(entropy)
         self._fatal = fatal
         self.subscriber: Subscriber | None = None
+        self.media: Media | None = None
         self._turn_is_scheduled = False
         self._is_started = False
         self._is_running = False
@@ -192,6 +194,8 @@ class Driver:
         self.succession = Succession(config, self.raft, self._links)
         await self._links.start()
         self._start_upkeep()
+        if self._kept.settings.keeps_media:
+            self.media = Media(self, self._kept, self._links, self._chores)
         self._chores.begin(self.comparison.run(), "comparison")
         self._is_started = self._is_running = True
         self._housekeeping.set(now_ns, now_ns)
@@ -248,6 +252,8 @@ class Driver:
         self.barriers.stop()
         await self._links.stop()
         await self._chores.stop()
+        if self.media is not None:
+            await self.media.stop()
         # Its thread may be waiting for the loop: let it run while that ends.
         await asyncio.to_thread(self.upkeep.writer.close)
         await self.storage.stop()

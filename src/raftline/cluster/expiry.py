@@ -1,9 +1,10 @@
 """
-The leader's clock for sessions that wait to be resumed.
+The leader's clock for what ends by itself: sessions that wait to be resumed, slots of uploads and files.
 
-Whether a session's time is over is decided by cluster time, which stands still while nothing enters the log. So the
-leader looks at its own clock, which the time of its entries comes from, and proposes a command when there is something
-to end. To be late, or to be a leader no more when it is applied, does no harm.
+Whether their time is over is decided by cluster time, which stands still while nothing enters the log. So the leader
+looks at its own clock, which the time of its entries comes from, and proposes a command when there is something to end.
+To be late, or to be a leader no more when it is applied, does no harm. That command ends sessions; what ends by being
+pruned needs no more than an entry.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ LOOK_NS: Final = 1_000 * MILLISECOND_NS
 
 class SessionExpiry:
     """
-    Proposes `ExpireSessions` when a session's time is over.
+    Proposes `ExpireSessions` when the time of something is over.
 
     Args:
         propose: Proposes a command of the node's own, which no bound refuses.

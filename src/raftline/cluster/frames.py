@@ -47,7 +47,8 @@ class Hello(msgspec.Struct, frozen=True, array_like=True, gc=False):
         version: `PROTOCOL_VERSION` of the sender.
         incarnation: The life of the sender's node that this connection belongs to.
         is_unfit: The sender takes no leadership: its disk is short of space, or it is drained. Repeated on change.
-        is_transfer: This connection is no link: the dialer fetches a snapshot over it, the acceptor answers.
+        is_transfer: This connection is no link: the dialer fetches a snapshot, or uploaded files, over it, the acceptor
+            answers.
         members, membership_index: Whom the sender's log names as members, and since which entry.
         version_min: The oldest version of the protocol that the sender understands.
         machine_version: The latest version of the state machine that it understands.
@@ -253,6 +254,49 @@ class SnapshotChunk(msgspec.Struct, frozen=True, array_like=True, gc=False):
     data: bytes
 
 
+class MediaOffer(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """
+    An uploaded file is here: fetch it, and say when you have it. From machine version 3 on, as the next three.
+
+    Attributes:
+        digest, size: Which file, by its SHA-256.
+        time_ms: Cluster time as the sender knows it; the receiver may be behind.
+    """
+
+    digest: bytes
+    size: int
+    time_ms: int
+
+
+class MediaKept(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """Answer to MediaOffer: the file is durable here; or it will not be, for want of space."""
+
+    digest: bytes
+    is_kept: bool
+
+
+class MediaRequest(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """Give me `size` bytes of a file from `offset` on; fewer only where it ends. Over a transfer connection."""
+
+    digest: bytes
+    offset: int
+    size: int
+
+
+class MediaChunk(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """
+    Answer to MediaRequest, in the order of the requests.
+
+    Attributes:
+        total_size: Bytes of the whole file; -1 if it is not here, and then `data` is empty.
+    """
+
+    digest: bytes
+    total_size: int
+    offset: int
+    data: bytes
+
+
 LinkFrame = (
     Hello
     | Message
@@ -265,16 +309,20 @@ LinkFrame = (
     | ChangeRequest
     | ChangeReply
     | DrainRequest
+    | MediaOffer
+    | MediaKept
 )
 """What passes over a link."""
 
-TransferFrame = ChunkRequest | SnapshotDoubt
-"""What a node that fetches a snapshot says."""
+TransferFrame = ChunkRequest | SnapshotDoubt | MediaRequest
+"""What a node that fetches a snapshot or a file says."""
 
-OFF_LINK: Final = frozenset({ChunkRequest, SnapshotDoubt, SnapshotChunk, JoinRequest, JoinReply, Farewell})
+OFF_LINK: Final = frozenset(
+    {ChunkRequest, SnapshotDoubt, SnapshotChunk, MediaRequest, MediaChunk, JoinRequest, JoinReply, Farewell}
+)
 """Kinds of frame that no link carries."""
 
-Frame = LinkFrame | TransferFrame | SnapshotChunk | JoinRequest | JoinReply | Farewell
+Frame = LinkFrame | TransferFrame | SnapshotChunk | MediaChunk | JoinRequest | JoinReply | Farewell
 
 KIND_HELLO: Final = 1
 KIND_RAFT: Final = 2
@@ -295,6 +343,10 @@ _PLAIN_KINDS: Final[dict[type, int]] = {
     ChangeRequest: 15,
     ChangeReply: 16,
     DrainRequest: 17,
+    MediaOffer: 24,
+    MediaKept: 25,
+    MediaRequest: 26,
+    MediaChunk: 27,
 }
 
 _ENCODER: Final = msgspec.msgpack.Encoder()

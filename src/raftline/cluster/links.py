@@ -4,7 +4,7 @@ Links between the nodes: mutual TLS, one connection for each direction.
 Every node dials every other. A connection carries the dialer's frames only; the acceptor answers with nothing but its
 hello. So the end of an inbound connection says one thing, that its dialer is gone, and a node that lost its leader
 knows at once. A node that fetches a snapshot dials once more: over that connection it asks and the acceptor answers,
-and nothing else passes, so that heartbeats never wait behind a snapshot.
+and nothing else passes, so that heartbeats never wait behind a snapshot; the same holds for uploaded files.
 
     dialer                                   acceptor
       │ ── TLS, both certificates ──────────▶ │  signed by the cluster's authority
@@ -79,7 +79,7 @@ class LinkObserver(Protocol):
     ) -> None:
         """A node that is no peer, and holds a certificate of this name and key, wants to be let in; answer it."""
 
-    def snapshot_requested(self, connection: InboundConnection, request: TransferFrame) -> None:
+    def transfer_requested(self, connection: InboundConnection, request: TransferFrame) -> None:
         """Answer over this connection, in order of the requests."""
 
     def receive_frame(self, node_id: NodeId, frame: LinkFrame) -> None:
@@ -218,7 +218,7 @@ class PeerLinks:
 
     async def open_transfer(self, node_id: NodeId) -> TransferConnection:
         """
-        Dial a node to fetch a snapshot; the caller closes what is returned.
+        Dial a node to fetch a snapshot, or files; the caller closes what is returned.
 
         Raises:
             OSError, TimeoutError, RemoteProtocolError: It cannot be reached, or is not who it should be.

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Final
 
 from raftline.base.errors import LocalProtocolError, RemoteProtocolError, StorageFull
 from raftline.cluster.config import MILLISECOND_NS
-from raftline.cluster.frames import ChunkRequest, SnapshotChunk, SnapshotDoubt, TransferFrame
+from raftline.cluster.frames import ChunkRequest, SnapshotChunk, SnapshotDoubt
 from raftline.cluster.snapshot_files import SYNC_BYTES, FileDigest, SnapshotFiles, read_chunk, sync_file
 from raftline.machine.snapshot import STEP_BYTES, SnapshotCopy
 from raftline.raft.messages import SnapshotMeta
@@ -181,7 +181,7 @@ class SnapshotSource:
             await asyncio.shield(self._chores.aside(copy.close))
         return copy.head
 
-    def asked(self, connection: InboundConnection, request: TransferFrame) -> None:
+    def asked(self, connection: InboundConnection, request: ChunkRequest | SnapshotDoubt) -> None:
         """
         Send a chunk over the connection that asks for it, or look into a doubt.
 

@@ -4,6 +4,7 @@ What a node keeps on its disk, opened: the database, and the log beside it.
     <data_dir>/state.db     the replicated state (`raftline.machine`)
     <data_dir>/log/         the write-ahead log (`raftline.wal`)
     <data_dir>/snapshots/   on their way out and in (`snapshot_files`)
+    <data_dir>/media/       uploaded files (`raftline.cluster.media`)
 
     <data_dir>/repair.json  and damaged/, while what was damaged is repaired (`repair`)
 
@@ -60,6 +61,7 @@ class StorageSettings:
         reserve_bytes: What is kept free on the disk; 0 does not look.
         has_begun: There is a log, or there was one: then it is damage if none is there.
         has_peers: Others keep what this node keeps, so that it can repair itself.
+        keeps_media: Uploaded files are kept here.
         files: The disk of the log.
         start_writer: Makes the log's writer; simulations bring one without threads.
         vfs: As for `raftline.machine.database.connect`.
@@ -74,6 +76,7 @@ class StorageSettings:
     reserve_bytes: int = 0
     has_begun: bool = False
     has_peers: bool = True
+    keeps_media: bool = False
     files: FileSystem = field(default_factory=OperatingSystemFiles)
     start_writer: StartWriter = LogWriter
     vfs: str | None = None

@@ -13,6 +13,9 @@ from raftline.cluster.frames import (
     Hello,
     JoinRequest,
     LinkFrame,
+    MediaKept,
+    MediaOffer,
+    MediaRequest,
     OffLogStanza,
     Proposals,
     Refusal,
@@ -110,10 +113,17 @@ class PeerTraffic:
         if self._driver.is_working:
             self._driver.members.join_requested(connection, node_id, fingerprint, request)
 
-    def snapshot_requested(self, connection: InboundConnection, request: TransferFrame) -> None:
+    def transfer_requested(self, connection: InboundConnection, request: TransferFrame) -> None:
         """See `LinkObserver`."""
-        if self._driver.is_working:
-            self._driver.upkeep.snapshots.source.asked(connection, request)
+        driver = self._driver
+        if not driver.is_working:
+            return
+        if not isinstance(request, MediaRequest):
+            driver.upkeep.snapshots.source.asked(connection, request)
+        elif driver.media is not None:
+            driver.media.requested(connection, request)
+        else:
+            raise RemoteProtocolError("a request for a file, which this node does not keep")
 
     def receive_frame(self, node_id: NodeId, frame: LinkFrame) -> None:
         """See `LinkObserver`."""
@@ -142,9 +152,21 @@ class PeerTraffic:
             driver.members.change_answered(frame)
         elif isinstance(frame, DrainRequest):
             driver.draining.drain(is_drained=frame.is_drained)
+        elif isinstance(frame, MediaOffer | MediaKept):
+            self._media(node_id, frame)
+            return
         else:
             self._step(node_id, frame)
         driver.request_turn()
+
+    def _media(self, node_id: NodeId, frame: MediaOffer | MediaKept) -> None:
+        media = self._driver.media
+        if media is None:
+            return
+        if isinstance(frame, MediaOffer):
+            media.offered(node_id, frame)
+        else:
+            media.answered(node_id, frame)
 
     def _step(self, node_id: NodeId, message: Message) -> None:
         if message.sender != node_id:

@@ -20,6 +20,7 @@ from raftline.machine.history.reports import list_reports
 from raftline.machine.history.retraction import find_sent
 from raftline.machine.history.search import search_archive
 from raftline.machine.login import tokens
+from raftline.machine.media.answers import MEDIA_ANSWERS
 from raftline.machine.outcomes import RosterItem
 from raftline.machine.presence import SUBSCRIBED_FROM
 from raftline.machine.pubsub.handlers import ANSWERS as PUBSUB_ANSWERS
@@ -218,8 +219,11 @@ def _node_profiles(context: Context, _query: NodeProfiles) -> list[NodeProfile]:
 
 
 def _next_expiry(context: Context, _query: NextExpiry) -> int | None:
-    sql = "SELECT min(due_ms) FROM resumption WHERE due_ms > 0"
-    ((due_ms,),) = context.rows.select((context.resumptions,), sql)
+    sql = (
+        "SELECT min(due_ms) FROM (SELECT min(due_ms) AS due_ms FROM resumption WHERE due_ms > 0"
+        " UNION ALL SELECT min(due_ms) FROM upload WHERE due_ms > 0)"
+    )
+    ((due_ms,),) = context.rows.select((context.resumptions, context.media.uploads), sql)
     return None if due_ms is None else int(due_ms)
 
 
@@ -255,5 +259,6 @@ _ANSWERS: Final[Mapping[type[Query], Callable[[Context, Any], Answer]]] = Mappin
         **PUBSUB_ANSWERS,
         **ROOM_ANSWERS,
         **COMPONENT_ANSWERS,
+        **MEDIA_ANSWERS,
     }
 )

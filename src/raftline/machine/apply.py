@@ -80,6 +80,8 @@ from raftline.machine.history import preferences
 from raftline.machine.history.commands import SetArchivePreferences
 from raftline.machine.login.commands import LogIn
 from raftline.machine.login.log_in import log_in
+from raftline.machine.media import uploads
+from raftline.machine.media.commands import RequestUploadSlot, StoreUpload
 from raftline.machine.outbox import (
     MessageHandedOver,
     MessageReturned,
@@ -262,6 +264,7 @@ _HANDLERS: Final[Mapping[type, Callable[[Context, Any], Outcome]]] = MappingProx
         ExpireSessions: resumption.expire_sessions,
         LogIn: log_in,
         **components.HANDLERS,
+        StoreUpload: uploads.store_upload,
     }
 )
 """What needs no session."""
@@ -283,6 +286,7 @@ _SESSION_HANDLERS: Final[Mapping[type, Callable[[Context, Session, Any], Outcome
         **pubsub.SESSION_HANDLERS,
         **components.SESSION_HANDLERS,
         **ROOM_HANDLERS,
+        RequestUploadSlot: uploads.request_slot,
     }
 )
 """What a session does."""

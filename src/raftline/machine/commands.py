@@ -25,6 +25,7 @@ from raftline.machine.components import commands as components
 from raftline.machine.components.commands import ComponentAction
 from raftline.machine.history.commands import Report, Retraction, SetArchivePreferences
 from raftline.machine.login.commands import LogIn
+from raftline.machine.media import commands as media
 from raftline.machine.pubsub import commands as pubsub
 from raftline.machine.rooms.commands import ROOM_ACTIONS, RoomAction
 from raftline.machine.tables import NATURAL
@@ -484,6 +485,7 @@ Action = (
     | pubsub.StoreBookmarks
     | ComponentAction
     | RoomAction
+    | media.MediaAction
 )
 """What a command does. Tags are never reused."""
 
@@ -498,6 +500,7 @@ SINCE_VERSION: Final[Mapping[type, int]] = MappingProxyType(
         **dict.fromkeys(pubsub.ACTIONS, 3),
         **dict.fromkeys(components.ACTIONS, 3),
         **dict.fromkeys(ROOM_ACTIONS, 3),
+        **dict.fromkeys(media.ACTIONS, 3),
     }
 )
 """Machine version from which on a kind of command is understood; 1 for what is not named."""

@@ -19,6 +19,7 @@ from raftline.machine.history import tables as history
 from raftline.machine.history.preference_index import PreferenceIndex
 from raftline.machine.history.search_index import SearchIndex
 from raftline.machine.login.tables import LOGIN_TOKEN, LoginToken
+from raftline.machine.media.state import MediaState
 from raftline.machine.outbox import Handover
 from raftline.machine.outcomes import Event
 from raftline.machine.pubsub.state import PubsubState
@@ -100,6 +101,7 @@ class Context:
         "left_resources",
         "login_tokens",
         "machine_version",
+        "media",
         "message_holders",
         "messages",
         "node_profiles",
@@ -173,6 +175,7 @@ class Context:
         self.reports: Final = rows.table(history.REPORT, history.ReportRow._make)
         self.archive_preferences: Final = PreferenceIndex(rows, self.archive_defaults, self.archive_rules)
         self.pubsub: Final = PubsubState(rows)
+        self.media: Final = MediaState(rows)
         self.rooms: Final = rows.table(rooms_tables.ROOM, rooms_tables.Room._make)
         self.room_affiliations: Final = rows.table(rooms_tables.ROOM_AFFILIATION, rooms_tables.RoomAffiliation._make)
         self.room_departures: Final = rows.table(rooms_tables.ROOM_DEPARTURE, rooms_tables.RoomDeparture._make)
@@ -246,6 +249,7 @@ class Context:
         """Forget what is derived from rows."""
         self.archive_preferences.drop()
         self.pubsub.drop_derived()
+        self.media.drop_derived()
         self.blocklists.drop()
         self.session_index.drop()
         self.inboxes.drop()

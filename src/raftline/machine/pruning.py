@@ -20,6 +20,7 @@ from raftline.base.limits import (
 from raftline.machine import inbox
 from raftline.machine.commands import Storage
 from raftline.machine.context import Context
+from raftline.machine.media.uploads import expire_uploads, forget_uploads
 from raftline.machine.pubsub.removal import delete_some
 from raftline.machine.rooms import administration
 from raftline.machine.rows import Table
@@ -52,6 +53,7 @@ class Pruner:
             self._expire(context.login_tokens, LOGIN_TOKEN_AGE_MAX_MS, budget)
             self._expire(context.pubsub.removals, PUBSUB_REMOVAL_AGE_MAX_MS, budget)
             self._expire(context.room_departures, LEFT_RESOURCE_AGE_MAX_MS, budget)
+            expire_uploads(context, budget)
             self._bury_doomed(budget)
         except BaseException:
             self.forget()  # the step is undone, so what it learned is no longer so
@@ -110,5 +112,6 @@ class Pruner:
         budget -= len(waiting) + len(archived)
         budget -= delete_some(context, account_id, budget)
         budget -= administration.forget_lists(context, account_id, budget)
+        budget -= forget_uploads(context, account_id, budget)
         if budget > 0:
             context.doomed.delete(account_id)

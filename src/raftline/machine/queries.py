@@ -14,6 +14,8 @@ import msgspec
 from raftline.base.ids import Cursor, NodeId, Position, SessionId
 from raftline.machine.commands import Credential
 from raftline.machine.history.answers import ArchivePreferences, Found, ReportRecord, SentMessages
+from raftline.machine.media.tables import StoredFile, UploadUse
+from raftline.machine.media.values import UploadView
 from raftline.machine.outcomes import Event, Outcome, Rejected, RosterItem
 from raftline.machine.pubsub.values import NodeDetails, NodeItems, NodeSubscription
 from raftline.machine.records import Invitation, NodeProfile
@@ -127,7 +129,7 @@ class PictureOf(Query, frozen=True, array_like=True, tag=21):
 
 
 class NextExpiry(Query, frozen=True, array_like=True, tag=22):
-    """Answer: `int | None`, the cluster time at which the next session ends unless it is resumed."""
+    """Answer: `int | None`, the cluster time at which the next session ends unless it is resumed, or an upload."""
 
 
 class NodeProfiles(Query, frozen=True, array_like=True, tag=23):
@@ -356,5 +358,8 @@ Answer = (
     | str
     | Rejected
     | RoomAnswer
+    | UploadView
+    | UploadUse
+    | list[StoredFile]
     | None
 )

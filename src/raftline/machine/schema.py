@@ -21,6 +21,7 @@ from raftline.base.errors import StorageError
 from raftline.machine.components import tables as components
 from raftline.machine.history.tables import HISTORY_SQL, HISTORY_TABLES
 from raftline.machine.login import tables as login
+from raftline.machine.media import tables as media
 from raftline.machine.pubsub import tables as pubsub
 from raftline.machine.rooms import tables as rooms_tables
 from raftline.machine.tables import TableDefinition
@@ -137,6 +138,7 @@ TABLES: Final = (
     *pubsub.TABLES,
     *rooms_tables.TABLES,
     *components.TABLES,
+    *media.TABLES,
 )
 assert len({table.number for table in TABLES}) == len(TABLES)
 
@@ -314,7 +316,7 @@ CREATE TABLE invitation (
 ) STRICT;
 """
 
-_VERSION_3: Final = login.SQL + HISTORY_SQL + pubsub.SCHEMA + rooms_tables.SQL + components.SQL
+_VERSION_3: Final = login.SQL + HISTORY_SQL + pubsub.SCHEMA + rooms_tables.SQL + components.SQL + media.SQL
 
 MIGRATIONS: Final = (_VERSION_1, _VERSION_2, _VERSION_3)
 """`MIGRATIONS[n]` takes a database from version n to n + 1. A released one is never edited."""

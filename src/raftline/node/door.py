@@ -94,6 +94,65 @@ class Session(Protocol):
         """End the session, after everything submitted before; returns once applied. Idempotent."""
 
 
+class FileDraft(Protocol):
+    """A file that is being uploaded; whoever began it discards it in the end, kept or not."""
+
+    async def write(self, data: bytes) -> None:
+        """
+        Write what follows; returns once the disk has taken it, so that whoever sends is no faster than the disk.
+
+        Raises:
+            StorageFull: There is no room for the rest.
+            StorageError: The disk failed.
+        """
+
+    async def keep(self) -> bytes:
+        """
+        Make the file durable on a majority of the nodes; returns its SHA-256.
+
+        It stays for long enough that a command may refer to it (base/limits.py). Nothing can be written any more.
+
+        Raises:
+            Unavailable: A majority did not take it.
+            StorageError: The disk failed.
+        """
+
+    async def discard(self) -> None:
+        """Remove what was written, unless it was kept."""
+
+
+class Files(Protocol):
+    """Uploaded files, by SHA-256 and size. Which there are is a matter of the replicated state."""
+
+    async def begin(self, size: int) -> FileDraft:
+        """
+        Begin a file of so many bytes.
+
+        Raises:
+            StorageFull: This node has no room for it.
+            StorageError: The disk failed.
+            Stopping: The node is shutting down.
+        """
+
+    async def ensure(self, digest: bytes, size: int) -> None:
+        """
+        Return once a file can be read here; it is fetched from another node if need be.
+
+        Raises:
+            Unavailable: No node that can be reached has it.
+            StorageFull: This node has no room for it.
+            StorageError: The disk failed.
+        """
+
+    async def read(self, digest: bytes, offset: int, size: int) -> bytes:
+        """
+        Return a part of a file that `ensure` has seen; fewer bytes only where it ends.
+
+        Raises:
+            StorageError: The disk failed, or the file went meanwhile.
+        """
+
+
 class Node(Protocol):
     """The system, as an edge sees it."""
 
@@ -108,6 +167,10 @@ class Node(Protocol):
     @property
     def machine_version(self) -> int:
         """Version of the replicated state machine that all members agreed on, as far as this replica has come."""
+
+    @property
+    def files(self) -> Files:
+        """Uploaded files. Only a node that was set up to keep them has any."""
 
     async def barrier(self) -> None:
         """

@@ -31,6 +31,7 @@ from raftline.base.errors import OutcomeUnknown, Refused, StorageError, Unavaila
 from raftline.base.ids import NodeId, SessionId
 from raftline.cluster.config import MILLISECOND_NS
 from raftline.cluster.driver import Driver
+from raftline.cluster.media.media import Media
 from raftline.machine.commands import (
     SINCE_VERSION,
     Action,
@@ -129,6 +130,12 @@ class LocalNode:
     def machine_version(self) -> int:
         """See `door.Node`."""
         return self.driver.machine.machine_version
+
+    @property
+    def files(self) -> Media:
+        """See `door.Node`."""
+        assert self.driver.media is not None, "the storage was opened with keeps_media"
+        return self.driver.media
 
     @property
     def session_count(self) -> int:

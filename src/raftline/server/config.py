@@ -18,7 +18,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from raftline.base.limits import RESUMPTION_TIMEOUT_S_MAX
+from raftline.base.limits import RESUMPTION_TIMEOUT_S_MAX, UPLOAD_SIZE_MAX
 from raftline.xmpp.xeps.xep_0487_host_meta_2 import TTL_S_MAX
 
 Port = Annotated[int, Meta(ge=1, le=65_535)]
@@ -164,6 +164,30 @@ class TurnSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     """What clients are told of."""
 
 
+MediaType = Annotated[str, Meta(pattern=r"^[a-z0-9!#$&^_.+-]+/([a-z0-9!#$&^_.+-]+|\*)$", max_length=255)]
+"""As `text/html`, or `application/*` for all of a kind; in small letters."""
+
+
+class MediaSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Files that people upload (XEP-0363). The same on all nodes."""
+
+    public_url: Annotated[str, Meta(pattern="^(https?://[^/]+)?$")] = ""
+    """
+    Where links to files lead, `https://files.example.org`: a name under which all nodes are reached, so that links
+    outlive a node. Empty for the node that gives a link out.
+    """
+    size_max: Annotated[int, Meta(ge=1_024, le=UPLOAD_SIZE_MAX)] = 104_857_600
+    """Bytes of one file."""
+    account_bytes_max: Annotated[int, Meta(ge=1_024, le=1 << 50)] = 10_737_418_240
+    """Bytes of all files of an account."""
+    account_file_count_max: Annotated[int, Meta(ge=1, le=1_000_000)] = 10_000
+    """How many an account may have."""
+    keep_days: Annotated[int, Meta(ge=0, le=36_500)] = 0
+    """Files are deleted after so many days; 0 for never. Counts for what is uploaded from then on."""
+    refused_types: Annotated[tuple[MediaType, ...], Meta(max_length=256)] = ()
+    """Media types that nobody may upload, as clients name them."""
+
+
 class PeerListenSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The link to the other nodes; always mutual TLS."""
 
@@ -288,6 +312,7 @@ class NodeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     components: ComponentSettings = ComponentSettings()
     peer: PeerListenSettings = PeerListenSettings()
     turn: TurnSettings = TurnSettings()
+    media: MediaSettings = MediaSettings()
     registration: RegistrationSettings = RegistrationSettings()
     plaintext: PlaintextSettings = PlaintextSettings()
     limits: LimitSettings = LimitSettings()

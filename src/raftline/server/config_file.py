@@ -280,6 +280,8 @@ def _check_listeners(settings: NodeSettings) -> None:
             raise ConfigError(path, f"{host}:{port} is already taken by {taken[host, port]}")
         taken[host, port] = path
     if not settings.plaintext.allow:
+        if settings.media.public_url.startswith("http://"):
+            raise ConfigError("media.public_url", "must be https unless plaintext.allow is set")
         for number, peer in enumerate(settings.cluster.peers):
             if not peer.http_url.startswith("https://"):
                 raise ConfigError(f"cluster.peers[{number}].http_url", "must be https unless plaintext.allow is set")

@@ -34,6 +34,7 @@ from raftline.cluster.driver import Driver
 from raftline.cluster.identity import Identity
 from raftline.cluster.storage import StorageSettings, open_storage
 from raftline.gateway.server import Gateway, GatewaySettings
+from raftline.gateway.uploads.endpoint import UploadEndpoint
 from raftline.machine.commands import Credential
 from raftline.node.node import LocalNode
 from raftline.raft.config import RaftConfig
@@ -54,6 +55,7 @@ from raftline.server.reload import (
     peer_link_contexts,
 )
 from raftline.server.telemetry import make_registry
+from raftline.server.uploads import media_figures, upload_service
 from raftline.wal.files import OperatingSystemFiles
 from raftline.web.admin import Admin
 from raftline.web.app import make_app
@@ -180,6 +182,7 @@ class RunningNode:
                 domain=settings.domain,
                 segment_bytes=settings.storage.segment_bytes,
                 trailing_bytes=settings.storage.trailing_bytes,
+                keeps_media=True,
                 reserve_bytes=reserve_bytes,
                 files=OperatingSystemFiles(reserve_bytes=reserve_bytes),
             )
@@ -224,6 +227,7 @@ class RunningNode:
                 administrators=settings.xmpp.administrators,
                 status_addresses=settings.xmpp.status_urls,
                 external_services=external_services(settings.turn),
+                uploads=upload_service(settings),
                 contacts=msgspec.structs.asdict(settings.contacts),
                 components=sorted(settings.components.secret_files),
             ),
@@ -257,6 +261,7 @@ class RunningNode:
             {
                 "cluster": lambda: cluster_figures(driver.metrics()),
                 "gateway": lambda: gateway_figures(gateway.figures()),
+                "media": lambda: media_figures(node.files.metrics()),
             }
         )
         app = make_app(
@@ -267,6 +272,8 @@ class RunningNode:
             registry=registry,
             websocket=gateway.websocket_endpoint,
             bosh=gateway.bosh_endpoint,
+            upload=UploadEndpoint(node, wall_ms=wall_clock_ms, refused_types=settings.media.refused_types),
+            files_url=settings.media.public_url,
             membership=make_membership(driver, settings),
             operations=Operations(
                 node_ids=lambda: member_ids(driver),

@@ -1,7 +1,7 @@
 """
 The HTTP application: all routes of a node, one error form, metrics.
 
-WebSocket and BOSH are handed in as ASGI applications: this edge and the client gateway do not know each other.
+WebSocket, BOSH and uploads are handed in as ASGI applications: this edge and the client gateway do not know each other.
 """
 
 from __future__ import annotations
@@ -25,6 +25,8 @@ from raftline.web.operations import Operations
 from raftline.web.page import Page, SecurityHeaders, security_policy
 from raftline.web.replies import BadRequest, error_reply
 
+UPLOAD_PATH = "/upload/{path:path}"
+
 _CONDITIONS = {404: "item-not-found", 405: "not-allowed", 413: "policy-violation"}
 
 
@@ -37,13 +39,16 @@ def make_app(
     registry: CollectorRegistry,
     websocket: ASGIApp,
     bosh: ASGIApp,
+    upload: ASGIApp | None = None,
+    files_url: str = "",
     operations: Operations | None = None,
     membership: Membership | None = None,
 ) -> Starlette:
     """
     Join all endpoints of a node into one ASGI application; without the last two nothing can be done to the cluster.
 
-    `websocket` and `bosh` are objects: functions would be taken for handlers of a request.
+    `websocket`, `bosh` and `upload` are objects: functions would be taken for handlers of a request. `files_url` is
+    where links to uploaded files lead, if not to a node.
 
     An error that nobody expected is answered here and then raised to the HTTP server, which logs it.
     """
@@ -75,11 +80,12 @@ def make_app(
             *(membership.routes(admin.guarded) if membership is not None else ()),
             WebSocketRoute(WEBSOCKET_PATH, websocket, name="xmpp"),
             Route(BOSH_PATH, bosh, name="bosh"),
+            *([Route(UPLOAD_PATH, upload, name="upload")] if upload is not None else ()),
             *host_meta.routes(),
             *page.routes(),
         ],
         middleware=[
-            Middleware(SecurityHeaders, policy=lambda: security_policy(page.websockets())),
+            Middleware(SecurityHeaders, policy=lambda: security_policy(page.websockets(), files_url)),
             Middleware(ReadyGate, health=health),
         ],
         exception_handlers={

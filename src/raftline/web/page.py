@@ -37,23 +37,25 @@ class Registration(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     password: str
 
 
-def security_policy(websockets: tuple[str, ...]) -> str:
+def security_policy(websockets: tuple[str, ...], files_url: str = "") -> str:
     """
     Write the content security policy of the page.
 
     Styles may stand in attributes (Converse.js sets sizes so), pictures may be data or blobs (avatars, previews of
-    what is about to be sent), and WebAssembly may run (its curve25519); nothing else departs from "our own files".
+    what is about to be sent), and WebAssembly may run (its curve25519). Files are uploaded to and shown from any node
+    (XEP-0363), or `files_url` if there is one. Nothing else departs from "our own files".
     """
-    origins = " ".join(dict.fromkeys(url.removesuffix(WEBSOCKET_PATH) for url in websockets))
+    origins = list(dict.fromkeys(url.removesuffix(WEBSOCKET_PATH) for url in websockets))
+    nodes = " ".join(["http" + origin.removeprefix("ws") for origin in origins] + [files_url] * bool(files_url))
     return "; ".join(
         (
             "default-src 'self'",
             "script-src 'self' 'wasm-unsafe-eval'",
             "style-src 'self' 'unsafe-inline'",
-            "img-src 'self' data: blob:",
-            "media-src 'self' data: blob:",
+            f"img-src 'self' data: blob: {nodes}".strip(),
+            f"media-src 'self' data: blob: {nodes}".strip(),
             "font-src 'self' data:",
-            f"connect-src 'self' {origins}",
+            f"connect-src 'self' {' '.join(origins)} {nodes}".strip(),
             "worker-src 'self' blob:",
             "object-src 'none'",
             "base-uri 'none'",
@@ -66,6 +68,8 @@ def security_policy(websockets: tuple[str, ...]) -> str:
 class SecurityHeaders:
     """
     ASGI middleware: the headers of every HTTP reply that keep browsers from guessing or lending anything.
+
+    A reply that says of itself what its content may do, such as an uploaded file, is left to say it alone.
 
     Args:
         policy: Returns the content security policy, which names the nodes there are now.
@@ -88,8 +92,10 @@ class SecurityHeaders:
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                policy = (b"content-security-policy", self._policy().encode())
-                message["headers"] = [*message.get("headers", ()), policy, *self._headers]
+                headers = list(message.get("headers", ()))
+                said = {name for name, _ in headers}
+                own = [(b"content-security-policy", self._policy().encode()), *self._headers]
+                message["headers"] = [*headers, *(header for header in own if header[0] not in said)]
             await send(message)
 
         await self._app(scope, receive, send_with_headers)

@@ -44,6 +44,7 @@ from raftline.xmpp.xeps import (
     xep_0352_client_state,
     xep_0353_calls,
     xep_0359_stanza_ids,
+    xep_0363_http_upload,
     xep_0368_direct_tls,
     xep_0377_reports,
     xep_0386_bind2,
@@ -69,6 +70,7 @@ from raftline.xmpp.xeps import (
     xep_0490_displayed_sync,
 )
 from raftline.xmpp.xeps.xep_0215_external_services import ExternalServices
+from raftline.xmpp.xeps.xep_0363_http_upload import UploadService
 
 MODULES: Final = (
     messages,
@@ -138,6 +140,7 @@ def all_modules(
     status_addresses: Sequence[str] = (),
     external_services: ExternalServices | None = None,
     components: Collection[str] = (),
+    uploads: UploadService | None = None,
 ) -> Modules:
     """
     Register every module.
@@ -150,6 +153,7 @@ def all_modules(
         wall_clock_ms: Tells milliseconds since 1970. Without it, what needs a clock (XEP-0012, XEP-0202, XEP-0215) is
             left out.
         external_services: Those an operator offers; without them XEP-0215 is left out.
+        uploads: Where files are put, and how large they may be; without it XEP-0363 is left out.
     """
     modules = Modules()
     for module in MODULES:
@@ -158,6 +162,8 @@ def all_modules(
     xep_0114_components.register(modules, components)
     xep_0133_administration.register(modules, administrators)
     xep_0157_contacts.register(modules, contacts)
+    if uploads is not None:
+        xep_0363_http_upload.register(modules, uploads)
     if wall_clock_ms is not None:
         xep_0012_last_activity.register(modules, wall_clock_ms)
         xep_0202_time.register(modules, wall_clock_ms)

@@ -164,7 +164,8 @@ def error_element(condition: str, kind: str, text: str = "", detail: str = "") -
 
     Args:
         detail: An application's own condition as `{namespace}name`; empty for none (section 8.3.4). A name may be
-            followed by one attribute, as `{namespace}unsupported feature=subscribe`.
+            followed by one attribute, as `{namespace}unsupported feature=subscribe`, or by one child with its text, as
+            `{namespace}file-too-large/max-file-size=20000`.
     """
     children: list[Element | str] = [Element(condition, STANZA_ERROR_NAMESPACE)]
     if text:
@@ -173,7 +174,10 @@ def error_element(condition: str, kind: str, text: str = "", detail: str = "") -
         namespace, _, name = detail[1:].rpartition("}")
         name, _, attribute = name.partition(" ")
         key, _, value = attribute.partition("=")
-        children.append(Element(name, namespace, {key: value} if key else None))
+        name, _, child = name.partition("/")
+        child_name, _, child_text = child.partition("=")
+        content: list[Element | str] = [Element(child_name, namespace, None, [child_text])] if child else []
+        children.append(Element(name, namespace, {key: value} if key else None, content))
     return Element("error", CLIENT_NAMESPACE, {"type": kind}, children)
 
 

@@ -1,0 +1,48 @@
+"""Answers to questions about uploads, as answers.py takes them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any, Final
+
+from raftline.base.limits import STORED_FILE_PAGE_ROW_COUNT_MAX
+from raftline.machine.context import Context
+from raftline.machine.media.queries import StoredAmong, StoredFiles, UploadOf, UploadUseOf
+from raftline.machine.media.tables import StoredFile, UploadUse
+from raftline.machine.media.values import UploadView
+from raftline.machine.queries import Answer, Query
+
+
+def _upload_of(context: Context, query: UploadOf) -> UploadView | None:
+    upload = context.media.uploads.get(query.token)
+    if upload is None:
+        return None
+    is_over = 0 < upload.due_ms <= context.time_ms
+    return UploadView(upload.name, upload.size, upload.content_type, upload.until_ms, upload.digest, is_over)
+
+
+def _stored_files(context: Context, query: StoredFiles) -> list[StoredFile]:
+    sql = "SELECT * FROM stored_file WHERE digest > ? ORDER BY digest LIMIT ?"
+    limit = min(max(query.limit, 0), STORED_FILE_PAGE_ROW_COUNT_MAX)
+    return [StoredFile._make(row) for row in context.rows.select((context.media.files,), sql, (query.after, limit))]
+
+
+def _stored_among(context: Context, query: StoredAmong) -> list[StoredFile]:
+    found = (context.media.files.get(digest) for digest in query.digests)
+    return [stored for stored in found if stored is not None]
+
+
+def _upload_use_of(context: Context, query: UploadUseOf) -> UploadUse | None:
+    account = context.accounts.get(query.localpart)
+    return None if account is None else context.media.uses.get(account.account_id)
+
+
+MEDIA_ANSWERS: Final[Mapping[type[Query], Callable[[Context, Any], Answer]]] = MappingProxyType(
+    {
+        UploadOf: _upload_of,
+        StoredFiles: _stored_files,
+        StoredAmong: _stored_among,
+        UploadUseOf: _upload_use_of,
+    }
+)

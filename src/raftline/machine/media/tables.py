@@ -1,0 +1,87 @@
+"""The tables of uploads and their rows."""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+from raftline.base.ids import AccountId
+from raftline.machine.tables import TableDefinition
+
+UPLOAD: Final = TableDefinition(
+    93, "upload", ("token", "account_id", "name", "size", "content_type", "due_ms", "until_ms", "digest")
+)
+UPLOAD_USE: Final = TableDefinition(94, "upload_use", ("account_id", "open_count", "file_count", "size"))
+STORED_FILE: Final = TableDefinition(95, "stored_file", ("digest", "size", "holders"))
+
+TABLES: Final = (UPLOAD, UPLOAD_USE, STORED_FILE)
+
+SQL: Final = """
+CREATE TABLE upload (
+    token BLOB PRIMARY KEY,
+    account_id INTEGER NOT NULL,
+    name TEXT NOT NULL,
+    size INTEGER NOT NULL,
+    content_type TEXT NOT NULL,
+    due_ms INTEGER NOT NULL,
+    until_ms INTEGER NOT NULL,
+    digest BLOB NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX upload_by_account ON upload (account_id, due_ms);
+CREATE INDEX upload_by_due ON upload (due_ms) WHERE due_ms > 0;
+
+CREATE TABLE upload_use (
+    account_id INTEGER PRIMARY KEY,
+    open_count INTEGER NOT NULL,
+    file_count INTEGER NOT NULL,
+    size INTEGER NOT NULL
+) STRICT;
+
+CREATE TABLE stored_file (
+    digest BLOB PRIMARY KEY, size INTEGER NOT NULL, holders INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+"""
+
+
+class Upload(NamedTuple):
+    """
+    A slot, and the file that was put into it.
+
+    Attributes:
+        token: Chance that names it; whoever knows it may read the file.
+        content_type: As it was asked for; empty while nobody said.
+        due_ms: Cluster time at which the row goes: an open slot's end, or a file's; 0 for never.
+        until_ms: Cluster time at which the file goes, once there is one; 0 for never.
+        digest: SHA-256 of the bytes; empty while the slot is open.
+    """
+
+    token: bytes
+    account_id: AccountId
+    name: str
+    size: int
+    content_type: str
+    due_ms: int
+    until_ms: int
+    digest: bytes
+
+
+class UploadUse(NamedTuple):
+    """
+    What an account has of its quotas; no row for nothing.
+
+    Attributes:
+        open_count, file_count: Slots that wait for a file, and those that have one.
+        size: Bytes of both.
+    """
+
+    account_id: AccountId
+    open_count: int
+    file_count: int
+    size: int
+
+
+class StoredFile(NamedTuple):
+    """Bytes that the cluster keeps, once, by their SHA-256; `holders` uploads refer to them."""
+
+    digest: bytes
+    size: int
+    holders: int

@@ -1,0 +1,41 @@
+"""Uploaded files in settings and metrics."""
+
+from __future__ import annotations
+
+import os
+
+from raftline.base.limits import UPLOAD_TOKEN_SIZE
+from raftline.cluster.media.media import MediaMetrics
+from raftline.server.config import NodeSettings
+from raftline.xmpp.xeps.xep_0363_http_upload import UploadService
+
+_DAY_MS = 24 * 60 * 60 * 1000
+
+
+def upload_service(settings: NodeSettings) -> UploadService:
+    """Return what the settings offer, with the chance of this machine."""
+    media = settings.media
+    base_url = media.public_url or settings.own.http_url
+    return UploadService(
+        base_url=lambda: base_url,
+        draw_token=lambda: os.urandom(UPLOAD_TOKEN_SIZE),
+        size_max=media.size_max,
+        bytes_max=media.account_bytes_max,
+        file_count_max=media.account_file_count_max,
+        keep_ms=media.keep_days * _DAY_MS,
+        refused_types=media.refused_types,
+    )
+
+
+def media_figures(metrics: MediaMetrics) -> dict[str, object]:
+    """Name the figures of uploaded files; names that end in `_total` are counters since the start of the process."""
+    return {
+        "uploads_total": metrics.kept_count,
+        "files_fetched_total": metrics.fetched_count,
+        "fetch_failures_total": metrics.fetch_failure_count,
+        "sent_bytes_total": metrics.sent_bytes,
+        "received_bytes_total": metrics.received_bytes,
+        "files_missing": metrics.missing_count,
+        "files_deleted_total": metrics.deleted_count,
+        "files_damaged_total": metrics.damaged_count,
+    }
