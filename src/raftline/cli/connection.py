@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import secrets
 import ssl
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -72,6 +74,36 @@ class AdminClient:
         self._base_urls = base_urls
         self._token = token
         self._trust = trust
+
+    def each(self) -> list[AdminClient]:
+        """Return a client of each node alone, for what has to go on where it began."""
+        return [AdminClient([base_url], self._token, self._trust) for base_url in self._base_urls]
+
+    @property
+    def name(self) -> str:
+        """Its first node, for people."""
+        return self._base_urls[0]
+
+    @contextmanager
+    def connected(self) -> Iterator[Callable[[str], bytes]]:
+        """
+        Open a connection to the first node alone that stays open over many requests.
+
+        Yields: A function that returns the bytes at a path. It raises Failure, as `request`.
+        """
+        headers = {"Authorization": f"Bearer {self._token}"}
+        with httpx2.Client(verify=self._trust, timeout=TIMEOUT_S, trust_env=False, headers=headers) as client:
+
+            def read(path: str) -> bytes:
+                try:
+                    reply = client.get(f"{self.name}{path}")
+                except httpx2.TransportError as error:
+                    raise _no_answer([f"{self.name}: {_first_line(error)}"], unknown=False) from error
+                if reply.is_error:
+                    raise _refusal(reply.status_code, self.name, _error_of(reply)[1])
+                return reply.content
+
+            yield read
 
     def request(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
         """

@@ -170,6 +170,15 @@ class RaiseVersion(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=2
     version: Annotated[int, NATURAL]
 
 
+class EndFormerCluster(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=156):
+    """
+    The first command of a cluster that is founded with the state of another one (`raftline restore`).
+
+    Whoever was connected there is not any more; its nodes and invitations are none of this cluster's. Idempotent.
+    Machine version 3.
+    """
+
+
 class BindSession(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=30):
     """
     Bind a resource (RFC 6120 section 7). A session that holds the same resource ends with `conflict`.
@@ -449,6 +458,7 @@ Action = (
     | RedeemInvitation
     | ForgetNode
     | RaiseVersion
+    | EndFormerCluster
     | BindSession
     | EndSession
     | EndSessions
@@ -491,6 +501,7 @@ SINCE_VERSION: Final[Mapping[type, int]] = MappingProxyType(
         ForgetNode: 2,
         LogIn: 3,
         EndSessions: 3,
+        EndFormerCluster: 3,
         SetArchivePreferences: 3,
         **dict.fromkeys(pubsub.ACTIONS, 3),
         **dict.fromkeys(ROOM_ACTIONS, 3),

@@ -38,6 +38,7 @@ from raftline.machine.commands import Credential
 from raftline.node.node import LocalNode
 from raftline.raft.config import RaftConfig
 from raftline.server.addresses import Addresses
+from raftline.server.backups import make_backups
 from raftline.server.certificates import check_identity
 from raftline.server.config import NodeSettings
 from raftline.server.config_file import read_secret
@@ -259,6 +260,7 @@ class RunningNode:
             websocket=gateway.websocket_endpoint,
             bosh=gateway.bosh_endpoint,
             membership=make_membership(driver, settings),
+            backups=make_backups(driver, settings, wall_clock_ms, self._log.info),
             operations=Operations(
                 node_ids=lambda: member_ids(driver),
                 transfer=lambda target: driver.transfer_leadership(None if target is None else NodeId(target)),

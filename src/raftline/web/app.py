@@ -18,6 +18,7 @@ from starlette.types import ASGIApp
 
 from raftline.base.errors import RaftlineError
 from raftline.web.admin import Admin
+from raftline.web.backups import BackupEndpoints
 from raftline.web.health import Health, ReadyGate
 from raftline.web.host_meta import BOSH_PATH, WEBSOCKET_PATH, HostMeta
 from raftline.web.membership import Membership
@@ -39,9 +40,10 @@ def make_app(
     bosh: ASGIApp,
     operations: Operations | None = None,
     membership: Membership | None = None,
+    backups: BackupEndpoints | None = None,
 ) -> Starlette:
     """
-    Join all endpoints of a node into one ASGI application; without the last two nothing can be done to the cluster.
+    Join all endpoints of a node into one ASGI application; without the last ones nothing can be done to the cluster.
 
     `websocket` and `bosh` are objects: functions would be taken for handlers of a request.
 
@@ -73,6 +75,7 @@ def make_app(
             *admin.routes(),
             *(operations.routes(admin.guarded) if operations is not None else ()),
             *(membership.routes(admin.guarded) if membership is not None else ()),
+            *(backups.routes(admin.guarded) if backups is not None else ()),
             WebSocketRoute(WEBSOCKET_PATH, websocket, name="xmpp"),
             Route(BOSH_PATH, bosh, name="bosh"),
             *host_meta.routes(),
