@@ -7,6 +7,7 @@ import json
 import shutil
 import signal
 from pathlib import Path
+from xml.etree import ElementTree as ET
 
 import pytest
 
