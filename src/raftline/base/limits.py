@@ -258,3 +258,9 @@ CAPABILITY_NODES_SIZE_MAX: Final = 8192
 
 CAPABILITY_TEXT_SIZE_MAX: Final = 1023
 """Bytes of a hash, of its algorithm's name and of the software's name, as a client writes them into its presence."""
+
+EXPORT_PAGE_BYTES_MAX: Final = 1_048_576
+"""Stanzas of one page of an export; one that is larger makes a page by itself."""
+
+IMPORT_STANZA_SIZE_MAX: Final = 1_048_576
+"""Of a message that is imported, in bytes: what a server's own limit for stanzas may be at most."""

@@ -105,16 +105,19 @@ class AdminClient:
 
             yield read
 
-    def request(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
+    def request(self, method: str, path: str, body: dict[str, Any] | None = None, *, key: str | None = None) -> Any:
         """
         Send a request and return the decoded reply; None for an empty one.
+
+        Args:
+            key: Of a change that is the same one when the command is repeated; drawn if not given.
 
         Raises:
             Failure: REFUSED, USAGE (wrong token), UNAVAILABLE or UNKNOWN, with a sentence that says what to do.
         """
         headers = {"Authorization": f"Bearer {self._token}"}
         if method != "GET":
-            headers["Idempotency-Key"] = secrets.token_hex(16)
+            headers["Idempotency-Key"] = key or secrets.token_hex(16)
         failures: list[str] = []
         unknown = False
         with httpx2.Client(verify=self._trust, timeout=TIMEOUT_S, trust_env=False) as client:

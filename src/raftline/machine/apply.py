@@ -40,6 +40,7 @@ from raftline.machine import (
 )
 from raftline.machine.commands import (
     SINCE_VERSION,
+    ActForAccount,
     BindSession,
     BuryNode,
     ChangeBlocklist,
@@ -89,6 +90,7 @@ from raftline.machine.outbox import (
     SubscriptionHandedOver,
 )
 from raftline.machine.outcomes import CommandResult, Done, Outcome, Rejected
+from raftline.machine.portability.importing import act_for_account
 from raftline.machine.pubsub import handlers as pubsub
 from raftline.machine.records import Session
 from raftline.machine.rooms.handlers import ROOM_HANDLERS, ROOM_RECEIVERS
@@ -258,6 +260,7 @@ _HANDLERS: Final[Mapping[type, Callable[[Context, Any], Outcome]]] = MappingProx
         ResumeSession: resumption.resume_session,
         ExpireSessions: resumption.expire_sessions,
         LogIn: log_in,
+        ActForAccount: act_for_account,
     }
 )
 """What needs no session."""

@@ -23,6 +23,7 @@ from raftline.base.ids import Cursor, NodeId, SessionId
 from raftline.base.limits import RESUMPTION_TIMEOUT_S_MAX
 from raftline.machine.history.commands import Report, Retraction, SetArchivePreferences
 from raftline.machine.login.commands import LogIn
+from raftline.machine.portability.commands import ImportedContact, ImportedMessage
 from raftline.machine.pubsub import commands as pubsub
 from raftline.machine.rooms.commands import ROOM_ACTIONS, RoomAction
 from raftline.machine.tables import NATURAL
@@ -448,6 +449,26 @@ class SetVcard(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=64):
     photo: pubsub.Photo | None = None
 
 
+class ActForAccount(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=157):
+    """
+    An administrator does for an account what an import needs (XEP-0227). Machine version 3.
+
+    Outcome: that of the action, as if a session had sent it; refused with `item-not-found` when there is no account.
+    """
+
+    localpart: str
+    action: (
+        StorePrivate
+        | SetVcard
+        | ChangeBlocklist
+        | pubsub.CreateNode
+        | pubsub.ChangeAffiliations
+        | pubsub.Publish
+        | ImportedContact
+        | ImportedMessage
+    )
+
+
 Action = (
     CreateAccount
     | SetCredentials
@@ -490,6 +511,7 @@ Action = (
     | pubsub.ChangeNodeSubscription
     | pubsub.LearnCapabilities
     | pubsub.StoreBookmarks
+    | ActForAccount
     | RoomAction
 )
 """What a command does. Tags are never reused."""
@@ -502,6 +524,7 @@ SINCE_VERSION: Final[Mapping[type, int]] = MappingProxyType(
         LogIn: 3,
         EndSessions: 3,
         EndFormerCluster: 3,
+        ActForAccount: 3,
         SetArchivePreferences: 3,
         **dict.fromkeys(pubsub.ACTIONS, 3),
         **dict.fromkeys(ROOM_ACTIONS, 3),

@@ -62,6 +62,7 @@ from raftline.web.health import Health
 from raftline.web.host_meta import HostMeta
 from raftline.web.operations import Operations
 from raftline.web.page import Page
+from raftline.web.portability import Portability
 from raftline.web.rate_limit import RateLimit
 from raftline.xmpp.catalog import all_modules
 from raftline.xmpp.sasl import derive_credentials
@@ -261,6 +262,7 @@ class RunningNode:
             bosh=gateway.bosh_endpoint,
             membership=make_membership(driver, settings),
             backups=make_backups(driver, settings, wall_clock_ms, self._log.info),
+            portability=Portability(node, derive, os.urandom, self._log.info),
             operations=Operations(
                 node_ids=lambda: member_ids(driver),
                 transfer=lambda target: driver.transfer_leadership(None if target is None else NodeId(target)),

@@ -24,6 +24,7 @@ from raftline.web.host_meta import BOSH_PATH, WEBSOCKET_PATH, HostMeta
 from raftline.web.membership import Membership
 from raftline.web.operations import Operations
 from raftline.web.page import Page, SecurityHeaders, security_policy
+from raftline.web.portability import Portability
 from raftline.web.replies import BadRequest, error_reply
 
 _CONDITIONS = {404: "item-not-found", 405: "not-allowed", 413: "policy-violation"}
@@ -41,6 +42,7 @@ def make_app(
     operations: Operations | None = None,
     membership: Membership | None = None,
     backups: BackupEndpoints | None = None,
+    portability: Portability | None = None,
 ) -> Starlette:
     """
     Join all endpoints of a node into one ASGI application; without the last ones nothing can be done to the cluster.
@@ -76,6 +78,7 @@ def make_app(
             *(operations.routes(admin.guarded) if operations is not None else ()),
             *(membership.routes(admin.guarded) if membership is not None else ()),
             *(backups.routes(admin.guarded) if backups is not None else ()),
+            *(portability.routes(admin.guarded) if portability is not None else ()),
             WebSocketRoute(WEBSOCKET_PATH, websocket, name="xmpp"),
             Route(BOSH_PATH, bosh, name="bosh"),
             *host_meta.routes(),

@@ -80,7 +80,7 @@ RETRACTION: Final = 2048
 DISPLAYED: Final = 4096
 
 _DROPPED: Final = STANZA_ID | PRIVATE | DELAY | DISPLAYED
-"""What `_is_dropped` looks for."""
+"""What `is_dropped` looks for."""
 
 _STATE: Final = 0
 _CHAT_STATES: Final = "http://jabber.org/protocol/chatstates"
@@ -177,7 +177,7 @@ def handle_message(context: StreamContext, stanza: Stanza) -> Steps:
         raise Refused("service-unavailable", "cancel", "The server takes no messages.")
     traits, origin_id = traits_of(stanza.element)
     storage = storage_of(kind, traits)
-    dropped = partial(_is_dropped, context.domain) if traits & _DROPPED else None
+    dropped = partial(is_dropped, context.domain) if traits & _DROPPED else None
     message = stanza.stamped(context.jid, to, drop=dropped)
     displayed = displayed_of(stanza.element) if traits & DISPLAYED else b""
     if storage is None:
@@ -257,7 +257,7 @@ def displayed_of(message: Element) -> bytes:
     return found.to_bytes("")
 
 
-def _is_dropped(domain: str, child: Element) -> bool:
+def is_dropped(domain: str, child: Element) -> bool:
     """
     Is the child one that the recipient does not get?
 
