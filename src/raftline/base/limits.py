@@ -305,3 +305,8 @@ assert STORED_FILE_GRACE_MS > UPLOAD_SLOT_LIFETIME_MS + UPLOAD_SIZE_MAX * 1000 /
 
 STORED_FILE_PAGE_ROW_COUNT_MAX: Final = 500
 """Files that one answer names when a node compares its disk with them."""
+EXPORT_PAGE_BYTES_MAX: Final = 1_048_576
+"""Stanzas of one page of an export; one that is larger makes a page by itself."""
+
+IMPORT_STANZA_SIZE_MAX: Final = 1_048_576
+"""Of a message that is imported, in bytes: what a server's own limit for stanzas may be at most."""

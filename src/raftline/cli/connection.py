@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import secrets
 import ssl
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -73,16 +75,49 @@ class AdminClient:
         self._token = token
         self._trust = trust
 
-    def request(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
+    def each(self) -> list[AdminClient]:
+        """Return a client of each node alone, for what has to go on where it began."""
+        return [AdminClient([base_url], self._token, self._trust) for base_url in self._base_urls]
+
+    @property
+    def name(self) -> str:
+        """Its first node, for people."""
+        return self._base_urls[0]
+
+    @contextmanager
+    def connected(self) -> Iterator[Callable[[str], bytes]]:
+        """
+        Open a connection to the first node alone that stays open over many requests.
+
+        Yields: A function that returns the bytes at a path. It raises Failure, as `request`.
+        """
+        headers = {"Authorization": f"Bearer {self._token}"}
+        with httpx2.Client(verify=self._trust, timeout=TIMEOUT_S, trust_env=False, headers=headers) as client:
+
+            def read(path: str) -> bytes:
+                try:
+                    reply = client.get(f"{self.name}{path}")
+                except httpx2.TransportError as error:
+                    raise _no_answer([f"{self.name}: {_first_line(error)}"], unknown=False) from error
+                if reply.is_error:
+                    raise _refusal(reply.status_code, self.name, _error_of(reply)[1])
+                return reply.content
+
+            yield read
+
+    def request(self, method: str, path: str, body: dict[str, Any] | None = None, *, key: str | None = None) -> Any:
         """
         Send a request and return the decoded reply; None for an empty one.
+
+        Args:
+            key: Of a change that is the same one when the command is repeated; drawn if not given.
 
         Raises:
             Failure: REFUSED, USAGE (wrong token), UNAVAILABLE or UNKNOWN, with a sentence that says what to do.
         """
         headers = {"Authorization": f"Bearer {self._token}"}
         if method != "GET":
-            headers["Idempotency-Key"] = secrets.token_hex(16)
+            headers["Idempotency-Key"] = key or secrets.token_hex(16)
         failures: list[str] = []
         unknown = False
         with httpx2.Client(verify=self._trust, timeout=TIMEOUT_S, trust_env=False) as client:

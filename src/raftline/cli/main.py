@@ -20,8 +20,11 @@ Example: raftline up --open-registration --allow-plaintext
 COMMANDS = (
     ("up", "nodes:up", UP_HELP),
     ("node", "nodes:app", "Run one node."),
-    ("user", "users:app", "Add, list, change and delete accounts."),
+    ("user", "users:app", "Add, list, change, delete, export and import accounts."),
     ("cluster", "cluster:app", "Look at the nodes of a cluster, choose who leads, and who belongs to it."),
+    ("backup", "backups:backup", "Copy all that a cluster knows into one file, while it serves."),
+    ("restore", "backups:restore", "Found a new cluster with the state of a backup."),
+    ("verify", "backups:verify", "Look whether a backup, or the data of a stopped cluster, are whole."),
     ("config", "config:app", "Check and show a node's settings."),
 )
 """Name, where it is found below this package, and its help; of a group the line in the list of commands."""

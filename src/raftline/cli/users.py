@@ -12,10 +12,13 @@ from cyclopts import App, Parameter
 from rich.console import Console
 from rich.table import Table
 
+from raftline.cli import portability
 from raftline.cli.connection import HERE, AdminClient, Target, open_client
 from raftline.server.failures import ExitCode, Failure
 
-app = App(name="user", help="Add, list, change and delete accounts.")
+app = App(name="user", help="Add, list, change and delete accounts; take them to another server and back.")
+app.command(portability.export_user, name="export")
+app.command(portability.import_user, name="import")
 
 PAGE: Final = 500
 

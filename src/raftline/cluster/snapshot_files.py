@@ -147,11 +147,11 @@ def _checksum(version: int, payload: bytes) -> int:
 
 
 class FileDigest:
-    """BLAKE2b of a file, in steps that are short enough to share a thread."""
+    """A hash of a file, BLAKE2b unless another one is given, in steps that are short enough to share a thread."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, digest: hashlib._Hash | None = None) -> None:
         self._path = path
-        self._digest = hashlib.blake2b(digest_size=DIGEST_SIZE)
+        self._digest = hashlib.blake2b(digest_size=DIGEST_SIZE) if digest is None else digest
         self.size = 0
         """Bytes hashed so far."""
 

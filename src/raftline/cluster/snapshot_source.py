@@ -23,8 +23,7 @@ from typing import TYPE_CHECKING, Final
 from raftline.base.errors import LocalProtocolError, RemoteProtocolError, StorageFull
 from raftline.cluster.config import MILLISECOND_NS
 from raftline.cluster.frames import ChunkRequest, SnapshotChunk, SnapshotDoubt
-from raftline.cluster.snapshot_files import SYNC_BYTES, FileDigest, SnapshotFiles, read_chunk, sync_file
-from raftline.machine.snapshot import STEP_BYTES, SnapshotCopy
+from raftline.cluster.snapshot_files import FileDigest, SnapshotFiles, read_chunk
 from raftline.raft.messages import SnapshotMeta
 from raftline.raft.progress import ProgressState
 
@@ -34,8 +33,7 @@ if TYPE_CHECKING:
     from raftline.cluster.chores import Chores
     from raftline.cluster.compaction import Compaction
     from raftline.cluster.connections import InboundConnection
-    from raftline.cluster.storage import StorageSettings
-    from raftline.machine.snapshot import SnapshotHead
+    from raftline.cluster.database_copy import DatabaseCopies
     from raftline.raft.node import Raft
     from raftline.raft.ready import Ready
 
@@ -72,7 +70,6 @@ class SnapshotSource:
         on_change: Called when the core has something to say.
 
     Attributes:
-        idle: Held while a copy is under way; whoever replaces the database takes it.
         taken_count: Snapshots made.
         sent_bytes: Of snapshots handed out.
         damaged_count: Snapshots that this node's disk altered before they could be handed out.
@@ -82,7 +79,7 @@ class SnapshotSource:
         self,
         raft: Raft,
         files: SnapshotFiles,
-        settings: StorageSettings,
+        copies: DatabaseCopies,
         chores: Chores,
         compaction: Compaction,
         *,
@@ -92,17 +89,15 @@ class SnapshotSource:
     ) -> None:
         self._raft = raft
         self._files = files
-        self._settings = settings
+        self._copies = copies
         self._chores = chores
         self._compaction = compaction
         self._draw_name = draw_name
         self._now_ns = now_ns
         self._on_change = on_change
         self._is_taking = False
-        self._is_aborted = False
         self._offer: _Offer | None = None
         self._needed_ns = 0
-        self.idle = asyncio.Lock()
         self.taken_count = 0
         self.sent_bytes = 0
         self.damaged_count = 0
@@ -112,16 +107,11 @@ class SnapshotSource:
         if ready.snapshot_wanted and not self._is_taking:
             _LOG.info("nodes %s need a snapshot", list(ready.snapshot_wanted))
             self._is_taking = True
-            self._is_aborted = False
             self._chores.begin(self._take(), "snapshot")
-
-    def abort(self) -> None:
-        """Stop copying: this node's database is about to be replaced."""
-        self._is_aborted = True
 
     async def _take(self) -> None:
         try:
-            async with self.idle:
+            async with self._copies.idle:
                 self._compaction.hold()
                 try:
                     await self._make()
@@ -134,7 +124,7 @@ class SnapshotSource:
         name = self._draw_name()
         path = self._files.out_path(name)
         try:
-            head = await self._copy(path)
+            head = await self._copies.make(path)
             digest = FileDigest(path)
             while not await self._chores.aside(digest.step):
                 await self._chores.rest()
@@ -160,26 +150,6 @@ class SnapshotSource:
         _LOG.info("snapshot %s contains everything up to entry %d, %d bytes", name, head.applied_index, digest.size)
         self._raft.offer_snapshot(meta, self._now_ns())
         self._on_change()
-
-    async def _copy(self, path: Path) -> SnapshotHead | None:
-        """Copy the database and return what the copy contains; None if that was given up."""
-        settings = self._settings
-        copy = await self._chores.aside(partial(SnapshotCopy, settings.database_path, path, vfs=settings.vfs))
-        try:
-            unsynced_bytes = 0
-            while not await self._chores.aside(copy.step):
-                if self._is_aborted:
-                    return None
-                await self._chores.rest(STEP_BYTES)
-                unsynced_bytes += STEP_BYTES
-                if unsynced_bytes >= SYNC_BYTES:
-                    # Not for its sake: what the kernel writes at once, all syncs of the log wait for.
-                    await self._chores.aside(partial(sync_file, path))
-                    await self._chores.rest()
-                    unsynced_bytes = 0
-        finally:
-            await asyncio.shield(self._chores.aside(copy.close))
-        return copy.head
 
     def asked(self, connection: InboundConnection, request: ChunkRequest | SnapshotDoubt) -> None:
         """

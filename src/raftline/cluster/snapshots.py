@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from raftline.cluster.checkpoints import Checkpoints
     from raftline.cluster.chores import Chores
     from raftline.cluster.compaction import Compaction
+    from raftline.cluster.database_copy import DatabaseCopies
     from raftline.cluster.links import PeerLinks
     from raftline.cluster.storage import NodeStorage
     from raftline.raft.messages import SnapshotMeta
@@ -58,6 +59,7 @@ class Snapshots:
         storage: NodeStorage,
         apply: ApplyLoop,
         links: PeerLinks,
+        copies: DatabaseCopies,
         chores: Chores,
         checkpoints: Checkpoints,
         compaction: Compaction,
@@ -70,6 +72,7 @@ class Snapshots:
         self._raft = raft
         self._storage = storage
         self._apply = apply
+        self._copies = copies
         self._chores = chores
         self._checkpoints = checkpoints
         self._now_ns = now_ns
@@ -79,7 +82,7 @@ class Snapshots:
         self.source = SnapshotSource(
             raft,
             files,
-            storage.settings,
+            copies,
             chores,
             compaction,
             draw_name=draw_name,
@@ -95,8 +98,8 @@ class Snapshots:
         self.fetch.follow(ready)
 
     async def _install(self, meta: SnapshotMeta, part: Path) -> None:
-        self.source.abort()
-        async with self.source.idle, self._checkpoints.idle:
+        self._copies.abort()
+        async with self._copies.idle, self._checkpoints.idle:
             await self._chores.aside(partial(self._files.keep, part, meta))
             if self._raft.snapshot_installed(meta, self._now_ns()):
                 self._replace(meta)

@@ -196,13 +196,18 @@ def _begin_anew(settings: StorageSettings, repair: Repair) -> None:
     )
     SnapshotFiles(settings.data_dir).clear()
     repair.set_aside()
+    begin_log(settings, note.hard_state)
+    repair.began()
+
+
+def begin_log(settings: StorageSettings, hard_state: HardState) -> None:
+    """Begin a log where there is none, that knows term and vote and nothing else."""
     log = _open_log(settings, LogIndex(0), None, must_exist=False)
     try:
-        log.append(note.hard_state, [])
+        log.append(hard_state, [])
         log.sync()
     finally:
         log.close()
-    repair.began()
 
 
 def _finish_installation(settings: StorageSettings, files: SnapshotFiles) -> SnapshotMeta | None:

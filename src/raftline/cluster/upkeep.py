@@ -12,8 +12,10 @@ import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
+from raftline.cluster.backups import Backups
 from raftline.cluster.checkpoints import Checkpoints
 from raftline.cluster.compaction import Compaction
+from raftline.cluster.database_copy import DatabaseCopies
 from raftline.cluster.indexing import Indexing
 from raftline.cluster.metrics import UpkeepMetrics
 from raftline.cluster.snapshots import Snapshots
@@ -97,11 +99,14 @@ class Upkeep:
         self.indexing = Indexing(apply, now_ns=now_ns)
         for work, name in ((self.checkpoints.run(), "checkpoints"), (self.indexing.run(), "indexing")):
             chores.begin(work, name)
+        copies = DatabaseCopies(settings, chores)
+        self.backups = self._make_backups(storage, copies, apply, draw_name, now_ns)
         self.snapshots = Snapshots(
             raft,
             storage,
             apply,
             links,
+            copies,
             chores,
             self.checkpoints,
             self.compaction,
@@ -109,6 +114,24 @@ class Upkeep:
             now_ns=now_ns,
             on_installed=on_installed,
             on_change=on_change,
+        )
+
+    def _make_backups(
+        self,
+        storage: NodeStorage,
+        copies: DatabaseCopies,
+        apply: ApplyLoop,
+        draw_name: Callable[[], str],
+        now_ns: Callable[[], int],
+    ) -> Backups:
+        return Backups(
+            storage,
+            copies,
+            apply,
+            self._chores,
+            has_room_for=self.storage.has_room_for,
+            draw_name=draw_name,
+            now_ns=now_ns,
         )
 
     def follow(self, ready: Ready) -> None:
@@ -126,6 +149,7 @@ class Upkeep:
         """Look at what no event announces."""
         self.storage.keep_house(now_ns, is_drained=is_drained)
         self.snapshots.keep_house(now_ns)
+        self.backups.keep_house(now_ns)
         self.compaction.keep_house(now_ns)
 
     def metrics(self) -> UpkeepMetrics:

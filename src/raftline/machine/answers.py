@@ -22,6 +22,7 @@ from raftline.machine.history.search import search_archive
 from raftline.machine.login import tokens
 from raftline.machine.media.answers import MEDIA_ANSWERS
 from raftline.machine.outcomes import RosterItem
+from raftline.machine.portability.answers import PORTABLE_ANSWERS
 from raftline.machine.presence import SUBSCRIBED_FROM
 from raftline.machine.pubsub.handlers import ANSWERS as PUBSUB_ANSWERS
 from raftline.machine.queries import (
@@ -256,6 +257,7 @@ _ANSWERS: Final[Mapping[type[Query], Callable[[Context, Any], Answer]]] = Mappin
         LoginTokensOf: tokens.tokens_of,
         NodeProfiles: _node_profiles,
         InvitationOf: lambda context, query: context.invitations.get(query.node_id),
+        **PORTABLE_ANSWERS,
         **PUBSUB_ANSWERS,
         **ROOM_ANSWERS,
         **COMPONENT_ANSWERS,

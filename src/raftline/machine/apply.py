@@ -30,6 +30,7 @@ from raftline.machine import (
     nodes,
     presence,
     private_storage,
+    refounding,
     resumption,
     rosters,
     sessions,
@@ -39,6 +40,7 @@ from raftline.machine import (
 )
 from raftline.machine.commands import (
     SINCE_VERSION,
+    ActForAccount,
     BindSession,
     BuryNode,
     ChangeBlocklist,
@@ -50,6 +52,7 @@ from raftline.machine.commands import (
     DeleteAccount,
     DetachSession,
     EnableManagement,
+    EndFormerCluster,
     EndSession,
     EndSessions,
     ExpireSessions,
@@ -92,6 +95,7 @@ from raftline.machine.outbox import (
     SubscriptionHandedOver,
 )
 from raftline.machine.outcomes import CommandResult, Done, Outcome, Rejected
+from raftline.machine.portability.importing import act_for_account
 from raftline.machine.pubsub import handlers as pubsub
 from raftline.machine.records import Session
 from raftline.machine.rooms.handlers import ROOM_HANDLERS, ROOM_RECEIVERS
@@ -254,6 +258,7 @@ _HANDLERS: Final[Mapping[type, Callable[[Context, Any], Outcome]]] = MappingProx
         RedeemInvitation: invitations.redeem_invitation,
         ForgetNode: invitations.forget_node,
         RaiseVersion: versions.raise_version,
+        EndFormerCluster: refounding.end_former_cluster,
         BindSession: sessions.bind_session,
         EndSession: sessions.end_session_command,
         EndSessions: sessions.end_sessions,
@@ -265,6 +270,7 @@ _HANDLERS: Final[Mapping[type, Callable[[Context, Any], Outcome]]] = MappingProx
         LogIn: log_in,
         **components.HANDLERS,
         StoreUpload: uploads.store_upload,
+        ActForAccount: act_for_account,
     }
 )
 """What needs no session."""

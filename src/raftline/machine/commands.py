@@ -26,6 +26,7 @@ from raftline.machine.components.commands import ComponentAction
 from raftline.machine.history.commands import Report, Retraction, SetArchivePreferences
 from raftline.machine.login.commands import LogIn
 from raftline.machine.media import commands as media
+from raftline.machine.portability.commands import ImportedContact, ImportedMessage
 from raftline.machine.pubsub import commands as pubsub
 from raftline.machine.rooms.commands import ROOM_ACTIONS, RoomAction
 from raftline.machine.tables import NATURAL
@@ -171,6 +172,15 @@ class RaiseVersion(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=2
     """All members understand this version of apply, which counts from the next command on. It never falls."""
 
     version: Annotated[int, NATURAL]
+
+
+class EndFormerCluster(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=156):
+    """
+    The first command of a cluster that is founded with the state of another one (`raftline restore`).
+
+    Whoever was connected there is not any more; its nodes and invitations are none of this cluster's. Idempotent.
+    Machine version 3.
+    """
 
 
 class BindSession(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=30):
@@ -442,6 +452,26 @@ class SetVcard(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=64):
     photo: pubsub.Photo | None = None
 
 
+class ActForAccount(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=157):
+    """
+    An administrator does for an account what an import needs (XEP-0227). Machine version 3.
+
+    Outcome: that of the action, as if a session had sent it; refused with `item-not-found` when there is no account.
+    """
+
+    localpart: str
+    action: (
+        StorePrivate
+        | SetVcard
+        | ChangeBlocklist
+        | pubsub.CreateNode
+        | pubsub.ChangeAffiliations
+        | pubsub.Publish
+        | ImportedContact
+        | ImportedMessage
+    )
+
+
 Action = (
     CreateAccount
     | SetCredentials
@@ -452,6 +482,7 @@ Action = (
     | RedeemInvitation
     | ForgetNode
     | RaiseVersion
+    | EndFormerCluster
     | BindSession
     | EndSession
     | EndSessions
@@ -484,6 +515,7 @@ Action = (
     | pubsub.LearnCapabilities
     | pubsub.StoreBookmarks
     | ComponentAction
+    | ActForAccount
     | RoomAction
     | media.MediaAction
 )
@@ -496,6 +528,8 @@ SINCE_VERSION: Final[Mapping[type, int]] = MappingProxyType(
         ForgetNode: 2,
         LogIn: 3,
         EndSessions: 3,
+        EndFormerCluster: 3,
+        ActForAccount: 3,
         SetArchivePreferences: 3,
         **dict.fromkeys(pubsub.ACTIONS, 3),
         **dict.fromkeys(components.ACTIONS, 3),

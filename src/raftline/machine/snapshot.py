@@ -29,12 +29,14 @@ STEP_BYTES: Final = PAGES_PER_STEP * 4096
 
 
 class SnapshotHead(NamedTuple):
-    """What a snapshot contains: everything up to an entry, and the hashes there."""
+    """What a snapshot contains: everything up to an entry, the hashes there, and by which rules it was applied."""
 
     applied_index: LogIndex
     applied_term: Term
     state_hash: bytes
     entry_chain: bytes
+    machine_version: int
+    cluster_time_ms: int
 
 
 class SnapshotCopy:
@@ -63,7 +65,7 @@ class SnapshotCopy:
             self._backup: apsw.Backup | None = None
             try:
                 self._source.execute("BEGIN")
-                self.head = _read_head(self._source)
+                self.head = head_of(self._source)
                 self._target = connect(
                     target, flags=apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE | apsw.SQLITE_OPEN_EXCLUSIVE
                 )
@@ -112,7 +114,7 @@ def read_head(path: Path) -> SnapshotHead:
     with _storage_errors():
         database = connect_file(path)
         try:
-            return _read_head(database)
+            return head_of(database)
         finally:
             database.close()
 
@@ -146,8 +148,15 @@ def _sync_directory(directory: Path) -> None:
         os.close(descriptor)
 
 
-def _read_head(database: apsw.Connection) -> SnapshotHead:
-    sql = "SELECT applied_index, applied_term, state_hash, entry_chain FROM machine"
+def head_of(database: apsw.Connection) -> SnapshotHead:
+    """
+    Return what an open database contains.
+
+    Raises:
+        StorageCorrupt: It does not say so.
+        apsw.Error: As SQLite says.
+    """
+    sql = "SELECT applied_index, applied_term, state_hash, entry_chain, machine_version, cluster_time_ms FROM machine"
     found = database.execute(sql).fetchone()
     if found is None:
         raise StorageCorrupt("the database does not say how far it has come")

@@ -72,6 +72,8 @@ class Parameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     domain: str
     node_ids: tuple[int, ...] = ()
     """Which nodes there are now; empty as long as they are the founders."""
+    epoch: int = 1
+    """First part of stanza ids; greater where the cluster was founded with the state of another one."""
 
     @property
     def founders(self) -> tuple[int, ...]:
@@ -204,6 +206,34 @@ def lay_out(
     Raises:
         ConfigError: A parameter makes no valid settings.
     """
+    layout = write_layout(
+        directory,
+        parameters,
+        open_registration=open_registration,
+        allow_plaintext=allow_plaintext,
+        components=components,
+    )
+    if not (layout.directory / PARAMETERS_FILE).exists():
+        for one in layout.settings:
+            found(one)
+        write_parameters(layout.directory, parameters)
+    return layout
+
+
+def write_layout(
+    directory: Path,
+    parameters: Parameters,
+    *,
+    open_registration: bool,
+    allow_plaintext: bool,
+    components: Mapping[str, str] = MappingProxyType({}),
+) -> Layout:
+    """
+    Write certificates, token and settings, and leave the nodes' data alone; as `lay_out`.
+
+    Raises:
+        ConfigError: A parameter makes no valid settings.
+    """
     directory = directory.resolve()
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     certificates = certify(directory, parameters)
@@ -232,10 +262,6 @@ def lay_out(
         check_relations(one)
     for one in settings:
         write_settings(directory, one)
-    if not (directory / PARAMETERS_FILE).exists():
-        for one in settings:
-            found(one)
-        write_parameters(directory, parameters)
     content = ClusterFile(
         domain=parameters.domain,
         admin_token=read_secret("admin.token_file", token_file),
@@ -297,6 +323,7 @@ def node_settings(
         cluster=ClusterSettings(
             id=parameters.cluster_id,
             node_id=node_id,
+            epoch=parameters.epoch,
             peers=peers,
             join_token_file=None if is_founder else token_file_of(directory, node_id),
         ),

@@ -42,6 +42,29 @@ class DirectoryLock:
 
 
 @contextlib.contextmanager
+def unused(file: Path) -> Iterator[None]:
+    """
+    Make sure that nobody takes the lock of a directory meanwhile, and leave its file as it is.
+
+    Raises:
+        Failure: IN_USE: a process holds it.
+    """
+    try:
+        descriptor = os.open(file, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        yield  # nobody ever ran there
+        return
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise Failure(ExitCode.IN_USE, f"{file.parent} is in use; stop its node first.") from None
+        yield
+    finally:
+        os.close(descriptor)
+
+
+@contextlib.contextmanager
 def waiting_lock(file: Path) -> Iterator[None]:
     """Hold a lock over a short change of files; waits for whoever holds it now."""
     descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)

@@ -39,6 +39,7 @@ from raftline.machine.commands import Credential
 from raftline.node.node import LocalNode
 from raftline.raft.config import RaftConfig
 from raftline.server.addresses import Addresses
+from raftline.server.backups import make_backups
 from raftline.server.certificates import check_identity
 from raftline.server.config import NodeSettings
 from raftline.server.config_file import read_secret
@@ -63,6 +64,7 @@ from raftline.web.health import Health
 from raftline.web.host_meta import HostMeta
 from raftline.web.operations import Operations
 from raftline.web.page import Page
+from raftline.web.portability import Portability
 from raftline.web.rate_limit import RateLimit
 from raftline.xmpp.catalog import all_modules
 from raftline.xmpp.sasl import derive_credentials
@@ -275,6 +277,8 @@ class RunningNode:
             upload=UploadEndpoint(node, wall_ms=wall_clock_ms, refused_types=settings.media.refused_types),
             files_url=settings.media.public_url,
             membership=make_membership(driver, settings),
+            backups=make_backups(driver, settings, wall_clock_ms, self._log.info),
+            portability=Portability(node, derive, os.urandom, self._log.info),
             operations=Operations(
                 node_ids=lambda: member_ids(driver),
                 transfer=lambda target: driver.transfer_leadership(None if target is None else NodeId(target)),

@@ -18,11 +18,13 @@ from starlette.types import ASGIApp
 
 from raftline.base.errors import RaftlineError
 from raftline.web.admin import Admin
+from raftline.web.backups import BackupEndpoints
 from raftline.web.health import Health, ReadyGate
 from raftline.web.host_meta import BOSH_PATH, WEBSOCKET_PATH, HostMeta
 from raftline.web.membership import Membership
 from raftline.web.operations import Operations
 from raftline.web.page import Page, SecurityHeaders, security_policy
+from raftline.web.portability import Portability
 from raftline.web.replies import BadRequest, error_reply
 
 UPLOAD_PATH = "/upload/{path:path}"
@@ -43,9 +45,11 @@ def make_app(
     files_url: str = "",
     operations: Operations | None = None,
     membership: Membership | None = None,
+    backups: BackupEndpoints | None = None,
+    portability: Portability | None = None,
 ) -> Starlette:
     """
-    Join all endpoints of a node into one ASGI application; without the last two nothing can be done to the cluster.
+    Join all endpoints of a node into one ASGI application; without the last ones nothing can be done to the cluster.
 
     `websocket`, `bosh` and `upload` are objects: functions would be taken for handlers of a request. `files_url` is
     where links to uploaded files lead, if not to a node.
@@ -78,6 +82,8 @@ def make_app(
             *admin.routes(),
             *(operations.routes(admin.guarded) if operations is not None else ()),
             *(membership.routes(admin.guarded) if membership is not None else ()),
+            *(backups.routes(admin.guarded) if backups is not None else ()),
+            *(portability.routes(admin.guarded) if portability is not None else ()),
             WebSocketRoute(WEBSOCKET_PATH, websocket, name="xmpp"),
             Route(BOSH_PATH, bosh, name="bosh"),
             *([Route(UPLOAD_PATH, upload, name="upload")] if upload is not None else ()),

@@ -93,7 +93,7 @@ def describe_error(error: RaftlineError | BadRequest) -> tuple[int, str, str, di
             return 500, "internal-server-error", "The server failed on this request; its log says why.", {}
 
 
-async def read_body(request: Request, kind: type[Body]) -> Body:
+async def read_body(request: Request, kind: type[Body], bytes_max: int = BODY_BYTES_MAX) -> Body:
     """
     Read a JSON body.
 
@@ -105,8 +105,8 @@ async def read_body(request: Request, kind: type[Body]) -> Body:
     body = bytearray()
     async for chunk in request.stream():
         body += chunk
-        if len(body) > BODY_BYTES_MAX:
-            raise BadRequest(413, "policy-violation", f"The body is larger than {BODY_BYTES_MAX} bytes.")
+        if len(body) > bytes_max:
+            raise BadRequest(413, "policy-violation", f"The body is larger than {bytes_max} bytes.")
     try:
         return msgspec.json.decode(bytes(body), type=kind)
     except msgspec.DecodeError as error:

@@ -80,7 +80,7 @@ RETRACTION: Final = 2048
 DISPLAYED: Final = 4096
 
 _DROPPED: Final = STANZA_ID | PRIVATE | DELAY | DISPLAYED
-"""What `_is_dropped` looks for."""
+"""What `is_dropped` looks for."""
 
 _STATE: Final = 0
 _CHAT_STATES: Final = "http://jabber.org/protocol/chatstates"
@@ -222,7 +222,7 @@ class Prepared(NamedTuple):
 def prepare_message(context: StreamContext, stanza: Stanza, kind: MessageKind, to: JID) -> Prepared:
     """Look at a message once, and write it under its sender's address, without what only a server may say."""
     traits, origin_id = traits_of(stanza.element)
-    dropped = partial(_is_dropped, context.domain, to.domain) if traits & _DROPPED else None
+    dropped = partial(is_dropped, context.domain, to.domain) if traits & _DROPPED else None
     message = stanza.stamped(context.jid, to, drop=dropped)
     return Prepared(traits, origin_id, storage_of(kind, traits), message)
 
@@ -288,7 +288,7 @@ def displayed_of(message: Element) -> bytes:
     return found.to_bytes("")
 
 
-def _is_dropped(domain: str, recipient_domain: str, child: Element) -> bool:
+def is_dropped(domain: str, recipient_domain: str, child: Element) -> bool:
     """
     Is the child one that the recipient does not get?
 

@@ -45,6 +45,11 @@ _MILLISECOND: Final = timedelta(milliseconds=1)
 _TIMESTAMP: Final = re.compile(
     r"(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)(?:\.(\d{1,20}))?(?:Z|([+-])(\d\d):(\d\d))", re.ASCII
 )
+_IMPORT_MARK: Final = re.compile(
+    rb"(?P<tag><message(?: [^>'\"]*(?:'[^']*'|\"[^\"]*\"))*>)"
+    rb"<delay xmlns='urn:xmpp:delay' from='(?P<domain>[^']*)' stamp='(?P<stamp>[^']*)'/>"
+)
+"""As `Element.to_bytes` and `delay_element` write it."""
 _ADDRESSED: Final = re.compile(rb"<presence(?: from='[^']*')? to=")
 _COUNT: Final = re.compile(r"\d{1,10}", re.ASCII)
 
@@ -82,6 +87,26 @@ def delay_element(time_ms: int, by: str | None = None) -> str:
     """Write the mark of delayed delivery: when it was sent and, unless None, by whom it was kept (XEP-0203)."""
     source = "" if by is None else f" from='{escape_attribute(by)}'"
     return f"<delay xmlns='{DELAY_NAMESPACE}'{source} stamp='{format_timestamp(time_ms)}'/>"
+
+
+def imported_at(stanza: bytes, domain: str) -> int | None:
+    """
+    Return when a message was sent that was imported (XEP-0227); None for one that was sent here.
+
+    An imported one says so in its first child, a delay by this server; of what clients send no such child is kept.
+    """
+    match = _IMPORT_MARK.match(stanza)
+    if match is None or match["domain"] != domain.encode():
+        return None
+    return parse_timestamp(match["stamp"].decode())
+
+
+def without_import_mark(stanza: bytes, domain: str) -> bytes:
+    """Return a message without the mark of its import, if it has one."""
+    match = _IMPORT_MARK.match(stanza)
+    if match is None or match["domain"] != domain.encode():
+        return stanza
+    return match["tag"] + stanza[match.end() :]
 
 
 def is_delay_of_ours(domain: str, child: Element) -> bool:

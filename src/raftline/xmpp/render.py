@@ -19,7 +19,7 @@ from raftline.machine.outcomes import (
     SubscriptionChanged,
 )
 from raftline.xmpp.element import Element
-from raftline.xmpp.payloads import address_presence, append_child, delay_element, stanza_id_element
+from raftline.xmpp.payloads import address_presence, append_child, delay_element, imported_at, stanza_id_element
 from raftline.xmpp.roster import ROSTER_NAMESPACE, item_element
 from raftline.xmpp.stanza import CLIENT_NAMESPACE, error_reply, parse_stanza
 
@@ -49,7 +49,7 @@ def render_message(context: StreamContext, event: MessageArrived) -> bytes:
     added = b""
     if event.owner:
         added = stanza_id_element(event.owner, context.cluster_epoch, event.position)
-    if event.delayed_ms is not None:
+    if event.delayed_ms is not None and imported_at(event.stanza, context.domain) is None:
         added += delay_element(event.delayed_ms, context.domain).encode()
     return append_child(event.stanza, added) if added else event.stanza
 

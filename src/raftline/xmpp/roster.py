@@ -79,7 +79,7 @@ def handle_set(context: StreamContext, stanza: Stanza) -> Steps:
     if len(items) != 1 or items[0].name != "item" or items[0].namespace != ROSTER_NAMESPACE:
         raise Refused("bad-request", "modify", "A roster set has one item.")
     item = items[0]
-    contact = _contact_of(item)
+    contact = contact_of(item)
     if item.get("subscription") == "remove":
         yield from propose_or_refuse(RemoveRosterItem(str(contact)))
         return
@@ -89,7 +89,7 @@ def handle_set(context: StreamContext, stanza: Stanza) -> Steps:
     name = item.get("name") or ""
     if len(name.encode()) > ROSTER_NAME_SIZE_MAX:
         raise Refused("not-acceptable", "modify", f"A name has at most {ROSTER_NAME_SIZE_MAX} bytes.")
-    yield from propose_or_refuse(SetRosterItem(str(contact), name, _groups_of(item)))
+    yield from propose_or_refuse(SetRosterItem(str(contact), name, groups_of(item)))
 
 
 def item_element(item: RosterItem) -> Element:
@@ -112,7 +112,13 @@ def _require_own(context: StreamContext, stanza: Stanza) -> None:
         raise Refused("forbidden", "auth", "This roster is somebody else's.")
 
 
-def _contact_of(item: Element) -> JID:
+def contact_of(item: Element) -> JID:
+    """
+    Return whom an item is about.
+
+    Raises:
+        Refused: `bad-request` for no address, or one of a resource; `jid-malformed` for none at all.
+    """
     text = item.get("jid")
     if not text:
         raise Refused("bad-request", "modify", "The item has no address.")
@@ -125,7 +131,13 @@ def _contact_of(item: Element) -> JID:
     return contact
 
 
-def _groups_of(item: Element) -> tuple[str, ...]:
+def groups_of(item: Element) -> tuple[str, ...]:
+    """
+    Return the groups of an item.
+
+    Raises:
+        Refused: `bad-request` for one that comes twice, `not-acceptable` for too many, or a name that cannot be.
+    """
     groups = tuple(
         child.text for child in item.elements() if child.name == "group" and child.namespace == ROSTER_NAMESPACE
     )

@@ -29,6 +29,7 @@ from raftline.xmpp.payloads import (
     concerns_own_account,
     delay_element,
     form_field,
+    imported_at,
     page_element,
     parse_form,
     parse_page_request,
@@ -329,10 +330,12 @@ def _send_results(context: StreamContext, query: Element, jid: str, rows: list[A
     marked = "" if query_id is None else f" queryid='{escape_attribute(query_id)}'"
     flipped = query.child("flip-page", MAM_NAMESPACE) is not None
     for row in reversed(rows) if flipped else rows:
+        imported_ms = imported_at(row.stanza, context.domain)
+        sent_ms = row.time_ms if imported_ms is None else imported_ms
         head = (
             f"<message {addresses} id='{context.new_id()}'>"
             f"<result xmlns='{MAM_NAMESPACE}'{marked} id='{format_stanza_id(epoch, row.position)}'>"
-            f"<forwarded xmlns='urn:xmpp:forward:0'>{delay_element(row.time_ms)}"
+            f"<forwarded xmlns='urn:xmpp:forward:0'>{delay_element(sent_ms)}"
         )
         context.send(b"%b%b</forwarded></result></message>" % (head.encode(), with_namespace(row.stanza)))
 
