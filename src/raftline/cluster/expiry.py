@@ -1,9 +1,10 @@
 """
-The leader's clock for sessions that wait to be resumed.
+The leader's clock for what is due at a time: sessions that nobody resumed, messages that disappear, items that expire.
 
-Whether a session's time is over is decided by cluster time, which stands still while nothing enters the log. So the
-leader looks at its own clock, which the time of its entries comes from, and proposes a command when there is something
-to end. To be late, or to be a leader no more when it is applied, does no harm.
+What is due is decided by cluster time, which stands still while nothing enters the log. So the leader looks at its own
+clock, which the time of its entries comes from, and proposes a command when something is due (machine/timers/due.py).
+To be late, or to be a leader no more when it is applied, does no harm. A command takes a bounded number of rows; when
+it has done so, the leader looks again at once, so that a thousand that are due together take a few round trips.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 from raftline.cluster.config import MILLISECOND_NS, Clocks
 from raftline.machine.commands import ExpireSessions
 from raftline.machine.machine import Machine
-from raftline.machine.outcomes import CommandResult
+from raftline.machine.outcomes import CommandResult, Done
 from raftline.machine.queries import NextExpiry
 from raftline.raft.node import Raft, Role
 
@@ -25,9 +26,9 @@ LOOK_NS: Final = 1_000 * MILLISECOND_NS
 """Shortest time between two looks at the replica."""
 
 
-class SessionExpiry:
+class Expiry:
     """
-    Proposes `ExpireSessions` when a session's time is over.
+    Proposes `ExpireSessions` when something is due.
 
     Args:
         propose: Proposes a command of the node's own, which no bound refuses.
@@ -63,5 +64,7 @@ class SessionExpiry:
             self._is_under_way = True
             self._propose(ExpireSessions(), self._applied)
 
-    def _applied(self, _result: CommandResult) -> None:
+    def _applied(self, result: CommandResult) -> None:
         self._is_under_way = False
+        if isinstance(result.outcome, Done):  # what is refused is not tried again at full speed
+            self._looked_ns -= LOOK_NS

@@ -61,6 +61,7 @@ from raftline.machine.commands import (
     RedeemInvitation,
     RemoveRosterItem,
     ResumeSession,
+    SendEphemeral,
     SendMessage,
     SessionOrigin,
     SetCarbons,
@@ -90,6 +91,8 @@ from raftline.machine.outcomes import CommandResult, Done, Outcome, Rejected
 from raftline.machine.pubsub import handlers as pubsub
 from raftline.machine.records import Session
 from raftline.machine.rooms.handlers import ROOM_HANDLERS, ROOM_RECEIVERS
+from raftline.machine.timers import ephemeral
+from raftline.machine.timers.due import carry_out_due
 
 INTERNAL_ERROR: Final = Rejected("internal-server-error", "cancel")
 """Outcome of a command that met a fault in the code."""
@@ -212,8 +215,10 @@ class CommandRunner:
             outbox.clear()
         if context.message_holders:
             assert session is not None
-            assert type(action) is SendMessage
+            assert isinstance(action, SendMessage)
             messages.store_message(context, session, action)
+            if type(action) is SendEphemeral:
+                ephemeral.begin(context, action.timer_s)
             context.message_holders = 0
         return outcome
 
@@ -253,7 +258,7 @@ _HANDLERS: Final[Mapping[type, Callable[[Context, Any], Outcome]]] = MappingProx
         MarkSessions: sessions.mark_sessions,
         DetachSession: resumption.detach_session,
         ResumeSession: resumption.resume_session,
-        ExpireSessions: resumption.expire_sessions,
+        ExpireSessions: carry_out_due,
         LogIn: log_in,
     }
 )
@@ -267,6 +272,7 @@ _SESSION_HANDLERS: Final[Mapping[type, Callable[[Context, Session, Any], Outcome
         RemoveRosterItem: rosters.remove_roster_item,
         DeclareInterest: rosters.declare_interest,
         SendMessage: messages.send_message,
+        SendEphemeral: messages.send_message,
         SetCarbons: carbons.set_carbons,
         ChangeBlocklist: blocking.change_blocklist,
         DeclareBlocklistInterest: blocking.declare_blocklist_interest,

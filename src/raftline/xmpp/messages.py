@@ -31,6 +31,9 @@ Copies for the other devices of both sides (XEP-0280 section 6.1) are made of wh
 of a conversation: of type chat all, of type normal what has content or is a receipt or a marker. None are made of what
 is marked `<private/>` or `no-copy`, or is such a copy itself, of errors, which would have to be matched with what they
 answer, and of what stays off the log. `<private/>` says nothing to the recipient and is taken out.
+
+A message with a timer (XEP-0466) goes the way of any other, and its content disappears from wherever that led when its
+time is over. What stays off the log is kept nowhere; an error is not answered, and nobody's archive's.
 """
 
 from __future__ import annotations
@@ -39,13 +42,17 @@ from functools import partial
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Final
 
+from msgspec.structs import asdict
+
 from raftline.base.errors import Refused
-from raftline.machine.commands import MessageKind, SendMessage, Storage
+from raftline.machine.commands import MessageKind, SendEphemeral, SendMessage, Storage
 from raftline.machine.pubsub.bookmarks import PRIVATE_OPTIONS
 from raftline.machine.pubsub.commands import Publish
 from raftline.machine.pubsub.displayed import DISPLAYED_NODE
 from raftline.machine.queries import Reachable, SessionRow
+from raftline.machine.timers.ephemeral import EPHEMERAL_NAMESPACE
 from raftline.xmpp.effects import Route, Submit, ask
+from raftline.xmpp.ephemeral import timer_of
 from raftline.xmpp.jid import JID, parse_jid
 from raftline.xmpp.payloads import (
     CARBONS_NAMESPACE,
@@ -78,6 +85,7 @@ PRIVATE: Final = 512
 DELAY: Final = 1024
 RETRACTION: Final = 2048
 DISPLAYED: Final = 4096
+EPHEMERAL: Final = 8192
 
 _DROPPED: Final = STANZA_ID | PRIVATE | DELAY | DISPLAYED
 """What `_is_dropped` looks for."""
@@ -133,6 +141,7 @@ _TRAITS: Final[dict[tuple[str, str], int]] = {
     (CARBONS_NAMESPACE, "sent"): NO_COPY | OTHER,
     (DELAY_NAMESPACE, "delay"): DELAY | OTHER,
     (DISPLAYED_NODE, "displayed"): DISPLAYED,  # XEP-0490
+    (EPHEMERAL_NAMESPACE, "ephemeral"): EPHEMERAL | OTHER,  # XEP-0466
     (STANZA_ID_NAMESPACE, "origin-id"): ORIGIN_ID,
     (STANZA_ID_NAMESPACE, "stanza-id"): STANZA_ID,
 }
@@ -163,7 +172,8 @@ def handle_message(context: StreamContext, stanza: Stanza) -> Steps:
     Raises:
         Refused: `remote-server-not-found` for another domain, `service-unavailable` for this server itself, for type
             groupchat to an account, and for what may not be kept and meets nobody online. Never for type error, which
-            is not answered (RFC 6120 section 8.3.1). What apply refuses comes as the outcome.
+            is not answered (RFC 6120 section 8.3.1). `bad-request` or `policy-violation` for a time to disappear at
+            that cannot be kept (ephemeral.py). What apply refuses comes as the outcome.
     """
     kind = _KINDS.get(stanza.type, MessageKind.NORMAL)  # an unknown type is normal (RFC 6121 section 5.2.2)
     to = stanza.to
@@ -177,6 +187,7 @@ def handle_message(context: StreamContext, stanza: Stanza) -> Steps:
         raise Refused("service-unavailable", "cancel", "The server takes no messages.")
     traits, origin_id = traits_of(stanza.element)
     storage = storage_of(kind, traits)
+    timer_s = timer_of(stanza.element) if traits & EPHEMERAL and kind is not MessageKind.ERROR else 0
     dropped = partial(_is_dropped, context.domain) if traits & _DROPPED else None
     message = stanza.stamped(context.jid, to, drop=dropped)
     displayed = displayed_of(stanza.element) if traits & DISPLAYED else b""
@@ -191,19 +202,18 @@ def handle_message(context: StreamContext, stanza: Stanza) -> Steps:
     retraction = None
     if traits & RETRACTION and kind in _RETRACTING:
         retraction = yield from find_retraction(context, stanza, to)
-    yield Submit(
-        SendMessage(
-            to_localpart=to.local,
-            to_resource=to.resource or None,
-            kind=kind,
-            storage=storage,
-            stanza=message,
-            origin_id=origin_id,
-            fingerprint=fingerprint_of(message) if origin_id else b"",
-            retraction=retraction,
-            displayed=displayed,
-        )
+    command = SendMessage(
+        to_localpart=to.local,
+        to_resource=to.resource or None,
+        kind=kind,
+        storage=storage,
+        stanza=message,
+        origin_id=origin_id,
+        fingerprint=fingerprint_of(message) if origin_id else b"",
+        retraction=retraction,
+        displayed=displayed,
     )
+    yield Submit(SendEphemeral(**asdict(command), timer_s=timer_s) if timer_s else command)
 
 
 def traits_of(message: Element) -> tuple[int, str]:
