@@ -28,6 +28,36 @@ def friend(service: Service, alice: Client) -> Client:
     return friend_of(service, alice, NODE)
 
 
+class TestSection3:
+    """3: what a location is."""
+
+    @pytest.mark.parametrize("latitude", ["90", "-90", "+45.44", ".5", "5.", " 1 ", "-0.0"])
+    def test_on_earth(self, alice: Client, latitude: str) -> None:
+        """Every way to write a decimal number, up to the poles."""
+        assert condition(publish(alice, NODE, HERE.format(latitude))) == ()
+
+    @pytest.mark.parametrize("latitude", ["90.01", "-91", "north", "", "1e1", "nan", "1,5", "0x1", "--1", "."])
+    def test_malformed_coordinates(self, alice: Client, friend: Client, latitude: str) -> None:
+        """They are refused and told to nobody."""
+        assert condition(publish(alice, NODE, HERE.format(latitude))) == ("bad-request", "invalid-payload", "modify")
+        assert told(friend) == []
+
+    @pytest.mark.parametrize(("longitude", "is_good"), [("180", True), ("-180", True), ("180.5", False), ("x", False)])
+    def test_longitude(self, alice: Client, longitude: str, *, is_good: bool) -> None:
+        """It goes twice as far."""
+        payload = f"<geoloc xmlns='{NODE}'><lon>{longitude}</lon></geoloc>"
+        assert (condition(publish(alice, NODE, payload)) == ()) is is_good
+
+    def test_without_coordinates(self, alice: Client) -> None:
+        """All that describes a place is optional."""
+        assert condition(publish(alice, NODE, f"<geoloc xmlns='{NODE}'><country>Italy</country></geoloc>")) == ()
+
+    def test_something_else(self, alice: Client) -> None:
+        """Nothing but locations is published as one."""
+        refused = condition(publish(alice, NODE, "<a xmlns='urn:other'/>"))
+        assert refused == ("bad-request", "invalid-payload", "modify")
+
+
 class TestSection4Messages:
     """4: a location in a message."""
 

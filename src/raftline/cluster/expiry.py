@@ -3,8 +3,11 @@ The leader's clock for what is due at a time: sessions that nobody resumed, mess
 
 What is due is decided by cluster time, which stands still while nothing enters the log. So the leader looks at its own
 clock, which the time of its entries comes from, and proposes a command when something is due (machine/timers/due.py).
-To be late, or to be a leader no more when it is applied, does no harm. A command takes a bounded number of rows; when
-it has done so, the leader looks again at once, so that a thousand that are due together take a few round trips.
+To be late, or to be a leader no more when it is applied, does no harm. A leader whose clock is behind that of the one
+before goes by cluster time, which has come further already.
+
+A command takes a bounded number of rows; when it has done so, the leader looks again at once, so that a thousand that
+are due together take a few round trips.
 """
 
 from __future__ import annotations
@@ -60,7 +63,8 @@ class Expiry:
             return
         self._looked_ns = now_ns
         due_ms = self._machine.answer(NextExpiry())
-        if isinstance(due_ms, int) and due_ms <= self._clocks.wall_ms():
+        now_ms = max(self._clocks.wall_ms(), self._machine.cluster_time_ms)
+        if isinstance(due_ms, int) and due_ms <= now_ms:
             self._is_under_way = True
             self._propose(ExpireSessions(), self._applied)
 

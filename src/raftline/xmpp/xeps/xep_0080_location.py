@@ -1,9 +1,9 @@
 """
 XEP-0080 User Location: where somebody is, in a message or, live, at a node of their account (XEP-0163).
 
-A location in a message is content like a text (messages.py). A live one is an item that its device publishes anew: at
-a pace (machine/pubsub/location.py), until it says that it ends, or falls silent and the item expires
-(machine/pubsub/expiry.py).
+A location in a message is content like a text (messages.py). A live one is an item that its device publishes anew: a
+place on Earth (pubsub/locations.py), at a pace (machine/pubsub/location.py), until it says that it ends, or falls
+silent and the item expires (machine/pubsub/expiry.py).
 """
 
 from __future__ import annotations
