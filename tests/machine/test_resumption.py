@@ -51,6 +51,7 @@ from raftline.machine.outcomes import (
     cursor_of,
 )
 from raftline.machine.queries import ArchivePage, InboxPage, KeptAnswer, NextExpiry, PictureOf, SessionAt
+from raftline.machine.timers import due
 
 TOKEN = bytes(range(16))
 TIMEOUT_S = 60
@@ -307,8 +308,8 @@ class TestExpire:
 
     def test_so_many_at_once(self, world: World, monkeypatch: pytest.MonkeyPatch):
         """The longest overdue first, the rest by the next command."""
-        assert EXPIRED_SESSION_COUNT_MAX > 0
-        monkeypatch.setattr("raftline.machine.resumption.EXPIRED_SESSION_COUNT_MAX", 2)
+        assert due.KINDS[0].count_max == EXPIRED_SESSION_COUNT_MAX
+        monkeypatch.setattr(due, "KINDS", tuple(kind._replace(count_max=2) for kind in due.KINDS))
         sessions = [resumable(world, "bob", f"r{number}") for number in range(3)]
         for bob in reversed(sessions):
             world.time_ms += 1000

@@ -85,7 +85,7 @@ def stored(world: World) -> list[tuple[bytes, int]]:
 def pass_time(world: World, time_ms: int) -> None:
     """Let an entry be applied at this time."""
     world.time_ms = time_ms
-    world.do(RaiseVersion(1))
+    world.do(ExpireSessions())
 
 
 class TestSlots:

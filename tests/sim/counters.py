@@ -30,6 +30,7 @@ class Counters:
         acknowledged_count: Messages whose senders were told that they are safe.
         lost_refusal_count: Errors that were lost with a stream, while `h` went on over what they refused.
         retraction_count: Those among them that take another one back.
+        disappeared_count: Archived messages that had lost their content because their time was over, on each node.
         delivered_count: Messages that reached a device, repeats left out.
         heard_count: Messages of the room that reached a session, history left out.
         read_count: Linearizable reads of a register; `barrier_count` are all barriers that were passed.
@@ -57,6 +58,7 @@ class Counters:
     take_over_count: int = 0
     acknowledged_count: int = 0
     retraction_count: int = 0
+    disappeared_count: int = 0
     lost_refusal_count: int = 0
     delivered_count: int = 0
     heard_count: int = 0

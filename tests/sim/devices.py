@@ -50,6 +50,8 @@ PENDING_COUNT_MAX: Final = 100
 _TOKEN_BYTES: Final = 16
 _RETRY_SECONDS: Final = 0.2
 _REGRET_SHARE: Final = 0.05
+_EPHEMERAL_EVERY: Final = 8
+"""Every so many messages are given a time after which they disappear."""
 _NOTHING: Final = Stanza("nothing")
 """In the place of a stanza that was refused and is not to be said again."""
 
@@ -312,17 +314,19 @@ class Device:
         people = self._people
         is_strict = frozenset((self.account, recipient)) not in people.blocking_pairs
         message = people.promises.meant(self.name, self.account, recipient, is_strict=is_strict)
-        if self._chance.random() < _REGRET_SHARE and self._is_retraction_known():
+        if self._chance.random() < _REGRET_SHARE and self._are_features_known():
             regretted = people.promises.regretted(self.account, recipient)
             message.retracts = 0 if regretted is None else regretted.serial
+        if message.serial % _EPHEMERAL_EVERY == 0 and self._are_features_known():
+            message.timer_s = 1 + message.serial % 5
         self.send(self._written(message))
 
     def _written(self, message: Message) -> Stanza:
         regretted = self._people.promises.messages.get(message.retracts)
         return message_stanza(message, self.resource, self._chance, regretted)
 
-    def _is_retraction_known(self) -> bool:
-        """Whether all members have agreed on the version that knows it; once they have, they have for good."""
+    def _are_features_known(self) -> bool:
+        """Whether all members agreed on the version that knows retraction and timers; then they have for good."""
         return self._edge is not None and self._edge.machine_version >= FEATURES_SINCE
 
     async def _read(self, key: str) -> None:

@@ -10,7 +10,8 @@ A message has a serial number, under which it is known to its sender, in archive
 At the end, on every node: what was acknowledged is in both archives exactly once, what was not at most once; what
 arrived anywhere has the stanza id that the archive has; and the messages of one sender in one conversation stand in the
 order in which they were meant. What is taken back (XEP-0424) by a message that is safe has no text any more, and only
-that; it is still there, under its stanza id, so it is not lost. Devices acknowledge what they are given; so each
+that; it is still there, under its stanza id, so it is not lost. The same holds for what was given a time (XEP-0466)
+once that is over by cluster time, and not before. Devices acknowledge what they are given; so each
 message that is safe must have reached a device of its recipient by the end, if all devices of that account use stream
 management.
 """
@@ -35,6 +36,7 @@ class Message:
         is_unordered: It was refused while that was so, and tried again: its place may be of before or of after.
         is_strict: Nothing but the order and faults of the system can keep it from both archives.
         retracts: Serial number of the message that it takes back; 0 for none.
+        timer_s: Seconds after which its content is to be gone; 0 for never.
     """
 
     serial: int
@@ -50,15 +52,18 @@ class Message:
     positions: set[Position] = field(default_factory=set)
     is_delivered: bool = False
     retracts: int = 0
+    timer_s: int = 0
 
 
 @dataclass
 class Archived:
-    """One row of an archive, as far as it matters here."""
+    """One row of an archive, as far as it matters here; `age_ms` by cluster time."""
 
     position: Position
     serial: int
     is_retracted: bool = False
+    has_disappeared: bool = False
+    age_ms: int = 0
 
 
 class Promises:
@@ -68,6 +73,7 @@ class Promises:
     Attributes:
         messages: By serial number.
         acknowledged_count: Those that are safe; `retraction_count` are those of them that take another one back.
+        disappeared_count: Archived messages that were found to have disappeared, on each node and side.
     """
 
     def __init__(self, scheduler: Scheduler) -> None:
@@ -75,6 +81,7 @@ class Promises:
         self.messages: dict[int, Message] = {}
         self.acknowledged_count = 0
         self.retraction_count = 0
+        self.disappeared_count = 0
         self.delivered_count = 0
         self._order = 0
 
@@ -140,6 +147,7 @@ class Promises:
                 by_serial.setdefault(row.serial, []).append(row.position)
                 if row.is_retracted and row.serial not in regretted:
                     self._scheduler.fail("a tombstone that nobody asked for", node_id, account, row)
+                self._check_time(node_id, account, row)
             for serial, positions in by_serial.items():
                 if serial not in self.messages:
                     self._scheduler.fail("an archive has what nobody sent", node_id, account, serial)
@@ -177,6 +185,17 @@ class Promises:
         for positions in (sent, received):
             if positions and not message.positions <= set(positions):
                 fail("the archive has another stanza id than a device", node_id, message, positions)
+
+    def _check_time(self, node_id: int, account: str, row: Archived) -> None:
+        """Compare what is left of a message with what its timer says; retractions may have come first."""
+        message = self.messages.get(row.serial)
+        timer_ms = 0 if message is None else 1000 * message.timer_s
+        is_due = 0 < timer_ms <= row.age_ms
+        self.disappeared_count += row.has_disappeared
+        if row.has_disappeared and not is_due:
+            self._scheduler.fail("a message disappeared before its time", node_id, account, message, row)
+        if is_due and not row.has_disappeared and not row.is_retracted:
+            self._scheduler.fail("a message is there after its time", node_id, account, message, row)
 
     def _check_retraction(self, node_id: int, message: Message, archives: dict[str, list[Archived]]) -> None:
         for account in (message.sender, message.recipient):

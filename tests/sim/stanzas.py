@@ -12,6 +12,8 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
+from msgspec.structs import asdict
+
 from raftline.machine.commands import (
     Action,
     ChangeBlocklist,
@@ -19,6 +21,7 @@ from raftline.machine.commands import (
     DeclareInterest,
     MessageKind,
     PrivateElement,
+    SendEphemeral,
     SendMessage,
     SetCarbons,
     SetPresence,
@@ -39,7 +42,7 @@ DOMAIN: Final = "example.test"
 RETRACTED: Final = "retracted"
 """A word in the place of what was retracted."""
 
-_SERIAL: Final = re.compile(rb"<body>(\d+) ")
+_SERIAL: Final = re.compile(rb"<message [^>]* id='m(\d+)'")  # in the start tag, which outlives the content
 _INDEX: Final = re.compile(rb"<ping index='(\d+)'/>")
 _QUESTION: Final = re.compile(rb"<iq from='([^@']*)@[^/']*(/[^']*)' to='[^']*' id='([^']*)' type='get'>")
 _PRIVATE_NAMESPACE: Final = "example:simulation"
@@ -80,7 +83,8 @@ def message_stanza(message: Message, resource: str, chance: random.Random, retra
         retracted: What it takes back, which goes on being known by its serial number.
     """
     body = f"{message.serial} {'x' * chance.choice((0, 0, 10, 100, 1000))}"
-    head = f"<message from='{message.sender}@{DOMAIN}/{resource}' to='{message.recipient}@{DOMAIN}' type='chat'>"
+    addresses = f"from='{message.sender}@{DOMAIN}/{resource}' to='{message.recipient}@{DOMAIN}'"
+    head = f"<message {addresses} type='chat' id='m{message.serial}'>"
     storage = Storage.ARCHIVE | Storage.OFFLINE
     if chance.random() < 0.3:
         storage |= Storage.COPY
@@ -94,6 +98,8 @@ def message_stanza(message: Message, resource: str, chance: random.Random, retra
         b"%08d" % message.serial,
         None if retracted is None else _retraction_of(retracted),
     )
+    if message.timer_s:
+        action = SendEphemeral(**asdict(action), timer_s=message.timer_s)
     return Stanza("message", action, message=message)
 
 
@@ -107,9 +113,14 @@ def is_tombstone(stanza: bytes) -> bool:
     return f" {RETRACTED} ".encode() in stanza
 
 
+def has_disappeared(stanza: bytes) -> bool:
+    """Tell whether a message has lost its content because its time was over."""
+    return b"<ephemeral " in stanza and b"<body>" not in stanza
+
+
 def serial_of(stanza: bytes) -> int:
     """Return the serial number of a message."""
-    found = _SERIAL.search(stanza)
+    found = _SERIAL.match(stanza)
     assert found is not None, stanza
     return int(found[1])
 

@@ -16,9 +16,11 @@ from raftline.base.ids import Cursor, Position
 from raftline.cluster.barriers import Barriers
 from raftline.cluster.driver import Driver
 from raftline.cluster.proposals import PendingProposals
-from raftline.machine import messages, sessions
+from raftline.machine import apply, messages, sessions
+from raftline.machine.commands import ExpireSessions
 from raftline.machine.context import Context
 from raftline.machine.records import Progress
+from raftline.machine.timers import due
 from raftline.node.session import LocalSession
 from sim.faults import Faults
 from sim.scheduler import MILLISECOND_NS, SECOND_NS, Violation
@@ -126,6 +128,21 @@ def counts_before_outcomes(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(LocalSession, "submit", submit_and_settle)
 
 
+def timers_that_are_early(patch: pytest.MonkeyPatch) -> None:
+    """Messages disappear before their time."""
+    carry_out = due.carry_out_due
+
+    def carry_out_early(context: Context, action: Any) -> Any:
+        time_ms = context.time_ms
+        context.time_ms += 1000
+        try:
+            return carry_out(context, action)
+        finally:
+            context.time_ms = time_ms
+
+    patch.setattr(apply, "_HANDLERS", {**apply._HANDLERS, ExpireSessions: carry_out_early})
+
+
 @dataclass
 class Broken:
     """A broken node, what clusters of it meet, and what is found then: one of these."""
@@ -142,6 +159,7 @@ BROKEN = [
     Broken(gaps_are_taken, LEADERS, ("lost", "out of order", "edge failed", "not in both", "undelivered")),
     Broken(apply_that_depends_on_the_process, CUTS, ("replicas differ",)),
     Broken(marks_that_say_too_much, CRASHES, ("undelivered",)),
+    Broken(timers_that_are_early, CRASHES, ("disappeared before its time",)),
     Broken(counts_before_outcomes, AIMED, ("lost", "undelivered", "more is acknowledged")),
 ]
 

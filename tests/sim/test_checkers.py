@@ -201,11 +201,19 @@ class Messages:
         self.promises = Promises(self.scheduler)
         self.messages = [self.promises.meant("alice/phone", "alice", "bob", is_strict=is_strict) for _ in range(count)]
 
-    def check(self, alice: list[int], bob: list[int], *, retracted: tuple[int, ...] = ()) -> str:
+    def check(
+        self,
+        alice: list[int],
+        bob: list[int],
+        *,
+        retracted: tuple[int, ...] = (),
+        gone: tuple[int, ...] = (),
+        age_ms: int = 0,
+    ) -> str:
         """Compare with archives that hold these serial numbers, at these places; some of them without their text."""
         archives = {
             name: [
-                Archived(Position(place), serial, serial in retracted)
+                Archived(Position(place), serial, serial in retracted, serial in gone, age_ms)
                 for place, serial in enumerate(serials, start=100)
                 if serial
             ]
@@ -246,6 +254,32 @@ class TestMessages:
     def test_a_tombstone_of_nobody(self) -> None:
         """A message that nobody took back has its text."""
         assert "nobody asked for" in Messages().check([1, 2], [1, 2], retracted=(2,))
+
+    @pytest.mark.parametrize(
+        ("timer_s", "age_ms", "gone", "text"),
+        [
+            (1, 999, (), ""),
+            (1, 1000, (1,), ""),
+            (1, 999, (1,), "disappeared before its time"),
+            (1, 1000, (), "there after its time"),
+            (0, 9999, (), ""),
+            (0, 9999, (1,), "disappeared before its time"),
+        ],
+    )
+    def test_disappeared(self, timer_s: int, age_ms: int, gone: tuple[int, ...], text: str) -> None:
+        """What was given a time is there until then, and without its text from then on."""
+        said = Messages()
+        said.messages[0].timer_s = timer_s
+        found = said.check([1, 2], [1, 2], gone=gone, age_ms=age_ms)
+        assert text in found
+        assert bool(found) == bool(text)
+
+    def test_taken_back_before_its_time(self) -> None:
+        """A tombstone stays one."""
+        said = Messages(3)
+        said.messages[0].timer_s, said.messages[2].retracts = 1, 1
+        said.promises.acknowledged(said.messages[2])
+        assert said.check([1, 2, 3], [1, 2, 3], retracted=(1,), age_ms=1000) == ""
 
     def test_lost(self) -> None:
         """An acknowledged message is in both archives."""

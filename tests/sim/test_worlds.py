@@ -54,6 +54,7 @@ def test_what_should_happen_does() -> None:
     assert counters.acknowledged_count > 1000
     assert counters.delivered_count > 1000
     assert counters.read_count > 100
+    assert counters.disappeared_count > 100
     assert counters.power_failure_count > 10
     assert counters.pause_count > 10
     assert counters.graceful_stop_count > 5

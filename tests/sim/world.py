@@ -32,7 +32,7 @@ from raftline.base.ids import NodeId, Position
 from raftline.cluster.config import ClusterConfig, ClusterLimits, Peer
 from raftline.machine.history.answers import Found
 from raftline.machine.history.queries import SearchArchive
-from raftline.machine.queries import ArchivePage, Page
+from raftline.machine.queries import ArchivePage, NextExpiry, Page
 from raftline.machine.rooms.queries import RoomArchivePage
 from raftline.raft.config import RaftConfig
 from sim.certificates import fingerprint_of
@@ -47,7 +47,7 @@ from sim.operators import Operator
 from sim.people import People
 from sim.promises import Archived
 from sim.scheduler import SECOND_NS, Scheduler, Violation
-from sim.stanzas import DOMAIN, RETRACTED, is_tombstone, serial_of
+from sim.stanzas import DOMAIN, RETRACTED, has_disappeared, is_tombstone, serial_of
 from sim.talk import ROOM, serial_in
 
 PEER_PORT: Final = 5269
@@ -227,7 +227,7 @@ class World:
         self.nemesis.end()
         self.people.is_ending = True
         has_converged = self.scheduler.run_until(self._is_settled, for_ns=convergence_ns)
-        if has_converged or self._are_equal():
+        if has_converged or (self._are_equal() and not self._is_anything_due()):
             self._compare()  # tells better what is wrong, where that can be told already
         if not has_converged:
             raise Violation(f"the cluster does not converge: {self.describe()}")
@@ -235,14 +235,27 @@ class World:
         self.counters.election_count = self.checkers.election_count
         self.counters.acknowledged_count = self.people.promises.acknowledged_count
         self.counters.retraction_count = self.people.promises.retraction_count
+        self.counters.disappeared_count = self.people.promises.disappeared_count
         self.counters.delivered_count = self.people.promises.delivered_count
         self.counters.heard_count = sum(len(hearing.heard) for hearing in self.people.talk.hearings)
         self.counters.read_count = self.people.histories.read_count
         self.counters.membership_change_count = self.checkers.membership_count
 
     def _is_settled(self) -> bool:
-        """Everybody is settled, and all nodes are equal."""
-        return self.people.are_settled and self._are_equal()
+        """Everybody is settled, all nodes are equal, and nothing is due."""
+        return self.people.are_settled and self._are_equal() and not self._is_anything_due()
+
+    def _is_anything_due(self) -> bool:
+        """Whether a timer is left that cluster time has come to; nodes that are equal have the same."""
+        life = self._members()[0]
+        machine = life.driver.machine
+        try:
+            due_ms = machine.answer(NextExpiry())
+        except StorageCorrupt:
+            if life.node.node_id not in self.nemesis.damaged:
+                raise
+            return True  # the node meets it, and is repaired
+        return isinstance(due_ms, int) and due_ms <= machine.cluster_time_ms
 
     def _are_equal(self) -> bool:
         """All nodes that are left are members, work, and have come equally far."""
@@ -402,7 +415,16 @@ def _archive(machine: Any, account: str) -> list[Archived]:
     while True:
         page = machine.answer(ArchivePage(account, after=after, limit=100))
         assert isinstance(page, Page)
-        rows += [Archived(row.position, serial_of(row.stanza), is_tombstone(row.stanza)) for row in page.rows]
+        rows += [
+            Archived(
+                row.position,
+                serial_of(row.stanza),
+                is_tombstone(row.stanza),
+                has_disappeared(row.stanza),
+                machine.cluster_time_ms - row.time_ms,
+            )
+            for row in page.rows
+        ]
         if page.complete:
             return rows
         after = page.rows[-1].position

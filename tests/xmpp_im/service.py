@@ -18,6 +18,7 @@ from raftline.machine.commands import (
     Command,
     CreateAccount,
     EndSession,
+    ExpireSessions,
     KeyOrigin,
     RaiseVersion,
     SessionOrigin,
@@ -126,7 +127,7 @@ class Service:
         components: tuple[str, ...] = (),
         uploads: UploadService | None = None,
     ) -> None:
-        self.time_ms = 0
+        self.time_ms = self._quiet_ms = 0
         self.modules = all_modules(
             wall_clock_ms=lambda: self.time_ms,
             administrators=administrators,
@@ -156,7 +157,7 @@ class Service:
         """Apply one command and deliver its events."""
         index = next(self._index)
         command = Command(NODE, 1, index, index.to_bytes(16, "big"), origin, action)
-        self.time_ms = 1000 * index
+        self.time_ms = 1000 * index + self._quiet_ms
         [result] = self.machine.apply(LogIndex(index), Term(1), encode_entry(self.time_ms, [encode_command(command)]))
         for event in result.events:
             for session_id in event.session_ids if isinstance(event, SHARED_EVENTS) else (event.session_id,):
@@ -181,6 +182,15 @@ class Service:
         if recipient is not None:
             recipient.send(stanza)
         return recipient is not None
+
+    def pass_time(self, seconds: int) -> None:
+        """Let time pass in which nobody writes, and then what is due happen; that command takes a second more."""
+        self._quiet_ms += 1000 * seconds
+        self.apply(ExpireSessions(), None)
+
+    def hurry(self, milliseconds: int) -> None:
+        """Let the next command come sooner than a second after the last."""
+        self._quiet_ms -= milliseconds
 
     def drive(self, client: Client, steps: Steps) -> Any:
         """Carry out a handler's effects."""

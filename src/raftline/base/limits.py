@@ -148,6 +148,21 @@ connection is taken for alive before that.
 EXPIRED_SESSION_COUNT_MAX: Final = 256
 """Sessions that one command ends because nobody resumed them; what is left is the next command's."""
 
+EXPIRED_MESSAGE_COUNT_MAX: Final = 256
+"""Messages that one command lets disappear; what is left is the next command's."""
+
+EXPIRED_UPLOAD_COUNT_MAX: Final = 64
+"""Slots and files of uploads that one command lets expire."""
+
+EXPIRED_ITEM_COUNT_MAX: Final = 16
+"""Items of nodes that one command lets expire, each of which all contacts may be told of."""
+
+EPHEMERAL_TIMER_S_MIN: Final = 1
+"""Seconds after which a message disappears (XEP-0466) at the earliest: no delay at all would be no message."""
+
+EPHEMERAL_TIMER_S_MAX: Final = 365 * 24 * 60 * 60
+"""Seconds after which a message disappears at the latest: a year. What is to stay longer is to stay."""
+
 OPEN_REQUEST_COUNT_MAX: Final = 128
 """IQ requests of a session whose answers are kept until the client has them; beyond it the oldest is forgotten."""
 
@@ -234,6 +249,12 @@ PUBSUB_ITEM_COUNT_MAX: Final = 1024
 
 PUBSUB_ITEM_SIZE_MAX: Final = 131_072
 """Bytes of an item's payload, as XML: room for the picture of a vCard (XEP-0084)."""
+
+PUBSUB_ITEM_EXPIRE_S_MAX: Final = 365 * 24 * 60 * 60
+"""Seconds after which the items of a node expire at the latest, unless they never do (XEP-0060 section 16.4.4)."""
+
+LOCATION_INTERVAL_MIN_MS: Final = 1000
+"""Cluster time between two updates of an account's location (XEP-0080): a receiver says each second where it is."""
 
 PUBSUB_ACCOUNT_SIZE_MAX: Final = 16 * 1_048_576
 """Bytes of all items of one account, ids included."""

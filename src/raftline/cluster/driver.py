@@ -43,7 +43,7 @@ from raftline.cluster.comparison import Comparison
 from raftline.cluster.config import MILLISECOND_NS, Clocks, ClusterConfig
 from raftline.cluster.deliveries import Deliveries
 from raftline.cluster.draining import Draining
-from raftline.cluster.expiry import SessionExpiry
+from raftline.cluster.expiry import Expiry
 from raftline.cluster.forwarding import Forwarding
 from raftline.cluster.frames import PROTOCOL_VERSION, PROTOCOL_VERSION_MIN, Hello, LinkFrame
 from raftline.cluster.links import LinkContexts, PeerLinks
@@ -172,7 +172,7 @@ class Driver:
             on_refusal=lambda reason: self.fail(StorageError(f"the cluster does not take this node: {reason}")),
         )
         self.members = Members(self, entropy=self._entropy)
-        self._expiry = SessionExpiry(self._machine, self.raft, self._clocks, propose=self._propose_own)
+        self._expiry = Expiry(self._machine, self.raft, self._clocks, propose=self._propose_own)
         self._traffic = PeerTraffic(self)
         self.book = PeerBook(config.node_id, {**config.peers, **config.contacts})
         self.book.follow(self.raft.membership, self.raft.membership_index, is_committed=False)

@@ -60,6 +60,7 @@ from raftline.machine.queries import (
 )
 from raftline.machine.records import Account, NodeProfile, Session
 from raftline.machine.rooms.answers import ROOM_ANSWERS
+from raftline.machine.timers.due import next_due_ms
 
 
 def answer(context: Context, query: Query) -> Answer:
@@ -219,15 +220,6 @@ def _node_profiles(context: Context, _query: NodeProfiles) -> list[NodeProfile]:
     return [NodeProfile._make(row) for row in found]
 
 
-def _next_expiry(context: Context, _query: NextExpiry) -> int | None:
-    sql = (
-        "SELECT min(due_ms) FROM (SELECT min(due_ms) AS due_ms FROM resumption WHERE due_ms > 0"
-        " UNION ALL SELECT min(due_ms) FROM upload WHERE due_ms > 0)"
-    )
-    ((due_ms,),) = context.rows.select((context.resumptions, context.media.uploads), sql)
-    return None if due_ms is None else int(due_ms)
-
-
 _ANSWERS: Final[Mapping[type[Query], Callable[[Context, Any], Answer]]] = MappingProxyType(
     {
         CredentialsOf: _credentials_of,
@@ -247,7 +239,7 @@ _ANSWERS: Final[Mapping[type[Query], Callable[[Context, Any], Answer]]] = Mappin
         ListReports: list_reports,
         InboxPage: inbox_page,
         PictureOf: picture_of,
-        NextExpiry: _next_expiry,
+        NextExpiry: next_due_ms,
         Reachable: _reachable,
         BlockBetween: _block_between,
         BlocklistOf: _blocklist_of,

@@ -64,6 +64,7 @@ from raftline.machine.commands import (
     RedeemInvitation,
     RemoveRosterItem,
     ResumeSession,
+    SendEphemeral,
     SendMessage,
     SessionOrigin,
     SetCarbons,
@@ -99,6 +100,8 @@ from raftline.machine.portability.importing import act_for_account
 from raftline.machine.pubsub import handlers as pubsub
 from raftline.machine.records import Session
 from raftline.machine.rooms.handlers import ROOM_HANDLERS, ROOM_RECEIVERS
+from raftline.machine.timers import ephemeral
+from raftline.machine.timers.due import carry_out_due
 
 INTERNAL_ERROR: Final = Rejected("internal-server-error", "cancel")
 """Outcome of a command that met a fault in the code."""
@@ -221,11 +224,15 @@ class CommandRunner:
             outbox.clear()
         if context.message_holders:
             assert session is not None
-            if type(action) is SendMessage:
+            if isinstance(action, SendMessage):
                 messages.store_message(context, session, action)
+                timer_s = action.timer_s if type(action) is SendEphemeral else 0
             else:
                 assert isinstance(action, SendToComponent | SendFromComponent)
                 store_component_message(context, session, action)
+                timer_s = action.timer_s
+            if timer_s:
+                ephemeral.begin(context, timer_s)
             context.message_holders = 0
         return outcome
 
@@ -266,7 +273,7 @@ _HANDLERS: Final[Mapping[type, Callable[[Context, Any], Outcome]]] = MappingProx
         MarkSessions: sessions.mark_sessions,
         DetachSession: resumption.detach_session,
         ResumeSession: resumption.resume_session,
-        ExpireSessions: resumption.expire_sessions,
+        ExpireSessions: carry_out_due,
         LogIn: log_in,
         **components.HANDLERS,
         StoreUpload: uploads.store_upload,
@@ -283,6 +290,7 @@ _SESSION_HANDLERS: Final[Mapping[type, Callable[[Context, Session, Any], Outcome
         RemoveRosterItem: rosters.remove_roster_item,
         DeclareInterest: rosters.declare_interest,
         SendMessage: messages.send_message,
+        SendEphemeral: messages.send_message,
         SetCarbons: carbons.set_carbons,
         ChangeBlocklist: blocking.change_blocklist,
         DeclareBlocklistInterest: blocking.declare_blocklist_interest,

@@ -20,7 +20,7 @@ from typing import Annotated, Final
 import msgspec
 
 from raftline.base.ids import Cursor, NodeId, SessionId
-from raftline.base.limits import RESUMPTION_TIMEOUT_S_MAX
+from raftline.base.limits import EPHEMERAL_TIMER_S_MAX, EPHEMERAL_TIMER_S_MIN, RESUMPTION_TIMEOUT_S_MAX
 from raftline.machine.components import commands as components
 from raftline.machine.components.commands import ComponentAction
 from raftline.machine.history.commands import Report, Retraction, SetArchivePreferences
@@ -291,7 +291,11 @@ class ResumeSession(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=
 
 
 class ExpireSessions(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=36):
-    """End sessions that nobody resumed in time, by cluster time, the longest overdue first. Idempotent."""
+    """
+    Carry out what is due by cluster time: end sessions that nobody resumed, and other timers (timers/due.py).
+
+    Of each kind the longest overdue first, as much as one command may. Idempotent.
+    """
 
 
 class SetPresence(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=40):
@@ -400,6 +404,20 @@ class SendMessage(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=50
     displayed: bytes = b""
 
 
+class SendEphemeral(SendMessage, frozen=True, array_like=True, kw_only=True, gc=False, tag=150):
+    """
+    Send a message that disappears (XEP-0466). Machine version 3.
+
+    A command of its own, because members of an older release would apply SendMessage without the timer, and keep what
+    was to go; and because messages that stay are not to pay for it.
+
+    Attributes:
+        timer_s: Seconds of cluster time after which the content is gone.
+    """
+
+    timer_s: Annotated[int, msgspec.Meta(ge=EPHEMERAL_TIMER_S_MIN, le=EPHEMERAL_TIMER_S_MAX)]
+
+
 class SetCarbons(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=60):
     """Turn copies of messages for this session on or off (XEP-0280 sections 4, 5). Idempotent."""
 
@@ -497,6 +515,7 @@ Action = (
     | RemoveRosterItem
     | DeclareInterest
     | SendMessage
+    | SendEphemeral
     | SetCarbons
     | ChangeBlocklist
     | DeclareBlocklistInterest
@@ -530,6 +549,7 @@ SINCE_VERSION: Final[Mapping[type, int]] = MappingProxyType(
         EndSessions: 3,
         EndFormerCluster: 3,
         ActForAccount: 3,
+        SendEphemeral: 3,
         SetArchivePreferences: 3,
         **dict.fromkeys(pubsub.ACTIONS, 3),
         **dict.fromkeys(components.ACTIONS, 3),

@@ -56,6 +56,7 @@ from raftline.machine.records import (
 from raftline.machine.rooms import tables as rooms_tables
 from raftline.machine.rooms.index import Occupants, Visits
 from raftline.machine.rows import RowStore
+from raftline.machine.timers.tables import MESSAGE_TIMER, MessageTimer
 from raftline.machine.versions import FIRST_VERSION
 
 ROOMS_LABEL: Final = "conference"
@@ -103,6 +104,7 @@ class Context:
         "machine_version",
         "media",
         "message_holders",
+        "message_timers",
         "messages",
         "node_profiles",
         "nodes",
@@ -153,6 +155,7 @@ class Context:
         self.messages: Final = rows.table(schema.MESSAGE, StoredMessage._make)
         self.search: Final = SearchIndex(rows, self.messages)
         self.archive: Final = rows.table(schema.ARCHIVE, Archived._make)
+        self.message_timers: Final = rows.table(MESSAGE_TIMER, MessageTimer._make)
         self.inbox: Final = rows.table(schema.INBOX, Owed._make)
         self.offline: Final = rows.table(schema.OFFLINE, Waiting._make)
         self.idempotency: Final = rows.table(schema.IDEMPOTENCY, KeptOutcome._make)
@@ -249,7 +252,6 @@ class Context:
         """Forget what is derived from rows."""
         self.archive_preferences.drop()
         self.pubsub.drop_derived()
-        self.media.drop_derived()
         self.blocklists.drop()
         self.session_index.drop()
         self.inboxes.drop()

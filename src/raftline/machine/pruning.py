@@ -20,7 +20,7 @@ from raftline.base.limits import (
 from raftline.machine import inbox
 from raftline.machine.commands import Storage
 from raftline.machine.context import Context
-from raftline.machine.media.uploads import expire_uploads, forget_uploads
+from raftline.machine.media.uploads import forget_uploads
 from raftline.machine.pubsub.removal import delete_some
 from raftline.machine.rooms import administration
 from raftline.machine.rows import Table
@@ -53,7 +53,6 @@ class Pruner:
             self._expire(context.login_tokens, LOGIN_TOKEN_AGE_MAX_MS, budget)
             self._expire(context.pubsub.removals, PUBSUB_REMOVAL_AGE_MAX_MS, budget)
             self._expire(context.room_departures, LEFT_RESOURCE_AGE_MAX_MS, budget)
-            expire_uploads(context, budget)
             self._bury_doomed(budget)
         except BaseException:
             self.forget()  # the step is undone, so what it learned is no longer so

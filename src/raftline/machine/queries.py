@@ -129,7 +129,7 @@ class PictureOf(Query, frozen=True, array_like=True, tag=21):
 
 
 class NextExpiry(Query, frozen=True, array_like=True, tag=22):
-    """Answer: `int | None`, the cluster time at which the next session ends unless it is resumed, or an upload."""
+    """Answer: `int | None`, the cluster time at which something is due next (timers/due.py)."""
 
 
 class NodeProfiles(Query, frozen=True, array_like=True, tag=23):

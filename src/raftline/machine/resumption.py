@@ -21,9 +21,9 @@ from __future__ import annotations
 
 from hmac import compare_digest
 
-from raftline.base.limits import EXPIRED_SESSION_COUNT_MAX
+from raftline.base.ids import SessionId
 from raftline.machine import sessions
-from raftline.machine.commands import DetachSession, ExpireSessions, ResumeSession
+from raftline.machine.commands import DetachSession, ResumeSession
 from raftline.machine.context import Context
 from raftline.machine.outbox import SessionOverdue
 from raftline.machine.outcomes import Done, Gone, Outcome, Rejected, Resumed, SessionReleased, Stale
@@ -97,15 +97,11 @@ def resume_session(context: Context, action: ResumeSession) -> Outcome:
     )
 
 
-def expire_sessions(context: Context, _action: ExpireSessions) -> Outcome:
-    """End sessions whose time is over."""
-    sql = "SELECT session_id FROM resumption WHERE due_ms > 0 AND due_ms <= ? ORDER BY due_ms, session_id LIMIT ?"
-    bindings = (context.time_ms, EXPIRED_SESSION_COUNT_MAX)
-    for (session_id,) in context.rows.select((context.resumptions,), sql, bindings):
-        session = context.sessions.get(session_id)
-        assert session is not None, session_id
-        sessions.end_session(context, session, _TIMED_OUT)
-    return Done()
+def expire_session(context: Context, session_id: SessionId) -> None:
+    """End a session whose time is over (timers/due.py)."""
+    session = context.sessions.get(session_id)
+    assert session is not None, session_id
+    sessions.end_session(context, session, _TIMED_OUT)
 
 
 def end_overdue(context: Context, overdue: SessionOverdue) -> None:

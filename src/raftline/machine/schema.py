@@ -25,6 +25,7 @@ from raftline.machine.media import tables as media
 from raftline.machine.pubsub import tables as pubsub
 from raftline.machine.rooms import tables as rooms_tables
 from raftline.machine.tables import TableDefinition
+from raftline.machine.timers import tables as timers
 
 SCHEMA_VERSION: Final = 3
 
@@ -139,6 +140,7 @@ TABLES: Final = (
     *rooms_tables.TABLES,
     *components.TABLES,
     *media.TABLES,
+    *timers.TABLES,
 )
 assert len({table.number for table in TABLES}) == len(TABLES)
 
@@ -316,7 +318,7 @@ CREATE TABLE invitation (
 ) STRICT;
 """
 
-_VERSION_3: Final = login.SQL + HISTORY_SQL + pubsub.SCHEMA + rooms_tables.SQL + components.SQL + media.SQL
+_VERSION_3: Final = login.SQL + HISTORY_SQL + pubsub.SCHEMA + rooms_tables.SQL + components.SQL + media.SQL + timers.SQL
 
 MIGRATIONS: Final = (_VERSION_1, _VERSION_2, _VERSION_3)
 """`MIGRATIONS[n]` takes a database from version n to n + 1. A released one is never edited."""

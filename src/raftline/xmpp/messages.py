@@ -31,6 +31,9 @@ Copies for the other devices of both sides (XEP-0280 section 6.1) are made of wh
 of a conversation: of type chat all, of type normal what has content or is a receipt or a marker. None are made of what
 is marked `<private/>` or `no-copy`, or is such a copy itself, of errors, which would have to be matched with what they
 answer, and of what stays off the log. `<private/>` says nothing to the recipient and is taken out.
+
+A message with a timer (XEP-0466) goes the way of any other, and its content disappears from wherever that led when its
+time is over. What stays off the log is kept nowhere; an error is not answered, and nobody's archive's.
 """
 
 from __future__ import annotations
@@ -39,13 +42,17 @@ from functools import partial
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from msgspec.structs import asdict
+
 from raftline.base.errors import Refused
-from raftline.machine.commands import MessageKind, SendMessage, Storage
+from raftline.machine.commands import MessageKind, SendEphemeral, SendMessage, Storage
 from raftline.machine.pubsub.bookmarks import PRIVATE_OPTIONS
 from raftline.machine.pubsub.commands import Publish
 from raftline.machine.pubsub.displayed import DISPLAYED_NODE
 from raftline.machine.queries import Reachable, SessionRow
+from raftline.machine.timers.ephemeral import EPHEMERAL_NAMESPACE
 from raftline.xmpp.effects import Route, Submit, ask
+from raftline.xmpp.ephemeral import timer_of
 from raftline.xmpp.jid import JID, parse_jid
 from raftline.xmpp.payloads import (
     CARBONS_NAMESPACE,
@@ -78,6 +85,7 @@ PRIVATE: Final = 512
 DELAY: Final = 1024
 RETRACTION: Final = 2048
 DISPLAYED: Final = 4096
+EPHEMERAL: Final = 8192
 
 _DROPPED: Final = STANZA_ID | PRIVATE | DELAY | DISPLAYED
 """What `is_dropped` looks for."""
@@ -133,6 +141,7 @@ _TRAITS: Final[dict[tuple[str, str], int]] = {
     (CARBONS_NAMESPACE, "sent"): NO_COPY | OTHER,
     (DELAY_NAMESPACE, "delay"): DELAY | OTHER,
     (DISPLAYED_NODE, "displayed"): DISPLAYED,  # XEP-0490
+    (EPHEMERAL_NAMESPACE, "ephemeral"): EPHEMERAL | OTHER,  # XEP-0466
     (STANZA_ID_NAMESPACE, "origin-id"): ORIGIN_ID,
     (STANZA_ID_NAMESPACE, "stanza-id"): STANZA_ID,
 }
@@ -163,7 +172,8 @@ def handle_message(context: StreamContext, stanza: Stanza) -> Steps:
     Raises:
         Refused: `remote-server-not-found` for another domain, `service-unavailable` for this server itself, for type
             groupchat to an account, and for what may not be kept and meets nobody online. Never for type error, which
-            is not answered (RFC 6120 section 8.3.1). What apply refuses comes as the outcome.
+            is not answered (RFC 6120 section 8.3.1). `bad-request` or `policy-violation` for a time to disappear at
+            that cannot be kept (ephemeral.py). What apply refuses comes as the outcome.
     """
     kind = kind_of(stanza)
     to = stanza.to
@@ -175,7 +185,7 @@ def handle_message(context: StreamContext, stanza: Stanza) -> Steps:
         raise Refused("remote-server-not-found", "cancel", f"There is no way to {to.domain} from here.")
     if not to.local:
         raise Refused("service-unavailable", "cancel", "The server takes no messages.")
-    traits, origin_id, storage, message = prepare_message(context, stanza, kind, to)
+    traits, origin_id, storage, message, timer_s = prepare_message(context, stanza, kind, to)
     displayed = displayed_of(stanza.element) if traits & DISPLAYED else b""
     if storage is None:
         if displayed:
@@ -183,19 +193,18 @@ def handle_message(context: StreamContext, stanza: Stanza) -> Steps:
         yield from send_off_log(context, kind, to, message, bounced=is_missed(kind, traits))
         return
     retraction = (yield from find_retraction(context, stanza, to)) if may_retract(kind, traits) else None
-    yield Submit(
-        SendMessage(
-            to_localpart=to.local,
-            to_resource=to.resource or None,
-            kind=kind,
-            storage=storage,
-            stanza=message,
-            origin_id=origin_id,
-            fingerprint=fingerprint_of(message) if origin_id else b"",
-            retraction=retraction,
-            displayed=displayed,
-        )
+    command = SendMessage(
+        to_localpart=to.local,
+        to_resource=to.resource or None,
+        kind=kind,
+        storage=storage,
+        stanza=message,
+        origin_id=origin_id,
+        fingerprint=fingerprint_of(message) if origin_id else b"",
+        retraction=retraction,
+        displayed=displayed,
     )
+    yield Submit(SendEphemeral(**asdict(command), timer_s=timer_s) if timer_s else command)
 
 
 def kind_of(stanza: Stanza) -> MessageKind:
@@ -211,20 +220,28 @@ class Prepared(NamedTuple):
         traits, origin_id: As `traits_of` returns them.
         storage: As `storage_of` returns it.
         stanza: Its bytes, for its recipient.
+        timer_s: Seconds after which its content is to be gone (XEP-0466); 0 for never.
     """
 
     traits: int
     origin_id: str
     storage: int | None
     stanza: bytes
+    timer_s: int
 
 
 def prepare_message(context: StreamContext, stanza: Stanza, kind: MessageKind, to: JID) -> Prepared:
-    """Look at a message once, and write it under its sender's address, without what only a server may say."""
+    """
+    Look at a message once, and write it under its sender's address, without what only a server may say.
+
+    Raises:
+        Refused: `bad-request` or `policy-violation` for a time to disappear at that cannot be kept (ephemeral.py).
+    """
     traits, origin_id = traits_of(stanza.element)
     dropped = partial(is_dropped, context.domain, to.domain) if traits & _DROPPED else None
     message = stanza.stamped(context.jid, to, drop=dropped)
-    return Prepared(traits, origin_id, storage_of(kind, traits), message)
+    timer_s = timer_of(stanza.element) if traits & EPHEMERAL and kind is not MessageKind.ERROR else 0
+    return Prepared(traits, origin_id, storage_of(kind, traits), message, timer_s)
 
 
 def may_retract(kind: MessageKind, traits: int) -> bool:

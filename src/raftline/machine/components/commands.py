@@ -7,8 +7,11 @@ from typing import Annotated, Final
 import msgspec
 
 from raftline.base.ids import NodeId
+from raftline.base.limits import EPHEMERAL_TIMER_S_MAX
 from raftline.machine.history.commands import Retraction
 from raftline.machine.tables import NATURAL
+
+_Timer = Annotated[int, msgspec.Meta(ge=0, le=EPHEMERAL_TIMER_S_MAX)]
 
 
 class ConnectComponent(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=113):
@@ -35,6 +38,7 @@ class SendToComponent(msgspec.Struct, frozen=True, array_like=True, gc=False, ta
         to: Bare JID.
         kind: A `MessageKind`.
         storage, stanza, origin_id, fingerprint, to_resource, retraction, displayed: As in SendMessage.
+        timer_s: Seconds after which the content is gone (XEP-0466); 0 for never.
     """
 
     to: str
@@ -46,6 +50,7 @@ class SendToComponent(msgspec.Struct, frozen=True, array_like=True, gc=False, ta
     fingerprint: bytes
     retraction: Retraction | None = None
     displayed: bytes = b""
+    timer_s: _Timer = 0
 
 
 class SendFromComponent(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=115):
@@ -56,6 +61,7 @@ class SendFromComponent(msgspec.Struct, frozen=True, array_like=True, gc=False, 
         sender, sender_resource: Whom it is from: a bare JID at the component, and the rest of the full one, if any.
         to_localpart, to_resource, storage, stanza, origin_id, fingerprint, retraction: As in SendMessage.
         kind: A `MessageKind`.
+        timer_s: As in SendToComponent.
     """
 
     sender: str
@@ -68,6 +74,7 @@ class SendFromComponent(msgspec.Struct, frozen=True, array_like=True, gc=False, 
     origin_id: str
     fingerprint: bytes
     retraction: Retraction | None = None
+    timer_s: _Timer = 0
 
 
 class ChangeSubscriptionFromComponent(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=116):

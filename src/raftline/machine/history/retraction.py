@@ -28,6 +28,7 @@ from raftline.machine.history.queries import FindSent
 from raftline.machine.outbox import MessageHandedOver
 from raftline.machine.queries import ArchiveRow
 from raftline.machine.records import Account
+from raftline.machine.timers import ephemeral
 from raftline.machine.versions import FEATURES_SINCE
 
 _POSITION_END = (1 << 63) - 1
@@ -93,6 +94,7 @@ def bury(context: Context, position: Position, retraction: Retraction) -> None:
     stamp = format_timestamp(context.time_ms).encode()
     tombstone = b"%b>%b%b%b</message>" % (start_tag, retraction.head, stamp, retraction.tail)
     context.messages.put(position, message._replace(stanza=tombstone))
+    ephemeral.cancel(context, position)
 
 
 def find_sent(context: Context, query: FindSent) -> SentMessages:

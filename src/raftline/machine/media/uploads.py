@@ -70,7 +70,7 @@ def request_slot(context: Context, session: Session, action: RequestUploadSlot) 
         until_ms=min(ends, default=0),
         digest=b"",
     )
-    context.media.put(upload)
+    context.media.uploads.put(upload.token, upload)
     _put_use(context, use._replace(open_count=use.open_count + 1, size=use.size + action.size))
     return _DONE
 
@@ -91,9 +91,8 @@ def store_upload(context: Context, action: StoreUpload) -> Outcome:
     content_type = upload.content_type or action.content_type or DEFAULT_CONTENT_TYPE
     if len(content_type) > UPLOAD_CONTENT_TYPE_SIZE_MAX:
         return _MALFORMED
-    media.put(
-        upload._replace(content_type=content_type, due_ms=upload.until_ms, digest=action.digest),
-    )
+    stored_upload = upload._replace(content_type=content_type, due_ms=upload.until_ms, digest=action.digest)
+    media.uploads.put(upload.token, stored_upload)
     use = _use_of(context, upload.account_id)
     _put_use(context, use._replace(open_count=use.open_count - 1, file_count=use.file_count + 1))
     stored = media.files.get(action.digest) or StoredFile(action.digest, action.size, 0)
@@ -101,10 +100,11 @@ def store_upload(context: Context, action: StoreUpload) -> Outcome:
     return _DONE
 
 
-def expire_uploads(context: Context, budget: int) -> None:
-    """Delete slots and files whose time is over, at most `budget`."""
-    for upload in context.media.due(context.time_ms, budget):
-        _delete(context, upload)
+def expire_upload(context: Context, token: bytes) -> None:
+    """Delete a slot or a file whose time is over."""
+    upload = context.media.uploads.get(token)
+    assert upload is not None, token
+    _delete(context, upload)
 
 
 def forget_uploads(context: Context, account_id: AccountId, budget: int) -> int:

@@ -7,7 +7,8 @@ Personal eventing: every account is a publish-subscribe service (XEP-0060, XEP-0
     config.py         the configuration of a node: defaults, options, preconditions
     access.py         who may read a node
     nodes.py          nodes made, configured, emptied, deleted; affiliations
-    items.py          items published and retracted
+    items.py          items published and retracted; expiry.py when they go by themselves
+    location.py       how often a location is updated (XEP-0080)
     subscribers.py    subscriptions that were asked for by name
     capabilities.py   which nodes a session wants to hear of
     notifications.py  who hears of a change, and of what was there before

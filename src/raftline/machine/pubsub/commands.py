@@ -30,6 +30,7 @@ class NodeOptions(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
     Attributes:
         max_items: 0 for as many as the service allows.
+        item_expire: Seconds after which an item goes; 0 for never.
     """
 
     access_model: str | None = None
@@ -46,6 +47,7 @@ class NodeOptions(msgspec.Struct, frozen=True, array_like=True, gc=False):
     title: str | None = None
     description: str | None = None
     type: str | None = None
+    item_expire: Annotated[int, NATURAL] | None = None
 
 
 class Publish(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=75):

@@ -14,6 +14,7 @@ import msgspec
 
 from raftline.base.limits import (
     PUBSUB_ITEM_COUNT_MAX,
+    PUBSUB_ITEM_EXPIRE_S_MAX,
     PUBSUB_TEXT_SIZE_MAX,
     ROSTER_GROUP_COUNT_MAX,
     ROSTER_GROUP_SIZE_MAX,
@@ -46,6 +47,8 @@ def check_options(options: NodeOptions) -> Rejected | None:
         return _not_acceptable("There is no such type of notification.")
     if options.max_items is not None and options.max_items > PUBSUB_ITEM_COUNT_MAX:
         return _not_acceptable(f"At most {PUBSUB_ITEM_COUNT_MAX} items are kept.")
+    if options.item_expire is not None and options.item_expire > PUBSUB_ITEM_EXPIRE_S_MAX:
+        return _not_acceptable(f"An item expires within {PUBSUB_ITEM_EXPIRE_S_MAX} seconds, or never.")
     texts = (options.title or "", options.description or "", options.type or "")
     if any(len(text.encode()) > PUBSUB_TEXT_SIZE_MAX for text in texts):
         return _not_acceptable(f"A text has at most {PUBSUB_TEXT_SIZE_MAX} bytes.")

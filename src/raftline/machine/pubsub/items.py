@@ -10,10 +10,11 @@ from __future__ import annotations
 
 from typing import Final
 
+from raftline.base.ids import AccountId
 from raftline.base.limits import PUBSUB_ACCOUNT_SIZE_MAX, PUBSUB_ITEM_SIZE_MAX, PUBSUB_NAME_SIZE_MAX
 from raftline.machine.context import Context
 from raftline.machine.outcomes import Done, Outcome, Rejected
-from raftline.machine.pubsub import avatars, nodes, notifications
+from raftline.machine.pubsub import avatars, expiry, location, nodes, notifications
 from raftline.machine.pubsub.commands import NodeOptions, Publish, RetractItem
 from raftline.machine.pubsub.config import ERRORS, decode_config, is_met, kept_count
 from raftline.machine.pubsub.tables import Item, Node
@@ -34,11 +35,16 @@ _TOO_BIG: Final = Rejected(
 def publish(context: Context, session: Session, action: Publish) -> Outcome:
     """Publish an item, and tell whoever may hear of it."""
     account = account_of(context, session)
-    refusal = publish_item(
-        context, account, action.node, action.item_id, action.payload, options=action.options, preconditions=True
-    )
+    is_location = action.node == location.LOCATION_NODE
+    refusal = location.refusal_of_update(context, account, action.payload) if is_location else None
+    if refusal is None:
+        refusal = publish_item(
+            context, account, action.node, action.item_id, action.payload, options=action.options, preconditions=True
+        )
     if refusal is not None:
         return refusal
+    if is_location:
+        location.note_update(context, account)
     if action.avatar is not None:
         avatars.change(context, account, action.avatar)
     return Done()
@@ -79,8 +85,10 @@ def publish_item(
         if isinstance(made, Rejected):
             return made
         node = made
-    kept = kept_count(decode_config(node.config))
+    config = decode_config(node.config)
+    kept = kept_count(config)
     if kept:
+        item = item._replace(due_ms=expiry.due_at(config, item.time_ms))
         node = nodes.trim(context, _store(context, node, item), kept)
     notification = notifications.item_notification(context, account, item, node=node, late=False)
     notifications.notify(context, account, node, notification)
@@ -114,6 +122,19 @@ def retract_item(context: Context, account: Account, node: Node, item_id: str, *
         gone = notifications.change_notification(context, account, node, "retract", item_id)
         notifications.notify(context, account, node, gone)
     return True
+
+
+def expire_item(context: Context, key: tuple[AccountId, str, str]) -> None:
+    """Retract an item whose time is over (timers/due.py); one of an account that is gone just goes."""
+    account_id, name, item_id = key
+    sql = "SELECT * FROM account WHERE account_id = ?"
+    owner = context.rows.select((context.accounts,), sql, (account_id,))
+    if not owner:
+        context.pubsub.items.delete(key)
+        return
+    node = context.pubsub.nodes.get(account_id, name)
+    assert node is not None, key
+    retract_item(context, Account._make(owner[0]), node, item_id, notify=False)
 
 
 def _store(context: Context, node: Node, item: Item) -> Node:

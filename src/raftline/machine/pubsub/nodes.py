@@ -12,7 +12,7 @@ from raftline.base.limits import (
 )
 from raftline.machine.context import Context
 from raftline.machine.outcomes import Done, Outcome, Rejected
-from raftline.machine.pubsub import avatars, notifications, subscribers
+from raftline.machine.pubsub import avatars, expiry, notifications, subscribers
 from raftline.machine.pubsub.access import NO_SUCH_NODE
 from raftline.machine.pubsub.commands import (
     ChangeAffiliations,
@@ -79,7 +79,9 @@ def configure_node(context: Context, session: Session, action: ConfigureNode) ->
     config = merge(decode_config(node.config), action.options)
     node = node._replace(config=encode_config(config))
     context.pubsub.nodes.put(node)
-    trim(context, node, kept_count(config))
+    node = trim(context, node, kept_count(config))
+    if action.options.item_expire is not None:
+        expiry.reschedule(context, node, config)
     subscribers.cancel_lost(context, account, node=action.node)
     if config.notify_config:
         changed = notifications.change_notification(context, account, node, "configuration", with_config=True)

@@ -10,6 +10,7 @@ from raftline.machine.records import Account
 def forget_account(context: Context, account: Account) -> None:
     """Delete what is one row; nothing finds the rest, because account ids are never used twice."""
     context.pubsub.avatars.delete(account.account_id)
+    context.pubsub.location_updates.delete(account.account_id)
     context.pubsub.nodes.forget(account.account_id)
 
 

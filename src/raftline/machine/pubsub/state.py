@@ -70,6 +70,7 @@ class PubsubState:
         self.capabilities: Final = rows.table(tables.CAPABILITY, tables.Capability._make)
         self.interests: Final = rows.table(tables.INTEREST, tables.Interest._make)
         self.avatars: Final = rows.table(tables.AVATAR, tables.Avatar._make)
+        self.location_updates: Final = rows.table(tables.LOCATION_UPDATE, tables.LocationUpdate._make)
 
     def drop_derived(self) -> None:
         """Forget what is derived from rows."""

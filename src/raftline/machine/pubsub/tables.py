@@ -11,7 +11,7 @@ PUBSUB_NODE: Final = TableDefinition(
     64, "pubsub_node", ("account_id", "node", "created_ms", "item_count", "size", "config"), key_width=2
 )
 PUBSUB_ITEM: Final = TableDefinition(
-    65, "pubsub_item", ("account_id", "node", "item_id", "position", "time_ms", "payload"), key_width=3
+    65, "pubsub_item", ("account_id", "node", "item_id", "position", "time_ms", "payload", "due_ms"), key_width=3
 )
 PUBSUB_AFFILIATION: Final = TableDefinition(
     66, "pubsub_affiliation", ("account_id", "node", "jid", "affiliation"), key_width=3
@@ -29,6 +29,7 @@ INTEREST: Final = TableDefinition(
     70, "interest", ("session_id", "algorithm", "version", "node", "known", "nodes"), cached=True
 )
 AVATAR: Final = TableDefinition(71, "avatar", ("account_id", "digest"))
+LOCATION_UPDATE: Final = TableDefinition(105, "location_update", ("account_id", "time_ms"))
 
 TABLES: Final = (
     PUBSUB_NODE,
@@ -39,6 +40,7 @@ TABLES: Final = (
     CAPABILITY,
     INTEREST,
     AVATAR,
+    LOCATION_UPDATE,
 )
 
 SCHEMA: Final = """
@@ -49,8 +51,9 @@ CREATE TABLE pubsub_node (
 
 CREATE TABLE pubsub_item (
     account_id INTEGER, node TEXT, item_id TEXT, position INTEGER NOT NULL, time_ms INTEGER NOT NULL,
-    payload BLOB NOT NULL, PRIMARY KEY (account_id, node, item_id)
+    payload BLOB NOT NULL, due_ms INTEGER NOT NULL, PRIMARY KEY (account_id, node, item_id)
 ) STRICT;
+CREATE INDEX pubsub_item_by_due ON pubsub_item (due_ms) WHERE due_ms > 0;
 CREATE INDEX pubsub_item_by_node ON pubsub_item (account_id, node, position);
 CREATE INDEX pubsub_item_by_position ON pubsub_item (account_id, position);
 
@@ -80,6 +83,8 @@ CREATE TABLE interest (
 ) STRICT;
 
 CREATE TABLE avatar (account_id INTEGER PRIMARY KEY, digest TEXT NOT NULL) STRICT;
+
+CREATE TABLE location_update (account_id INTEGER PRIMARY KEY, time_ms INTEGER NOT NULL) STRICT;
 """
 
 
@@ -101,7 +106,13 @@ class Node(NamedTuple):
 
 
 class Item(NamedTuple):
-    """An item; `position` is that of the command that published it last, and orders the items of a node."""
+    """
+    An item.
+
+    Attributes:
+        position: Of the command that published it last; orders the items of a node.
+        due_ms: Cluster time at which it expires; 0 for never.
+    """
 
     account_id: AccountId
     node: str
@@ -109,6 +120,7 @@ class Item(NamedTuple):
     position: Position
     time_ms: int
     payload: bytes
+    due_ms: int = 0
 
 
 class AffiliationRow(NamedTuple):
@@ -177,3 +189,10 @@ class Avatar(NamedTuple):
 
     account_id: AccountId
     digest: str
+
+
+class LocationUpdate(NamedTuple):
+    """When an account told last where it is."""
+
+    account_id: AccountId
+    time_ms: int

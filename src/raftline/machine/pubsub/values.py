@@ -31,6 +31,7 @@ class NodeConfig(msgspec.Struct, frozen=True):
     title: str = ""
     description: str = ""
     type: str = ""
+    item_expire: int = 0
 
 
 class Notification(NamedTuple):

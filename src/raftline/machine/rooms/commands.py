@@ -8,13 +8,16 @@ under which name they are shown, so apply writes `from` (markup.py).
 from __future__ import annotations
 
 import enum
-from typing import Annotated
+from typing import Annotated, Final
 
 import msgspec
 
 from raftline.base.ids import Position
+from raftline.base.limits import EPHEMERAL_TIMER_S_MAX
 from raftline.machine.rooms.settings import RoomSettings
 from raftline.machine.tables import NATURAL
+
+_TIMER: Final = msgspec.Meta(ge=0, le=EPHEMERAL_TIMER_S_MAX)
 
 
 class EnterRoom(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=100):
@@ -65,6 +68,7 @@ class SpeakInRoom(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=10
         retracts: Position of the message that it retracts, if that is the sender's own (XEP-0424); 0 for none.
         message_id: Its `id`, for the tombstone.
         displayed: As in commands.SendMessage.
+        timer_s: Seconds after which its content is gone (XEP-0466); 0 as the room has it.
     """
 
     room: str
@@ -76,14 +80,16 @@ class SpeakInRoom(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=10
     retracts: Annotated[Position, NATURAL] = Position(0)
     message_id: str = ""
     displayed: bytes = b""
+    timer_s: Annotated[int, _TIMER] = 0
 
 
 class WhisperInRoom(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=103):
-    """A message to one occupant (section 7.5); `stanza` without addresses."""
+    """A message to one occupant (section 7.5); `stanza` without addresses, `timer_s` as in SpeakInRoom."""
 
     room: str
     nick: str
     stanza: bytes
+    timer_s: Annotated[int, _TIMER] = 0
 
 
 class ChangeKind(enum.IntEnum):

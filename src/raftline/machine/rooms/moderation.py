@@ -21,6 +21,7 @@ from raftline.machine.rooms.entering import NO_SUCH_ROOM
 from raftline.machine.rooms.publishing import publish
 from raftline.machine.rooms.ranks import Role
 from raftline.machine.rooms.tables import Occupant, Room
+from raftline.machine.timers import ephemeral
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -67,6 +68,7 @@ def bury(context: Context, room: Room, message: StoredMessage, author: str, mess
     stamp = _timestamp(context.time_ms)
     stone = markup.tombstone(message.stanza, author_id, stamp=stamp, message_id=message_id, inside=mark)
     context.messages.put(message.position, message._replace(stanza=stone))
+    ephemeral.cancel(context, message.position)
     current = context.rooms.get(room.name)
     if current is not None and current.subject == message.stanza:
         context.rooms.put(room.name, current._replace(subject=b"", subject_ms=0))

@@ -4,14 +4,20 @@ from __future__ import annotations
 
 from raftline.machine.context import Context
 from raftline.machine.records import Archived, StoredMessage
-from raftline.machine.rooms import deliveries, showing
+from raftline.machine.rooms import deliveries, markup, showing
 from raftline.machine.rooms.events import RoomMessageArrived
 from raftline.machine.rooms.handovers import RoomMessageOwed
 from raftline.machine.rooms.tables import Occupant, Room
+from raftline.machine.timers import ephemeral
 
 
-def publish(context: Context, room: Room, stanza: bytes, author: Occupant, *, kept: bool) -> None:
-    """Store a message once, and hand it to everyone in the room."""
+def publish(context: Context, room: Room, stanza: bytes, author: Occupant, *, kept: bool, timer_s: int = 0) -> None:
+    """
+    Store a message once, and hand it to everyone in the room.
+
+    Args:
+        timer_s: Seconds after which its content is gone (XEP-0466); 0 for never.
+    """
     position = context.position
     owner = showing.address_of(context, room.name) if kept else ""
     if kept:
@@ -28,5 +34,7 @@ def publish(context: Context, room: Room, stanza: bytes, author: Occupant, *, ke
             position,
             StoredMessage(position, context.time_ms, room.address_id, author.nick, "", holders, stanza),
         )
+        if timer_s:
+            ephemeral.begin(context, timer_s, markup.occupant_id_element(room.secret, author.jid))
     for node_id, session_ids in context.occupants.groups(room.room_id):
         context.events.append(RoomMessageArrived(node_id, session_ids, position, stanza, owner))

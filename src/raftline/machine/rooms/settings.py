@@ -13,6 +13,7 @@ from typing import Annotated, Final
 import msgspec
 
 from raftline.base.limits import (
+    EPHEMERAL_TIMER_S_MAX,
     ROOM_HISTORY_COUNT_MAX,
     ROOM_OCCUPANT_COUNT_MAX,
     ROOM_PASSWORD_SIZE_MAX,
@@ -54,6 +55,7 @@ class RoomSettings(msgspec.Struct, frozen=True, array_like=True, kw_only=True, g
         list_roles: Roles that may read the lists of members, admins and owners.
         history_count: Messages that who enters is shown at most.
         voice_requests: Visitors may ask for voice.
+        message_timer_s: Seconds after which what is said is gone at the latest (XEP-0466); 0 for never.
     """
 
     title: _Title = ""
@@ -74,6 +76,7 @@ class RoomSettings(msgspec.Struct, frozen=True, array_like=True, kw_only=True, g
     list_roles: _Roles = ALL_ROLES
     history_count: Annotated[int, msgspec.Meta(ge=0, le=ROOM_HISTORY_COUNT_MAX)] = 20
     voice_requests: bool = True
+    message_timer_s: Annotated[int, msgspec.Meta(ge=0, le=EPHEMERAL_TIMER_S_MAX)] = 0
 
     def is_broadcast(self, role: int) -> bool:
         """Whether presence of this role is shown to everyone."""

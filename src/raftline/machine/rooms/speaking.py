@@ -30,6 +30,7 @@ from raftline.machine.rooms.ranks import Role
 from raftline.machine.rooms.settings import PrivateMessages
 from raftline.machine.rooms.tables import Occupant
 from raftline.machine.rosters import account_of
+from raftline.machine.timers import ephemeral
 
 _DONE: Final = Done()
 _NO_VOICE: Final = Rejected("forbidden", "auth", "You have no voice in this room.")
@@ -54,6 +55,9 @@ def speak(context: Context, session: Session, action: SpeakInRoom) -> Outcome:
         return _NO_VOICE
     if action.is_subject and not settings.subject_open and occupant.role < Role.MODERATOR:
         return Rejected("forbidden", "auth", "Moderators alone set the subject.")
+    if action.is_subject and action.timer_s:
+        return Rejected("not-acceptable", "modify", "A subject stays until there is another one.")
+    timer_s = 0 if action.is_subject else _shorter(action.timer_s, settings.message_timer_s)
     if action.displayed:
         address = showing.address_of(context, room.name)
         refusal = note_displayed(context, account_of(context, session), address, action.displayed)
@@ -67,11 +71,13 @@ def speak(context: Context, session: Session, action: SpeakInRoom) -> Outcome:
     stanza = markup.with_child(
         markup.sent_from(action.stanza, speaker), markup.occupant_id_element(room.secret, occupant.jid)
     )
+    if timer_s and not action.timer_s:
+        stanza = markup.with_child(stanza, ephemeral.ephemeral_element(timer_s))
     if action.is_subject:
         context.rooms.put(room.name, room._replace(subject=stanza, subject_ms=context.time_ms))
     if action.retracts:
         moderation.retract_own(context, room, occupant, action.retracts, action.message_id)
-    publish(context, room, stanza, occupant, kept=action.kept and settings.archived)
+    publish(context, room, stanza, occupant, kept=action.kept and settings.archived, timer_s=timer_s)
     return _DONE
 
 
@@ -91,12 +97,23 @@ def whisper(context: Context, session: Session, action: WhisperInRoom) -> Outcom
     address = showing.address_of(context, room.name)
     added = _USER + markup.occupant_id_element(room.secret, occupant.jid)
     stanza = markup.with_child(markup.sent_from(action.stanza, f"{address}/{occupant.nick}"), added)
-    if not _hand_over(context, recipients, stanza, f"{address}/{occupant.nick}"):
+    speaker = f"{address}/{occupant.nick}"
+    timer_s = _shorter(action.timer_s, settings.message_timer_s)
+    if timer_s and not action.timer_s:
+        stanza = markup.with_child(stanza, ephemeral.ephemeral_element(timer_s))
+    if not _hand_over(context, recipients, stanza, speaker, timer_s, added):
         return Rejected("service-unavailable", "cancel")
     return _DONE
 
 
-def _hand_over(context: Context, recipients: list[Occupant], stanza: bytes, speaker: str) -> bool:
+def _shorter(own_s: int, room_s: int) -> int:
+    """Return after how many seconds a message disappears: its sender may be stricter than the room, not laxer."""
+    return min(own_s, room_s) if own_s and room_s else own_s or room_s
+
+
+def _hand_over(
+    context: Context, recipients: list[Occupant], stanza: bytes, speaker: str, timer_s: int, added: bytes
+) -> bool:
     """Give a message to the sessions of one occupant; False if the account has blocked the speaker."""
     position = context.position
     holders = 0
@@ -115,6 +132,8 @@ def _hand_over(context: Context, recipients: list[Occupant], stanza: bytes, spea
         context.messages.insert(
             position, StoredMessage(position, context.time_ms, context.address_id(speaker), "", "", holders, stanza)
         )
+        if timer_s:
+            ephemeral.begin(context, timer_s, added)
     return True
 
 

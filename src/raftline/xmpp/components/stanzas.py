@@ -100,7 +100,7 @@ def _handle_message(context: ComponentContext, stanza: Stanza, to: JID) -> Steps
         return  # RFC 6121 section 8.5.2.1.1: an error to a bare address is dropped
     if not to.local:
         raise Refused("service-unavailable", "cancel", "The server takes no messages.")
-    traits, origin_id, storage, message = prepare_message(context, stanza, kind, to)
+    traits, origin_id, storage, message, timer_s = prepare_message(context, stanza, kind, to)
     if storage is None:
         yield from send_off_log(context, kind, to, message, bounced=is_missed(kind, traits))
         return
@@ -118,6 +118,7 @@ def _handle_message(context: ComponentContext, stanza: Stanza, to: JID) -> Steps
             origin_id=origin_id,
             fingerprint=fingerprint_of(message) if origin_id else b"",
             retraction=retraction,
+            timer_s=timer_s,
         )
     )
 

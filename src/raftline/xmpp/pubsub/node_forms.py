@@ -27,11 +27,12 @@ _COUNT_DIGITS_MAX: Final = 9
 
 
 def _read_count(values: Sequence[str]) -> int:
+    """Read how many items or seconds at most; 0 for as many as the service allows, or for ever."""
     text = read_text(values)
     if text == "max":
         return 0
     if not (text.isascii() and text.isdigit() and len(text) <= _COUNT_DIGITS_MAX and int(text)):
-        raise ValueError("no number of items")
+        raise ValueError("no number, or too great a one")
     return int(text)
 
 
@@ -51,6 +52,7 @@ _READERS: Final[Mapping[str, Callable[[Sequence[str]], Any]]] = MappingProxyType
         "title": read_text,
         "description": read_text,
         "type": read_text,
+        "item_expire": _read_count,
     }
 )
 assert set(_READERS) == set(NodeOptions.__struct_fields__)
@@ -115,6 +117,7 @@ def config_form(config: NodeConfig, *, kind: str = "form") -> Element:
         choice_field("pubsub#publish_model", "publishers", _PUBLISH_MODELS),
         boolean_field("pubsub#persist_items", value=config.persist_items),
         form_field("pubsub#max_items", "text-single", _count_text(config)),
+        form_field("pubsub#item_expire", "text-single", str(config.item_expire or "max")),
         choice_field("pubsub#send_last_published_item", config.send_last_published_item, SEND_LAST_MODELS),
         boolean_field("pubsub#deliver_notifications", value=config.deliver_notifications),
         boolean_field("pubsub#deliver_payloads", value=config.deliver_payloads),

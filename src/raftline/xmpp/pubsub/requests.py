@@ -14,6 +14,7 @@ from raftline.base.errors import Refused
 from raftline.machine.pubsub.avatars import METADATA_NODE
 from raftline.machine.pubsub.bookmarks import BOOKMARKS_NODE
 from raftline.machine.pubsub.commands import ChangeNodeSubscription, CreateNode, Publish, RetractItem, StoreBookmarks
+from raftline.machine.pubsub.location import LOCATION_NODE
 from raftline.machine.pubsub.queries import ItemsOf, NodeSubscriptionsOf
 from raftline.xmpp.avatars import announced_digest
 from raftline.xmpp.bookmarks import first_bookmark, read_unconverted
@@ -29,6 +30,7 @@ from raftline.xmpp.payloads import (
     propose_or_refuse,
     require_own,
 )
+from raftline.xmpp.pubsub.locations import require_location
 from raftline.xmpp.pubsub.node_forms import read_config, read_publish_options
 from raftline.xmpp.pubsub.vocabulary import (
     PUBSUB_NAMESPACE,
@@ -170,6 +172,8 @@ def _publish(context: StreamContext, stanza: Stanza, request: Element, action: E
         payload = _payload_of(items[0])
         if node == METADATA_NODE:
             avatar = announced_digest(items[0])
+        elif node == LOCATION_NODE:
+            require_location(items[0])
     options = request.child("publish-options", PUBSUB_NAMESPACE)
     preconditions = None if options is None else read_publish_options(options)
     publication: Publish | StoreBookmarks = Publish(node, item_id, payload, preconditions, avatar)

@@ -21,6 +21,8 @@ from raftline.xmpp.payloads import FORM_NAMESPACE
 from raftline.xmpp.rooms.names import ROLES
 
 CONFIG_FORM: Final = "http://jabber.org/protocol/muc#roomconfig"
+MESSAGE_TIMER_FIELD: Final = "{urn:raftline:rooms}message_timer"
+"""XEP-0045 has no field for what XEP-0466 brought, so its name says whose it is (XEP-0068 section 3.4)."""
 _PREFIX: Final = "muc#roomconfig_"
 
 _WHISPERERS: Final = {
@@ -61,6 +63,15 @@ def _read_count(values: list[str]) -> int:
     return int(text)
 
 
+def _read_timer(values: list[str]) -> int:
+    text = read_text(values)
+    if not text:
+        return 0
+    if not (text.isascii() and text.isdigit() and len(text) < 10):
+        raise ValueError("is a number of seconds, or empty for never")
+    return int(text)
+
+
 def _read_roles(values: list[str]) -> int:
     if not set(values) <= set(_ROLE_NAMES):
         raise ValueError("names roles")
@@ -78,6 +89,7 @@ def _read_whois(values: list[str]) -> bool:
 _BOOLEAN: Final = _Kind("boolean", lambda value: ["1" if value else "0"], read_boolean)
 _TEXT: Final = _Kind("text-single", lambda value: [value] if value else [], read_text)
 _NUMBER: Final = _Kind("text-single", lambda value: [str(value)], _read_count)
+_TIMER: Final = _Kind("text-single", lambda value: [str(value)] if value else [], _read_timer)
 _CROWD: Final = _Kind("list-single", lambda value: [str(value)], _read_count, _COUNTS)
 _SET_OF_ROLES: Final = _Kind(
     "list-multi", lambda value: [name for name in _ROLE_NAMES if value >> ROLES[name] & 1], _read_roles, _ROLE_NAMES
@@ -108,6 +120,7 @@ _FIELDS: Final = (
     _Field(f"{_PREFIX}getmemberlist", "Roles that may read the lists of members", "list_roles", _SET_OF_ROLES),
     _Field("muc#maxhistoryfetch", "Messages of history for newcomers", "history_count", _NUMBER),
     _Field(f"{_PREFIX}allowvoicerequests", "Visitors may ask for voice", "voice_requests", _BOOLEAN),
+    _Field(MESSAGE_TIMER_FIELD, "Seconds after which messages disappear", "message_timer_s", _TIMER),
 )
 _PROTECTED: Final = f"{_PREFIX}passwordprotectedroom"
 _SECRET: Final = f"{_PREFIX}roomsecret"

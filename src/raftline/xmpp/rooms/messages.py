@@ -41,10 +41,12 @@ from raftline.machine.rooms.queries import SessionsUnder
 from raftline.machine.rooms.ranks import Role
 from raftline.machine.rooms.views import RoomView
 from raftline.xmpp.effects import Route, Submit, ask
+from raftline.xmpp.ephemeral import timer_of
 from raftline.xmpp.jid import JID, parse_jid
 from raftline.xmpp.messages import (
     CONTENT,
     DISPLAYED,
+    EPHEMERAL,
     NO_PERMANENT_STORE,
     NO_STORE,
     OTHER,
@@ -71,7 +73,8 @@ def handle_message(context: StreamContext, stanza: Stanza) -> Steps:
 
     Raises:
         Refused: `bad-request` for type groupchat to an occupant (section 7.5), `service-unavailable` for the host and
-            for what a room does not take. What apply refuses comes as the outcome.
+            for what a room does not take, `bad-request` or `policy-violation` for a time to disappear at that cannot
+            be kept (XEP-0466). What apply refuses comes as the outcome.
     """
     to = address(stanza)
     if stanza.type == "error":
@@ -81,7 +84,8 @@ def handle_message(context: StreamContext, stanza: Stanza) -> Steps:
     if to.resource:
         if stanza.type == "groupchat":
             raise Refused("bad-request", "modify", "What is for everyone goes to the room.")
-        yield Submit(WhisperInRoom(to.local, to.resource, _without_addresses(stanza, to)))
+        timer_s = timer_of(stanza.element)
+        yield Submit(WhisperInRoom(to.local, to.resource, _without_addresses(stanza, to), timer_s))
     elif stanza.type == "groupchat":
         yield from _speak(context, stanza, to)
     else:
@@ -90,6 +94,7 @@ def handle_message(context: StreamContext, stanza: Stanza) -> Steps:
 
 def _speak(context: StreamContext, stanza: Stanza, to: JID) -> Steps:
     traits, origin_id = traits_of(stanza.element)
+    timer_s = timer_of(stanza.element) if traits & EPHEMERAL else 0
     message = _without_addresses(stanza, to)
     displayed = displayed_of(stanza.element) if traits & DISPLAYED else b""
     if not traits & (CONTENT | SIGNAL | OTHER | STORE):
@@ -108,6 +113,7 @@ def _speak(context: StreamContext, stanza: Stanza, to: JID) -> Steps:
             retracts=_retracted(context, stanza.element),
             message_id=stanza.id,
             displayed=displayed,
+            timer_s=timer_s,
         )
     )
 

@@ -100,7 +100,7 @@ def handle_message(context: StreamContext, stanza: Stanza) -> Steps:
     to = stanza.to
     assert to is not None, "dispatch looked at it"
     kind = kind_of(stanza)
-    traits, origin_id, storage, message = prepare_message(context, stanza, kind, to)
+    traits, origin_id, storage, message, timer_s = prepare_message(context, stanza, kind, to)
     if kind is MessageKind.GROUPCHAT and not traits & NO_STORE and is_missed(kind, traits):
         storage = 0
     displayed = displayed_of(stanza.element) if traits & DISPLAYED else b""
@@ -122,6 +122,7 @@ def handle_message(context: StreamContext, stanza: Stanza) -> Steps:
             fingerprint=fingerprint_of(message) if origin_id else b"",
             retraction=retraction,
             displayed=displayed,
+            timer_s=timer_s,
         )
     )
 
