@@ -172,6 +172,33 @@ Messages of a conversation, counted from its end, among which one that is retrac
 is not there costs a node some 50 ms, a few at a time.
 """
 
+UNREAD_REACH_MAX: Final = 1_000
+"""
+Messages of a conversation, counted from its end, among which unread ones are counted, and one that a marker names is
+looked for. Nobody reads the difference between a thousand unread messages and more; they cost a node some 8 ms.
+"""
+
+UNREAD_TOTAL_MAX: Final = 10_000
+"""Unread messages of one list of conversations after which no conversation is counted beyond `UNREAD_REACH_MIN`."""
+
+UNREAD_REACH_MIN: Final = 100
+"""As `UNREAD_REACH_MAX`, then: clients write 99+."""
+
+LAST_MESSAGE_REACH_MAX: Final = 100
+"""Messages of a conversation, counted from its end, among which the one that is shown beside it is looked for."""
+
+CONVERSATION_SLICE_COUNT_MAX: Final = 512
+"""Conversations that one answer covers: some 3 ms when all is read."""
+
+CONVERSATION_SLICE_ROW_COUNT_MAX: Final = 500
+"""Messages read for what is unread after which such an answer ends: with the last conversation, some 4 ms."""
+
+CONVERSATION_PAGE_COUNT_MAX: Final = 100
+"""Conversations on one page of the list (XEP-0430)."""
+
+CONVERSATION_PAGE_BYTES_MAX: Final = 1_048_576
+"""Bytes of last messages after which such a page ends, since greatest stanzas would make it 25 MiB."""
+
 SEARCH_TEXT_SIZE_MAX: Final = 256
 """Characters of a text that archives are searched for (XEP-0431)."""
 

@@ -13,6 +13,7 @@ from raftline.machine.archive import archive_ends, archive_page
 from raftline.machine.catch_up import inbox_page, picture_of
 from raftline.machine.commands import Credential
 from raftline.machine.context import Context
+from raftline.machine.conversations.handlers import ANSWERS as CONVERSATION_ANSWERS
 from raftline.machine.history.preferences import preferences_of
 from raftline.machine.history.queries import ArchivePreferencesOf, FindSent, ListReports, SearchArchive
 from raftline.machine.history.reports import list_reports
@@ -253,5 +254,6 @@ _ANSWERS: Final[Mapping[type[Query], Callable[[Context, Any], Answer]]] = Mappin
         InvitationOf: lambda context, query: context.invitations.get(query.node_id),
         **PUBSUB_ANSWERS,
         **ROOM_ANSWERS,
+        **CONVERSATION_ANSWERS,
     }
 )

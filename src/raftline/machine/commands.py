@@ -19,7 +19,7 @@ from typing import Annotated, Final
 
 import msgspec
 
-from raftline.base.ids import Cursor, NodeId, SessionId
+from raftline.base.ids import Cursor, NodeId, Position, SessionId
 from raftline.base.limits import RESUMPTION_TIMEOUT_S_MAX
 from raftline.machine.history.commands import Report, Retraction, SetArchivePreferences
 from raftline.machine.login.commands import LogIn
@@ -374,6 +374,8 @@ class SendMessage(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=50
         retraction: What the message takes back. Counts from machine version 3 on.
         displayed: What the sender's other devices are told of how far it has read the conversation, as one XML element
             for a place without a default namespace (XEP-0490 section 3.2.3); empty for nothing. Machine version 3.
+        marked: Message of the conversation up to which the sender says that it has read (XEP-0333); 0 for none.
+            Machine version 3.
     """
 
     to_localpart: str
@@ -385,6 +387,7 @@ class SendMessage(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=50
     fingerprint: bytes
     retraction: Retraction | None = None
     displayed: bytes = b""
+    marked: Annotated[Position, NATURAL] = Position(0)
 
 
 class SetCarbons(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=60):

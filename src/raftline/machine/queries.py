@@ -13,6 +13,7 @@ import msgspec
 
 from raftline.base.ids import Cursor, NodeId, Position, SessionId
 from raftline.machine.commands import Credential
+from raftline.machine.conversations.values import ConversationSlice
 from raftline.machine.history.answers import ArchivePreferences, Found, ReportRecord, SentMessages
 from raftline.machine.outcomes import Event, Outcome, Rejected, RosterItem
 from raftline.machine.pubsub.values import NodeDetails, NodeItems, NodeSubscription
@@ -356,5 +357,7 @@ Answer = (
     | str
     | Rejected
     | RoomAnswer
+    | ConversationSlice
+    | list[ArchiveRow | None]
     | None
 )

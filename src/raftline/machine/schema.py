@@ -18,6 +18,7 @@ from typing import Final
 import apsw
 
 from raftline.base.errors import StorageError
+from raftline.machine.conversations import tables as conversations
 from raftline.machine.history.tables import HISTORY_SQL, HISTORY_TABLES
 from raftline.machine.login import tables as login
 from raftline.machine.pubsub import tables as pubsub
@@ -135,6 +136,7 @@ TABLES: Final = (
     *HISTORY_TABLES,
     *pubsub.TABLES,
     *rooms_tables.TABLES,
+    *conversations.TABLES,
 )
 assert len({table.number for table in TABLES}) == len(TABLES)
 
@@ -312,7 +314,7 @@ CREATE TABLE invitation (
 ) STRICT;
 """
 
-_VERSION_3: Final = login.SQL + HISTORY_SQL + pubsub.SCHEMA + rooms_tables.SQL
+_VERSION_3: Final = login.SQL + HISTORY_SQL + pubsub.SCHEMA + rooms_tables.SQL + conversations.SQL
 
 MIGRATIONS: Final = (_VERSION_1, _VERSION_2, _VERSION_3)
 """`MIGRATIONS[n]` takes a database from version n to n + 1. A released one is never edited."""

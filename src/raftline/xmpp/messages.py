@@ -40,13 +40,16 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING, Final
 
 from raftline.base.errors import Refused
+from raftline.base.ids import Position
 from raftline.machine.commands import MessageKind, SendMessage, Storage
+from raftline.machine.conversations.payloads import INSTANT_PAYLOADS
 from raftline.machine.pubsub.bookmarks import PRIVATE_OPTIONS
 from raftline.machine.pubsub.commands import Publish
 from raftline.machine.pubsub.displayed import DISPLAYED_NODE
 from raftline.machine.queries import Reachable, SessionRow
 from raftline.xmpp.effects import Route, Submit, ask
 from raftline.xmpp.jid import JID, parse_jid
+from raftline.xmpp.markers import MARKERS_NAMESPACE, find_marked
 from raftline.xmpp.payloads import (
     CARBONS_NAMESPACE,
     DELAY_NAMESPACE,
@@ -78,33 +81,24 @@ PRIVATE: Final = 512
 DELAY: Final = 1024
 RETRACTION: Final = 2048
 DISPLAYED: Final = 4096
+MARKER: Final = 8192
 
 _DROPPED: Final = STANZA_ID | PRIVATE | DELAY | DISPLAYED
 """What `_is_dropped` looks for."""
 
 _STATE: Final = 0
 _CHAT_STATES: Final = "http://jabber.org/protocol/chatstates"
-_MARKERS: Final = "urn:xmpp:chat-markers:0"
 _RECEIPTS: Final = "urn:xmpp:receipts"
 
 _TRAITS: Final[dict[tuple[str, str], int]] = {
-    (CLIENT_NAMESPACE, "body"): CONTENT,
+    **dict.fromkeys(sorted(INSTANT_PAYLOADS), CONTENT),
     (CLIENT_NAMESPACE, "subject"): CONTENT,
     (CLIENT_NAMESPACE, "thread"): _STATE,
-    ("eu.siacs.conversations.axolotl", "encrypted"): CONTENT,  # OMEMO as most clients speak it (XEP-0384 0.3)
-    ("urn:xmpp:omemo:1", "encrypted"): CONTENT,
-    ("urn:xmpp:omemo:2", "encrypted"): CONTENT,  # XEP-0384
-    ("urn:xmpp:openpgp:0", "openpgp"): CONTENT,  # XEP-0373
-    ("jabber:x:encrypted", "x"): CONTENT,  # XEP-0027
-    ("jabber:x:oob", "x"): CONTENT,  # XEP-0066
-    ("urn:xmpp:sfs:0", "file-sharing"): CONTENT,  # XEP-0447
     ("urn:xmpp:sfs:0", "sources"): CONTENT,
-    ("http://jabber.org/protocol/geoloc", "geoloc"): CONTENT,  # XEP-0080
     ("urn:xmpp:reactions:0", "reactions"): CONTENT,  # XEP-0444
     ("urn:xmpp:message-correct:0", "replace"): CONTENT,  # XEP-0308
     (RETRACTION_NAMESPACE, "retract"): CONTENT | RETRACTION,  # XEP-0424
     ("urn:xmpp:fasten:0", "apply-to"): CONTENT,  # XEP-0424 before version 0.4
-    ("jabber:x:conference", "x"): CONTENT,  # XEP-0249
     **{
         ("urn:xmpp:jingle-message:0", name): CONTENT  # XEP-0353
         for name in ("propose", "ringing", "proceed", "reject", "retract", "finish", "accept")
@@ -114,10 +108,10 @@ _TRAITS: Final[dict[tuple[str, str], int]] = {
     ("urn:xmpp:eme:0", "encryption"): _STATE,  # XEP-0380
     (_RECEIPTS, "received"): SIGNAL,  # XEP-0184
     (_RECEIPTS, "request"): _STATE,
-    (_MARKERS, "displayed"): SIGNAL,  # XEP-0333
-    (_MARKERS, "received"): SIGNAL,  # XEP-0333 before version 0.5
-    (_MARKERS, "acknowledged"): SIGNAL,
-    (_MARKERS, "markable"): _STATE,
+    (MARKERS_NAMESPACE, "displayed"): SIGNAL | MARKER,  # XEP-0333
+    (MARKERS_NAMESPACE, "received"): SIGNAL,  # XEP-0333 before version 0.5
+    (MARKERS_NAMESPACE, "acknowledged"): SIGNAL | MARKER,
+    (MARKERS_NAMESPACE, "markable"): _STATE,
     (_CHAT_STATES, "active"): _STATE,  # XEP-0085
     (_CHAT_STATES, "composing"): _STATE,
     (_CHAT_STATES, "paused"): _STATE,
@@ -145,7 +139,7 @@ _KINDS: Final = {
     "groupchat": MessageKind.GROUPCHAT,
 }
 
-_RETRACTING: Final = frozenset({MessageKind.NORMAL, MessageKind.CHAT})
+_CONVERSING: Final = frozenset({MessageKind.NORMAL, MessageKind.CHAT})
 _ARCHIVE: Final = int(Storage.ARCHIVE)
 _OFFLINE: Final = int(Storage.OFFLINE)
 _COPY: Final = int(Storage.COPY)
@@ -189,8 +183,11 @@ def handle_message(context: StreamContext, stanza: Stanza) -> Steps:
         )
         return
     retraction = None
-    if traits & RETRACTION and kind in _RETRACTING:
+    if traits & RETRACTION and kind in _CONVERSING:
         retraction = yield from find_retraction(context, stanza, to)
+    marked = Position(0)
+    if traits & MARKER and kind in _CONVERSING:
+        marked = yield from find_marked(context, stanza.element, to)
     yield Submit(
         SendMessage(
             to_localpart=to.local,
@@ -202,6 +199,7 @@ def handle_message(context: StreamContext, stanza: Stanza) -> Steps:
             fingerprint=fingerprint_of(message) if origin_id else b"",
             retraction=retraction,
             displayed=displayed,
+            marked=marked,
         )
     )
 

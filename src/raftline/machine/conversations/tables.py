@@ -1,0 +1,32 @@
+"""The table of read marks."""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+from raftline.base.ids import AccountId, Position
+from raftline.machine.tables import TableDefinition
+
+READ_MARK: Final = TableDefinition(78, "read_mark", ("owner_id", "contact_id", "position"), key_width=2)
+
+TABLES: Final = (READ_MARK,)
+
+SQL: Final = """
+CREATE TABLE read_mark (
+    owner_id INTEGER, contact_id INTEGER, position INTEGER NOT NULL, PRIMARY KEY (owner_id, contact_id)
+) STRICT, WITHOUT ROWID;
+"""
+
+
+class ReadMark(NamedTuple):
+    """
+    How far an account has told a contact that it has read their conversation (XEP-0333); it only moves forward.
+
+    Attributes:
+        contact_id: Stands for the bare JID of the contact.
+        position: Of the message that was marked.
+    """
+
+    owner_id: AccountId
+    contact_id: int
+    position: Position
