@@ -7,7 +7,7 @@ from collections.abc import Callable
 import msgspec
 import pytest
 
-from machine.rooms import ADDRESS, change_affiliation, enter, open_room, raise_version, say
+from machine.rooms import ADDRESS, change_affiliation, enter, leave, open_room, raise_version, say
 from machine.world import DOMAIN, Client, World
 from raftline.base.ids import Position
 from raftline.base.limits import (
@@ -165,7 +165,7 @@ class TestUnread:
 
 
 class TestReadMarks:
-    """read_state.py: markers to contacts."""
+    """read_marks.py: markers to contacts."""
 
     def test_forward_only(self, world: World) -> None:
         """The furthest counts."""
@@ -240,6 +240,53 @@ class TestReadMarks:
         world.do(CreateAccount("alice", ()))
         tell(bob, "alice")
         assert unread(world) == 1
+
+
+class TestComingToARoom:
+    """read_marks.py: what was said before somebody came is not for them to read."""
+
+    def test_the_first_visit(self, world: World) -> None:
+        """It begins there; later visits change nothing."""
+        alice, bob = world.online("alice"), world.online("bob")
+        open_room(bob)
+        say(bob, "before")
+        enter(alice, "ally")
+        assert unread(world, ADDRESS) == 0
+        say(bob, "after")
+        leave(alice)
+        enter(alice, "ally")
+        assert unread(world, ADDRESS) == 1
+
+    def test_a_new_member_who_is_away(self, world: World) -> None:
+        """It begins where the room put them on its list, and begins anew if it does so again."""
+        bob = world.online("bob")
+        open_room(bob, members_only=True)
+        for expected in (1, 1):
+            say(bob, "before")
+            change_affiliation(bob, "alice", Affiliation.MEMBER)
+            assert unread(world, ADDRESS) == 0
+            say(bob, "after")
+            change_affiliation(bob, "alice", Affiliation.ADMIN)
+            assert unread(world, ADDRESS) == expected
+            change_affiliation(bob, "alice", Affiliation.NONE)
+            assert ADDRESS not in conversations(world)
+
+    def test_a_member_of_an_open_room(self, world: World) -> None:
+        """Who could read there before has not read more for becoming a member."""
+        alice, bob = world.online("alice"), world.online("bob")
+        open_room(bob)
+        enter(alice, "ally")
+        say(bob, "hi")
+        change_affiliation(bob, "alice", Affiliation.MEMBER)
+        assert unread(world, ADDRESS) == 1
+
+    def test_a_name_that_nobody_has(self, world: World) -> None:
+        """Rooms list whom they like."""
+        bob = world.online("bob")
+        open_room(bob)
+        marks = world.count("read_mark")
+        change_affiliation(bob, "nobody", Affiliation.MEMBER)
+        assert world.count("read_mark") == marks
 
 
 class TestSlices:

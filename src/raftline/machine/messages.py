@@ -28,7 +28,7 @@ from raftline.machine import carbons
 from raftline.machine.blocking import BLOCKED_BY_SENDER
 from raftline.machine.commands import MessageKind, SendMessage, Storage
 from raftline.machine.context import Context
-from raftline.machine.conversations.read_state import note_read
+from raftline.machine.conversations.read_marks import note_read
 from raftline.machine.history.preferences import is_kept
 from raftline.machine.history.retraction import retract_messages
 from raftline.machine.outbox import MessageHandedOver, MessageReturned, SessionOverdue

@@ -20,7 +20,7 @@ from raftline.base.limits import (
 from raftline.machine import inbox
 from raftline.machine.commands import Storage
 from raftline.machine.context import Context
-from raftline.machine.conversations.read_state import forget_some
+from raftline.machine.conversations.read_marks import forget_some
 from raftline.machine.pubsub.removal import delete_some
 from raftline.machine.rooms import administration
 from raftline.machine.rows import Table

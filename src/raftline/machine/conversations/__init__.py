@@ -6,6 +6,7 @@ Nothing is written for it when a message is stored: the list is computed from ar
     listing.py     which conversations there are, a slice at a time
     unread.py      what of one is unread: back from its end to where the user is known to have read
     read_state.py  where that is: displayed states (XEP-0490) and markers (XEP-0333)
+    read_marks.py  what of that is written down
     payloads.py    which messages count
     latest.py      the message that is shown beside a conversation
 """

@@ -3,9 +3,10 @@ How far an account has read its conversations: what its devices have said of it,
 
 - A displayed state (XEP-0490), an item of the account's own node. It counts when it names a message that was there
   when it was published, by who gives ids in that conversation.
-- A marker (XEP-0333) that the account has sent. To a contact it becomes a read mark, a row, because archives do not
-  keep it; to a room it is in the room's archive and found there (unread.py).
+- A marker (XEP-0333) that the account has sent. To a contact it becomes a read mark (read_marks.py); to a room it is in
+  the room's archive and found there (unread.py).
 - A message of its own: who answers has read (unread.py).
+- Of a room, where the account came in: a read mark, too.
 
 The furthest counts. Nothing moves back.
 """
@@ -19,9 +20,8 @@ from raftline.base.ids import Position, parse_stanza_id
 from raftline.base.limits import UNREAD_REACH_MAX
 from raftline.machine.context import Context
 from raftline.machine.conversations.queries import MessageNamed
-from raftline.machine.conversations.tables import ReadMark
 from raftline.machine.pubsub.displayed import DISPLAYED_NODE
-from raftline.machine.records import Account, Session
+from raftline.machine.records import Account
 
 _STANZA_ID: Final = re.compile(rb"<stanza-id [^>]*>")
 _BY: Final = re.compile(rb" by='([^']*)'")
@@ -52,23 +52,6 @@ class ReadState:
         return marked if position is None or position >= published else max(marked, position)
 
 
-def note_read(context: Context, session: Session, contact: str, position: Position) -> None:
-    """
-    Remember that a session has told a contact, a bare JID, how far it has read.
-
-    A message that is not of their conversation is ignored, and one before the present mark (XEP-0333 section 5).
-    """
-    owner_id = session.account_id
-    address = context.addresses.get(contact)
-    row = context.archive.get((owner_id, position))
-    if address is None or row is None or row.contact_id != address.address_id:
-        return
-    key = (owner_id, address.address_id)
-    former = context.read_marks.get(key)
-    if former is None or former.position < position:
-        context.read_marks.put(key, ReadMark(owner_id, address.address_id, position))
-
-
 def position_named(context: Context, query: MessageNamed) -> Position | None:
     """Return where the message is that a marker names."""
     account, address = context.accounts.get(query.owner), context.addresses.get(query.contact)
@@ -85,17 +68,6 @@ def position_named(context: Context, query: MessageNamed) -> Position | None:
     bindings = (owner_id, contact_id, UNREAD_REACH_MAX - 1, query.id_attribute)
     found = context.rows.select((context.archive, context.messages), sql, bindings)
     return Position(found[0][0]) if found else None
-
-
-def forget_some(context: Context, owner_id: int, budget: int) -> int:
-    """Delete read marks of an account that was deleted, at most `budget`; return how many."""
-    if budget <= 0:
-        return 0
-    sql = "SELECT contact_id FROM read_mark WHERE owner_id = ? ORDER BY contact_id LIMIT ?"
-    found = context.rows.select((context.read_marks,), sql, (owner_id, budget))
-    for (contact_id,) in found:
-        context.read_marks.delete((owner_id, contact_id))
-    return len(found)
 
 
 def _named_position(payload: bytes, by: str, cluster_epoch: int) -> int | None:

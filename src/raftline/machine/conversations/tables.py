@@ -20,11 +20,11 @@ CREATE TABLE read_mark (
 
 class ReadMark(NamedTuple):
     """
-    How far an account has told a contact that it has read their conversation (XEP-0333); it only moves forward.
+    How far an account has told a contact that it has read their conversation (XEP-0333), or where it came into a room.
 
     Attributes:
-        contact_id: Stands for the bare JID of the contact.
-        position: Of the message that was marked.
+        contact_id: Stands for the bare JID of the contact or the room.
+        position: Of the message that was marked, or of the command by which the account came; it only grows.
     """
 
     owner_id: AccountId
