@@ -199,6 +199,18 @@ CONVERSATION_PAGE_COUNT_MAX: Final = 100
 CONVERSATION_PAGE_BYTES_MAX: Final = 1_048_576
 """Bytes of last messages after which such a page ends, since greatest stanzas would make it 25 MiB."""
 
+TICKS_MESSAGE_COUNT_MAX: Final = 100
+"""Messages that one question for ticks names: as many as are on a screen, and some."""
+
+READER_REACH_MAX: Final = 8
+"""Last messages of somebody in a room that are looked through for how far they have read: most are markers."""
+
+READER_SLICE_COUNT_MAX: Final = 128
+"""People of a room that are asked about at once: some 3 ms."""
+
+READER_COUNT_MAX: Final = 256
+"""People that an answer names who have read a message; all are counted."""
+
 SEARCH_TEXT_SIZE_MAX: Final = 256
 """Characters of a text that archives are searched for (XEP-0431)."""
 

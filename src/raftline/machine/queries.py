@@ -13,7 +13,7 @@ import msgspec
 
 from raftline.base.ids import Cursor, NodeId, Position, SessionId
 from raftline.machine.commands import Credential
-from raftline.machine.conversations.values import ConversationSlice
+from raftline.machine.conversations.values import ConversationSlice, RoomTickSlice, Tick
 from raftline.machine.history.answers import ArchivePreferences, Found, ReportRecord, SentMessages
 from raftline.machine.outcomes import Event, Outcome, Rejected, RosterItem
 from raftline.machine.pubsub.values import NodeDetails, NodeItems, NodeSubscription
@@ -359,5 +359,7 @@ Answer = (
     | RoomAnswer
     | ConversationSlice
     | list[ArchiveRow | None]
+    | list[Tick | None]
+    | RoomTickSlice
     | None
 )

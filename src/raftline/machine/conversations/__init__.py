@@ -9,4 +9,5 @@ Nothing is written for it when a message is stored: the list is computed from ar
     read_marks.py  what of that is written down
     payloads.py    which messages count
     latest.py      the message that is shown beside a conversation
+    ticks.py       who has got a message of one's own, and who has read it
 """

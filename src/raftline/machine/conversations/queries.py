@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from raftline.base.ids import Position
 from raftline.base.limits import UNREAD_REACH_MAX
 from raftline.machine.conversations.values import SliceEnd
 from raftline.machine.queries import Query
@@ -53,3 +54,33 @@ class MessageNamed(Query, frozen=True, array_like=True, tag=127):
     owner: str
     contact: str
     id_attribute: bytes
+
+
+class TicksWith(Query, frozen=True, array_like=True, tag=128):
+    """
+    How far have messages to a contact come? Answer: `list[Tick | None]`, None for what the account did not send there.
+
+    Attributes:
+        contact: A bare JID.
+    """
+
+    localpart: str
+    contact: str
+    positions: tuple[Position, ...]
+
+
+class RoomTicks(Query, frozen=True, array_like=True, tag=129):
+    """
+    By whom are messages of a room read? Answer: `RoomTickSlice | None`, None if the account may not read the room.
+
+    Attributes:
+        room: Local part of its address.
+        cluster_epoch: As in ConversationsOf.
+        after: Where the last slice ended; empty for the first.
+    """
+
+    localpart: str
+    room: str
+    cluster_epoch: int
+    positions: tuple[Position, ...]
+    after: str = ""

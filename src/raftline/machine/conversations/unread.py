@@ -148,7 +148,7 @@ def count_unread(
             if is_instant:
                 break
             if thread.contact_id is None and _MARKER in said.stanza:
-                floor = max(floor, _marked(context, thread, said, cluster_epoch))
+                floor = max(floor, marked_in_room(context, thread.owner_id, said, cluster_epoch))
         elif is_instant:
             count += 1
             mention_count += mentions is not None and mentions.are_in(said.stanza)
@@ -174,16 +174,16 @@ def nicks_of(context: Context, account: Account, room: Room, room_jid: str) -> l
     return [nick for nick in dict.fromkeys(nicks) if nick]
 
 
+def marked_in_room(context: Context, room_id: int, said: Said, cluster_epoch: int) -> int:
+    """Return which message a marker in a room names; 0 for none of the room before it (XEP-0333 section 5)."""
+    parsed = parse_stanza_id(content_of(said.stanza).displayed)
+    if parsed is None or parsed[0] != cluster_epoch or not parsed[1] < said.position:
+        return 0
+    return 0 if context.archive.get((room_id, parsed[1])) is None else parsed[1]
+
+
 def _address_in(uri: str) -> str:
     """Return the address in a URI (RFC 5122 section 2.2); anything else stays nobody's."""
     path = uri.removeprefix("xmpp:").partition("?")[0]
     octets = _PERCENT_ENCODED.sub(lambda match: bytes.fromhex(match[1].decode()), path.encode())
     return octets.decode(errors="replace")
-
-
-def _marked(context: Context, room: Thread, said: Said, cluster_epoch: int) -> int:
-    """Return which message a marker of the user's names; 0 for none of the room before it (XEP-0333 section 5)."""
-    parsed = parse_stanza_id(content_of(said.stanza).displayed)
-    if parsed is None or parsed[0] != cluster_epoch or not parsed[1] < said.position:
-        return 0
-    return 0 if context.archive.get((room.owner_id, parsed[1])) is None else parsed[1]

@@ -24,6 +24,42 @@ class Conversation(NamedTuple):
     mentions: int
 
 
+class Tick(NamedTuple):
+    """How far a message to a contact has come."""
+
+    is_received: bool
+    is_read: bool
+
+
+class RoomTick(NamedTuple):
+    """How many people have read a message of a room, of how many."""
+
+    read: int
+    people: int
+
+
+class Reader(NamedTuple):
+    """Somebody who has read a room up to `position`; `jid` is empty for who may not know it."""
+
+    occupant_id: str
+    jid: str
+    position: Position
+
+
+class RoomTickSlice(NamedTuple):
+    """
+    What a part of the people in a room has read.
+
+    Attributes:
+        ticks: Of this part alone; None for what is not in the room's archive.
+        next: The last address of the part; None when there are no more.
+    """
+
+    ticks: list[RoomTick | None]
+    readers: list[Reader]
+    next: str | None
+
+
 class SliceEnd(NamedTuple):
     """Where a slice of the list ends: among contacts, by number of the address, or among rooms, by id."""
 
