@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import pytest
 
+from integration.archive import read_archive
 from integration.cluster_process import Cluster, wait_until
 from integration.test_formats import wait_upgraded
 from integration.xmpp_raw import NS_CLIENT, NS_MAM, NS_SID, RawClient, register
@@ -17,6 +18,7 @@ ANNA, BERT = "anna@localhost", "bert@localhost"
 ROOM = "den@conference.localhost"
 INBOX = "urn:xmpp:inbox:1"
 OWN = "urn:raftline:conversations:0"
+TICKS = "urn:raftline:ticks:0"
 DISPLAYED = "urn:xmpp:mds:displayed:0"
 MARKERS = "urn:xmpp:chat-markers:0"
 MUC = "http://jabber.org/protocol/muc"
@@ -59,6 +61,21 @@ class Device(RawClient):
 
         async def probe() -> bool:
             return (await self.inbox())[0].get(jid) == expected
+
+        await wait_until(f"{self.jid} finds {expected} with {jid}", probe, PATIENCE_S, interval_s=0.05)
+
+    async def ticks(self, jid: str, *ids: str) -> list[tuple[str | None, ...]]:
+        """How far messages have come: received, read, of how many."""
+        inner = "".join(f"<message id='{stanza_id}'/>" for stanza_id in ids)
+        answer = await self.ask("get", f"<ticks xmlns='{TICKS}' with='{jid}'>{inner}</ticks>")
+        assert answer.get("type") == "result"
+        return [tuple(found.get(name) for name in ("received", "read", "of")) for found in answer[0]]
+
+    async def wait_ticks(self, jid: str, expected: list[tuple[str | None, ...]], *ids: str) -> None:
+        """Wait until messages have come so far; another node may be a moment behind."""
+
+        async def probe() -> bool:
+            return await self.ticks(jid, *ids) == expected
 
         await wait_until(f"{self.jid} finds {expected} with {jid}", probe, PATIENCE_S, interval_s=0.05)
 
@@ -105,8 +122,8 @@ async def test_one_list_on_every_device(cluster: Cluster) -> None:
         await phone.arrive(cluster, "anna", 1)
         await desk.arrive(cluster, "anna", 2)
         await bert.arrive(cluster, "bert", 3)
-        await _read_a_contact(phone, desk, bert)
-        await _read_a_room(phone, desk, bert)
+        sent = await _read_a_contact(phone, desk, bert)
+        said = await _read_a_room(phone, desk, bert)
     leader = await cluster.leader()
     await cluster.kill(leader)
     near, far = (node_id for node_id in (1, 2, 3) if node_id != leader)
@@ -117,6 +134,8 @@ async def test_one_list_on_every_device(cluster: Cluster) -> None:
         entries, totals = await phone.inbox()
         assert entries == {ROOM: Entry(0, "anna?", {}), BERT: Entry(0, "four", {"pinned": "true"})}
         assert totals == {"total": "2", "unread": "0", "all-unread": "0"}
+        assert await bert.ticks(ANNA, *sent) == [("1", "1", "1")] * 2
+        assert await bert.ticks(ROOM, *said) == [(None, "1", "1")] * 2
         bert.say(ANNA, "five", "b5")
         await phone.wait_entry(BERT, Entry(1, "five", {"pinned": "true"}))
         assert list((await phone.inbox())[0]) == [BERT, ROOM]
@@ -132,7 +151,8 @@ async def test_one_list_on_every_device(cluster: Cluster) -> None:
     await cluster.wait_equal_hashes()
 
 
-async def _read_a_contact(phone: Device, desk: Device, bert: Device) -> None:
+async def _read_a_contact(phone: Device, desk: Device, bert: Device) -> list[str]:
+    """Return ids of the last two messages, as the sender's archive has them."""
     for number, text in enumerate(("one", "two", "three"), 1):
         bert.say(ANNA, text, f"b{number}")
     ids = [await phone.last_id(BERT) for _ in range(3)]
@@ -142,15 +162,20 @@ async def _read_a_contact(phone: Device, desk: Device, bert: Device) -> None:
     await desk.wait_entry(BERT, Entry(1, "three", {}))
     bert.say(ANNA, "four", "b4")
     await desk.wait_entry(BERT, Entry(2, "four", {}))
+    sent = [row.stanza_id for row in await read_archive(bert)][-2:]
+    assert await bert.ticks(ANNA, *sent) == [("0", "0", "1")] * 2  # strangers are not told of devices
     phone.mark(BERT, "b4")
     await desk.wait_entry(BERT, Entry(0, "four", {}))
+    await bert.wait_ticks(ANNA, [("1", "1", "1")] * 2, *sent)
     assert (await bert.inbox())[0] == {ANNA: Entry(0, "four", {})}
     pinned = "<pinned xmlns='urn:xmpp:bookmarks-pinning:0'/>"
     await desk.publish(OWN, BERT, f"<conversation xmlns='{OWN}'>{pinned}</conversation>")
     await phone.wait_entry(BERT, Entry(0, "four", {"pinned": "true"}))
+    return sent
 
 
-async def _read_a_room(phone: Device, desk: Device, bert: Device) -> None:
+async def _read_a_room(phone: Device, desk: Device, bert: Device) -> list[str]:
+    """Return ids of the messages."""
     bert.send(f"<presence to='{ROOM}/bert'><x xmlns='{MUC}'/></presence>")
     persistent = "<field var='muc#roomconfig_persistentroom'><value>1</value></field>"
     kind = f"<field var='FORM_TYPE'><value>{MUC}#roomconfig</value></field>"
@@ -166,5 +191,7 @@ async def _read_a_room(phone: Device, desk: Device, bert: Device) -> None:
     _, second = await phone.last_id(ROOM)
     phone.mark(ROOM, first, "groupchat")
     await desk.wait_entry(ROOM, Entry(1, "anna?", {"mentions": "1"}))
+    await bert.wait_ticks(ROOM, [(None, "1", "1"), (None, "0", "1")], first, second)
     phone.mark(ROOM, second, "groupchat")
     await desk.wait_entry(ROOM, Entry(0, "anna?", {}))
+    return [first, second]
