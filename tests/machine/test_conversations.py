@@ -20,8 +20,11 @@ from raftline.machine.commands import CreateAccount, DeleteAccount, RaiseVersion
 from raftline.machine.conversations.payloads import Kind, content_of, kind_of
 from raftline.machine.conversations.queries import ConversationsOf, LastMessagesOf, MessageNamed
 from raftline.machine.conversations.values import Conversation, ConversationSlice
+from raftline.machine.outcomes import Done
 from raftline.machine.queries import ArchiveRow
+from raftline.machine.rooms.commands import ChangeKind, ChangeOccupants, ConfigureRoom, OccupantChange
 from raftline.machine.rooms.ranks import Affiliation
+from raftline.machine.rooms.settings import RoomSettings
 from raftline.machine.versions import FEATURES_SINCE
 
 EPOCH = 3
@@ -315,6 +318,21 @@ class TestSlices:
         carol.send("alice")
         assert [len(part.conversations) for part in slices(world)] == [1, 1]
 
+    def test_rooms_that_list_somebody(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Of those the ones made last count; one that the user has entered counts besides."""
+        monkeypatch.setattr("raftline.machine.conversations.listing.CONVERSATION_ROOM_COUNT_MAX", 2)
+        alice, bob = world.online("alice"), world.online("bob")
+        names = [f"r{number}" for number in range(4)]
+        for name in names:
+            enter(bob, "bob", room=name)
+            bob.do(ConfigureRoom(name, RoomSettings()))
+            change = OccupantChange(ChangeKind.AFFILIATION, alice.jid, int(Affiliation.MEMBER))
+            assert bob.do(ChangeOccupants(name, (change,))).outcome == Done()
+        jids = [f"{name}@conference.{DOMAIN}" for name in names]
+        assert list(conversations(world)) == jids[2:]
+        enter(alice, "ally", room="r0")
+        assert list(conversations(world)) == [jids[0], *jids[2:]]
+
     def test_rooms_in_slices(self, world: World) -> None:
         """They come behind contacts, each once."""
         alice, bob = world.online("alice"), world.online("bob")
@@ -401,6 +419,9 @@ def test_replicas_agree(world: World, new_world: Callable[..., World]) -> None:
     positions = [tell(bob, "alice") for _ in range(3)]
     say(bob, "ally?")
     alice.send("bob", storage=0, marked=positions[1])
+    said = say(bob, "ally!").position
+    say(bob, "ally?")
+    say(alice, "", kept=False, marked=said, stanza=b"<message type='groupchat'/>")
     other = new_world()
     for payload in world.log:
         other.log.append(payload)

@@ -255,12 +255,50 @@ class TestRooms:
         assert ticks(phone, ROOM, said[2]) == [(None, "1", "1")]
 
     def test_many_reactions_since(self, phone: Client, bob: Client, said: list[str]) -> None:
-        """A marker is looked for among the last messages of a person alone."""
-        mark(bob, ROOM, said[2], "groupchat")
+        """What somebody has said is looked for among their last messages alone."""
+        self.say(bob, "yes")
         reaction = f"<reactions xmlns='urn:xmpp:reactions:0' id='{said[2]}'/>"
         for expected in [*["1"] * (READER_REACH_MAX - 1), "0"]:
             bob.write(f"<message to='{ROOM}' type='groupchat'>{reaction}</message>")
             assert ticks(phone, ROOM, said[2])[0][1] == expected
+
+    def test_who_came_later(self, phone: Client, bob: Client, carol: Client) -> None:
+        """They count for what was said since, not for what was said before, whether they are there or away."""
+        make_room(phone, "ally")
+        join(bob, "bob")
+        before = self.say(phone, "before")
+        assert admin(phone, f"<item affiliation='member' jid='{CAROL}'/>").get("type") == "result"
+        after = self.say(phone, "after")
+        assert ticks(phone, ROOM, before, after) == [(None, "0", "1"), (None, "0", "2")]
+        join(carol, "carol")
+        mark(carol, ROOM, after, "groupchat")
+        assert ticks(phone, ROOM, before, after) == [(None, "0", "1"), (None, "1", "2")]
+
+    def test_markers_in_a_crowd(
+        self, phone: Client, bob: Client, carol: Client, said: list[str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """They are remembered, neither sent nor archived; one that says more is a message like any other."""
+        monkeypatch.setattr("raftline.machine.rooms.speaking.ROOM_STATE_AUDIENCE_MAX", 2)
+        before = entry_of(phone, ROOM).id
+        take(phone)
+        mark(bob, ROOM, said[2], "groupchat")
+        assert take(phone) == []
+        assert entry_of(phone, ROOM).id == before
+        assert ticks(phone, ROOM, said[2]) == [(None, "1", "2")]
+        assert entry_of(bob, ROOM).unread == 0
+        take(phone)
+        mark(carol, ROOM, said[1], "groupchat", STORE)
+        assert len(take(phone)) == 1
+        mark(carol, ROOM, said[2], "groupchat", "<body>seen</body>")
+        assert [message.findtext("{jabber:client}body") for message in take(phone)] == ["seen"]
+        monkeypatch.setattr("raftline.machine.rooms.speaking.ROOM_STATE_AUDIENCE_MAX", 3)
+        mark(bob, ROOM, said[2], "groupchat")
+        assert len(take(phone)) == 1
+
+    def test_a_marker_that_is_not_to_be_kept(self, phone: Client, bob: Client, said: list[str]) -> None:
+        """A hint against storage counts for what is remembered, too (XEP-0334 section 4.2)."""
+        mark(bob, ROOM, said[2], "groupchat", "<no-store xmlns='urn:xmpp:hints'/>")
+        assert ticks(phone, ROOM, said[2]) == [(None, "0", "2")]
 
     def test_readers(self, phone: Client, bob: Client, carol: Client, said: list[str]) -> None:
         """They are named as the room names them, with addresses to those who see them."""

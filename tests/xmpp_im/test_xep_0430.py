@@ -306,7 +306,7 @@ class TestSection4UnreadMessages:
         assert inbox(desk).unread == {"bob": 1}
 
     def test_a_state_that_names_the_own_message(self, phone: Client, bob: Client) -> None:
-        """It is a place like any other (XEP-0490 section 3.2)."""
+        """It is a place like any other (XEP-0490 section 4.2)."""
         say(bob, ALICE, "one")
         say(phone, BOB, "two")
         displayed(phone, BOB, archive(phone).ids[1])
@@ -315,7 +315,7 @@ class TestSection4UnreadMessages:
 
     @pytest.mark.parametrize("stanza_id", ["nonsense", f"{EPOCH + 1}-99999999", f"{EPOCH}-99999999999"])
     def test_a_state_that_names_nothing(self, phone: Client, bob: Client, stanza_id: str) -> None:
-        """It is ignored (XEP-0490 section 4.1): another cluster's, garbage, or of the future."""
+        """It is ignored (XEP-0490 section 5.1): another cluster's, garbage, or of the future."""
         say(bob, ALICE, "one")
         displayed(phone, BOB, stanza_id)
         assert inbox(phone).unread == {"bob": 1}

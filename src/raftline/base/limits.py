@@ -131,7 +131,7 @@ ROOM_VCARD_SIZE_MAX: Final = 131_072
 """Bytes of a room's vCard, as that of an account."""
 
 ROOM_STATE_AUDIENCE_MAX: Final = 128
-"""Sessions in a room to which a chat state is sent; in a larger crowd nobody watches who is typing."""
+"""Sessions in a room to which a chat state or a marker is sent; in a larger crowd nobody watches who types or reads."""
 
 SESSION_ROOM_COUNT_MAX: Final = 256
 """Rooms that one session is in, those included that it left and may be owed messages of."""
@@ -193,6 +193,9 @@ CONVERSATION_SLICE_COUNT_MAX: Final = 512
 CONVERSATION_SLICE_ROW_COUNT_MAX: Final = 500
 """Messages read for what is unread after which such an answer ends: with the last conversation, some 4 ms."""
 
+CONVERSATION_ROOM_COUNT_MAX: Final = 1_024
+"""Rooms among the conversations of an account for no other reason than that they have it on their lists."""
+
 CONVERSATION_PAGE_COUNT_MAX: Final = 100
 """Conversations on one page of the list (XEP-0430)."""
 
@@ -203,7 +206,7 @@ TICKS_MESSAGE_COUNT_MAX: Final = 100
 """Messages that one question for ticks names: as many as are on a screen, and some."""
 
 READER_REACH_MAX: Final = 8
-"""Last messages of somebody in a room that are looked through for how far they have read: most are markers."""
+"""Last messages of somebody in a room that are looked through for one that tells how far they have read."""
 
 READER_SLICE_COUNT_MAX: Final = 128
 """People of a room that are asked about at once: some 3 ms."""

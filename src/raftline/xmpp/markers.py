@@ -2,8 +2,8 @@
 What a marker to a contact names (XEP-0333 section 4.2): found before the message enters the log, so that apply need
 not look for it.
 
-Between contacts a marker names the `id` that its author gave a message, and nothing makes those unique: the latest
-counts, among the last messages of the conversation.
+In a room a marker names the id that the room gave. Between contacts it names the `id` that its author gave a message,
+and nothing makes those unique: the latest counts, among the last messages of the conversation.
 """
 
 from __future__ import annotations
@@ -25,11 +25,18 @@ if TYPE_CHECKING:
 MARKERS_NAMESPACE: Final = _NAMESPACE
 
 
+def marked_id(message: Element) -> str:
+    """Return the id that a marker names; empty for none."""
+    for name in ("displayed", "acknowledged"):  # the latter before version 0.5
+        marker = message.child(name, MARKERS_NAMESPACE)
+        if marker is not None:
+            return marker.get("id") or ""
+    return ""
+
+
 def find_marked(context: StreamContext, message: Element, to: JID) -> Generator[Effect, Any, Position]:
     """Return up to which message of a contact the user says that they have read; 0 for none that is known here."""
-    marker = message.child("displayed", MARKERS_NAMESPACE) or message.child("acknowledged", MARKERS_NAMESPACE)
-    assert marker is not None, "the traits say so"
-    message_id = marker.get("id")
+    message_id = marked_id(message)
     if not message_id:
         return Position(0)
     attribute = f" id='{escape_attribute(message_id)}'".encode()

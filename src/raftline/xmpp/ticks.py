@@ -84,7 +84,7 @@ def _answer_of_room(
     readers: list[Reader] = []
     after: str | None = ""
     while after is not None:
-        question = RoomTicks(context.jid.local, other.local, context.cluster_epoch, positions, after)
+        question = RoomTicks(context.jid.local, other.local, positions, after)
         part: RoomTickSlice | None = yield from ask(question, RoomTickSlice)
         if part is None:
             raise Refused("forbidden", "auth", "You may not read this room.")

@@ -3,8 +3,9 @@ Which conversations an account has, in slices, so that no long list holds up wha
 
 Contacts come first, by the numbers of their addresses: the archive's index by contact is skipped through, two seeks a
 contact, however long the conversations are. Then come rooms, by id: those that have the account on their list of
-members or above, those it has bookmarked, and those it is in, if it may read them. A room that keeps no archive has
-no messages. What rooms have sent to the account itself, such as an invitation, makes a conversation of its own, until
+members or above, those it has bookmarked, and those it is in, if it may read them. A room that keeps no archive has no
+messages. Anybody may put anybody on the list of a room, so of rooms that are neither bookmarked nor entered those made
+last count. What rooms have sent to the account itself, such as an invitation, makes a conversation of its own, until
 the room is on the list.
 
 What is unread is counted on the way (unread.py); a slice ends when that took many rows.
@@ -15,7 +16,11 @@ from __future__ import annotations
 from typing import Final
 
 from raftline.base.ids import Position
-from raftline.base.limits import CONVERSATION_SLICE_COUNT_MAX, CONVERSATION_SLICE_ROW_COUNT_MAX
+from raftline.base.limits import (
+    CONVERSATION_ROOM_COUNT_MAX,
+    CONVERSATION_SLICE_COUNT_MAX,
+    CONVERSATION_SLICE_ROW_COUNT_MAX,
+)
 from raftline.machine.context import Context
 from raftline.machine.conversations.payloads import Kind, kind_of
 from raftline.machine.conversations.queries import ConversationsOf
@@ -89,8 +94,7 @@ class _Slice:
     def _add(self, jid: str, last: int, thread: Thread, floor: int, mentions: Mentions | None) -> None:
         count = mention_count = 0
         if last > floor:
-            reach, epoch = self._query.reach, self._query.cluster_epoch
-            unread = count_unread(self._context, thread, floor, mentions, reach=reach, cluster_epoch=epoch)
+            unread = count_unread(self._context, thread, floor, mentions, reach=self._query.reach)
             count, mention_count, row_count = unread
             self._row_count += row_count
         self.conversations.append(Conversation(jid, Position(last), count, mention_count))
@@ -129,10 +133,13 @@ def rooms_of(context: Context, account: Account) -> list[Room]:
     jid = context.bare_jid(account.localpart)
     sql = (
         "SELECT room.name FROM room_affiliation JOIN room USING (room_id)"
-        " WHERE room_affiliation.jid = ? AND affiliation >= ? ORDER BY room_id"
+        " WHERE room_affiliation.jid = ? AND affiliation >= ? ORDER BY room_id DESC LIMIT ?"
     )
     tables = (context.rooms, context.room_affiliations)
-    names = [name for (name,) in context.rows.select(tables, sql, (jid, int(Affiliation.MEMBER)))]
+    names = [
+        name
+        for (name,) in context.rows.select(tables, sql, (jid, int(Affiliation.MEMBER), CONVERSATION_ROOM_COUNT_MAX))
+    ]
     sql = "SELECT item_id FROM pubsub_item WHERE account_id = ? AND node = ? ORDER BY item_id"
     for (item_id,) in context.rows.select((context.pubsub.items,), sql, (account.account_id, BOOKMARKS_NODE)):
         name, _, domain = item_id.rpartition("@")

@@ -79,7 +79,7 @@ class Content(NamedTuple):
         replaces: Id of the message that it corrects; empty for none.
         replies_to: Whose message it answers (XEP-0461); empty for none.
         mentions: URIs of those whom it mentions (XEP-0372).
-        displayed: Id in the marker that it is (XEP-0333), and in the receipt (XEP-0184); empty for none.
+        received: Id in the receipt that it is (XEP-0184); empty for none.
     """
 
     kind: Kind
@@ -88,7 +88,6 @@ class Content(NamedTuple):
     replaces: str
     replies_to: str
     mentions: tuple[str, ...]
-    displayed: str
     received: str
 
 
@@ -168,7 +167,6 @@ class _Reader:
             found.get((CORRECTION_NAMESPACE, "replace"), ""),
             found.get((REPLY_NAMESPACE, "reply"), ""),
             tuple(self._mentions),
-            found.get((MARKERS_NAMESPACE, "displayed"), found.get((MARKERS_NAMESPACE, "acknowledged"), "")),
             found.get((RECEIPTS_NAMESPACE, "received"), ""),
         )
 

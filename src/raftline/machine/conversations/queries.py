@@ -13,7 +13,7 @@ class ConversationsOf(Query, frozen=True, array_like=True, tag=125):
     The conversations of an account, in slices. Answer: `ConversationSlice`.
 
     Attributes:
-        cluster_epoch: Of the stanza ids that displayed states and markers of rooms name.
+        cluster_epoch: Of the stanza ids that displayed states name.
         after: Where the last slice ended; None for the first.
         reach: Messages of each conversation, from its end, among which unread ones are counted.
     """
@@ -75,12 +75,10 @@ class RoomTicks(Query, frozen=True, array_like=True, tag=129):
 
     Attributes:
         room: Local part of its address.
-        cluster_epoch: As in ConversationsOf.
         after: Where the last slice ended; empty for the first.
     """
 
     localpart: str
     room: str
-    cluster_epoch: int
     positions: tuple[Position, ...]
     after: str = ""

@@ -1,8 +1,8 @@
 """
 Read marks: what of how far an account has read no archive holds, written.
 
-A marker to a contact (XEP-0333) is delivered and forgotten, so a row remembers the furthest. Of a room a row remembers
-where the account came in, first or again: what was said before is not for it to read.
+A marker (XEP-0333) is delivered and forgotten, so a row remembers the furthest, of a contact or a room. Of a room it
+remembers as well where the account came in, first or again: what was said before is not for it to read.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from raftline.machine.context import Context
 from raftline.machine.conversations.tables import ReadMark
 from raftline.machine.records import Session
 from raftline.machine.rooms.handovers import MadeMember
+from raftline.machine.rooms.tables import Room
 
 
 def note_read(context: Context, session: Session, contact: str, position: Position) -> None:
@@ -25,17 +26,20 @@ def note_read(context: Context, session: Session, contact: str, position: Positi
     row = context.archive.get((owner_id, position))
     if address is None or row is None or row.contact_id != address.address_id:
         return
-    key = (owner_id, address.address_id)
-    former = context.read_marks.get(key)
-    if former is None or former.position < position:
-        context.read_marks.put(key, ReadMark(owner_id, address.address_id, position))
+    _move(context, owner_id, address.address_id, position)
+
+
+def note_read_in_room(context: Context, session: Session, room: Room, position: Position) -> None:
+    """Remember that a session has told a room how far it has read; what is not in its archive is ignored."""
+    if context.archive.get((room.room_id, position)) is not None:
+        _move(context, session.account_id, room.address_id, position)
 
 
 def came_to_room(context: Context, owner_id: AccountId, address_id: int) -> None:
     """An account is in a room, which `address_id` stands for; if it never was before, it begins to read here."""
     key = (owner_id, address_id)
     if context.read_marks.get(key) is None:
-        context.read_marks.insert(key, ReadMark(owner_id, address_id, context.position))
+        context.read_marks.insert(key, ReadMark(owner_id, address_id, context.position, context.position))
 
 
 def made_member(context: Context, made: MadeMember) -> None:
@@ -45,7 +49,8 @@ def made_member(context: Context, made: MadeMember) -> None:
         return
     if made.read_nothing:
         key = (account.account_id, made.address_id)
-        context.read_marks.put(key, ReadMark(account.account_id, made.address_id, context.position))
+        row = ReadMark(account.account_id, made.address_id, context.position, context.position)
+        context.read_marks.put(key, row)
     else:
         came_to_room(context, account.account_id, made.address_id)
 
@@ -59,3 +64,11 @@ def forget_some(context: Context, owner_id: int, budget: int) -> int:
     for (contact_id,) in found:
         context.read_marks.delete((owner_id, contact_id))
     return len(found)
+
+
+def _move(context: Context, owner_id: AccountId, address_id: int, position: Position) -> None:
+    """Move a mark forward; it never moves back."""
+    key = (owner_id, address_id)
+    former = context.read_marks.get(key) or ReadMark(owner_id, address_id, Position(0), Position(0))
+    if former.position < position:
+        context.read_marks.put(key, former._replace(position=position))

@@ -3,8 +3,7 @@ How far an account has read its conversations: what its devices have said of it,
 
 - A displayed state (XEP-0490), an item of the account's own node. It counts when it names a message that was there
   when it was published, by who gives ids in that conversation.
-- A marker (XEP-0333) that the account has sent. To a contact it becomes a read mark (read_marks.py); to a room it is in
-  the room's archive and found there (unread.py).
+- A marker (XEP-0333) that the account has sent becomes a read mark (read_marks.py).
 - A message of its own: who answers has read (unread.py).
 - Of a room, where the account came in: a read mark, too.
 

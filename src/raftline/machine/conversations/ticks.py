@@ -8,24 +8,24 @@ To a contact:
   contact's is to be given it any more (XEP-0198). That last one tells that a device was there, so it counts only for
   those who see the contact's presence (XEP-0184 section 8).
 
-In a room it is read by everyone who has marked it or a later one, or has said something since. Many markers of one
-person come to one: the furthest. Who counts are those on the list of members or above and those who are there, but for
-the author. Receipts are not sent in rooms (XEP-0184 section 5.3), and what devices were given there is not kept for
-long, so nothing is said of it.
+In a room it is read by everyone who has marked it or a later one, or has said something since; of many markers of one
+person the furthest is kept. Who counts are those on the list of members or above and those who are there, as far as
+they came before it was said, but for the author. Receipts are not sent in rooms (XEP-0184 section 5.3), and what
+devices were given there is not kept for long, so nothing is said of it.
 """
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, NamedTuple
 
 from raftline.base.ids import Position
 from raftline.base.limits import READER_REACH_MAX, READER_SLICE_COUNT_MAX, UNREAD_REACH_MAX
 from raftline.machine.commands import Storage
 from raftline.machine.context import Context
 from raftline.machine.conversations.listing import may_read
-from raftline.machine.conversations.payloads import MARKERS_NAMESPACE, RECEIPTS_NAMESPACE, Kind, content_of, kind_of
+from raftline.machine.conversations.payloads import RECEIPTS_NAMESPACE, Kind, content_of, kind_of
 from raftline.machine.conversations.queries import RoomTicks, TicksWith
-from raftline.machine.conversations.unread import Thread, marked_in_room, said_in
+from raftline.machine.conversations.unread import Thread, said_in
 from raftline.machine.conversations.values import Reader, RoomTick, RoomTickSlice, Tick
 from raftline.machine.presence import SUBSCRIBED_FROM
 from raftline.machine.records import Account
@@ -36,8 +36,15 @@ from raftline.machine.rooms.ranks import Affiliation
 from raftline.machine.rooms.tables import Room
 
 _OFFLINE: Final = int(Storage.OFFLINE)
-_MARKER: Final = MARKERS_NAMESPACE.encode()
 _RECEIPT: Final = RECEIPTS_NAMESPACE.encode()
+
+
+class _Person(NamedTuple):
+    """Somebody in a room: where they came in, and up to where they have read; 0 for nowhere."""
+
+    address_id: int
+    since: int
+    read_to: int
 
 
 def ticks_with(context: Context, query: TicksWith) -> list[Tick | None]:
@@ -81,26 +88,24 @@ def room_ticks(context: Context, query: RoomTicks) -> RoomTickSlice | None:
     sees_addresses = (
         room_settings.decode(room.settings).non_anonymous or affiliation_of(context, room, jid) >= Affiliation.ADMIN
     )
-    read_to: list[tuple[int, int]] = []
+    states: list[_Person] = []
     readers: list[Reader] = []
     for person in part:
-        address = context.addresses.get(person)
-        address_id = 0 if address is None else address.address_id
-        position = 0 if address is None else _read_in_room(context, room, address_id, query.cluster_epoch)
-        read_to.append((address_id, position))
-        if position:
+        state = _person(context, room, person)
+        states.append(state)
+        if state.read_to:
             occupant_id = markup.occupant_id(room.secret, person)
-            readers.append(Reader(occupant_id, person if sees_addresses else "", Position(position)))
+            readers.append(Reader(occupant_id, person if sees_addresses else "", Position(state.read_to)))
     ticks = [
-        None if author is None else _count(read_to, position, author)
+        None if author is None else _count(states, position, author)
         for position, author in zip(query.positions, authors, strict=True)
     ]
     return RoomTickSlice(ticks, readers, part[-1] if len(people) > len(part) else None)
 
 
-def _count(read_to: list[tuple[int, int]], position: int, author: int) -> RoomTick:
-    others = [reached for address_id, reached in read_to if address_id != author]
-    return RoomTick(sum(reached >= position for reached in others), len(others))
+def _count(people: list[_Person], position: int, author: int) -> RoomTick:
+    others = [person for person in people if person.address_id != author and person.since < position]
+    return RoomTick(sum(person.read_to >= position for person in others), len(others))
 
 
 def _is_sent(context: Context, account: Account, contact_id: int, position: Position) -> bool:
@@ -162,13 +167,22 @@ def _people(context: Context, room: Room, after: str) -> list[str]:
     return sorted(listed | inside)[: READER_SLICE_COUNT_MAX + 1]
 
 
-def _read_in_room(context: Context, room: Room, address_id: int, cluster_epoch: int) -> int:
-    """Return how far somebody has read a room, by what they have sent there last; 0 when that tells nothing."""
-    reached = 0
-    own = Thread(room.room_id, address_id, address_id)  # their messages alone
+def _person(context: Context, room: Room, jid: str) -> _Person:
+    """Return how somebody stands to a room, by their mark and by what they have said there last."""
+    address = context.addresses.get(jid)
+    if address is None:
+        return _Person(0, 0, 0)
+    localpart = context.account_named(jid)
+    account = None if localpart is None else context.accounts.get(localpart)
+    mark = None if account is None else context.read_marks.get((account.account_id, room.address_id))
+    read_to, since = (0, 0) if mark is None else (mark.position, mark.since)
+    if read_to == since:
+        read_to = 0
+    own = Thread(room.room_id, address.address_id, address.address_id)  # their messages alone
     for said in said_in(context, own, READER_REACH_MAX):
+        if said.position <= read_to:
+            break
         if kind_of(said.stanza) is Kind.INSTANT:
-            return max(reached, said.position)
-        if _MARKER in said.stanza:
-            reached = max(reached, marked_in_room(context, room.room_id, said, cluster_epoch))
-    return reached
+            read_to = said.position
+            break
+    return _Person(address.address_id, since, read_to)

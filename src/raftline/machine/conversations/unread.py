@@ -19,10 +19,8 @@ from collections.abc import Iterator
 from typing import Final, NamedTuple
 from xml.sax.saxutils import unescape
 
-from raftline.base.ids import parse_stanza_id
 from raftline.machine.context import Context
 from raftline.machine.conversations.payloads import (
-    MARKERS_NAMESPACE,
     REFERENCE_NAMESPACE,
     REPLY_NAMESPACE,
     Kind,
@@ -36,7 +34,6 @@ from raftline.machine.rooms.tables import Room
 _POSITION_END: Final = (1 << 63) - 1
 _FIRST_CHUNK: Final = 4
 _CHUNK_GROWTH: Final = 8
-_MARKER: Final = MARKERS_NAMESPACE.encode()
 _EXPLICIT: Final = (REFERENCE_NAMESPACE.encode(), REPLY_NAMESPACE.encode())
 _PERCENT_ENCODED: Final = re.compile(rb"%([0-9A-Fa-f]{2})")
 _BOOKMARKED_NICK: Final = re.compile(rb"<nick>([^<]*)</nick>")
@@ -127,9 +124,7 @@ def said_in(context: Context, thread: Thread, reach: int) -> Iterator[Said]:
         limit *= _CHUNK_GROWTH
 
 
-def count_unread(
-    context: Context, thread: Thread, floor: int, mentions: Mentions | None, *, reach: int, cluster_epoch: int
-) -> Unread:
+def count_unread(context: Context, thread: Thread, floor: int, mentions: Mentions | None, *, reach: int) -> Unread:
     """
     Count what is unread in a thread.
 
@@ -147,8 +142,6 @@ def count_unread(
         if said.author_id == thread.user_id:
             if is_instant:
                 break
-            if thread.contact_id is None and _MARKER in said.stanza:
-                floor = max(floor, marked_in_room(context, thread.owner_id, said, cluster_epoch))
         elif is_instant:
             count += 1
             mention_count += mentions is not None and mentions.are_in(said.stanza)
@@ -172,14 +165,6 @@ def nicks_of(context: Context, account: Account, room: Room, room_jid: str) -> l
     if message is not None:
         nicks.append(message.from_resource)
     return [nick for nick in dict.fromkeys(nicks) if nick]
-
-
-def marked_in_room(context: Context, room_id: int, said: Said, cluster_epoch: int) -> int:
-    """Return which message a marker in a room names; 0 for none of the room before it (XEP-0333 section 5)."""
-    parsed = parse_stanza_id(content_of(said.stanza).displayed)
-    if parsed is None or parsed[0] != cluster_epoch or not parsed[1] < said.position:
-        return 0
-    return 0 if context.archive.get((room_id, parsed[1])) is None else parsed[1]
 
 
 def _address_in(uri: str) -> str:

@@ -65,6 +65,8 @@ class SpeakInRoom(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=10
         retracts: Position of the message that it retracts, if that is the sender's own (XEP-0424); 0 for none.
         message_id: Its `id`, for the tombstone.
         displayed: As in commands.SendMessage.
+        marked: Message of the room up to which the sender says that it has read (XEP-0333); 0 for none.
+        marks_only: It says nothing else.
     """
 
     room: str
@@ -76,6 +78,8 @@ class SpeakInRoom(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=10
     retracts: Annotated[Position, NATURAL] = Position(0)
     message_id: str = ""
     displayed: bytes = b""
+    marked: Annotated[Position, NATURAL] = Position(0)
+    marks_only: bool = False
 
 
 class WhisperInRoom(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=103):
