@@ -18,8 +18,8 @@ from raftline.base.limits import (
 )
 from raftline.machine.commands import CreateAccount, DeleteAccount, RaiseVersion, SendMessage, Storage, decode_command
 from raftline.machine.conversations.payloads import Kind, content_of, kind_of
-from raftline.machine.conversations.queries import ConversationsOf, LastMessagesOf, MessageNamed
-from raftline.machine.conversations.values import Conversation, ConversationSlice
+from raftline.machine.conversations.queries import ConversationsOf, LastMessagesOf, MessageNamed, TicksWith
+from raftline.machine.conversations.values import Conversation, ConversationSlice, Tick
 from raftline.machine.outcomes import Done
 from raftline.machine.queries import ArchiveRow
 from raftline.machine.rooms.commands import ChangeKind, ChangeOccupants, ConfigureRoom, OccupantChange
@@ -393,6 +393,26 @@ class TestLastMessages:
         [row] = self.last(world, BOB)
         assert row is not None
         assert row.position == position
+
+
+def test_what_a_device_has_not_acknowledged(world: World) -> None:
+    """A message is received when a device has taken it, be it one of several (ticks.py, XEP-0198)."""
+    alice = world.online("alice")
+    phone, desk = (world.online("bob", resource, managed=True) for resource in ("phone", "desk"))
+    world.befriend(alice, phone)
+    position = tell(alice, "bob")
+
+    def is_received() -> bool:
+        [tick] = world.machine.answer(TicksWith("alice", BOB, (position,)))  # type: ignore[misc,union-attr]
+        assert isinstance(tick, Tick)
+        assert not tick.is_read
+        return tick.is_received
+
+    assert not is_received()
+    desk.acknowledge(position)
+    assert is_received()
+    phone.end()
+    assert is_received()
 
 
 def test_nothing_is_written_for_a_message(world: World) -> None:

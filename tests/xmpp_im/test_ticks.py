@@ -101,6 +101,15 @@ class TestContacts:
         online(service, "bob")
         assert ticks(phone, BOB, sent) == [("1", "0", "1")]
 
+    def test_a_contact_who_blocks_later(self, phone: Client, bob: Client) -> None:
+        """What was received stays so: nothing changes by which somebody would know that they are blocked."""
+        befriend(phone, bob)
+        say(phone, BOB, "hello", "m1")
+        sent = last_id(phone)
+        for _ in range(2):
+            assert ticks(phone, BOB, sent) == [("1", "0", "1")]
+            bob.write(f"<iq type='set' id='b'><block xmlns='urn:xmpp:blocking'><item jid='{ALICE}'/></block></iq>")
+
     def test_a_message_that_came_back(self, phone: Client, bob: Client) -> None:
         """Who is blocked is told nothing, and what never arrived was not received."""
         befriend(phone, bob)
@@ -116,6 +125,16 @@ class TestContacts:
         second = last_id(phone)
         receipt(bob, ALICE, "m2", STORE)
         assert ticks(phone, BOB, first, second) == [("0", "0", "1"), ("1", "0", "1")]
+
+    def test_a_receipt_for_an_earlier_message(self, phone: Client, bob: Client) -> None:
+        """One that came before a message is not for it, even under the same id."""
+        say(phone, BOB, "one", "m1")
+        first = last_id(phone)
+        receipt(bob, ALICE, "m1", STORE)
+        say(phone, BOB, "two", "m1")
+        second = last_id(phone)
+        assert ticks(phone, BOB, second) == [("0", "0", "1")]
+        assert ticks(phone, BOB, first) == [("1", "0", "1")]
 
     def test_an_own_receipt(self, phone: Client, bob: Client) -> None:
         """It is about the contact's messages, even under the same id."""
@@ -271,6 +290,7 @@ class TestRooms:
         after = self.say(phone, "after")
         assert ticks(phone, ROOM, before, after) == [(None, "0", "1"), (None, "0", "2")]
         join(carol, "carol")
+        assert [reader["jid"] for reader in readers(phone, ROOM, before)] == [ALICE]
         mark(carol, ROOM, after, "groupchat")
         assert ticks(phone, ROOM, before, after) == [(None, "0", "1"), (None, "1", "2")]
 

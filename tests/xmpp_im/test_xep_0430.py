@@ -172,6 +172,20 @@ class TestSection31Querying:
         assert error_of(phone) == "service-unavailable"
 
 
+def test_a_list_with_very_much_unread(
+    phone: Client, bob: Client, carol: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From some number on, conversations are not counted as far back."""
+    monkeypatch.setattr("raftline.machine.conversations.listing.CONVERSATION_SLICE_COUNT_MAX", 1)
+    monkeypatch.setattr("raftline.xmpp.xeps.xep_0430_inbox.UNREAD_REACH_MIN", 2)
+    for client in (bob, carol):
+        for _ in range(3):
+            say(client, ALICE, "hi")
+    for total, expected in ((4, {"bob": 3, "carol": 3}), (3, {"bob": 3, "carol": 2})):
+        monkeypatch.setattr("raftline.xmpp.xeps.xep_0430_inbox.UNREAD_TOTAL_MAX", total)
+        assert inbox(phone).unread == expected
+
+
 class TestSection31Pages:
     """3.1, XEP-0059: pages, by the id of the last message."""
 

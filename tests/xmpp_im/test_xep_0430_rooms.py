@@ -127,6 +127,17 @@ class TestRooms:
         bookmark(phone, ROOM)
         assert inbox(phone).entries == []
 
+    def test_inside_a_room_with_a_password(self, phone: Client, bob: Client) -> None:
+        """Who has entered may read, as long as they are there."""
+        fields = (("muc#roomconfig_passwordprotectedroom", "1"), ("muc#roomconfig_roomsecret", "x"))
+        make_room(bob, "bob", *fields)
+        join(phone, "ally", "<password>x</password>")
+        bookmark(phone, ROOM)
+        say_in_room(bob, "secret")
+        assert entry_of(phone, ROOM).text == "secret"
+        leave(phone, "ally")
+        assert inbox(phone).entries == []
+
     def test_an_outcast(self, phone: Client, bob: Client, room: str) -> None:
         """Who is banned does not see the room any more."""
         say_in_room(bob, "one")

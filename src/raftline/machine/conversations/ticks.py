@@ -138,9 +138,7 @@ def _was_given(context: Context, account: Account, contact: Account, position: P
     """Whether a device of a contact has taken a message, if the account may know."""
     jid = context.bare_jid(account.localpart)
     entry = context.roster.get((contact.account_id, jid))
-    if account.account_id != contact.account_id and (
-        entry is None or not entry.subscription & SUBSCRIBED_FROM or context.blocks(contact, jid)
-    ):
+    if account.account_id != contact.account_id and (entry is None or not entry.subscription & SUBSCRIBED_FROM):
         return False
     if context.archive.get((contact.account_id, position)) is None:
         return False
