@@ -6,7 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from raftline.base.ids import Position
 from raftline.machine.commands import MessageKind, SendMessage, Storage
+from raftline.machine.conversations.queries import MessageNamed
 from raftline.machine.queries import Reachable
 from raftline.xmpp.effects import Ask, Effect, Route, Submit
 from raftline.xmpp.messages import fingerprint_of, handle_message, storage_of
@@ -32,10 +34,11 @@ def message(inner: str, kind: str = "chat", to: str | None = "bob@example.org") 
 
 
 def submitted(book: Playbook, sent: Stanza) -> SendMessage:
-    """Handle a message that must become exactly one command."""
+    """Handle a message that must become exactly one command; what it refers to is not found."""
     effects: list[Effect] = []
     book.drive(handle_message(book.context, sent), effects.append)
-    [effect] = effects
+    *questions, effect = effects
+    assert all(isinstance(question, Ask) for question in questions)
     assert isinstance(effect, Submit)
     assert isinstance(effect.action, SendMessage)
     return effect.action
@@ -45,6 +48,45 @@ def submitted(book: Playbook, sent: Stanza) -> SendMessage:
 def book() -> Playbook:
     """Alice's phone."""
     return Playbook()
+
+
+class TestMarkers:
+    """What a marker names is asked for before it is submitted (XEP-0333 section 4.2)."""
+
+    @pytest.mark.parametrize(("found", "marked"), [(Position(77), 77), (None, 0)])
+    def test_a_marker_to_a_contact(self, book: Playbook, found: Position | None, marked: int) -> None:
+        """By the bare address, whichever device it is sent to, and by the attribute as start tags have it."""
+        sent = message('<displayed xmlns="urn:xmpp:chat-markers:0" id="a&apos;&lt;b"/>', to="bob@example.org/desk")
+        question = Ask(MessageNamed("alice", "bob@example.org", b" id='a&apos;&lt;b'"))
+        actions: list[SendMessage] = []
+
+        def answer(effect: Effect) -> Position | None:
+            if isinstance(effect, Submit):
+                assert isinstance(effect.action, SendMessage)
+                actions.append(effect.action)
+                return None
+            assert effect == question
+            return found
+
+        book.drive(handle_message(book.context, sent), answer)
+        assert [action.marked for action in actions] == [marked]
+
+    @pytest.mark.parametrize(
+        ("inner", "kind"),
+        [
+            ("<displayed xmlns='urn:xmpp:chat-markers:0'/>", "chat"),
+            ("<received xmlns='urn:xmpp:chat-markers:0' id='m'/>", "chat"),
+            ("<displayed xmlns='urn:xmpp:chat-markers:0' id='m'/>", "headline"),
+        ],
+    )
+    def test_nothing_to_ask(self, book: Playbook, inner: str, kind: str) -> None:
+        """A marker that names nothing, one that says no more than a receipt, one that is not of a conversation."""
+        effects: list[Effect] = []
+        book.drive(handle_message(book.context, message(inner, kind)), effects.append)
+        [effect] = effects
+        assert isinstance(effect, Submit)
+        assert isinstance(effect.action, SendMessage)
+        assert effect.action.marked == 0
 
 
 class TestRfc6120Section1031:

@@ -131,7 +131,7 @@ ROOM_VCARD_SIZE_MAX: Final = 131_072
 """Bytes of a room's vCard, as that of an account."""
 
 ROOM_STATE_AUDIENCE_MAX: Final = 128
-"""Sessions in a room to which a chat state is sent; in a larger crowd nobody watches who is typing."""
+"""Sessions in a room to which a chat state or a marker is sent; in a larger crowd nobody watches who types or reads."""
 
 SESSION_ROOM_COUNT_MAX: Final = 256
 """Rooms that one session is in, those included that it left and may be owed messages of."""
@@ -186,6 +186,48 @@ RETRACTION_REACH_MAX: Final = 50_000
 Messages of a conversation, counted from its end, among which one that is retracted is looked for. Whoever asks for what
 is not there costs a node some 50 ms, a few at a time.
 """
+
+UNREAD_REACH_MAX: Final = 1_000
+"""
+Messages of a conversation, counted from its end, among which unread ones are counted, and one that a marker names is
+looked for. Nobody reads the difference between a thousand unread messages and more; they cost a node some 8 ms.
+"""
+
+UNREAD_TOTAL_MAX: Final = 10_000
+"""Unread messages of one list of conversations after which no conversation is counted beyond `UNREAD_REACH_MIN`."""
+
+UNREAD_REACH_MIN: Final = 100
+"""As `UNREAD_REACH_MAX`, then: clients write 99+."""
+
+LAST_MESSAGE_REACH_MAX: Final = 100
+"""Messages of a conversation, counted from its end, among which the one that is shown beside it is looked for."""
+
+CONVERSATION_SLICE_COUNT_MAX: Final = 512
+"""Conversations that one answer covers: some 3 ms when all is read."""
+
+CONVERSATION_SLICE_ROW_COUNT_MAX: Final = 500
+"""Messages read for what is unread after which such an answer ends: with the last conversation, some 4 ms."""
+
+CONVERSATION_ROOM_COUNT_MAX: Final = 1_024
+"""Rooms among the conversations of an account for no other reason than that they have it on their lists."""
+
+CONVERSATION_PAGE_COUNT_MAX: Final = 100
+"""Conversations on one page of the list (XEP-0430)."""
+
+CONVERSATION_PAGE_BYTES_MAX: Final = 1_048_576
+"""Bytes of last messages after which such a page ends, since greatest stanzas would make it 25 MiB."""
+
+TICKS_MESSAGE_COUNT_MAX: Final = 100
+"""Messages that one question for ticks names: as many as are on a screen, and some."""
+
+READER_REACH_MAX: Final = 8
+"""Last messages of somebody in a room that are looked through for one that tells how far they have read."""
+
+READER_SLICE_COUNT_MAX: Final = 128
+"""People of a room that are asked about at once: some 3 ms."""
+
+READER_COUNT_MAX: Final = 256
+"""People that an answer names who have read a message; all are counted."""
 
 SEARCH_TEXT_SIZE_MAX: Final = 256
 """Characters of a text that archives are searched for (XEP-0431)."""

@@ -14,6 +14,7 @@ from raftline.machine.catch_up import inbox_page, picture_of
 from raftline.machine.commands import Credential
 from raftline.machine.components.handlers import ANSWERS as COMPONENT_ANSWERS
 from raftline.machine.context import Context
+from raftline.machine.conversations.handlers import ANSWERS as CONVERSATION_ANSWERS
 from raftline.machine.history.preferences import preferences_of
 from raftline.machine.history.queries import ArchivePreferencesOf, FindSent, ListReports, SearchArchive
 from raftline.machine.history.reports import list_reports
@@ -254,5 +255,6 @@ _ANSWERS: Final[Mapping[type[Query], Callable[[Context, Any], Answer]]] = Mappin
         **ROOM_ANSWERS,
         **COMPONENT_ANSWERS,
         **MEDIA_ANSWERS,
+        **CONVERSATION_ANSWERS,
     }
 )

@@ -19,7 +19,7 @@ from typing import Annotated, Final
 
 import msgspec
 
-from raftline.base.ids import Cursor, NodeId, SessionId
+from raftline.base.ids import Cursor, NodeId, Position, SessionId
 from raftline.base.limits import EPHEMERAL_TIMER_S_MAX, EPHEMERAL_TIMER_S_MIN, RESUMPTION_TIMEOUT_S_MAX
 from raftline.machine.components import commands as components
 from raftline.machine.components.commands import ComponentAction
@@ -391,6 +391,8 @@ class SendMessage(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=50
         retraction: What the message takes back. Counts from machine version 3 on.
         displayed: What the sender's other devices are told of how far it has read the conversation, as one XML element
             for a place without a default namespace (XEP-0490 section 3.2.3); empty for nothing. Machine version 3.
+        marked: Message of the conversation up to which the sender says that it has read (XEP-0333); 0 for none.
+            Machine version 3.
     """
 
     to_localpart: str
@@ -402,6 +404,7 @@ class SendMessage(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=50
     fingerprint: bytes
     retraction: Retraction | None = None
     displayed: bytes = b""
+    marked: Annotated[Position, NATURAL] = Position(0)
 
 
 class SendEphemeral(SendMessage, frozen=True, array_like=True, kw_only=True, gc=False, tag=150):

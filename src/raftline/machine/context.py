@@ -14,6 +14,7 @@ import apsw
 from raftline.base.ids import AccountId, Position
 from raftline.machine import schema
 from raftline.machine.components.tables import COMPONENT, Component
+from raftline.machine.conversations.tables import READ_MARK, ReadMark
 from raftline.machine.derived import Blocklists, Inboxes, OfflineCounts, SessionIndex
 from raftline.machine.history import tables as history
 from raftline.machine.history.preference_index import PreferenceIndex
@@ -118,6 +119,7 @@ class Context:
         "private",
         "progress",
         "pubsub",
+        "read_marks",
         "removed_contacts",
         "reports",
         "requests",
@@ -179,6 +181,7 @@ class Context:
         self.archive_preferences: Final = PreferenceIndex(rows, self.archive_defaults, self.archive_rules)
         self.pubsub: Final = PubsubState(rows)
         self.media: Final = MediaState(rows)
+        self.read_marks: Final = rows.table(READ_MARK, ReadMark._make)
         self.rooms: Final = rows.table(rooms_tables.ROOM, rooms_tables.Room._make)
         self.room_affiliations: Final = rows.table(rooms_tables.ROOM_AFFILIATION, rooms_tables.RoomAffiliation._make)
         self.room_departures: Final = rows.table(rooms_tables.ROOM_DEPARTURE, rooms_tables.RoomDeparture._make)

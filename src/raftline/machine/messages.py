@@ -28,6 +28,7 @@ from raftline.machine import carbons
 from raftline.machine.blocking import BLOCKED_BY_SENDER
 from raftline.machine.commands import MessageKind, SendMessage, Storage
 from raftline.machine.context import Context
+from raftline.machine.conversations.read_marks import note_read
 from raftline.machine.history.preferences import is_kept
 from raftline.machine.history.retraction import retract_messages
 from raftline.machine.outbox import MessageHandedOver, MessageReturned, SessionOverdue
@@ -59,6 +60,8 @@ def send_message(context: Context, session: Session, action: SendMessage) -> Out
         )
         if refusal is not None:
             return refusal
+    if action.marked and context.machine_version >= FEATURES_SINCE:
+        note_read(context, session, context.bare_jid(action.to_localpart), action.marked)
     origin_digest = None
     if action.origin_id:
         recipient = action.to_localpart.encode()

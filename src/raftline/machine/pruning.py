@@ -20,6 +20,7 @@ from raftline.base.limits import (
 from raftline.machine import inbox
 from raftline.machine.commands import Storage
 from raftline.machine.context import Context
+from raftline.machine.conversations.read_marks import forget_some
 from raftline.machine.media.uploads import forget_uploads
 from raftline.machine.pubsub.removal import delete_some
 from raftline.machine.rooms import administration
@@ -110,6 +111,7 @@ class Pruner:
             inbox.release_message(context, position)
         budget -= len(waiting) + len(archived)
         budget -= delete_some(context, account_id, budget)
+        budget -= forget_some(context, account_id, budget)
         budget -= administration.forget_lists(context, account_id, budget)
         budget -= forget_uploads(context, account_id, budget)
         if budget > 0:

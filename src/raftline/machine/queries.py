@@ -13,6 +13,7 @@ import msgspec
 
 from raftline.base.ids import Cursor, NodeId, Position, SessionId
 from raftline.machine.commands import Credential
+from raftline.machine.conversations.values import ConversationSlice, RoomTickSlice, Tick
 from raftline.machine.history.answers import ArchivePreferences, Found, ReportRecord, SentMessages
 from raftline.machine.media.tables import StoredFile, UploadUse
 from raftline.machine.media.values import UploadView
@@ -361,5 +362,9 @@ Answer = (
     | UploadView
     | UploadUse
     | list[StoredFile]
+    | ConversationSlice
+    | list[ArchiveRow | None]
+    | list[Tick | None]
+    | RoomTickSlice
     | None
 )

@@ -19,6 +19,7 @@ import apsw
 
 from raftline.base.errors import StorageError
 from raftline.machine.components import tables as components
+from raftline.machine.conversations import tables as conversations
 from raftline.machine.history.tables import HISTORY_SQL, HISTORY_TABLES
 from raftline.machine.login import tables as login
 from raftline.machine.media import tables as media
@@ -141,6 +142,7 @@ TABLES: Final = (
     *components.TABLES,
     *media.TABLES,
     *timers.TABLES,
+    *conversations.TABLES,
 )
 assert len({table.number for table in TABLES}) == len(TABLES)
 
@@ -318,7 +320,8 @@ CREATE TABLE invitation (
 ) STRICT;
 """
 
-_VERSION_3: Final = login.SQL + HISTORY_SQL + pubsub.SCHEMA + rooms_tables.SQL + components.SQL + media.SQL + timers.SQL
+_AREAS: Final = (login.SQL, HISTORY_SQL, pubsub.SCHEMA, rooms_tables.SQL, components.SQL, media.SQL, timers.SQL)
+_VERSION_3: Final = "".join((*_AREAS, conversations.SQL))
 
 MIGRATIONS: Final = (_VERSION_1, _VERSION_2, _VERSION_3)
 """`MIGRATIONS[n]` takes a database from version n to n + 1. A released one is never edited."""

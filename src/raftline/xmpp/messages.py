@@ -45,7 +45,9 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from msgspec.structs import asdict
 
 from raftline.base.errors import Refused
+from raftline.base.ids import Position
 from raftline.machine.commands import MessageKind, SendEphemeral, SendMessage, Storage
+from raftline.machine.conversations.payloads import INSTANT_PAYLOADS
 from raftline.machine.pubsub.bookmarks import PRIVATE_OPTIONS
 from raftline.machine.pubsub.commands import Publish
 from raftline.machine.pubsub.displayed import DISPLAYED_NODE
@@ -54,6 +56,7 @@ from raftline.machine.timers.ephemeral import EPHEMERAL_NAMESPACE
 from raftline.xmpp.effects import Route, Submit, ask
 from raftline.xmpp.ephemeral import timer_of
 from raftline.xmpp.jid import JID, parse_jid
+from raftline.xmpp.markers import MARKERS_NAMESPACE, find_marked
 from raftline.xmpp.payloads import (
     CARBONS_NAMESPACE,
     DELAY_NAMESPACE,
@@ -86,33 +89,24 @@ DELAY: Final = 1024
 RETRACTION: Final = 2048
 DISPLAYED: Final = 4096
 EPHEMERAL: Final = 8192
+MARKER: Final = 16384
 
 _DROPPED: Final = STANZA_ID | PRIVATE | DELAY | DISPLAYED
 """What `is_dropped` looks for."""
 
 _STATE: Final = 0
 _CHAT_STATES: Final = "http://jabber.org/protocol/chatstates"
-_MARKERS: Final = "urn:xmpp:chat-markers:0"
 _RECEIPTS: Final = "urn:xmpp:receipts"
 
 _TRAITS: Final[dict[tuple[str, str], int]] = {
-    (CLIENT_NAMESPACE, "body"): CONTENT,
+    **dict.fromkeys(sorted(INSTANT_PAYLOADS), CONTENT),
     (CLIENT_NAMESPACE, "subject"): CONTENT,
     (CLIENT_NAMESPACE, "thread"): _STATE,
-    ("eu.siacs.conversations.axolotl", "encrypted"): CONTENT,  # OMEMO as most clients speak it (XEP-0384 0.3)
-    ("urn:xmpp:omemo:1", "encrypted"): CONTENT,
-    ("urn:xmpp:omemo:2", "encrypted"): CONTENT,  # XEP-0384
-    ("urn:xmpp:openpgp:0", "openpgp"): CONTENT,  # XEP-0373
-    ("jabber:x:encrypted", "x"): CONTENT,  # XEP-0027
-    ("jabber:x:oob", "x"): CONTENT,  # XEP-0066
-    ("urn:xmpp:sfs:0", "file-sharing"): CONTENT,  # XEP-0447
     ("urn:xmpp:sfs:0", "sources"): CONTENT,
-    ("http://jabber.org/protocol/geoloc", "geoloc"): CONTENT,  # XEP-0080
     ("urn:xmpp:reactions:0", "reactions"): CONTENT,  # XEP-0444
     ("urn:xmpp:message-correct:0", "replace"): CONTENT,  # XEP-0308
     (RETRACTION_NAMESPACE, "retract"): CONTENT | RETRACTION,  # XEP-0424
     ("urn:xmpp:fasten:0", "apply-to"): CONTENT,  # XEP-0424 before version 0.4
-    ("jabber:x:conference", "x"): CONTENT,  # XEP-0249
     **{
         ("urn:xmpp:jingle-message:0", name): CONTENT  # XEP-0353
         for name in ("propose", "ringing", "proceed", "reject", "retract", "finish", "accept")
@@ -122,10 +116,10 @@ _TRAITS: Final[dict[tuple[str, str], int]] = {
     ("urn:xmpp:eme:0", "encryption"): _STATE,  # XEP-0380
     (_RECEIPTS, "received"): SIGNAL,  # XEP-0184
     (_RECEIPTS, "request"): _STATE,
-    (_MARKERS, "displayed"): SIGNAL,  # XEP-0333
-    (_MARKERS, "received"): SIGNAL,  # XEP-0333 before version 0.5
-    (_MARKERS, "acknowledged"): SIGNAL,
-    (_MARKERS, "markable"): _STATE,
+    (MARKERS_NAMESPACE, "displayed"): SIGNAL | MARKER,  # XEP-0333
+    (MARKERS_NAMESPACE, "received"): SIGNAL,  # XEP-0333 before version 0.5
+    (MARKERS_NAMESPACE, "acknowledged"): SIGNAL | MARKER,
+    (MARKERS_NAMESPACE, "markable"): _STATE,
     (_CHAT_STATES, "active"): _STATE,  # XEP-0085
     (_CHAT_STATES, "composing"): _STATE,
     (_CHAT_STATES, "paused"): _STATE,
@@ -154,7 +148,7 @@ _KINDS: Final = {
     "groupchat": MessageKind.GROUPCHAT,
 }
 
-_RETRACTING: Final = frozenset({MessageKind.NORMAL, MessageKind.CHAT})
+_CONVERSING: Final = frozenset({MessageKind.NORMAL, MessageKind.CHAT})
 _ARCHIVE: Final = int(Storage.ARCHIVE)
 _OFFLINE: Final = int(Storage.OFFLINE)
 _COPY: Final = int(Storage.COPY)
@@ -193,6 +187,9 @@ def handle_message(context: StreamContext, stanza: Stanza) -> Steps:
         yield from send_off_log(context, kind, to, message, bounced=is_missed(kind, traits))
         return
     retraction = (yield from find_retraction(context, stanza, to)) if may_retract(kind, traits) else None
+    marked = Position(0)
+    if traits & MARKER and kind in _CONVERSING:
+        marked = yield from find_marked(context, stanza.element, to)
     command = SendMessage(
         to_localpart=to.local,
         to_resource=to.resource or None,
@@ -203,6 +200,7 @@ def handle_message(context: StreamContext, stanza: Stanza) -> Steps:
         fingerprint=fingerprint_of(message) if origin_id else b"",
         retraction=retraction,
         displayed=displayed,
+        marked=marked,
     )
     yield Submit(SendEphemeral(**asdict(command), timer_s=timer_s) if timer_s else command)
 
@@ -246,7 +244,7 @@ def prepare_message(context: StreamContext, stanza: Stanza, kind: MessageKind, t
 
 def may_retract(kind: MessageKind, traits: int) -> bool:
     """Whether it has to be looked for what a message takes back (XEP-0424)."""
-    return traits & RETRACTION != 0 and kind in _RETRACTING
+    return traits & RETRACTION != 0 and kind in _CONVERSING
 
 
 def is_missed(kind: MessageKind, traits: int) -> bool:

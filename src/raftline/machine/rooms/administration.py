@@ -25,7 +25,7 @@ from raftline.machine.rooms.entering import (
     is_nick_free,
 )
 from raftline.machine.rooms.events import AffiliationChanged
-from raftline.machine.rooms.handovers import MemberGone
+from raftline.machine.rooms.handovers import MadeMember, MemberGone
 from raftline.machine.rooms.ranks import Affiliation, Role
 from raftline.machine.rooms.showing import News
 from raftline.machine.rooms.tables import Occupant, Room, RoomAffiliation
@@ -96,6 +96,9 @@ def set_affiliation(context: Context, room: Room, jid: str, change: OccupantChan
     if change.value == before:
         return
     settings = room_settings.decode(room.settings)
+    member = context.account_named(jid)
+    if member is not None and change.value >= Affiliation.MEMBER > before:
+        context.outbox.append(MadeMember(member, room.address_id, settings.members_only))
     inside = context.occupants.of_account(room.room_id, jid)
     if not inside:
         _tell_lists(context, room, jid, int(change.value), nick)

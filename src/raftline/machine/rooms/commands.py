@@ -69,6 +69,8 @@ class SpeakInRoom(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=10
         message_id: Its `id`, for the tombstone.
         displayed: As in commands.SendMessage.
         timer_s: Seconds after which its content is gone (XEP-0466); 0 as the room has it.
+        marked: Message of the room up to which the sender says that it has read (XEP-0333); 0 for none.
+        marks_only: It says nothing else.
     """
 
     room: str
@@ -81,6 +83,8 @@ class SpeakInRoom(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=10
     message_id: str = ""
     displayed: bytes = b""
     timer_s: Annotated[int, _TIMER] = 0
+    marked: Annotated[Position, NATURAL] = Position(0)
+    marks_only: bool = False
 
 
 class WhisperInRoom(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=103):

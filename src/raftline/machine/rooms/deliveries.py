@@ -26,6 +26,7 @@ from typing import Final, NamedTuple
 from raftline.base.ids import Cursor, Position
 from raftline.base.limits import INBOX_MESSAGE_COUNT_MAX, ROOM_HISTORY_COUNT_MAX, SESSION_ROOM_COUNT_MAX
 from raftline.machine.context import Context
+from raftline.machine.conversations.read_marks import came_to_room
 from raftline.machine.outbox import SessionOverdue
 from raftline.machine.outcomes import Event
 from raftline.machine.records import Owed, Session, StoredMessage
@@ -72,6 +73,9 @@ def make_room(context: Context, session: Session) -> bool:
 def begin_visit(context: Context, begun: VisitBegun) -> None:
     """A session is in a room."""
     position = context.position
+    session = context.sessions.get(begun.session_id)
+    assert session is not None, begun
+    came_to_room(context, session.account_id, context.address_id(showing.address_of(context, begun.room)))
     visit = Visit(begun.session_id, position, begun.room_id, begun.room, begun.history, Position(0), "", "")
     context.visits.put(visit)
 

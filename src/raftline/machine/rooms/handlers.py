@@ -7,6 +7,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from raftline.machine.context import Context
+from raftline.machine.conversations.read_marks import made_member
 from raftline.machine.outcomes import Outcome
 from raftline.machine.records import Session
 from raftline.machine.rooms import (
@@ -34,6 +35,7 @@ from raftline.machine.rooms.commands import (
     WhisperInRoom,
 )
 from raftline.machine.rooms.handovers import (
+    MadeMember,
     MemberGone,
     OccupantGone,
     RoomMail,
@@ -68,5 +70,6 @@ ROOM_RECEIVERS: Final[Mapping[type, Callable[[Context, Any], None]]] = MappingPr
         RoomMessageOwed: deliveries.owe,
         RoomMail: invitations.receive_mail,
         MemberGone: administration.member_gone,
+        MadeMember: made_member,
     }
 )

@@ -56,4 +56,18 @@ class MemberGone(NamedTuple):
     jid: str
 
 
-RoomHandover = VisitBegun | VisitOver | OccupantGone | RoomMessageOwed | RoomMail | MemberGone
+class MadeMember(NamedTuple):
+    """
+    A room has an account on its list of members or above, which was not there before.
+
+    Attributes:
+        address_id: Stands for the room.
+        read_nothing: It could not read there before.
+    """
+
+    localpart: str
+    address_id: int
+    read_nothing: bool
+
+
+RoomHandover = VisitBegun | VisitOver | OccupantGone | RoomMessageOwed | RoomMail | MemberGone | MadeMember

@@ -5,6 +5,10 @@ A message to everyone is one command, one row of a message and one row of the ro
 what each session is owed follows from its visit (deliveries.py). Everyone gets the same bytes, the sender included,
 whose copy says that the message is on a majority and where in the archive it is.
 
+A marker is a message like any other (XEP-0333 section 4.3), but in a crowd: there it is remembered how far its sender
+has read, for whoever asks (conversations/ticks.py), and that is all. Each message to a thousand people would else
+bring a thousand markers, each of them for a thousand.
+
 A message to one occupant is nobody's archive's: it would have to be stored twice, as each side knows it under other
 addresses, and other devices of the two are not in the room. Who acknowledges owes it like any other message.
 """
@@ -13,9 +17,10 @@ from __future__ import annotations
 
 from typing import Final
 
-from raftline.base.limits import INBOX_MESSAGE_COUNT_MAX
+from raftline.base.limits import INBOX_MESSAGE_COUNT_MAX, ROOM_STATE_AUDIENCE_MAX
 from raftline.machine import messages
 from raftline.machine.context import Context
+from raftline.machine.conversations.read_marks import note_read_in_room
 from raftline.machine.outbox import SessionOverdue
 from raftline.machine.outcomes import Done, MessageArrived, Outcome, Rejected
 from raftline.machine.pubsub.displayed import note_displayed
@@ -63,6 +68,10 @@ def speak(context: Context, session: Session, action: SpeakInRoom) -> Outcome:
         refusal = note_displayed(context, account_of(context, session), address, action.displayed)
         if refusal is not None:
             return refusal
+    if action.marked:
+        note_read_in_room(context, session, room, action.marked)
+    if action.marks_only and len(context.occupants.of(room.room_id)) > ROOM_STATE_AUDIENCE_MAX:
+        return _DONE
     if action.origin_id:
         recipient = f"{action.room}@".encode()  # no account is called so
         if messages.remember_origin(context, session, recipient, action.fingerprint, action.origin_id) is None:

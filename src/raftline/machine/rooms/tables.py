@@ -179,6 +179,7 @@ CREATE TABLE room (
     subject_ms INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX room_listed ON room (name) WHERE listed = 1;
+CREATE INDEX room_by_id ON room (room_id);
 
 CREATE TABLE room_affiliation (
     room_id INTEGER, jid TEXT, affiliation INTEGER NOT NULL, nick TEXT NOT NULL, reason TEXT NOT NULL,

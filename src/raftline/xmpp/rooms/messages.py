@@ -4,6 +4,7 @@ Messages to rooms (XEP-0045 sections 7.4, 7.5, 7.8.2, 7.13, 8.1, 8.6).
 | message | way |
 |---|---|
 | groupchat with content, signal or anything that is no state | log; kept by the room's archive unless a hint forbids |
+| groupchat, marker alone | log; in a crowd it stays there, as far as it was read is remembered |
 | groupchat, chat state alone | off the log, to those there now, unless they are a crowd |
 | any type but groupchat, to an occupant | log |
 | with an invitation or its refusal, to the room | log |
@@ -43,10 +44,12 @@ from raftline.machine.rooms.views import RoomView
 from raftline.xmpp.effects import Route, Submit, ask
 from raftline.xmpp.ephemeral import timer_of
 from raftline.xmpp.jid import JID, parse_jid
+from raftline.xmpp.markers import marked_id
 from raftline.xmpp.messages import (
     CONTENT,
     DISPLAYED,
     EPHEMERAL,
+    MARKER,
     NO_PERMANENT_STORE,
     NO_STORE,
     OTHER,
@@ -114,8 +117,16 @@ def _speak(context: StreamContext, stanza: Stanza, to: JID) -> Steps:
             message_id=stanza.id,
             displayed=displayed,
             timer_s=timer_s,
+            marked=_marked(context, stanza.element) if traits & MARKER and not traits & NO_STORE else Position(0),
+            marks_only=bool(traits & MARKER) and not traits & (CONTENT | OTHER | STORE),
         )
     )
+
+
+def _marked(context: StreamContext, message: Element) -> Position:
+    """Return up to which message of the archive a marker says that all is read; 0 for none (XEP-0333 section 4.3)."""
+    position = own_position(marked_id(message), context.cluster_epoch)
+    return Position(0) if position is None else position
 
 
 def _retracted(context: StreamContext, message: Element) -> Position:
