@@ -75,6 +75,7 @@ from raftline.machine.commands import (
 from raftline.machine.context import Context
 from raftline.machine.history import preferences
 from raftline.machine.history.commands import SetArchivePreferences
+from raftline.machine.invites.handlers import INVITE_HANDLERS, INVITE_RECEIVERS
 from raftline.machine.login.commands import LogIn
 from raftline.machine.login.log_in import log_in
 from raftline.machine.outbox import (
@@ -255,6 +256,7 @@ _HANDLERS: Final[Mapping[type, Callable[[Context, Any], Outcome]]] = MappingProx
         ResumeSession: resumption.resume_session,
         ExpireSessions: resumption.expire_sessions,
         LogIn: log_in,
+        **INVITE_HANDLERS,
     }
 )
 """What needs no session."""
@@ -290,5 +292,6 @@ _RECEIVERS: Final[Mapping[type, Callable[[Context, Any], None]]] = MappingProxyT
         SessionOverdue: resumption.end_overdue,
         **pubsub.RECEIVERS,
         **ROOM_RECEIVERS,
+        **INVITE_RECEIVERS,
     }
 )

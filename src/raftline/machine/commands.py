@@ -22,6 +22,7 @@ import msgspec
 from raftline.base.ids import Cursor, NodeId, SessionId
 from raftline.base.limits import RESUMPTION_TIMEOUT_S_MAX
 from raftline.machine.history.commands import Report, Retraction, SetArchivePreferences
+from raftline.machine.invites.commands import INVITE_ACTIONS, InviteAction
 from raftline.machine.login.commands import LogIn
 from raftline.machine.pubsub import commands as pubsub
 from raftline.machine.rooms.commands import ROOM_ACTIONS, RoomAction
@@ -83,6 +84,20 @@ class CreateAccount(msgspec.Struct, frozen=True, array_like=True, tag=10):
 
     localpart: str
     credentials: tuple[Credential, ...]
+
+
+class RegisterByInvite(msgspec.Struct, frozen=True, array_like=True, tag=131):
+    """
+    Create an account by an invitation, which is used up (XEP-0445 section 4).
+
+    Refused with `item-not-found` when there is no such invitation, `not-acceptable` when it is for another name, and
+    as CreateAccount is; then the invitation stays open. That it has expired is no reason: who shows the token is told
+    before. So the command is taken for some minutes longer (`INVITE_GRACE_MS`).
+    """
+
+    localpart: str
+    credentials: tuple[Credential, ...]
+    digest: bytes
 
 
 class SetCredentials(msgspec.Struct, frozen=True, array_like=True, tag=11):
@@ -312,11 +327,13 @@ class ChangeSubscription(msgspec.Struct, frozen=True, array_like=True, gc=False,
     Attributes:
         contact: Bare JID.
         stanza: The presence stanza with `from` the user's bare JID and `to` the contact's.
+        invite: Digest of the token that a request shows (XEP-0379); empty for none. Counts from machine version 3 on.
     """
 
     kind: SubscriptionKind
     contact: str
     stanza: bytes
+    invite: bytes = b""
 
 
 class SetRosterItem(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=42):
@@ -441,6 +458,7 @@ class SetVcard(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=64):
 
 Action = (
     CreateAccount
+    | RegisterByInvite
     | SetCredentials
     | DeleteAccount
     | StartNode
@@ -481,6 +499,7 @@ Action = (
     | pubsub.LearnCapabilities
     | pubsub.StoreBookmarks
     | RoomAction
+    | InviteAction
 )
 """What a command does. Tags are never reused."""
 
@@ -494,6 +513,8 @@ SINCE_VERSION: Final[Mapping[type, int]] = MappingProxyType(
         SetArchivePreferences: 3,
         **dict.fromkeys(pubsub.ACTIONS, 3),
         **dict.fromkeys(ROOM_ACTIONS, 3),
+        RegisterByInvite: 3,
+        **dict.fromkeys(INVITE_ACTIONS, 3),
     }
 )
 """Machine version from which on a kind of command is understood; 1 for what is not named."""

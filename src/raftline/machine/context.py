@@ -17,6 +17,7 @@ from raftline.machine.derived import Blocklists, Inboxes, OfflineCounts, Session
 from raftline.machine.history import tables as history
 from raftline.machine.history.preference_index import PreferenceIndex
 from raftline.machine.history.search_index import SearchIndex
+from raftline.machine.invites.tables import INVITE, Invite
 from raftline.machine.login.tables import LOGIN_TOKEN, LoginToken
 from raftline.machine.outbox import Handover
 from raftline.machine.outcomes import Event
@@ -94,6 +95,7 @@ class Context:
         "inbox",
         "inboxes",
         "invitations",
+        "invites",
         "kept_requests",
         "left_resources",
         "login_tokens",
@@ -165,6 +167,7 @@ class Context:
         self.removed_contacts: Final = rows.table(schema.REMOVED_CONTACT, RemovedContact._make)
         self.node_profiles: Final = rows.table(schema.NODE_PROFILE, NodeProfile._make)
         self.invitations: Final = rows.table(schema.INVITATION, Invitation._make)
+        self.invites: Final = rows.table(INVITE, Invite._make)
         self.login_tokens: Final = rows.table(LOGIN_TOKEN, LoginToken._make)
         self.archive_defaults: Final = rows.table(history.ARCHIVE_DEFAULT, history.ArchiveDefault._make)
         self.archive_rules: Final = rows.table(history.ARCHIVE_RULE, history.ArchiveRule._make)

@@ -14,6 +14,7 @@ from typing import NamedTuple
 from raftline.base.ids import AccountId, SessionId
 from raftline.machine.commands import MessageKind, SubscriptionKind
 from raftline.machine.history.commands import Retraction
+from raftline.machine.invites.handovers import InviteHandover
 from raftline.machine.pubsub import handovers as pubsub
 from raftline.machine.rooms.handovers import RoomHandover
 
@@ -98,12 +99,14 @@ class SubscriptionHandedOver(NamedTuple):
     Attributes:
         from_localpart: The contact.
         stanza: What the contact's client sent; None when the server acts for it.
+        invite: Digest of the token of an invitation that the contact shows; empty for none.
     """
 
     to_localpart: str
     kind: SubscriptionKind
     from_localpart: str
     stanza: bytes | None
+    invite: bytes = b""
 
 
 class SessionOverdue(NamedTuple):
@@ -126,4 +129,5 @@ Handover = (
     | pubsub.LastItemAnswered
     | pubsub.SubscriberGone
     | RoomHandover
+    | InviteHandover
 )

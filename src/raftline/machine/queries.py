@@ -14,6 +14,7 @@ import msgspec
 from raftline.base.ids import Cursor, NodeId, Position, SessionId
 from raftline.machine.commands import Credential
 from raftline.machine.history.answers import ArchivePreferences, Found, ReportRecord, SentMessages
+from raftline.machine.invites.views import InviteView
 from raftline.machine.outcomes import Event, Outcome, Rejected, RosterItem
 from raftline.machine.pubsub.values import NodeDetails, NodeItems, NodeSubscription
 from raftline.machine.records import Invitation, NodeProfile
@@ -262,11 +263,12 @@ class Picture(NamedTuple):
 
 
 class AccountRow(NamedTuple):
-    """One account. `created_ms` is cluster time."""
+    """One account. `created_ms` is cluster time; `inviter` names the account it was invited by, if that is there."""
 
     localpart: str
     created_ms: int
     session_count: int
+    inviter: str = ""
 
 
 class Counts(NamedTuple):
@@ -356,5 +358,7 @@ Answer = (
     | str
     | Rejected
     | RoomAnswer
+    | InviteView
+    | list[InviteView]
     | None
 )

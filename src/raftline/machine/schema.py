@@ -19,6 +19,7 @@ import apsw
 
 from raftline.base.errors import StorageError
 from raftline.machine.history.tables import HISTORY_SQL, HISTORY_TABLES
+from raftline.machine.invites import tables as invites
 from raftline.machine.login import tables as login
 from raftline.machine.pubsub import tables as pubsub
 from raftline.machine.rooms import tables as rooms_tables
@@ -135,6 +136,7 @@ TABLES: Final = (
     *HISTORY_TABLES,
     *pubsub.TABLES,
     *rooms_tables.TABLES,
+    invites.INVITE,
 )
 assert len({table.number for table in TABLES}) == len(TABLES)
 
@@ -312,7 +314,7 @@ CREATE TABLE invitation (
 ) STRICT;
 """
 
-_VERSION_3: Final = login.SQL + HISTORY_SQL + pubsub.SCHEMA + rooms_tables.SQL
+_VERSION_3: Final = login.SQL + HISTORY_SQL + pubsub.SCHEMA + rooms_tables.SQL + invites.SQL
 
 MIGRATIONS: Final = (_VERSION_1, _VERSION_2, _VERSION_3)
 """`MIGRATIONS[n]` takes a database from version n to n + 1. A released one is never edited."""

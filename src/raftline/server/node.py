@@ -214,6 +214,7 @@ class RunningNode:
             all_modules(
                 wall_clock_ms=wall_clock_ms,
                 administrators=settings.xmpp.administrators,
+                users_register=settings.xmpp.user_invitations,
                 status_addresses=settings.xmpp.status_urls,
                 external_services=external_services(settings.turn),
                 contacts=msgspec.structs.asdict(settings.contacts),

@@ -49,6 +49,7 @@ from raftline.xmpp.xeps import (
     xep_0388_sasl2,
     xep_0390_capabilities,
     xep_0398_avatar_conversion,
+    xep_0401_invitations,
     xep_0402_bookmarks,
     xep_0410_self_ping,
     xep_0421_occupant_ids,
@@ -58,6 +59,7 @@ from raftline.xmpp.xeps import (
     xep_0440_channel_binding,
     xep_0441_preferences,
     xep_0444_reactions,
+    xep_0445_preauth,
     xep_0455_service_outage,
     xep_0461_replies,
     xep_0474_downgrade_protection,
@@ -115,6 +117,7 @@ MODULES: Final = (
     xep_0440_channel_binding,
     xep_0441_preferences,
     xep_0444_reactions,
+    xep_0445_preauth,
     xep_0461_replies,
     xep_0474_downgrade_protection,
     xep_0478_stream_limits,
@@ -133,6 +136,7 @@ def all_modules(
     *,
     wall_clock_ms: Callable[[], int] | None = None,
     administrators: Collection[str] = (),
+    users_register: bool = True,
     contacts: Mapping[str, Sequence[str]] = MappingProxyType({}),
     status_addresses: Sequence[str] = (),
     external_services: ExternalServices | None = None,
@@ -141,7 +145,8 @@ def all_modules(
     Register every module.
 
     Args:
-        administrators: Bare JIDs of those who may use commands of administration (XEP-0133).
+        administrators: Bare JIDs of those who may use commands of administration (XEP-0133, XEP-0401).
+        users_register: Who is invited by a user may open an account (XEP-0401).
         contacts: URIs to turn to, by what for (XEP-0157).
         status_addresses: Where clients look when the service is out of order (XEP-0455).
         wall_clock_ms: Tells milliseconds since 1970. Without it, what needs a clock (XEP-0012, XEP-0202, XEP-0215) is
@@ -153,6 +158,7 @@ def all_modules(
         module.register(modules)
     xep_0455_service_outage.register(modules, status_addresses)
     xep_0133_administration.register(modules, administrators)
+    xep_0401_invitations.register(modules, administrators, users_register=users_register)
     xep_0157_contacts.register(modules, contacts)
     if wall_clock_ms is not None:
         xep_0012_last_activity.register(modules, wall_clock_ms)

@@ -137,7 +137,7 @@ class Command:
         is_allowed: Whether this user may see and execute it.
         run: Executes it with the submitted fields, by name; returns a CommandResult, or raises Refused.
         form: What is to be filled in first; None for a command that needs nothing.
-        form_type: FORM_TYPE of what is submitted.
+        form_type: FORM_TYPE of what is submitted; empty where none is demanded.
     """
 
     node: str
