@@ -130,6 +130,9 @@ ROOM_AFFILIATION_COUNT_MAX: Final = 4096
 ROOM_OWNED_COUNT_MAX: Final = 256
 """Rooms of which an account may be an owner and still make another."""
 
+ROOM_CHANGE_MEMORY_COUNT_MAX: Final = 1024
+"""Changes of a room's lists that are remembered (XEP-0463): who was away for longer gets the lists as a whole."""
+
 ROOM_CHANGE_COUNT_MAX: Final = 128
 """Changes of roles and affiliations that one request asks for: all are carried out by one command."""
 

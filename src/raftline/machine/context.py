@@ -120,6 +120,7 @@ class Context:
         "resumptions",
         "room_affiliations",
         "room_departures",
+        "room_list_changes",
         "room_vcards",
         "rooms",
         "rooms_domain",
@@ -177,6 +178,7 @@ class Context:
         self.rooms: Final = rows.table(rooms_tables.ROOM, rooms_tables.Room._make)
         self.room_affiliations: Final = rows.table(rooms_tables.ROOM_AFFILIATION, rooms_tables.RoomAffiliation._make)
         self.room_departures: Final = rows.table(rooms_tables.ROOM_DEPARTURE, rooms_tables.RoomDeparture._make)
+        self.room_list_changes: Final = rows.table(rooms_tables.ROOM_LIST_CHANGE, rooms_tables.RoomListChange._make)
         self.room_vcards: Final = rows.table(rooms_tables.ROOM_VCARD, rooms_tables.RoomVcard._make)
         occupants = rows.table(rooms_tables.OCCUPANT, rooms_tables.Occupant._make)
         self.occupants: Final = Occupants(rows, occupants, self.sessions)
