@@ -38,6 +38,7 @@ from raftline.xmpp.xeps import (
     xep_0280_carbons,
     xep_0308_correction,
     xep_0313_mam,
+    xep_0318_probes,
     xep_0333_markers,
     xep_0334_hints,
     xep_0352_client_state,
@@ -151,8 +152,8 @@ def all_modules(
         users_register: Who is invited by a user may open an account (XEP-0401).
         contacts: URIs to turn to, by what for (XEP-0157).
         status_addresses: Where clients look when the service is out of order (XEP-0455).
-        wall_clock_ms: Tells milliseconds since 1970. Without it, what needs a clock (XEP-0012, XEP-0202, XEP-0215) is
-            left out.
+        wall_clock_ms: Tells milliseconds since 1970. Without it, what needs a clock (XEP-0012, XEP-0202, XEP-0215,
+            XEP-0318) is left out.
         external_services: Those an operator offers; without them XEP-0215 is left out.
     """
     modules = Modules()
@@ -165,6 +166,7 @@ def all_modules(
     if wall_clock_ms is not None:
         xep_0012_last_activity.register(modules, wall_clock_ms)
         xep_0202_time.register(modules, wall_clock_ms)
+        xep_0318_probes.register(modules, wall_clock_ms)
         if external_services is not None:
             xep_0215_external_services.register(modules, external_services, wall_clock_ms)
     return modules

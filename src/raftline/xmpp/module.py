@@ -212,6 +212,8 @@ class Modules:
     """Ad-hoc commands of the server, by node (XEP-0050)."""
     message_handler: StanzaHandler | None = None
     presence_handler: StanzaHandler | None = None
+    server_presence: Callable[[StreamContext], Element] | None = None
+    """Makes the presence that a probe of the server itself is answered by (XEP-0318)."""
     renderers: dict[type, EventRenderer] = field(default_factory=dict)
     disco_items: list[DiscoItems] = field(default_factory=list)
     disco_nodes: list[DiscoNode] = field(default_factory=list)
