@@ -70,6 +70,7 @@ from raftline.xmpp.xeps import (
     xep_0486_room_avatars,
     xep_0487_host_meta_2,
     xep_0490_displayed_sync,
+    xep_0492_alerts,
 )
 from raftline.xmpp.xeps.xep_0215_external_services import ExternalServices
 
@@ -127,6 +128,7 @@ MODULES: Final = (
     xep_0484_fast,
     xep_0487_host_meta_2,
     xep_0490_displayed_sync,
+    xep_0492_alerts,
     xep_0410_self_ping,
     xep_0421_occupant_ids,
     xep_0425_moderation,
