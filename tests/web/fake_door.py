@@ -1,18 +1,21 @@
-"""The system behind the door, in memory: accounts alone, and faults at will."""
+"""The system behind the door, in memory: accounts and invitations, and faults at will."""
 
 from __future__ import annotations
 
 from raftline.base.errors import RaftlineError
 from raftline.machine.commands import Action, BindSession, CreateAccount, DeleteAccount, SetCredentials
+from raftline.machine.invites.commands import IssueInvite, RevokeInvite
+from raftline.machine.invites.queries import ListInvites
+from raftline.machine.invites.views import InviteView
 from raftline.machine.login.commands import LogIn
-from raftline.machine.outcomes import Done, LoggedIn, Outcome, Rejected
+from raftline.machine.outcomes import Done, InviteIssued, LoggedIn, Outcome, Rejected
 from raftline.machine.queries import AccountRow, Answer, ListAccounts, Query
 from raftline.node.door import Session, SessionReceiver
 
 
 class FakeDoor:
     """
-    Implements door.Node for accounts.
+    Implements door.Node for accounts and invitations.
 
     Attributes:
         failure: Raised by `execute` and `barrier` instead of doing anything.
@@ -25,6 +28,7 @@ class FakeDoor:
 
     def __init__(self) -> None:
         self.accounts: dict[str, Action] = {}
+        self.invites: dict[bytes, IssueInvite] = {}
         self.failure: RaftlineError | None = None
         self.keys: dict[bytes, Outcome] = {}
         self.barrier_count = 0
@@ -36,6 +40,11 @@ class FakeDoor:
             raise self.failure
 
     async def ask(self, query: Query) -> Answer:
+        if isinstance(query, ListInvites):
+            return [
+                InviteView(action.digest, action.inviter, action.username, action.purposes, 2_000, is_expired=False)
+                for action in self.invites.values()
+            ]
         assert isinstance(query, ListAccounts), query
         names = sorted(name for name in self.accounts if name > query.after)
         return [AccountRow(name, 1_000, 0) for name in names[: query.limit]]
@@ -64,6 +73,14 @@ class FakeDoor:
                     del self.accounts[action.localpart]
                 else:
                     self.accounts[action.localpart] = action
+            case IssueInvite():
+                if action.username in self.accounts:
+                    return Rejected("conflict", "cancel")
+                self.invites[action.digest] = action
+                return Done(InviteIssued(1_000 + action.lifetime_ms))
+            case RevokeInvite():
+                if self.invites.pop(action.digest, None) is None:
+                    return Rejected("item-not-found", "cancel")
             case _:
                 raise AssertionError(action)
         return Done()

@@ -29,7 +29,9 @@ async def test_an_account_is_made_listed_changed_deleted(application: Applicatio
     assert (made.status_code, made.json()) == (201, {"jid": "anna@example.org"})
     listed = await client.get("/admin/v1/users")
     assert listed.json() == {
-        "users": [{"name": "anna", "jid": "anna@example.org", "created_ms": 1_000, "session_count": 0}],
+        "users": [
+            {"name": "anna", "jid": "anna@example.org", "created_ms": 1_000, "session_count": 0, "inviter": None}
+        ],
         "next": None,
     }
     changed = await client.put("/admin/v1/users/anna/password", json={"password": "other"})

@@ -14,6 +14,7 @@ from raftline.xmpp.effects import DeriveCredentials, Execute
 from xmpp_core.playbook import CREDENTIALS, Playbook
 
 RULES: dict[type, Any] = {DeriveCredentials: lambda _: CREDENTIALS, Execute: lambda _: Done()}
+CLOSED: dict[str, Any] = {"open_registration": False, "has_invitations": lambda: False}
 CAROL = "<username>Carol</username><password>pencil</password>"
 
 
@@ -35,7 +36,7 @@ class TestSection31Registering:
         """The stream feature is there where everyone may register (section 8)."""
         feature = b"<register xmlns='http://jabber.org/features/iq-register'/>"
         assert feature in Playbook().open()
-        assert feature not in Playbook(open_registration=False).open()
+        assert feature not in Playbook(open_registration=False, has_invitations=lambda: False).open()
         assert feature not in Playbook(allow_plaintext=False).open()
         assert feature in Playbook(allow_plaintext=False, is_secure=True).open()
 
@@ -101,7 +102,7 @@ class TestSection31Registering:
         """Who is not logged in has nothing to remove (section 3.2)."""
         assert b"<registration-required" in fresh.exchange(request("<remove/>"), RULES)
 
-    @pytest.mark.parametrize("settings", [{"open_registration": False}, {"allow_plaintext": False}])
+    @pytest.mark.parametrize("settings", [CLOSED, {"allow_plaintext": False}])
     def test_closed(self, settings: dict[str, Any]) -> None:
         """Where it is not offered it is a stanza before authentication."""
         stream = Playbook(**settings)

@@ -6,7 +6,15 @@ import pytest
 
 from raftline.machine.commands import ChangeSubscription, SetPresence, SubscriptionKind
 from raftline.machine.pubsub.queries import AvatarDigestOf
-from raftline.machine.queries import Block, BlockBetween, Reachable, SessionsOf, SubscriptionOf
+from raftline.machine.queries import (
+    Block,
+    BlockBetween,
+    BlocklistOf,
+    LastActivityOf,
+    Reachable,
+    SessionsOf,
+    SubscriptionOf,
+)
 from raftline.xmpp.effects import Ask, Route, Submit
 from raftline.xmpp.presence import DIRECTED_PRESENCE_COUNT_MAX, farewells, handle_presence, priority_of
 from xmpp_im.playbook import Playbook, session, stanza, tree
@@ -127,6 +135,7 @@ class TestSection43:
             (Ask(BlockBetween(PHONE, "bob@example.org")), Block.NOBODY),
             (Ask(SubscriptionOf("bob", "alice@example.org")), True),
             (Ask(SessionsOf("bob")), rows),
+            (Ask(BlocklistOf("alice")), ()),
         )
         assert book.sent == [
             b"<presence to='alice@example.org' from='bob@example.org/a'/>",
@@ -146,6 +155,7 @@ class TestSection43:
                 (Ask(BlockBetween(PHONE, f"bob@example.org/{resource}")), Block.NOBODY),
                 (Ask(SubscriptionOf("bob", "alice@example.org")), True),
                 (Ask(SessionsOf("bob")), rows),
+                (Ask(BlocklistOf("alice")), ()),
             )
             assert book.sent == [answer]
 
@@ -164,6 +174,7 @@ class TestSection43:
             handle_presence(book.context, stanza("<presence type='probe' to='alice@example.org'/>")),
             (Ask(BlockBetween(PHONE, "alice@example.org")), Block.NOBODY),
             (Ask(SessionsOf("alice")), []),
+            (Ask(LastActivityOf("alice")), None),
         )
         assert book.sent == [b"<presence from='alice@example.org' to='alice@example.org' type='unavailable'/>"]
 

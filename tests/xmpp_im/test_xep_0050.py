@@ -32,6 +32,7 @@ class Runs:
         self.given: list[dict[str, list[str]]] = []
         self.result: CommandResult | Refused = CommandResult()
         self.book = Playbook(FakeContext(modules=all_modules()))
+        self.book.context.modules.commands.clear()
         form = make_form("form", "urn:x", [form_field("a", "text-single")])
         for command in (
             Command("asks", "It asks", lambda _: True, self.run, form, "urn:x"),

@@ -29,6 +29,33 @@ INVITATION_AGE_MAX_MS: Final = 24 * 60 * 60 * 1000
 INVITATION_DIGEST_SIZE: Final = 32
 """Bytes of the digest that an invitation's token is kept by."""
 
+ACCOUNT_INVITE_COUNT_MAX: Final = 32
+"""Invitations of one account that are open (XEP-0401): a class or a family, not an advertisement."""
+
+OPERATOR_INVITE_COUNT_MAX: Final = 10_000
+"""Invitations of operators that are open: each keeps a name, or lets somebody in."""
+
+INVITE_LIFETIME_MIN_MS: Final = 60_000
+"""Least cluster time for which an invitation is good."""
+
+INVITE_LIFETIME_MS: Final = 7 * 24 * 60 * 60 * 1000
+"""Cluster time for which an invitation is good unless another one is asked for: the week of XEP-0379 section 5.2."""
+
+INVITE_LIFETIME_MAX_MS: Final = 90 * 24 * 60 * 60 * 1000
+"""Greatest such time: as long as an invitation is open, its name is kept from everyone else."""
+
+INVITE_GRACE_MS: Final = 15 * 60 * 1000
+"""
+Cluster time for which a token that was shown in time may still open an account (XEP-0445 section 4): longer than a
+stream may take to authenticate.
+"""
+
+INVITE_DIGEST_SIZE: Final = 32
+"""Bytes of the digest that the token of an invitation is kept by."""
+
+INVITE_TOKEN_SIZE_MAX: Final = 128
+"""Characters of a token that is looked at; ours have 24."""
+
 NODE_ADDRESS_SIZE_MAX: Final = 255
 """Characters of an address that a node tells clients of."""
 
@@ -102,6 +129,9 @@ ROOM_AFFILIATION_COUNT_MAX: Final = 4096
 
 ROOM_OWNED_COUNT_MAX: Final = 256
 """Rooms of which an account may be an owner and still make another."""
+
+ROOM_CHANGE_MEMORY_COUNT_MAX: Final = 1024
+"""Changes of a room's lists that are remembered (XEP-0463): who was away for longer gets the lists as a whole."""
 
 ROOM_CHANGE_COUNT_MAX: Final = 128
 """Changes of roles and affiliations that one request asks for: all are carried out by one command."""

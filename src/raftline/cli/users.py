@@ -1,13 +1,15 @@
-"""`raftline user`: accounts."""
+"""`raftline user`: accounts, and who is invited to open one."""
 
 from __future__ import annotations
 
 import datetime as dt
 import getpass
+import re
 import sys
 from typing import Annotated, Final
 from urllib.parse import quote
 
+import msgspec
 from cyclopts import App, Parameter
 from rich.console import Console
 from rich.table import Table
@@ -16,11 +18,16 @@ from raftline.cli import portability
 from raftline.cli.connection import HERE, AdminClient, Target, open_client
 from raftline.server.failures import ExitCode, Failure
 
-app = App(name="user", help="Add, list, change and delete accounts; take them to another server and back.")
+app = App(
+    name="user", help="Add, list, change and delete accounts; invite people; take accounts to another server and back."
+)
 app.command(portability.export_user, name="export")
 app.command(portability.import_user, name="import")
 
 PAGE: Final = 500
+
+_DURATION: Final = re.compile(r"(\d{1,9})([smhd])", re.ASCII)
+_SECONDS: Final = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
 
 PasswordStdin = Annotated[bool, Parameter(help="Read the password from standard input instead of asking.", negative=())]
 Name = Annotated[str, Parameter(help="User name: the part of the address before the @.")]
@@ -60,7 +67,7 @@ def list_users(*, target: Target = HERE) -> None:
     Example: raftline user list --server https://one.example.org:5443 --token-file admin.token
     """
     client = open_client(target)
-    table = Table("Address", "Created", "Sessions")
+    table = Table("Address", "Created", "Sessions", "Invited by")
     after: str | None = ""
     while after is not None:
         after = _add_page(client, after, table)
@@ -78,12 +85,83 @@ def delete(name: Name, /, *, target: Target = HERE) -> None:
     print(f"Deleted {name}.")
 
 
+@app.command
+def invite(
+    *,
+    name: Annotated[str | None, Parameter(help="User name that the account is to have; without it any.")] = None,
+    valid_for: Annotated[str, Parameter(help="How long: a number and s, m, h or d.")] = "7d",
+    json: Annotated[bool, Parameter(help="Print JSON for programs.", negative=())] = False,
+    target: Target = HERE,
+) -> None:
+    """
+    Invite somebody to open an account, where registration is closed too: prints a link that is good once.
+
+    A name that is given is kept for who is invited. Example: raftline user invite --name anna --valid-for 12h
+    """
+    body = {"username": name, "lifetime_s": parse_duration(valid_for)}
+    told = open_client(target).request("POST", "/admin/v1/invitations", body)
+    if json:
+        sys.stdout.write(msgspec.json.format(msgspec.json.encode(told), indent=2).decode() + "\n")
+        return
+    print(told["uri"])
+    if told["landing_url"]:
+        print(told["landing_url"])
+    print(f"Good once, until {_moment(told['expires_ms'])}. Whoever has the link can use it.")
+
+
+@app.command
+def invitations(*, target: Target = HERE) -> None:
+    """
+    List invitations that nobody has used yet.
+
+    Example: raftline user invitations
+    """
+    table = Table("Id", "Invited by", "User name", "Opens an account", "Good until")
+    for entry in open_client(target).request("GET", "/admin/v1/invitations")["invitations"]:
+        inviter, username = entry["inviter"] or "an operator", entry["username"] or "any"
+        opens = "yes" if entry["registers"] else "no"
+        table.add_row(entry["id"], inviter, username, opens, _moment(entry["expires_ms"]))
+    Console(soft_wrap=True).print(table)
+
+
+@app.command
+def uninvite(
+    invitation: Annotated[str, Parameter(help="Id, as `raftline user invitations` tells it.")],
+    /,
+    *,
+    target: Target = HERE,
+) -> None:
+    """
+    Take an invitation back: its link is good for nothing, and its user name is free.
+
+    Example: raftline user uninvite 1d8e…
+    """
+    open_client(target).request("DELETE", f"/admin/v1/invitations/{quote(invitation, safe='')}")
+    print("The invitation is taken back.")
+
+
+def parse_duration(text: str) -> int:
+    """
+    Read a duration such as `90s`, `30m`, `12h` or `7d`. Returns: seconds.
+
+    Raises:
+        Failure: USAGE: it is none.
+    """
+    found = _DURATION.fullmatch(text)
+    if found is None:
+        raise Failure(ExitCode.USAGE, f"{text!r} is no duration; write a number and s, m, h or d, such as 12h.")
+    return int(found[1]) * _SECONDS[found[2]]
+
+
+def _moment(time_ms: int) -> str:
+    return f"{dt.datetime.fromtimestamp(time_ms / 1_000, dt.UTC):%Y-%m-%d %H:%M} UTC"
+
+
 def _add_page(client: AdminClient, after: str, table: Table) -> str | None:
     """Fetch a page of accounts. Returns: where the next one begins, None after the last."""
     page = client.request("GET", f"/admin/v1/users?limit={PAGE}&after={quote(after, safe='')}")
     for user in page["users"]:
-        created = dt.datetime.fromtimestamp(user["created_ms"] / 1_000, dt.UTC)
-        table.add_row(user["jid"], f"{created:%Y-%m-%d %H:%M} UTC", str(user["session_count"]))
+        table.add_row(user["jid"], _moment(user["created_ms"]), str(user["session_count"]), user["inviter"] or "-")
     following: str | None = page["next"]
     return following
 

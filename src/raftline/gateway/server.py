@@ -143,6 +143,7 @@ class Gateway:
             resumption_timeout_s=settings.resumption_timeout_s,
             resumption_location=settings.resumption_location,
             has_inline_login=lambda: node.machine_version >= FEATURES_SINCE,
+            has_invitations=lambda: node.machine_version >= FEATURES_SINCE,
         )
         self.websocket_endpoint = WebSocketEndpoint(self)
         self.bosh_endpoint = BoshEndpoint(self)

@@ -13,25 +13,41 @@ from raftline.machine import blocking, private_storage, rosters, sessions
 from raftline.machine.commands import CreateAccount, Credential, DeleteAccount, SetCredentials
 from raftline.machine.context import Context
 from raftline.machine.history import preferences, reports
+from raftline.machine.invites import issuing
 from raftline.machine.login import tokens
 from raftline.machine.outcomes import Done, Outcome, Rejected
 from raftline.machine.pubsub.removal import forget_account
 from raftline.machine.records import Account, Doomed, StoredCredential
 from raftline.machine.rooms import administration
+from raftline.machine.versions import FEATURES_SINCE
 
 _NO_SUCH_ACCOUNT = Rejected("item-not-found", "cancel", "There is no such account.")
 
 
 def create_account(context: Context, action: CreateAccount) -> Outcome:
     """Make an account with its credentials."""
-    localpart = action.localpart
+    account = open_account(context, action.localpart, action.credentials)
+    return account if isinstance(account, Rejected) else Done()
+
+
+def open_account(
+    context: Context, localpart: str, credentials: tuple[Credential, ...], *, invite: bytes = b""
+) -> Account | Rejected:
+    """
+    Make an account with its credentials, or say why not.
+
+    Args:
+        invite: Digest of the invitation by which it is opened, which may keep the name for it.
+    """
     if not 0 < len(localpart.encode()) <= LOCALPART_SIZE_MAX:
         return Rejected("not-acceptable", "modify", "The name of the account is empty or too long.")
-    refusal = _check_credentials(action.credentials)
+    refusal = _check_credentials(credentials)
     if refusal is not None:
         return refusal
     if context.accounts.get(localpart) is not None:
         return Rejected("conflict", "cancel", "There is an account of this name.")
+    if context.machine_version >= FEATURES_SINCE and issuing.keeps_name(context, localpart, but=invite):
+        return Rejected("conflict", "cancel", "This name is kept for somebody who is invited.")
     account = Account(
         localpart,
         context.new_owner_id(),
@@ -42,8 +58,8 @@ def create_account(context: Context, action: CreateAccount) -> Outcome:
         roster_version=context.position,
     )
     context.accounts.insert(localpart, account)
-    _write_credentials(context, account, action.credentials)
-    return Done()
+    _write_credentials(context, account, credentials)
+    return account
 
 
 def set_credentials(context: Context, action: SetCredentials) -> Outcome:
@@ -78,6 +94,7 @@ def delete_account(context: Context, action: DeleteAccount) -> Outcome:
     forget_account(context, account)
     context.departures.delete(account.account_id)
     administration.leave_lists(context, account)
+    issuing.forget_account(context, account)
     context.accounts.delete(account.localpart)
     context.doomed.insert(account.account_id, Doomed(account.account_id))
     return Done()

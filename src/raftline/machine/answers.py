@@ -20,6 +20,7 @@ from raftline.machine.history.queries import ArchivePreferencesOf, FindSent, Lis
 from raftline.machine.history.reports import list_reports
 from raftline.machine.history.retraction import find_sent
 from raftline.machine.history.search import search_archive
+from raftline.machine.invites.handlers import INVITE_ANSWERS
 from raftline.machine.login import tokens
 from raftline.machine.media.answers import MEDIA_ANSWERS
 from raftline.machine.outcomes import RosterItem
@@ -87,11 +88,15 @@ def _account_exists(context: Context, query: AccountExists) -> bool:
 
 def _list_accounts(context: Context, query: ListAccounts) -> list[AccountRow]:
     sql = (
-        "SELECT localpart, created_ms, (SELECT count(*) FROM session WHERE session.account_id = account.account_id)"
+        "SELECT localpart, created_ms, (SELECT count(*) FROM session WHERE session.account_id = account.account_id),"
+        " coalesce((SELECT inviter FROM invite JOIN account AS other"
+        " ON other.localpart = inviter AND other.account_id = inviter_id"
+        " WHERE invite.account_id <> 0 AND invite.account_id = account.account_id), '')"
         " FROM account WHERE localpart > ? ORDER BY localpart LIMIT ?"
     )
     limit = min(max(query.limit, 0), ACCOUNT_PAGE_ROW_COUNT_MAX)
-    found = context.rows.select((context.accounts, context.sessions), sql, (query.after, limit))
+    tables = (context.accounts, context.sessions, context.invites)
+    found = context.rows.select(tables, sql, (query.after, limit))
     return [AccountRow._make(row) for row in found]
 
 
@@ -256,5 +261,6 @@ _ANSWERS: Final[Mapping[type[Query], Callable[[Context, Any], Answer]]] = Mappin
         **COMPONENT_ANSWERS,
         **MEDIA_ANSWERS,
         **CONVERSATION_ANSWERS,
+        **INVITE_ANSWERS,
     }
 )

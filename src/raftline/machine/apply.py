@@ -82,6 +82,7 @@ from raftline.machine.components.messages import store_message as store_componen
 from raftline.machine.context import Context
 from raftline.machine.history import preferences
 from raftline.machine.history.commands import SetArchivePreferences
+from raftline.machine.invites.handlers import INVITE_HANDLERS, INVITE_RECEIVERS
 from raftline.machine.login.commands import LogIn
 from raftline.machine.login.log_in import log_in
 from raftline.machine.media import uploads
@@ -278,6 +279,7 @@ _HANDLERS: Final[Mapping[type, Callable[[Context, Any], Outcome]]] = MappingProx
         **components.HANDLERS,
         StoreUpload: uploads.store_upload,
         ActForAccount: act_for_account,
+        **INVITE_HANDLERS,
     }
 )
 """What needs no session."""
@@ -317,5 +319,6 @@ _RECEIVERS: Final[Mapping[type, Callable[[Context, Any], None]]] = MappingProxyT
         **pubsub.RECEIVERS,
         **components.RECEIVERS,
         **ROOM_RECEIVERS,
+        **INVITE_RECEIVERS,
     }
 )

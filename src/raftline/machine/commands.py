@@ -24,6 +24,7 @@ from raftline.base.limits import EPHEMERAL_TIMER_S_MAX, EPHEMERAL_TIMER_S_MIN, R
 from raftline.machine.components import commands as components
 from raftline.machine.components.commands import ComponentAction
 from raftline.machine.history.commands import Report, Retraction, SetArchivePreferences
+from raftline.machine.invites.commands import INVITE_ACTIONS, InviteAction
 from raftline.machine.login.commands import LogIn
 from raftline.machine.media import commands as media
 from raftline.machine.portability.commands import ImportedContact, ImportedMessage
@@ -87,6 +88,20 @@ class CreateAccount(msgspec.Struct, frozen=True, array_like=True, tag=10):
 
     localpart: str
     credentials: tuple[Credential, ...]
+
+
+class RegisterByInvite(msgspec.Struct, frozen=True, array_like=True, tag=131):
+    """
+    Create an account by an invitation, which is used up (XEP-0445 section 4).
+
+    Refused with `item-not-found` when there is no such invitation, `not-acceptable` when it is for another name, and
+    as CreateAccount is; then the invitation stays open. That it has expired is no reason: who shows the token is told
+    before. So the command is taken for some minutes longer (`INVITE_GRACE_MS`).
+    """
+
+    localpart: str
+    credentials: tuple[Credential, ...]
+    digest: bytes
 
 
 class SetCredentials(msgspec.Struct, frozen=True, array_like=True, tag=11):
@@ -329,11 +344,13 @@ class ChangeSubscription(msgspec.Struct, frozen=True, array_like=True, gc=False,
     Attributes:
         contact: Bare JID.
         stanza: The presence stanza with `from` the user's bare JID and `to` the contact's.
+        invite: Digest of the token that a request shows (XEP-0379); empty for none. Counts from machine version 3 on.
     """
 
     kind: SubscriptionKind
     contact: str
     stanza: bytes
+    invite: bytes = b""
 
 
 class SetRosterItem(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=42):
@@ -495,6 +512,7 @@ class ActForAccount(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=
 
 Action = (
     CreateAccount
+    | RegisterByInvite
     | SetCredentials
     | DeleteAccount
     | StartNode
@@ -540,6 +558,7 @@ Action = (
     | ActForAccount
     | RoomAction
     | media.MediaAction
+    | InviteAction
 )
 """What a command does. Tags are never reused."""
 
@@ -558,6 +577,8 @@ SINCE_VERSION: Final[Mapping[type, int]] = MappingProxyType(
         **dict.fromkeys(components.ACTIONS, 3),
         **dict.fromkeys(ROOM_ACTIONS, 3),
         **dict.fromkeys(media.ACTIONS, 3),
+        RegisterByInvite: 3,
+        **dict.fromkeys(INVITE_ACTIONS, 3),
     }
 )
 """Machine version from which on a kind of command is understood; 1 for what is not named."""

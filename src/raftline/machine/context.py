@@ -19,6 +19,7 @@ from raftline.machine.derived import Blocklists, Inboxes, OfflineCounts, Session
 from raftline.machine.history import tables as history
 from raftline.machine.history.preference_index import PreferenceIndex
 from raftline.machine.history.search_index import SearchIndex
+from raftline.machine.invites.tables import INVITE, Invite
 from raftline.machine.login.tables import LOGIN_TOKEN, LoginToken
 from raftline.machine.media.state import MediaState
 from raftline.machine.outbox import Handover
@@ -99,6 +100,7 @@ class Context:
         "inbox",
         "inboxes",
         "invitations",
+        "invites",
         "kept_requests",
         "left_resources",
         "login_tokens",
@@ -126,6 +128,7 @@ class Context:
         "resumptions",
         "room_affiliations",
         "room_departures",
+        "room_list_changes",
         "room_vcards",
         "rooms",
         "rooms_domain",
@@ -174,6 +177,7 @@ class Context:
         self.removed_contacts: Final = rows.table(schema.REMOVED_CONTACT, RemovedContact._make)
         self.node_profiles: Final = rows.table(schema.NODE_PROFILE, NodeProfile._make)
         self.invitations: Final = rows.table(schema.INVITATION, Invitation._make)
+        self.invites: Final = rows.table(INVITE, Invite._make)
         self.login_tokens: Final = rows.table(LOGIN_TOKEN, LoginToken._make)
         self.archive_defaults: Final = rows.table(history.ARCHIVE_DEFAULT, history.ArchiveDefault._make)
         self.archive_rules: Final = rows.table(history.ARCHIVE_RULE, history.ArchiveRule._make)
@@ -185,6 +189,7 @@ class Context:
         self.rooms: Final = rows.table(rooms_tables.ROOM, rooms_tables.Room._make)
         self.room_affiliations: Final = rows.table(rooms_tables.ROOM_AFFILIATION, rooms_tables.RoomAffiliation._make)
         self.room_departures: Final = rows.table(rooms_tables.ROOM_DEPARTURE, rooms_tables.RoomDeparture._make)
+        self.room_list_changes: Final = rows.table(rooms_tables.ROOM_LIST_CHANGE, rooms_tables.RoomListChange._make)
         self.room_vcards: Final = rows.table(rooms_tables.ROOM_VCARD, rooms_tables.RoomVcard._make)
         self.components: Final = rows.table(COMPONENT, Component._make)
         occupants = rows.table(rooms_tables.OCCUPANT, rooms_tables.Occupant._make)

@@ -8,7 +8,19 @@ from raftline.base.ids import NodeId, SessionId
 from raftline.base.limits import IDEMPOTENCY_AGE_MAX_MS
 from raftline.machine.commands import KeyOrigin
 from raftline.machine.context import Context
-from raftline.machine.outcomes import Bound, Done, Gone, Invited, LoggedIn, Outcome, Rejected, Repeated, Resumed, Stale
+from raftline.machine.outcomes import (
+    Bound,
+    Done,
+    Gone,
+    Invited,
+    InviteIssued,
+    LoggedIn,
+    Outcome,
+    Rejected,
+    Repeated,
+    Resumed,
+    Stale,
+)
 from raftline.machine.records import KeptOutcome
 
 _DONE = 0
@@ -19,6 +31,7 @@ _RESUMED = 4
 _GONE = 5
 _INVITED = 6
 _LOGGED_IN = 7
+_INVITE_ISSUED = 8
 
 _ENCODER = msgspec.msgpack.Encoder()
 _DECODER = msgspec.msgpack.Decoder(tuple[int | str, ...])
@@ -53,6 +66,8 @@ def encode_outcome(outcome: Outcome) -> bytes:
             fields = (_LOGGED_IN, *_fields_of(logged_in))
         case Done(Invited(node_id)):
             fields = (_INVITED, node_id)
+        case Done(InviteIssued(expires_ms)):
+            fields = (_INVITE_ISSUED, expires_ms)
         case Rejected(condition, kind, text, detail):
             fields = (_REJECTED, condition, kind, text, detail)
         case Repeated():
@@ -79,6 +94,8 @@ def decode_outcome(data: bytes) -> Outcome:
             return Done(_logged_in(expires_ms, gone, hold))
         case (6, int(node_id)):
             return Done(Invited(NodeId(node_id)))
+        case (8, int(expires_ms)):
+            return Done(InviteIssued(expires_ms))
         case (2,):
             return Repeated()
         case (3,):

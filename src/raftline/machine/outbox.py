@@ -15,6 +15,7 @@ from raftline.base.ids import AccountId, SessionId
 from raftline.machine.commands import MessageKind, SubscriptionKind
 from raftline.machine.components.handovers import ComponentHandover
 from raftline.machine.history.commands import Retraction
+from raftline.machine.invites.handovers import InviteHandover
 from raftline.machine.pubsub import handovers as pubsub
 from raftline.machine.rooms.handovers import RoomHandover
 
@@ -102,12 +103,14 @@ class SubscriptionHandedOver(NamedTuple):
     Attributes:
         from_jid: The contact's bare JID.
         stanza: What the contact's client sent; None when the server acts for it.
+        invite: Digest of the token of an invitation that the contact shows; empty for none.
     """
 
     to_localpart: str
     kind: SubscriptionKind
     from_jid: str
     stanza: bytes | None
+    invite: bytes = b""
 
 
 class SessionOverdue(NamedTuple):
@@ -131,4 +134,5 @@ Handover = (
     | pubsub.SubscriberGone
     | ComponentHandover
     | RoomHandover
+    | InviteHandover
 )

@@ -69,10 +69,16 @@ class Invited(NamedTuple):
     node_id: NodeId
 
 
+class InviteIssued(NamedTuple):
+    """Result of IssueInvite: the cluster time from which on the invitation is good for nothing."""
+
+    expires_ms: int
+
+
 class Done(NamedTuple):
     """The command took effect."""
 
-    result: Bound | Resumed | Gone | LoggedIn | Invited | None = None
+    result: Bound | Resumed | Gone | LoggedIn | Invited | InviteIssued | None = None
 
 
 class Rejected(NamedTuple):

@@ -21,6 +21,7 @@ from raftline.machine import inbox
 from raftline.machine.commands import Storage
 from raftline.machine.context import Context
 from raftline.machine.conversations.read_marks import forget_some
+from raftline.machine.invites import issuing
 from raftline.machine.media.uploads import forget_uploads
 from raftline.machine.pubsub.removal import delete_some
 from raftline.machine.rooms import administration
@@ -54,6 +55,7 @@ class Pruner:
             self._expire(context.login_tokens, LOGIN_TOKEN_AGE_MAX_MS, budget)
             self._expire(context.pubsub.removals, PUBSUB_REMOVAL_AGE_MAX_MS, budget)
             self._expire(context.room_departures, LEFT_RESOURCE_AGE_MAX_MS, budget)
+            self._expire_invites(budget)
             self._bury_doomed(budget)
         except BaseException:
             self.forget()  # the step is undone, so what it learned is no longer so
@@ -81,6 +83,13 @@ class Pruner:
             table.delete(key[0] if width == 1 else tuple(key))
             oldest_ms = time_ms
         self._due_ms[name] = oldest_ms + age_max_ms + 1
+
+    def _expire_invites(self, budget: int) -> None:
+        """Delete invitations of people, each of which has an age of its own."""
+        context = self._context
+        name = context.invites.definition.name
+        if context.time_ms >= self._due_ms.get(name, 0):
+            self._due_ms[name] = issuing.prune(context, budget)
 
     def _bury_doomed(self, budget: int) -> None:
         """Delete messages of an account that was deleted, or messages and affiliations of a room."""

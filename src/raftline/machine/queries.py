@@ -15,6 +15,7 @@ from raftline.base.ids import Cursor, NodeId, Position, SessionId
 from raftline.machine.commands import Credential
 from raftline.machine.conversations.values import ConversationSlice, RoomTickSlice, Tick
 from raftline.machine.history.answers import ArchivePreferences, Found, ReportRecord, SentMessages
+from raftline.machine.invites.views import InviteView
 from raftline.machine.media.tables import StoredFile, UploadUse
 from raftline.machine.media.values import UploadView
 from raftline.machine.outcomes import Event, Outcome, Rejected, RosterItem
@@ -265,11 +266,12 @@ class Picture(NamedTuple):
 
 
 class AccountRow(NamedTuple):
-    """One account. `created_ms` is cluster time."""
+    """One account. `created_ms` is cluster time; `inviter` names the account it was invited by, if that is there."""
 
     localpart: str
     created_ms: int
     session_count: int
+    inviter: str = ""
 
 
 class Counts(NamedTuple):
@@ -366,5 +368,7 @@ Answer = (
     | list[ArchiveRow | None]
     | list[Tick | None]
     | RoomTickSlice
+    | InviteView
+    | list[InviteView]
     | None
 )

@@ -21,6 +21,7 @@ from raftline.base.errors import StorageError
 from raftline.machine.components import tables as components
 from raftline.machine.conversations import tables as conversations
 from raftline.machine.history.tables import HISTORY_SQL, HISTORY_TABLES
+from raftline.machine.invites import tables as invites
 from raftline.machine.login import tables as login
 from raftline.machine.media import tables as media
 from raftline.machine.pubsub import tables as pubsub
@@ -143,6 +144,7 @@ TABLES: Final = (
     *media.TABLES,
     *timers.TABLES,
     *conversations.TABLES,
+    invites.INVITE,
 )
 assert len({table.number for table in TABLES}) == len(TABLES)
 
@@ -321,7 +323,7 @@ CREATE TABLE invitation (
 """
 
 _AREAS: Final = (login.SQL, HISTORY_SQL, pubsub.SCHEMA, rooms_tables.SQL, components.SQL, media.SQL, timers.SQL)
-_VERSION_3: Final = "".join((*_AREAS, conversations.SQL))
+_VERSION_3: Final = "".join((*_AREAS, conversations.SQL, invites.SQL))
 
 MIGRATIONS: Final = (_VERSION_1, _VERSION_2, _VERSION_3)
 """`MIGRATIONS[n]` takes a database from version n to n + 1. A released one is never edited."""

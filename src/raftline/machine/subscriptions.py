@@ -24,11 +24,14 @@ from raftline.machine.blocking import BLOCKED_BY_SENDER
 from raftline.machine.commands import ChangeSubscription, SubscriptionKind
 from raftline.machine.components import contacts
 from raftline.machine.context import Context
+from raftline.machine.invites import issuing
 from raftline.machine.outbox import SubscriptionHandedOver
 from raftline.machine.outcomes import Done, Outcome, PresenceArrived, Rejected, SubscriptionChanged
 from raftline.machine.presence import SUBSCRIBED_FROM, SUBSCRIBED_TO
 from raftline.machine.pubsub import subscribers
 from raftline.machine.records import Account, Request, RosterEntry, Session
+from raftline.machine.rooms.markup import quoted
+from raftline.machine.versions import FEATURES_SINCE
 
 TO = SUBSCRIBED_TO
 FROM = SUBSCRIBED_FROM
@@ -93,7 +96,9 @@ def change_subscription(context: Context, session: Session, action: ChangeSubscr
     if state & FROM and not new_state & FROM:
         # Before the contact learns that it is no longer subscribed (section 3.2.2).
         presence.withdraw_from_contact(context, account, action.contact, checked=True)
-    contacts.hand_subscription(context, action.contact, kind, context.bare_jid(session.localpart), action.stanza)
+    invite = action.invite if context.machine_version >= FEATURES_SINCE else b""
+    user = context.bare_jid(session.localpart)
+    contacts.hand_subscription(context, action.contact, kind, user, action.stanza, invite)
     if new_state & FROM and not state & FROM:
         presence.send_to_contact(context, account, action.contact)
     return Done()
@@ -119,6 +124,8 @@ def receive_subscription(context: Context, handed: SubscriptionHandedOver) -> No
         _reply(context, handed, _SUBSCRIBED)
         presence.send_to_contact(context, account, contact)
         return
+    if kind == _SUBSCRIBE and handed.invite and _take_invited(context, account, handed, state):
+        return
     delivered, new_state = inbound(kind, state)
     if not delivered:
         return
@@ -132,6 +139,12 @@ def receive_subscription(context: Context, handed: SubscriptionHandedOver) -> No
         presence.withdraw_from_contact(context, account, contact, checked=False)
 
 
+def befriend(context: Context, account: Account, contact: str) -> None:
+    """Let an account and a contact, who is on this server, see each other; the other side does the same."""
+    _write_state(context, account, contact, state_of(context, account, contact), TO | FROM)
+    presence.send_to_contact(context, account, contact)
+
+
 def state_of(context: Context, account: Account, contact: str) -> int:
     """Return the state of an account towards a contact."""
     key = (account.account_id, contact)
@@ -140,6 +153,26 @@ def state_of(context: Context, account: Account, contact: str) -> int:
     if entry is not None:
         state = entry.subscription | (OUT if entry.ask else 0) | (APPROVED if entry.approved else 0)
     return state | (IN if context.requests.get(key) is not None else 0)
+
+
+def _take_invited(context: Context, account: Account, handed: SubscriptionHandedOver, state: int) -> bool:
+    """
+    Grant the request of somebody whom the account has invited, and ask to see them in turn (XEP-0379 section 3.5).
+
+    Returns: False when the token is none of the account's, or there is no room; then it is a request like any other.
+    """
+    contact = handed.from_jid
+    has_room = state & ~IN or not rosters.is_full(context, account)
+    if not has_room or not issuing.use_for_subscription(context, account, handed.invite):
+        return False
+    _write_state(context, account, contact, state, state & ~IN | FROM | (0 if state & TO else OUT))
+    _reply(context, handed, _SUBSCRIBED)
+    presence.send_to_contact(context, account, contact)
+    if not state & TO:
+        own = context.bare_jid(account.localpart)
+        stanza = f"<presence from='{quoted(own)}' to='{quoted(contact)}' type='subscribe'/>".encode()
+        contacts.hand_subscription(context, contact, _SUBSCRIBE, own, stanza)
+    return True
 
 
 def _write_state(

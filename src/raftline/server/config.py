@@ -84,6 +84,8 @@ class XmppSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     """Where clients look when the service is out of order (XEP-0455): files on other machines than these."""
     administrators: tuple[str, ...] = ()
     """Accounts, as `anna@example.org`, that may administer the service from their clients (XEP-0133)."""
+    user_invitations: bool = True
+    """Who is invited by a user may open an account here, whether registration is open or not (XEP-0401)."""
     resumption_timeout_s: Annotated[int, Meta(ge=0, le=RESUMPTION_TIMEOUT_S_MAX)] = 300
     """A session whose connection is lost waits so long for its client (XEP-0198); 0 for not at all."""
 
@@ -216,7 +218,7 @@ class RegistrationSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=Tr
     """Who may open an account."""
 
     open: bool = False
-    """Anyone who can connect may (XEP-0077 and the web page); otherwise only administrators create accounts."""
+    """Anyone who can connect may (XEP-0077 and the web page); otherwise administrators create accounts, or invite."""
     per_minute: Annotated[int, Meta(ge=1, le=10_000)] = 30
     """Registrations by the web page from one address; beyond it they are refused for a while."""
 

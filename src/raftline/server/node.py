@@ -227,6 +227,8 @@ class RunningNode:
             all_modules(
                 wall_clock_ms=wall_clock_ms,
                 administrators=settings.xmpp.administrators,
+                users_register=settings.xmpp.user_invitations,
+                page_url=page_url(settings),
                 status_addresses=settings.xmpp.status_urls,
                 external_services=external_services(settings.turn),
                 uploads=upload_service(settings),
@@ -269,7 +271,7 @@ class RunningNode:
         app = make_app(
             page=page,
             host_meta=HostMeta(addresses.http_urls, published_hosts(settings.discovery)),
-            admin=Admin(node, token, status, derive, os.urandom),
+            admin=Admin(node, token, status, derive, os.urandom, page_url(settings)),
             health=health,
             registry=registry,
             websocket=gateway.websocket_endpoint,
@@ -325,6 +327,11 @@ class RunningNode:
 def wall_clock_ms() -> int:
     """Return milliseconds since 1970."""
     return time.time_ns() // MILLISECOND_NS
+
+
+def page_url(settings: NodeSettings) -> str:
+    """Return where browsers reach this node by HTTPS; empty where it serves plain HTTP, for development."""
+    return settings.own.http_url if settings.own.http_url.startswith("https://") else ""
 
 
 def hindrance(driver: Driver) -> str:

@@ -1,11 +1,14 @@
 """
 Administration over HTTP, `/admin/v1`: accounts and the state of the cluster. Every request carries the bearer token.
 
-    GET    /admin/v1/users?after=NAME&limit=N   {"users": [{"name", "jid", "created_ms", "session_count"}], "next"}
+    GET    /admin/v1/users?after=NAME&limit=N   see below
     POST   /admin/v1/users                      {"username", "password"} → 201 {"jid"}
     PUT    /admin/v1/users/NAME/password        {"password"} → 204
     DELETE /admin/v1/users/NAME                 204
     GET    /admin/v1/cluster                    as `raftline cluster status --json` prints it
+
+A page of users is `{"users": [{"name", "jid", "created_ms", "session_count", "inviter"}], "next"}`; `inviter` is the
+name of the account that invited this one, or null (invitations.py).
 
 Reads pass a read barrier first, so they see all that was acknowledged anywhere before. Changes take the header
 `Idempotency-Key`: repeated under the same key they happen once, and the repeat gets the first answer.
@@ -54,13 +57,19 @@ class NewPassword(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 @dataclass(frozen=True, slots=True)
 class Admin:
-    """The endpoints of `/admin/v1`."""
+    """
+    The endpoints of `/admin/v1`.
+
+    Attributes:
+        page_url: Where browsers reach this node by HTTPS; empty for nowhere.
+    """
 
     node: Node
     token: str
     status: Status
     derive_credentials: Derive
     entropy: Callable[[int], bytes]
+    page_url: str = ""
 
     def routes(self) -> list[Route]:
         """Return all routes, each behind the token."""
@@ -101,6 +110,7 @@ class Admin:
                 "jid": f"{row.localpart}@{self.node.domain}",
                 "created_ms": row.created_ms,
                 "session_count": row.session_count,
+                "inviter": row.inviter or None,
             }
             for row in rows[:limit]
         ]
@@ -131,14 +141,22 @@ class Admin:
         """Show the state of all nodes, as far as they answer."""
         return json_reply(await self.status())
 
-    async def _execute(self, request: Request, action: CreateAccount | SetCredentials | DeleteAccount) -> None:
+    def key_of(self, request: Request) -> bytes:
+        """
+        Return the key under which a request takes effect once.
+
+        Raises:
+            BadRequest: Its idempotency key is too long.
+        """
         header = request.headers.get(IDEMPOTENCY_HEADER)
         if header is not None and len(header) > IDEMPOTENCY_KEY_CHARACTERS_MAX:
             raise BadRequest(
                 400, "bad-request", f"{IDEMPOTENCY_HEADER} is longer than {IDEMPOTENCY_KEY_CHARACTERS_MAX} characters."
             )
-        key = command_key(header, f"{request.method} {request.url.path}", self.entropy)
-        require_done(await self.node.execute(action, key=key))
+        return command_key(header, f"{request.method} {request.url.path}", self.entropy)
+
+    async def _execute(self, request: Request, action: CreateAccount | SetCredentials | DeleteAccount) -> None:
+        require_done(await self.node.execute(action, key=self.key_of(request)))
 
 
 def _page_limit(request: Request) -> int:

@@ -21,6 +21,7 @@ from raftline.web.admin import Admin
 from raftline.web.backups import BackupEndpoints
 from raftline.web.health import Health, ReadyGate
 from raftline.web.host_meta import BOSH_PATH, WEBSOCKET_PATH, HostMeta
+from raftline.web.invitations import Invitations
 from raftline.web.membership import Membership
 from raftline.web.operations import Operations
 from raftline.web.page import Page, SecurityHeaders, security_policy
@@ -80,6 +81,7 @@ def make_app(
             *health.routes(),
             Route("/metrics", metrics, methods=["GET"]),
             *admin.routes(),
+            *Invitations(admin).routes(),
             *(operations.routes(admin.guarded) if operations is not None else ()),
             *(membership.routes(admin.guarded) if membership is not None else ()),
             *(backups.routes(admin.guarded) if backups is not None else ()),

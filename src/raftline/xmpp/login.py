@@ -12,6 +12,7 @@ from typing import Final
 
 from raftline.base.errors import Refused
 from raftline.base.ids import SessionId
+from raftline.machine.invites.views import InviteView
 from raftline.machine.outcomes import Bound
 from raftline.xmpp.authentication import (
     AUTHENTICATION_FAILURE_COUNT_MAX,
@@ -31,6 +32,7 @@ from raftline.xmpp.negotiation import (
     StreamState,
     may_log_in,
     may_register,
+    may_show_token,
     may_start_tls,
     sasl_offer,
     stream_features,
@@ -41,6 +43,7 @@ from raftline.xmpp.sasl import SASLFailed
 from raftline.xmpp.sasl_scram import Offer
 from raftline.xmpp.xeps.xep_0077_registration import NAMESPACE as REGISTRATION_NAMESPACE
 from raftline.xmpp.xeps.xep_0077_registration import handle_registration
+from raftline.xmpp.xeps.xep_0445_preauth import handle_preauth, is_preauth
 from raftline.xmpp.xmlstream import StreamFailed
 
 REGISTRATION_ATTEMPT_COUNT_MAX: Final = 5
@@ -65,6 +68,7 @@ class Login:
     __slots__ = (
         "_bindings",
         "_entropy",
+        "_invite",
         "_is_websocket",
         "_localpart",
         "_outbound",
@@ -95,6 +99,7 @@ class Login:
         self.authentication = Authentication(settings, entropy)
         self.claimed: JID | None = None
         self._registration_count = 0
+        self._invite: InviteView | None = None
         self._localpart = ""
         self.state = StreamState.SECURE if is_secure else StreamState.OPEN
         self.jid: JID | None = None
@@ -187,21 +192,36 @@ class Login:
 
     def register(self, iq: Element) -> Steps:
         """
-        Make an account, if this is what the IQ asks for and everyone may.
+        Make an account, or take the token of who is invited, if this is what the IQ asks for.
 
-        Source: XEP-0077 section 3.1.
+        Raises:
+            Refused: `forbidden` where registration is by invitation and none was shown; as the handlers say.
+
+        Source: XEP-0077 section 3.1, XEP-0445 section 4.
         """
-        is_request = (
-            iq.child("query", REGISTRATION_NAMESPACE) is not None
-            and iq.get("type") in {"get", "set"}
-            and iq.get("to") in {None, self._settings.domain}
-        )
-        if not is_request or not may_register(self.state, self._settings):
+        shows_token = is_preauth(iq) and may_show_token(self.state, self._settings)
+        is_request = iq.child("query", REGISTRATION_NAMESPACE) is not None and iq.get("type") in {"get", "set"}
+        is_request = is_request and may_register(self.state, self._settings)
+        if not (shows_token or is_request) or iq.get("to") not in {None, self._settings.domain}:
             yield Close("not-authorized", "Authenticate first.")
         self._registration_count += iq.get("type") == "set"
         if self._registration_count > REGISTRATION_ATTEMPT_COUNT_MAX:
             yield Close("policy-violation", "Too many attempts to register.")
-        return (yield from handle_registration(iq))
+        if shows_token:
+            self._invite = None
+            self._invite = yield from handle_preauth(iq)
+            return None
+        if self._invite is None and not self._settings.open_registration:
+            raise Refused("forbidden", "auth", "Accounts are opened by invitation here.")
+        try:
+            result = yield from handle_registration(iq, self._invite)
+        except Refused as refused:
+            if refused.condition == "item-not-found":
+                self._invite = None  # somebody else has used it
+            raise
+        if iq.get("type") == "set":
+            self._invite = None
+        return result
 
     @property
     def is_websocket(self) -> bool:

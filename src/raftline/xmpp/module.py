@@ -140,7 +140,7 @@ class Command:
         is_allowed: Whether this user may see and execute it.
         run: Executes it with the submitted fields, by name; returns a CommandResult, or raises Refused.
         form: What is to be filled in first; None for a command that needs nothing.
-        form_type: FORM_TYPE of what is submitted.
+        form_type: FORM_TYPE of what is submitted; empty where none is demanded.
     """
 
     node: str
@@ -219,6 +219,8 @@ class Modules:
     """Ad-hoc commands of the server, by node (XEP-0050)."""
     message_handler: StanzaHandler | None = None
     presence_handler: StanzaHandler | None = None
+    server_presence: Callable[[StreamContext], Element] | None = None
+    """Makes the presence that a probe of the server itself is answered by (XEP-0318)."""
     renderers: dict[type, EventRenderer] = field(default_factory=dict)
     disco_items: list[DiscoItems] = field(default_factory=list)
     disco_nodes: list[DiscoNode] = field(default_factory=list)

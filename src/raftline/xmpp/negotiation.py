@@ -37,6 +37,7 @@ from raftline.xmpp.xeps.xep_0352_client_state import CLIENT_STATE_NAMESPACE
 from raftline.xmpp.xeps.xep_0386_bind2 import bind_feature
 from raftline.xmpp.xeps.xep_0388_sasl2 import SASL2_NAMESPACE, authentication_element
 from raftline.xmpp.xeps.xep_0440_channel_binding import bindings_element
+from raftline.xmpp.xeps.xep_0445_preauth import preauth_feature
 from raftline.xmpp.xeps.xep_0478_stream_limits import limits_element
 from raftline.xmpp.xeps.xep_0484_fast import fast_feature
 from raftline.xmpp.xmlstream import STREAM_NAMESPACE, StreamFailed, StreamOpened
@@ -90,6 +91,7 @@ class StreamSettings:
             nowhere.
         has_inline_login: Returns whether the cluster understands what SASL2 may ask for; a cluster that is being
             upgraded does not until all its members do.
+        has_invitations: Returns whether the cluster understands invitations (XEP-0445), likewise.
     """
 
     domain: str
@@ -101,6 +103,7 @@ class StreamSettings:
     resumption_timeout_s: int = 300
     resumption_location: Callable[[], str] = lambda: ""
     has_inline_login: Callable[[], bool] = lambda: True
+    has_invitations: Callable[[], bool] = lambda: True
 
 
 _UNAUTHENTICATED: Final = frozenset({StreamState.OPEN, StreamState.SECURE})
@@ -176,10 +179,21 @@ def may_log_in(state: StreamState, settings: StreamSettings) -> bool:
 
 
 def may_register(state: StreamState, settings: StreamSettings) -> bool:
-    """Whether accounts can be made in this state; passwords travel as they are, so TLS comes first."""
-    return settings.open_registration and (
-        state is StreamState.SECURE or (state is StreamState.OPEN and settings.allow_plaintext)
-    )
+    """
+    Whether accounts can be made in this state, by everyone or by who is invited (XEP-0077, XEP-0445).
+
+    Passwords travel as they are, so TLS comes first.
+    """
+    return (settings.open_registration or settings.has_invitations()) and _is_private(state, settings)
+
+
+def may_show_token(state: StreamState, settings: StreamSettings) -> bool:
+    """Whether the token of an invitation is taken in this state (XEP-0445 section 3)."""
+    return settings.has_invitations() and _is_private(state, settings)
+
+
+def _is_private(state: StreamState, settings: StreamSettings) -> bool:
+    return state is StreamState.SECURE or (state is StreamState.OPEN and settings.allow_plaintext)
 
 
 def may_start_tls(state: StreamState, settings: StreamSettings, *, is_websocket: bool) -> bool:
@@ -212,6 +226,8 @@ def stream_features(
             features.append(authentication_element(offer.mechanisms, _inline_features(state, settings, bindings)))
         if offer.bindings:
             features.append(bindings_element(offer.bindings))
+    if may_show_token(state, settings):
+        features.append(preauth_feature())
     if may_register(state, settings):
         features.append(Element("register", REGISTRATION_FEATURE))
     if state is StreamState.AUTHENTICATED:

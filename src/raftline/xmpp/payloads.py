@@ -289,6 +289,9 @@ def parse_form(parent: Element, form_type: str) -> dict[str, list[str]] | None:
     """
     Read the submitted form inside a query: its fields' values by name, without FORM_TYPE; None when there is none.
 
+    Args:
+        form_type: Empty where none is demanded.
+
     Raises:
         Refused: `bad-request` when it is not of type `submit`, not of this FORM_TYPE, or has a field without a name or
             twice.
@@ -308,7 +311,7 @@ def parse_form(parent: Element, form_type: str) -> dict[str, list[str]] | None:
         fields[name] = [
             value.text for value in field.elements() if value.name == "value" and value.namespace == FORM_NAMESPACE
         ]
-    if fields.pop("FORM_TYPE", None) != [form_type]:
+    if fields.pop("FORM_TYPE", None) != [form_type] and form_type:
         raise Refused("bad-request", "modify", f"The form is not of type {form_type}.")
     return fields
 

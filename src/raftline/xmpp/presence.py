@@ -15,15 +15,26 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from raftline.base.errors import Refused
+from raftline.base.timestamps import format_timestamp
 from raftline.machine.commands import SetPresence
-from raftline.machine.queries import Block, BlockBetween, Reachable, SessionRow, SessionsOf, SubscriptionOf
+from raftline.machine.queries import (
+    Block,
+    BlockBetween,
+    BlocklistOf,
+    LastActivity,
+    LastActivityOf,
+    Reachable,
+    SessionRow,
+    SessionsOf,
+    SubscriptionOf,
+)
 from raftline.xmpp.avatars import is_empty_update, with_photo
 from raftline.xmpp.client_capabilities import capabilities_of
-from raftline.xmpp.effects import Route, Submit, ask
+from raftline.xmpp.effects import Ask, Route, Submit, ask
 from raftline.xmpp.element import Element
 from raftline.xmpp.jid import JID, parse_jid
-from raftline.xmpp.payloads import address_presence, blocked_by_user, is_delay_of_ours
-from raftline.xmpp.stanza import CLIENT_NAMESPACE, Stanza
+from raftline.xmpp.payloads import DELAY_NAMESPACE, address_presence, blocked_by_user, is_delay_of_ours
+from raftline.xmpp.stanza import CLIENT_NAMESPACE, LANG, Stanza, parse_stanza
 from raftline.xmpp.subscriptions import SUBSCRIPTION_KINDS, handle_subscription
 
 if TYPE_CHECKING:
@@ -166,16 +177,21 @@ def route_presence(context: StreamContext, to: JID, presence: bytes) -> Steps:
 
 def handle_probe(context: StreamContext, stanza: Stanza) -> Steps:
     """
-    Answer a client's own probe as the contact's server would (RFC 6121 section 4.3.2).
+    Answer a client's own probe as the contact's server would (RFC 6121 section 4.3.2, XEP-0318).
 
-    The server probes on a client's behalf, so that clients have no need to; some do all the same. A contact that is
-    not there is answered like one who does not share its presence.
+    The server probes on a client's behalf, so that clients have no need to; some do all the same, to learn since when a
+    contact is away. A contact that is not there is answered like one who does not share its presence, by its bare
+    address, which tells nothing of resources.
     """
     if stanza.to is None:
         raise Refused("bad-request", "modify", "Whose presence? The probe names no contact.")
     if stanza.to.domain != context.domain:
         raise Refused("remote-server-not-found", "cancel")
     contact, user = stanza.to, context.jid.bare
+    server_presence = context.modules.server_presence
+    if server_presence is not None and not contact.local and not contact.resource:
+        context.send(server_presence(context).to_bytes())
+        return
     block = yield from ask(BlockBetween(str(context.jid), str(contact)), Block)
     if block is Block.USER:
         raise blocked_by_user()
@@ -186,15 +202,34 @@ def handle_probe(context: StreamContext, stanza: Stanza) -> Steps:
         _answer(context, contact.bare, "unsubscribed")
         return
     sessions: list[SessionRow] = yield from ask(SessionsOf(contact.local), list)
-    presences = [
-        session.presence
-        for session in sessions
-        if session.priority is not None and session.presence and contact.resource in {"", session.resource}
-    ]
-    for presence in presences:
-        context.send(address_presence(presence, str(user)))
-    if not presences:
+    available = [session for session in sessions if session.priority is not None and session.presence]
+    if not available:
+        last: LastActivity | None = yield Ask(LastActivityOf(contact.local))
+        context.send(_last_presence(contact, user, last).to_bytes())
+        return
+    blocked: tuple[str, ...] = yield from ask(BlocklistOf(user.local), tuple)
+    shown = [session for session in available if f"{contact.bare}/{session.resource}" not in blocked]
+    shown = [session for session in shown if contact.resource in {"", session.resource}]
+    for session in shown:
+        assert session.presence is not None, "only sessions with presence are available"
+        context.send(address_presence(session.presence, str(user)))
+    if not shown:
         _answer(context, contact, "unavailable")
+
+
+def _last_presence(contact: JID, user: JID, last: LastActivity | None) -> Element:
+    """Make the answer for a contact that is away: what it said as it left, and when that was (XEP-0318 section 3.1)."""
+    attributes = {"from": str(contact), "to": str(user), "type": "unavailable"}
+    if last is None or last.is_available:  # it was deleted, or came back, while we asked
+        return Element("presence", CLIENT_NAMESPACE, attributes)
+    source, children = str(contact.bare), []
+    if last.stanza:
+        said = parse_stanza(last.stanza).element
+        source, children = said.get("from") or source, list(said.children)
+        if LANG in said.attributes:
+            attributes[LANG] = said.attributes[LANG]
+    delay = Element("delay", DELAY_NAMESPACE, {"from": source, "stamp": format_timestamp(last.time_ms)})
+    return Element("presence", CLIENT_NAMESPACE, attributes, [*children, delay])
 
 
 def _answer(context: StreamContext, contact: JID, kind: str) -> None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 from raftline.base.errors import Refused
 from raftline.machine.commands import ChangeSubscription, SubscriptionKind
 from raftline.xmpp.effects import Submit
+from raftline.xmpp.invites import PREAUTH_NAMESPACE, digest_of
 
 if TYPE_CHECKING:
     from raftline.xmpp.effects import Steps
@@ -46,4 +47,14 @@ def handle_subscription(context: StreamContext, stanza: Stanza, kind: Subscripti
         raise Refused("service-unavailable", "cancel", "The server has no presence.")
     if contact == user:
         raise Refused("not-allowed", "cancel", "The presence of your own devices needs no subscription.")
-    yield Submit(ChangeSubscription(kind, str(contact), stanza.stamped(user, contact)))
+    yield Submit(ChangeSubscription(kind, str(contact), stanza.stamped(user, contact), _invite(stanza, kind)))
+
+
+def _invite(stanza: Stanza, kind: SubscriptionKind) -> bytes:
+    """
+    Return the digest of the token that a request shows; empty for none (XEP-0379 section 3.4).
+
+    The element stays in the stanza: a token may be one that the contact's client has drawn.
+    """
+    preauth = stanza.element.child("preauth", PREAUTH_NAMESPACE) if kind is SubscriptionKind.SUBSCRIBE else None
+    return b"" if preauth is None else digest_of(preauth.get("token") or "")

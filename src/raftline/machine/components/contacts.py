@@ -18,7 +18,7 @@ from raftline.machine.outbox import SubscriptionHandedOver
 
 
 def hand_subscription(
-    context: Context, contact: str, kind: SubscriptionKind, from_jid: str, stanza: bytes | None
+    context: Context, contact: str, kind: SubscriptionKind, from_jid: str, stanza: bytes | None, invite: bytes = b""
 ) -> None:
     """
     Hand a stanza that manages a subscription to a contact; who is neither an account nor at a component gets nothing.
@@ -26,10 +26,11 @@ def hand_subscription(
     Args:
         contact, from_jid: Bare JIDs.
         stanza: What the client sent; None when the server acts for it.
+        invite: As in ChangeSubscription; a component takes none.
     """
     localpart = context.account_named(contact)
     if localpart is not None:
-        context.outbox.append(SubscriptionHandedOver(localpart, kind, from_jid, stanza))
+        context.outbox.append(SubscriptionHandedOver(localpart, kind, from_jid, stanza, invite))
     else:
         tell(context, contact, kind.name.lower(), from_jid, stanza)
 

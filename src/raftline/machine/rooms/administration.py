@@ -15,7 +15,7 @@ from raftline.base.limits import ROOM_AFFILIATION_COUNT_MAX, ROOM_CHANGE_COUNT_M
 from raftline.machine.context import Context
 from raftline.machine.outcomes import Done, Outcome, Rejected
 from raftline.machine.records import Account, Session
-from raftline.machine.rooms import ranks, showing
+from raftline.machine.rooms import list_versions, ranks, showing
 from raftline.machine.rooms import settings as room_settings
 from raftline.machine.rooms.commands import ChangeKind, ChangeOccupants, OccupantChange, RegisterInRoom
 from raftline.machine.rooms.entering import (
@@ -26,6 +26,7 @@ from raftline.machine.rooms.entering import (
 )
 from raftline.machine.rooms.events import AffiliationChanged
 from raftline.machine.rooms.handovers import MadeMember, MemberGone
+from raftline.machine.rooms.list_versions import Versions
 from raftline.machine.rooms.ranks import Affiliation, Role
 from raftline.machine.rooms.showing import News
 from raftline.machine.rooms.tables import Occupant, Room, RoomAffiliation
@@ -95,16 +96,17 @@ def set_affiliation(context: Context, room: Room, jid: str, change: OccupantChan
         context.room_affiliations.put(key, row)
     if change.value == before:
         return
+    versions = list_versions.note_change(context, room, jid, before, change.value)
     settings = room_settings.decode(room.settings)
     member = context.account_named(jid)
     if member is not None and change.value >= Affiliation.MEMBER > before:
         context.outbox.append(MadeMember(member, room.address_id, settings.members_only))
     inside = context.occupants.of_account(room.room_id, jid)
     if not inside:
-        _tell_lists(context, room, jid, int(change.value), nick)
+        _tell_lists(context, room, jid, int(change.value), nick, versions)
     for occupant in inside:
         changed = occupant._replace(affiliation=int(change.value))
-        news = News(actor=actor, reason=change.reason)
+        news = News(actor=actor, reason=change.reason, list_since=versions.since, list_until=versions.until)
         if change.value == Affiliation.OUTCAST:
             remove(context, room, changed, news._replace(statuses=(showing.STATUS_BANNED,)))
         elif settings.members_only and change.value == Affiliation.NONE:
@@ -114,14 +116,14 @@ def set_affiliation(context: Context, room: Room, jid: str, change: OccupantChan
             show_change(context, room, occupant, changed._replace(role=int(role)), news)
 
 
-def _tell_lists(context: Context, room: Room, jid: str, affiliation: int, nick: str) -> None:
+def _tell_lists(context: Context, room: Room, jid: str, affiliation: int, nick: str, versions: Versions) -> None:
     """Tell those who see real addresses that somebody outside has another affiliation (section 9.3)."""
     all_see = room_settings.decode(room.settings).non_anonymous
     occupants = context.occupants.of(room.room_id).values()
     recipients = [other.session_id for other in occupants if all_see or other.role == Role.MODERATOR]
     address = showing.address_of(context, room.name)
     for node_id, session_ids in context.occupants.grouped(recipients):
-        context.events.append(AffiliationChanged(node_id, session_ids, address, jid, affiliation, nick))
+        context.events.append(AffiliationChanged(node_id, session_ids, address, jid, affiliation, nick, *versions))
 
 
 def remove(context: Context, room: Room, occupant: Occupant, news: News) -> None:
@@ -142,8 +144,12 @@ def show_change(context: Context, room: Room, before: Occupant, changed: Occupan
 def member_gone(context: Context, gone: MemberGone) -> None:
     """Forget the affiliation of an account that is deleted: a later one of its name must not have it."""
     room = context.rooms.get(gone.room)
-    if room is not None:
-        context.room_affiliations.delete((room.room_id, gone.jid))
+    if room is None:
+        return
+    former = context.room_affiliations.delete((room.room_id, gone.jid))
+    if former is not None:
+        versions = list_versions.note_change(context, room, gone.jid, former.affiliation, Affiliation.NONE)
+        _tell_lists(context, room, gone.jid, int(Affiliation.NONE), "", versions)
 
 
 def leave_lists(context: Context, account: Account) -> None:
@@ -156,12 +162,12 @@ def leave_lists(context: Context, account: Account) -> None:
 
 
 def forget_lists(context: Context, room_id: AccountId, budget: int) -> int:
-    """Delete some affiliations of a room that is gone; return how many."""
+    """Delete some affiliations of a room that is gone, and what is known of their changes; return how many rows."""
     sql = "SELECT jid FROM room_affiliation WHERE room_id = ? ORDER BY jid LIMIT ?"
     found = context.rows.select((context.room_affiliations,), sql, (room_id, max(budget, 0)))
     for (jid,) in found:
         context.room_affiliations.delete((room_id, jid))
-    return len(found)
+    return len(found) + list_versions.forget_changes(context, room_id, budget - len(found))
 
 
 def register(context: Context, session: Session, action: RegisterInRoom) -> Outcome:

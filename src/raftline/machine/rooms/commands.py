@@ -35,6 +35,7 @@ class EnterRoom(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=100)
         history_since_ms: None, or the cluster time from which on they are wanted.
         history_seconds: None, or how old they are at most.
         secret: Chance, in case that the room is made now.
+        list_since: None, or the version of the room's lists that the client has (XEP-0463); empty for none.
     """
 
     room: str
@@ -47,6 +48,7 @@ class EnterRoom(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=100)
     history_chars: Annotated[int, NATURAL] | None = None
     history_since_ms: Annotated[int, NATURAL] | None = None
     history_seconds: Annotated[int, NATURAL] | None = None
+    list_since: str | None = None
 
 
 class LeaveRoom(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=101):

@@ -30,8 +30,8 @@ from raftline.machine.conversations.read_marks import came_to_room
 from raftline.machine.outbox import SessionOverdue
 from raftline.machine.outcomes import Event
 from raftline.machine.records import Owed, Session, StoredMessage
+from raftline.machine.rooms import list_versions, showing
 from raftline.machine.rooms import settings as room_settings
-from raftline.machine.rooms import showing
 from raftline.machine.rooms.commands import EnterRoom
 from raftline.machine.rooms.events import OccupantShown, RoomMessageArrived
 from raftline.machine.rooms.handovers import OccupantGone, RoomMessageOwed, VisitBegun, VisitOver
@@ -293,7 +293,8 @@ def _picture(context: Context, session: Session, visit: Visit) -> None:
         )
     showing.show_others(context, room, occupant)
     own_statuses = showing.standing_statuses(room)
-    showing.show(context, room, occupant, [occupant], News(own_statuses=own_statuses))
+    until = list_versions.current_version(context, room)
+    showing.show(context, room, occupant, [occupant], News(own_statuses=own_statuses, own_until=until))
 
 
 def _removal(context: Context, session: Session, visit: Visit) -> OccupantShown:

@@ -29,7 +29,7 @@ from raftline.machine.blocking import BLOCKED_BY_SENDER
 from raftline.machine.context import Context
 from raftline.machine.outcomes import Done, Outcome, Rejected
 from raftline.machine.records import Doomed, Session
-from raftline.machine.rooms import deliveries, ranks, showing
+from raftline.machine.rooms import deliveries, list_versions, ranks, showing
 from raftline.machine.rooms import settings as room_settings
 from raftline.machine.rooms.commands import EnterRoom, LeaveRoom
 from raftline.machine.rooms.handovers import OccupantGone, VisitBegun, VisitOver
@@ -182,6 +182,7 @@ def _create(context: Context, session: Session, action: EnterRoom) -> Outcome:
         settings=room_settings.encode(room_settings.RoomSettings()),
         subject=b"",
         subject_ms=0,
+        list_version=list_versions.FIRST,
     )
     context.rooms.insert(room.name, room)
     owner = RoomAffiliation(room.room_id, jid, int(Affiliation.OWNER), "", "")
@@ -215,7 +216,7 @@ def _arrive(context: Context, room: Room, session: Session, action: EnterRoom, s
     """
     Put a session into the room and tell it what it has to know, in the order of section 7.1.
 
-    Others' presence, its own, history, subject; live messages follow.
+    The lists or what changed of them (XEP-0463), others' presence, its own, history, subject; live messages follow.
     """
     settings = room_settings.decode(room.settings)
     jid = context.bare_jid(session.localpart)
@@ -237,8 +238,12 @@ def _arrive(context: Context, room: Room, session: Session, action: EnterRoom, s
     )
     context.occupants.put(occupant)
     context.room_departures.delete((room.room_id, action.nick))
+    if action.list_since is not None:
+        address = showing.address_of(context, room.name)
+        list_versions.tell_newcomer(context, room, occupant, action.list_since, address)
     showing.show_others(context, room, occupant)
-    news = News(own_statuses=(*showing.standing_statuses(room), *statuses))
+    until = list_versions.current_version(context, room)
+    news = News(own_statuses=(*showing.standing_statuses(room), *statuses), own_until=until)
     showing.broadcast(context, room, occupant, news)
     history = deliveries.show_history(context, room, session, action)
     context.outbox.append(VisitBegun(session.session_id, room.room_id, room.name, history))

@@ -46,6 +46,8 @@ class OccupantShown(NamedTuple):
         actor: Nickname of who did this; empty for nobody.
         alternate: A destroyed room says where to go instead; None unless destroyed.
         password: Of the other room.
+        list_since, list_until: Versions of the room's lists before and after what is shown (list_versions.py); empty
+            where it does not change them. Who enters is told `list_until` alone.
     """
 
     node_id: NodeId
@@ -64,6 +66,8 @@ class OccupantShown(NamedTuple):
     reason: str = ""
     alternate: str | None = None
     password: str = ""
+    list_since: str = ""
+    list_until: str = ""
 
 
 class RoomNoticed(NamedTuple):
@@ -76,7 +80,13 @@ class RoomNoticed(NamedTuple):
 
 
 class AffiliationChanged(NamedTuple):
-    """The affiliation of somebody who is not in the room changed (XEP-0045 section 9.3); `jid` is bare."""
+    """
+    The affiliation of somebody who is not in the room changed (XEP-0045 section 9.3).
+
+    Attributes:
+        jid: Bare.
+        list_since, list_until: Versions of the lists before and after.
+    """
 
     node_id: NodeId
     session_ids: tuple[SessionId, ...]
@@ -84,6 +94,33 @@ class AffiliationChanged(NamedTuple):
     jid: str
     affiliation: int
     nick: str
+    list_since: str
+    list_until: str
+
+
+class AffiliationsListed(NamedTuple):
+    """
+    What somebody who enters is told of the room's lists (XEP-0463 section 5.2.1).
+
+    Attributes:
+        list_since: The version since which these are changes; empty when they are whole lists.
+        items: Bare JIDs and their affiliations.
+    """
+
+    node_id: NodeId
+    session_ids: tuple[SessionId, ...]
+    room: str
+    list_since: str
+    list_until: str
+    items: tuple[tuple[str, int], ...]
+
+
+class AffiliationsRefused(NamedTuple):
+    """Somebody who enters may not read the room's lists (XEP-0463 section 5.2.3)."""
+
+    node_id: NodeId
+    session_ids: tuple[SessionId, ...]
+    room: str
 
 
 class VoiceRequested(NamedTuple):
@@ -96,6 +133,22 @@ class VoiceRequested(NamedTuple):
     nick: str
 
 
-RoomEvent = RoomMessageArrived | OccupantShown | RoomNoticed | AffiliationChanged | VoiceRequested
+RoomEvent = (
+    RoomMessageArrived
+    | OccupantShown
+    | RoomNoticed
+    | AffiliationChanged
+    | AffiliationsListed
+    | AffiliationsRefused
+    | VoiceRequested
+)
 
-SHARED_EVENTS: Final = (RoomMessageArrived, OccupantShown, RoomNoticed, AffiliationChanged, VoiceRequested)
+SHARED_EVENTS: Final = (
+    RoomMessageArrived,
+    OccupantShown,
+    RoomNoticed,
+    AffiliationChanged,
+    AffiliationsListed,
+    AffiliationsRefused,
+    VoiceRequested,
+)

@@ -96,3 +96,21 @@ def is_shielded(actor_affiliation: int, affiliation: int) -> bool:
     if affiliation >= _ADMIN:
         return affiliation >= actor_affiliation
     return affiliation > actor_affiliation
+
+
+def may_read_list(wanted: int, affiliation: int, role: int, *, sees_addresses: bool, list_roles: int) -> bool:
+    """
+    Whether somebody may read who has an affiliation (sections 9.2, 9.5, 9.8, 10.5, 10.8).
+
+    Admins and owners read all. Others who are inside read who belongs to the room, if the settings let their role, and
+    where they see real addresses anyhow.
+
+    Args:
+        wanted: The affiliation whose list it is.
+        sees_addresses: Everyone in the room sees everyone's address.
+        list_roles: As in settings.RoomSettings.
+    """
+    if affiliation >= _ADMIN:
+        return True
+    sees = sees_addresses or role == _MODERATOR
+    return wanted > _NONE and role > _ABSENT and sees and bool(list_roles >> role & 1)

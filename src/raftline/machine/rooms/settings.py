@@ -82,6 +82,11 @@ class RoomSettings(msgspec.Struct, frozen=True, array_like=True, kw_only=True, g
         """Whether presence of this role is shown to everyone."""
         return bool(self.broadcast_roles >> role & 1)
 
+    @property
+    def is_private_group(self) -> bool:
+        """Whether it is hidden, for members alone, and everyone sees addresses (XEP-0463 section 1)."""
+        return self.members_only and self.non_anonymous and not self.public
+
 
 _ENCODER: Final = msgspec.msgpack.Encoder()
 _DECODER: Final = msgspec.msgpack.Decoder(RoomSettings)

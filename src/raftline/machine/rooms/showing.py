@@ -38,6 +38,7 @@ class News(NamedTuple):
     Attributes:
         statuses: Codes that all see.
         own_statuses: Codes for the occupant itself, beside 110.
+        own_until: Version of the room's lists, for the occupant itself.
     """
 
     statuses: tuple[int, ...] = ()
@@ -47,6 +48,9 @@ class News(NamedTuple):
     reason: str = ""
     alternate: str | None = None
     password: str = ""
+    list_since: str = ""
+    list_until: str = ""
+    own_until: str = ""
 
 
 NO_NEWS: Final = News()
@@ -148,5 +152,7 @@ def _tell(
                     news.reason,
                     news.alternate,
                     news.password,
+                    news.list_since,
+                    news.list_until or (news.own_until if is_own else ""),
                 )
             )

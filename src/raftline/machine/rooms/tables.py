@@ -5,8 +5,8 @@ A room takes its id from the accounts' counter, so that an id names one owner of
 and is never used twice: a room that is made anew under an old name has nothing of the old one. What a destroyed room
 leaves behind is deleted as what a deleted account leaves is, in small steps (pruning.py).
 
-`room`, `room_affiliation`, `occupant` and `room_departure` belong to the room. `visit` belongs to the session: it says
-what of the room's archive the session is owed (deliveries.py).
+`room`, `room_affiliation`, `room_list_change`, `occupant` and `room_departure` belong to the room. `visit` belongs to
+the session: it says what of the room's archive the session is owed (deliveries.py).
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ class Room(NamedTuple):
         settings: As `settings.encode` writes them.
         subject: The message that set the subject last; empty if none did.
         subject_ms: Cluster time of it.
+        list_version: Of its lists of affiliations (list_versions.py).
     """
 
     name: str
@@ -43,6 +44,7 @@ class Room(NamedTuple):
     settings: bytes
     subject: bytes
     subject_ms: int
+    list_version: int
 
 
 class RoomAffiliation(NamedTuple):
@@ -60,6 +62,16 @@ class RoomAffiliation(NamedTuple):
     affiliation: int
     nick: str
     reason: str
+
+
+class RoomListChange(NamedTuple):
+    """One of the last changes of a room's lists: the affiliation of a bare JID before and after."""
+
+    room_id: AccountId
+    version: int
+    jid: str
+    before: int
+    after: int
 
 
 class Occupant(NamedTuple):
@@ -131,7 +143,19 @@ class Visit(NamedTuple):
 ROOM: Final = TableDefinition(
     80,
     "room",
-    ("name", "room_id", "address_id", "created_ms", "locked", "listed", "secret", "settings", "subject", "subject_ms"),
+    (
+        "name",
+        "room_id",
+        "address_id",
+        "created_ms",
+        "locked",
+        "listed",
+        "secret",
+        "settings",
+        "subject",
+        "subject_ms",
+        "list_version",
+    ),
     cached=True,
 )
 ROOM_AFFILIATION: Final = TableDefinition(
@@ -162,8 +186,11 @@ VISIT: Final = TableDefinition(
     84, "visit", ("session_id", "joined", "room_id", "room", "history", "over", "why", "nick"), key_width=2
 )
 ROOM_VCARD: Final = TableDefinition(85, "room_vcard", ("room_id", "data", "picture_hash"))
+ROOM_LIST_CHANGE: Final = TableDefinition(
+    99, "room_list_change", ("room_id", "version", "jid", "before", "after"), key_width=2
+)
 
-TABLES: Final = (ROOM, ROOM_AFFILIATION, OCCUPANT, ROOM_DEPARTURE, VISIT, ROOM_VCARD)
+TABLES: Final = (ROOM, ROOM_AFFILIATION, OCCUPANT, ROOM_DEPARTURE, VISIT, ROOM_VCARD, ROOM_LIST_CHANGE)
 
 SQL: Final = """
 CREATE TABLE room (
@@ -176,7 +203,8 @@ CREATE TABLE room (
     secret BLOB NOT NULL,
     settings BLOB NOT NULL,
     subject BLOB NOT NULL,
-    subject_ms INTEGER NOT NULL
+    subject_ms INTEGER NOT NULL,
+    list_version INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX room_listed ON room (name) WHERE listed = 1;
 CREATE INDEX room_by_id ON room (room_id);
@@ -222,6 +250,11 @@ CREATE TABLE visit (
 CREATE INDEX visit_by_room ON visit (room_id);
 
 CREATE TABLE room_vcard (room_id INTEGER PRIMARY KEY, data BLOB NOT NULL, picture_hash TEXT NOT NULL) STRICT;
+
+CREATE TABLE room_list_change (
+    room_id INTEGER, version INTEGER, jid TEXT NOT NULL, before INTEGER NOT NULL, after INTEGER NOT NULL,
+    PRIMARY KEY (room_id, version)
+) STRICT, WITHOUT ROWID;
 
 CREATE INDEX address_by_id ON address (address_id);
 """

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from raftline.base.errors import Refused
 from raftline.machine.rooms.commands import ChangeKind, ChangeOccupants, OccupantChange
 from raftline.machine.rooms.queries import AffiliatedTo, PeopleIn
-from raftline.machine.rooms.ranks import Affiliation, Role
+from raftline.machine.rooms.ranks import Affiliation, Role, may_read_list
 from raftline.machine.rooms.views import AffiliationView, OccupantView, RoomView
 from raftline.xmpp.effects import ask
 from raftline.xmpp.element import Element
@@ -104,17 +104,16 @@ def _change(item: Element) -> OccupantChange:
 
 
 def _require_list(view: RoomView, affiliation: Affiliation) -> None:
-    """
-    Refuse who may not read a list.
-
-    Admins and owners read all. Others read who belongs to the room, if the settings let their role, and where they see
-    real addresses anyhow.
-    """
-    if view.affiliation >= Affiliation.ADMIN:
-        return
-    sees = view.settings.non_anonymous or view.role == Role.MODERATOR
-    may_read = bool(view.nick) and view.settings.list_roles >> view.role & 1
-    if affiliation <= Affiliation.NONE or not sees or not may_read:
+    """Refuse who may not read a list."""
+    settings = view.settings
+    may_read = may_read_list(
+        affiliation,
+        view.affiliation,
+        view.role if view.nick else Role.NONE,
+        sees_addresses=settings.non_anonymous,
+        list_roles=settings.list_roles,
+    )
+    if not may_read:
         raise Refused("forbidden", "auth", "You may not read this list.")
 
 

@@ -15,7 +15,7 @@ from raftline.xmpp.effects import ask
 from raftline.xmpp.element import Element
 from raftline.xmpp.jid import JID, parse_jid
 from raftline.xmpp.payloads import FORM_NAMESPACE, form_field, page_element, parse_page_request
-from raftline.xmpp.rooms.names import PING_NAMESPACE, address, view_of
+from raftline.xmpp.rooms.names import PING_NAMESPACE, VERSIONS_NAMESPACE, address, view_of
 from raftline.xmpp.stanza import CLIENT_NAMESPACE, MUC_NAMESPACE, parse_stanza
 
 if TYPE_CHECKING:
@@ -49,6 +49,7 @@ ROOM_FEATURES: Final = (
     VCARD_NAMESPACE,
     "urn:xmpp:occupant-id:0",
     "urn:xmpp:message-moderate:1",
+    VERSIONS_NAMESPACE,
 )
 """What every room announces, whatever its settings."""
 

@@ -24,6 +24,9 @@ ADMIN_NAMESPACE: Final = "http://jabber.org/protocol/muc#admin"
 OWNER_NAMESPACE: Final = "http://jabber.org/protocol/muc#owner"
 REQUEST_FORM: Final = "http://jabber.org/protocol/muc#request"
 
+VERSIONS_NAMESPACE: Final = "urn:xmpp:muc:affiliations:1"
+"""Of versions of lists (XEP-0463)."""
+
 PING_NAMESPACE: Final = "urn:xmpp:ping"
 
 AFFILIATIONS: Final = {

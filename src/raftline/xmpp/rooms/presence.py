@@ -13,7 +13,7 @@ from raftline.machine.rooms.markup import OCCUPANT_ID_NAMESPACE
 from raftline.xmpp.avatars import is_empty_update
 from raftline.xmpp.effects import Submit, ask
 from raftline.xmpp.payloads import parse_timestamp
-from raftline.xmpp.rooms.names import USER_NAMESPACE, address
+from raftline.xmpp.rooms.names import USER_NAMESPACE, VERSIONS_NAMESPACE, address
 from raftline.xmpp.stanza import MUC_NAMESPACE
 
 if TYPE_CHECKING:
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from raftline.xmpp.element import Element
     from raftline.xmpp.module import StreamContext
     from raftline.xmpp.stanza import Stanza
+
+VERSION_CHARACTERS_MAX: Final = 64
+"""Of a version of lists that is looked at (XEP-0463); ours have some twenty, and a longer one is unknown."""
 
 _COUNT: Final = re.compile(r"\d{1,9}", re.ASCII)
 _WRITTEN_BY_ROOM: Final = frozenset({MUC_NAMESPACE, USER_NAMESPACE, OCCUPANT_ID_NAMESPACE})
@@ -50,8 +53,9 @@ def _entrance(context: StreamContext, stanza: Stanza, digest: str) -> EnterRoom:
     """Read how somebody enters, whose picture has this hash (XEP-0398 section 4)."""
     to = address(stanza)
     request = stanza.element.child("x", MUC_NAMESPACE)
-    password = history = None
+    password = history = versions = None
     if request is not None:
+        versions = request.child("mav", VERSIONS_NAMESPACE)
         password = request.child("password", MUC_NAMESPACE)
         history = request.child("history", MUC_NAMESPACE)
     return EnterRoom(
@@ -65,6 +69,7 @@ def _entrance(context: StreamContext, stanza: Stanza, digest: str) -> EnterRoom:
         history_chars=_count(history, "maxchars"),
         history_since_ms=_since(history),
         history_seconds=_count(history, "seconds"),
+        list_since=None if versions is None else (versions.get("since") or "")[:VERSION_CHARACTERS_MAX],
     )
 
 

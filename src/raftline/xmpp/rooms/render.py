@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Final
 
 from raftline.machine.rooms.events import (
     AffiliationChanged,
+    AffiliationsListed,
+    AffiliationsRefused,
     OccupantShown,
     RoomMessageArrived,
     RoomNoticed,
@@ -19,8 +21,14 @@ from raftline.machine.rooms.events import (
 from raftline.machine.rooms.markup import OCCUPANT_ID_NAMESPACE
 from raftline.xmpp.element import Element, escape_attribute, escape_text
 from raftline.xmpp.payloads import FORM_NAMESPACE, append_child, delay_element, form_field, stanza_id_element
-from raftline.xmpp.rooms.names import AFFILIATION_NAMES, REQUEST_FORM, ROLE_NAMES, USER_NAMESPACE
-from raftline.xmpp.stanza import CLIENT_NAMESPACE
+from raftline.xmpp.rooms.names import (
+    AFFILIATION_NAMES,
+    REQUEST_FORM,
+    ROLE_NAMES,
+    USER_NAMESPACE,
+    VERSIONS_NAMESPACE,
+)
+from raftline.xmpp.stanza import CLIENT_NAMESPACE, STANZA_ERROR_NAMESPACE
 
 if TYPE_CHECKING:
     from raftline.xmpp.module import Modules, StreamContext
@@ -38,6 +46,8 @@ def register(modules: Modules) -> None:
     modules.on_event(OccupantShown, render_occupant)
     modules.on_event(RoomNoticed, render_notice)
     modules.on_event(AffiliationChanged, render_affiliation)
+    modules.on_event(AffiliationsListed, render_lists)
+    modules.on_event(AffiliationsRefused, render_lists_refusal)
     modules.on_event(VoiceRequested, render_voice_request)
 
 
@@ -78,7 +88,9 @@ def _shared_presence(event: OccupantShown) -> bytes:
     codes = "".join(f"<status code='{code}'/>" for code in event.statuses)
     destroyed = "" if event.alternate is None else _destroyed(event, reason)
     named = f"<occupant-id xmlns='{OCCUPANT_ID_NAMESPACE}' id='{event.occupant_id}'/>" if event.occupant_id else ""
-    tail = f"<x xmlns='{USER_NAMESPACE}'>{item}{destroyed}{codes}</x>{named}</presence>"
+    versions = _versions(event.list_since, event.list_until)
+    mav = "" if versions is None else versions.to_bytes(USER_NAMESPACE).decode()
+    tail = f"<x xmlns='{USER_NAMESPACE}'>{mav}{item}{destroyed}{codes}</x>{named}</presence>"
     return b"%b%b%b" % (head.encode(), event.presence, tail.encode())
 
 
@@ -102,8 +114,38 @@ def render_affiliation(context: StreamContext, event: AffiliationChanged) -> byt
     if event.nick:
         item["nick"] = event.nick
     attributes = {"from": event.room, "to": str(context.jid), "id": context.new_id()}
-    x = Element("x", USER_NAMESPACE, None, [Element("item", USER_NAMESPACE, item)])
+    return _lists_message(attributes, event.list_since, event.list_until, [Element("item", USER_NAMESPACE, item)])
+
+
+def render_lists(context: StreamContext, event: AffiliationsListed) -> bytes:
+    """Write the lists, or what changed of them, for who enters (XEP-0463 section 5.2.1)."""
+    items = [
+        Element("item", USER_NAMESPACE, {"jid": jid, "affiliation": AFFILIATION_NAMES[affiliation]})
+        for jid, affiliation in event.items
+    ]
+    attributes = {"from": event.room, "to": str(context.jid), "id": context.new_id()}
+    return _lists_message(attributes, event.list_since, event.list_until, items)
+
+
+def render_lists_refusal(context: StreamContext, event: AffiliationsRefused) -> bytes:
+    """Write that who enters may not read the lists (XEP-0463 section 5.2.3)."""
+    condition = Element("forbidden", STANZA_ERROR_NAMESPACE)
+    error = Element("error", CLIENT_NAMESPACE, {"by": event.room, "type": "auth"}, [condition])
+    attributes = {"from": event.room, "to": str(context.jid), "id": context.new_id(), "type": "error"}
+    return Element("message", CLIENT_NAMESPACE, attributes, [error]).to_bytes()
+
+
+def _lists_message(attributes: dict[str, str], since: str, until: str, items: list[Element]) -> bytes:
+    versions = _versions(since, until)
+    x = Element("x", USER_NAMESPACE, None, [*([] if versions is None else [versions]), *items])
     return Element("message", CLIENT_NAMESPACE, attributes, [x]).to_bytes()
+
+
+def _versions(since: str, until: str) -> Element | None:
+    """Make the mark that tells versions of lists (XEP-0463 section 5.2); None where nothing is to be told."""
+    told = {"since": since, "until": until}
+    attributes = {name: version for name, version in told.items() if version}
+    return Element("mav", VERSIONS_NAMESPACE, attributes) if attributes else None
 
 
 def render_voice_request(context: StreamContext, event: VoiceRequested) -> bytes:

@@ -3,9 +3,10 @@ XEP-0077 In-Band Registration: make an account, change its password, delete it.
 
     <query xmlns='jabber:iq:register'><username>bill</username><password>Calliope</password></query>
 
-Before authentication the stream calls `handle_registration`, if the service is open to everyone (section 3.1).
-Afterwards a user may change the password (section 3.3) and cancel the account (section 3.2), whatever the service's
-openness. Section 3.2 has the server end all streams of a deleted account with `not-authorized`; deleting it does so.
+Before authentication the stream calls `handle_registration`, if the service is open to everyone (section 3.1) or the
+client is invited (XEP-0445). Afterwards a user may change the password (section 3.3) and cancel the account (section
+3.2), whatever the service's openness. Section 3.2 has the server end all streams of a deleted account with
+`not-authorized`; deleting it does so.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from raftline.base.errors import Refused
-from raftline.machine.commands import CreateAccount, Credential, DeleteAccount, SetCredentials
+from raftline.machine.commands import CreateAccount, Credential, DeleteAccount, RegisterByInvite, SetCredentials
 from raftline.machine.outcomes import Outcome, Rejected
 from raftline.xmpp.effects import DeriveCredentials, Execute, Steps
 from raftline.xmpp.element import Element
@@ -21,6 +22,7 @@ from raftline.xmpp.jid import prepare_local
 from raftline.xmpp.module import Declaration
 
 if TYPE_CHECKING:
+    from raftline.machine.invites.views import InviteView
     from raftline.xmpp.module import Modules, StreamContext
     from raftline.xmpp.stanza import Stanza
 
@@ -38,7 +40,8 @@ def register(modules: Modules) -> None:
             version="2.4",
             status="partial",
             features=(NAMESPACE,),
-            note="Open where the operator opened it. Errors bear no numeric codes, which XMPP no longer has.",
+            note="Open to everyone where the operator opened it, else by invitation. Errors bear no numeric codes, "
+            "which XMPP no longer has.",
         )
     )
     modules.on_iq("server", "get", NAMESPACE, "query", handle_get)
@@ -47,15 +50,19 @@ def register(modules: Modules) -> None:
     modules.on_iq("account", "set", NAMESPACE, "query", handle_set)
 
 
-def handle_registration(iq: Element) -> Steps:
+def handle_registration(iq: Element, invite: InviteView | None = None) -> Steps:
     """
-    Handle an IQ of a stream that has not authenticated, where everyone may register.
+    Handle an IQ of a stream that has not authenticated and may register.
+
+    Args:
+        invite: The invitation that the client has shown the token of.
 
     Returns: The payload of the result.
 
     Raises:
         Refused: `conflict` for a name that is taken, `not-acceptable` for what is missing or cannot be used (section
-            3.1), `registration-required` for a removal.
+            3.1), or for a name other than that of the invitation, `registration-required` for a removal,
+            `item-not-found` for an invitation that was used meanwhile.
     """
     query = iq.child("query", NAMESPACE)
     assert query is not None, "the caller looked"
@@ -66,7 +73,7 @@ def handle_registration(iq: Element) -> Steps:
             {},
             [
                 Element("instructions", NAMESPACE, {}, [INSTRUCTIONS]),
-                Element("username", NAMESPACE),
+                Element("username", NAMESPACE, {}, [invite.username] if invite is not None and invite.username else []),
                 Element("password", NAMESPACE),
             ],
         )
@@ -74,7 +81,10 @@ def handle_registration(iq: Element) -> Steps:
         raise Refused("registration-required", "auth", "Authenticate first.")
     localpart = _username(query)
     credentials = yield from _derive(_text(query, "password"))
-    yield from _execute(CreateAccount(localpart, credentials))
+    if invite is None:
+        yield from _execute(CreateAccount(localpart, credentials))
+    else:
+        yield from _execute(RegisterByInvite(localpart, credentials, invite.digest))
     return None
 
 
@@ -121,7 +131,7 @@ def _derive(password: str) -> Steps:
     return credentials
 
 
-def _execute(action: CreateAccount | DeleteAccount | SetCredentials) -> Steps:
+def _execute(action: CreateAccount | RegisterByInvite | DeleteAccount | SetCredentials) -> Steps:
     outcome: Outcome = yield Execute(action)
     if isinstance(outcome, Rejected):
         raise Refused(outcome.condition, outcome.kind, outcome.text)

@@ -1,0 +1,39 @@
+"""Which function carries out a command about invitations, takes what comes through the outbox, and answers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Final
+
+from raftline.machine.commands import RegisterByInvite
+from raftline.machine.invites import issuing, joining
+from raftline.machine.invites.commands import IssueInvite, RevokeInvite
+from raftline.machine.invites.handovers import NewcomerCame, NewcomerWelcomed
+from raftline.machine.invites.queries import InviteOf, ListInvites
+
+if TYPE_CHECKING:
+    from raftline.machine.context import Context
+    from raftline.machine.outcomes import Outcome
+
+INVITE_HANDLERS: Final[Mapping[type, Callable[[Context, Any], Outcome]]] = MappingProxyType(
+    {
+        IssueInvite: issuing.issue_invite,
+        RevokeInvite: issuing.revoke_invite,
+        RegisterByInvite: joining.register_by_invite,
+    }
+)
+
+INVITE_RECEIVERS: Final[Mapping[type, Callable[[Context, Any], None]]] = MappingProxyType(
+    {
+        NewcomerCame: joining.welcome_newcomer,
+        NewcomerWelcomed: joining.greet_inviter,
+    }
+)
+
+INVITE_ANSWERS: Final[Mapping[type, Callable[[Context, Any], Any]]] = MappingProxyType(
+    {
+        InviteOf: issuing.invite_of,
+        ListInvites: issuing.list_invites,
+    }
+)
