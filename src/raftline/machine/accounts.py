@@ -16,6 +16,7 @@ from raftline.machine.history import preferences, reports
 from raftline.machine.login import tokens
 from raftline.machine.outcomes import Done, Outcome, Rejected
 from raftline.machine.pubsub.removal import forget_account
+from raftline.machine.push import registrations
 from raftline.machine.records import Account, Doomed, StoredCredential
 from raftline.machine.rooms import administration
 
@@ -76,6 +77,7 @@ def delete_account(context: Context, action: DeleteAccount) -> Outcome:
     reports.delete_reports(context, account)
     context.vcards.delete(account.account_id)
     forget_account(context, account)
+    registrations.forget_account(context, account)
     context.departures.delete(account.account_id)
     administration.leave_lists(context, account)
     context.accounts.delete(account.localpart)

@@ -22,6 +22,7 @@ from raftline.machine.login import tokens
 from raftline.machine.outcomes import RosterItem
 from raftline.machine.presence import SUBSCRIBED_FROM
 from raftline.machine.pubsub.handlers import ANSWERS as PUBSUB_ANSWERS
+from raftline.machine.push.handlers import PUSH_ANSWERS
 from raftline.machine.queries import (
     AccountCounts,
     AccountExists,
@@ -253,5 +254,6 @@ _ANSWERS: Final[Mapping[type[Query], Callable[[Context, Any], Answer]]] = Mappin
         InvitationOf: lambda context, query: context.invitations.get(query.node_id),
         **PUBSUB_ANSWERS,
         **ROOM_ANSWERS,
+        **PUSH_ANSWERS,
     }
 )

@@ -88,6 +88,7 @@ from raftline.machine.outbox import (
 )
 from raftline.machine.outcomes import CommandResult, Done, Outcome, Rejected
 from raftline.machine.pubsub import handlers as pubsub
+from raftline.machine.push.handlers import PUSH_HANDLERS, PUSH_SESSION_HANDLERS
 from raftline.machine.records import Session
 from raftline.machine.rooms.handlers import ROOM_HANDLERS, ROOM_RECEIVERS
 
@@ -255,6 +256,7 @@ _HANDLERS: Final[Mapping[type, Callable[[Context, Any], Outcome]]] = MappingProx
         ResumeSession: resumption.resume_session,
         ExpireSessions: resumption.expire_sessions,
         LogIn: log_in,
+        **PUSH_HANDLERS,
     }
 )
 """What needs no session."""
@@ -275,6 +277,7 @@ _SESSION_HANDLERS: Final[Mapping[type, Callable[[Context, Session, Any], Outcome
         SetArchivePreferences: preferences.set_preferences,
         **pubsub.SESSION_HANDLERS,
         **ROOM_HANDLERS,
+        **PUSH_SESSION_HANDLERS,
     }
 )
 """What a session does."""

@@ -35,6 +35,7 @@ DIRECTIONS: Final = ("", "received", "sent")
 """By the form of a row."""
 
 _ARCHIVE = int(Storage.ARCHIVE)
+_ALERT = int(Storage.ALERT)
 
 
 def set_carbons(context: Context, session: Session, action: SetCarbons) -> Outcome:
@@ -85,7 +86,8 @@ def _copy(context: Context, session: Session, stanza: bytes, storage: int, form:
     if session.managed:
         if len(context.inboxes.of(session.session_id)) >= INBOX_MESSAGE_COUNT_MAX:
             return
-        context.inboxes.add(Owed(session.session_id, position, archived, position, form))
+        alerting = storage & _ALERT if form == FORM_RECEIVED else 0
+        context.inboxes.add(Owed(session.session_id, position, archived | alerting, position, form))
         if not archived:
             context.message_holders += 1
     owner = context.bare_jid(session.localpart) if archived else ""

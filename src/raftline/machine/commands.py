@@ -24,6 +24,7 @@ from raftline.base.limits import RESUMPTION_TIMEOUT_S_MAX
 from raftline.machine.history.commands import Report, Retraction, SetArchivePreferences
 from raftline.machine.login.commands import LogIn
 from raftline.machine.pubsub import commands as pubsub
+from raftline.machine.push.commands import PUSH_ACTIONS, PushAction
 from raftline.machine.rooms.commands import ROOM_ACTIONS, RoomAction
 from raftline.machine.tables import NATURAL
 
@@ -356,6 +357,8 @@ class Storage(enum.IntFlag):
     """Kept for a recipient without a session that takes it (XEP-0160 section 3)."""
     COPY = 4
     """Copied to the other sessions of both sides that asked for copies (XEP-0280 section 6)."""
+    ALERT = 8
+    """The recipient is to be told of it, connected or not (XEP-0357 section 7). Counts from machine version 3 on."""
 
 
 class SendMessage(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=50):
@@ -481,6 +484,7 @@ Action = (
     | pubsub.LearnCapabilities
     | pubsub.StoreBookmarks
     | RoomAction
+    | PushAction
 )
 """What a command does. Tags are never reused."""
 
@@ -494,6 +498,7 @@ SINCE_VERSION: Final[Mapping[type, int]] = MappingProxyType(
         SetArchivePreferences: 3,
         **dict.fromkeys(pubsub.ACTIONS, 3),
         **dict.fromkeys(ROOM_ACTIONS, 3),
+        **dict.fromkeys(PUSH_ACTIONS, 3),
     }
 )
 """Machine version from which on a kind of command is understood; 1 for what is not named."""

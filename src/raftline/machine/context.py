@@ -21,6 +21,7 @@ from raftline.machine.login.tables import LOGIN_TOKEN, LoginToken
 from raftline.machine.outbox import Handover
 from raftline.machine.outcomes import Event
 from raftline.machine.pubsub.state import PubsubState
+from raftline.machine.push.state import PushState
 from raftline.machine.records import (
     Account,
     Address,
@@ -112,6 +113,7 @@ class Context:
         "private",
         "progress",
         "pubsub",
+        "push",
         "removed_contacts",
         "reports",
         "requests",
@@ -171,6 +173,7 @@ class Context:
         self.reports: Final = rows.table(history.REPORT, history.ReportRow._make)
         self.archive_preferences: Final = PreferenceIndex(rows, self.archive_defaults, self.archive_rules)
         self.pubsub: Final = PubsubState(rows)
+        self.push: Final = PushState(rows)
         self.rooms: Final = rows.table(rooms_tables.ROOM, rooms_tables.Room._make)
         self.room_affiliations: Final = rows.table(rooms_tables.ROOM_AFFILIATION, rooms_tables.RoomAffiliation._make)
         self.room_departures: Final = rows.table(rooms_tables.ROOM_DEPARTURE, rooms_tables.RoomDeparture._make)
@@ -238,6 +241,7 @@ class Context:
         """Forget what is derived from rows."""
         self.archive_preferences.drop()
         self.pubsub.drop_derived()
+        self.push.drop_derived()
         self.blocklists.drop()
         self.session_index.drop()
         self.inboxes.drop()
@@ -250,6 +254,7 @@ class Context:
         self.rows.trim_caches()
         self.archive_preferences.trim()
         self.pubsub.trim()
+        self.push.trim()
         self.blocklists.trim()
         self.session_index.trim()
         self.inboxes.trim()

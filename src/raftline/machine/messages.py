@@ -33,6 +33,7 @@ from raftline.machine.history.retraction import retract_messages
 from raftline.machine.outbox import MessageHandedOver, MessageReturned, SessionOverdue
 from raftline.machine.outcomes import Done, MessageArrived, MessageBounced, Outcome
 from raftline.machine.pubsub.displayed import note_displayed
+from raftline.machine.push.alerts import alert
 from raftline.machine.records import Account, Archived, OriginSeen, Owed, Session, StoredMessage
 from raftline.machine.rosters import account_of
 from raftline.machine.versions import FEATURES_SINCE
@@ -40,6 +41,7 @@ from raftline.machine.versions import FEATURES_SINCE
 _ARCHIVE = int(Storage.ARCHIVE)
 _OFFLINE = int(Storage.OFFLINE)
 _COPY = int(Storage.COPY)
+_ALERT = int(Storage.ALERT)
 _DONE = Done()
 _HALVES = struct.Struct("<qq")
 _LENGTHS = struct.Struct("<QII")
@@ -143,6 +145,8 @@ def receive_message(context: Context, handed: MessageHandedOver) -> None:
         carbons.copy_received(context, account, handed, reached)
     if storage & _ARCHIVE and not is_own:
         _archive_received(context, account, handed)
+    if storage & _ALERT and not is_own:
+        alert(context, account, f"{handed.sender_localpart}@{context.domain}/{handed.sender_resource}")
     if handed.retraction is not None:
         retract_messages(context, account, handed)
 

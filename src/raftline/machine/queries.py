@@ -16,6 +16,7 @@ from raftline.machine.commands import Credential
 from raftline.machine.history.answers import ArchivePreferences, Found, ReportRecord, SentMessages
 from raftline.machine.outcomes import Event, Outcome, Rejected, RosterItem
 from raftline.machine.pubsub.values import NodeDetails, NodeItems, NodeSubscription
+from raftline.machine.push.answers import WaitingNotification
 from raftline.machine.records import Invitation, NodeProfile
 from raftline.machine.rooms.views import RoomAnswer
 
@@ -356,5 +357,6 @@ Answer = (
     | str
     | Rejected
     | RoomAnswer
+    | list[WaitingNotification]
     | None
 )

@@ -21,6 +21,7 @@ from raftline.base.errors import StorageError
 from raftline.machine.history.tables import HISTORY_SQL, HISTORY_TABLES
 from raftline.machine.login import tables as login
 from raftline.machine.pubsub import tables as pubsub
+from raftline.machine.push import tables as push
 from raftline.machine.rooms import tables as rooms_tables
 from raftline.machine.tables import TableDefinition
 
@@ -135,6 +136,7 @@ TABLES: Final = (
     *HISTORY_TABLES,
     *pubsub.TABLES,
     *rooms_tables.TABLES,
+    *push.TABLES,
 )
 assert len({table.number for table in TABLES}) == len(TABLES)
 
@@ -312,7 +314,7 @@ CREATE TABLE invitation (
 ) STRICT;
 """
 
-_VERSION_3: Final = login.SQL + HISTORY_SQL + pubsub.SCHEMA + rooms_tables.SQL
+_VERSION_3: Final = login.SQL + HISTORY_SQL + pubsub.SCHEMA + rooms_tables.SQL + push.SQL
 
 MIGRATIONS: Final = (_VERSION_1, _VERSION_2, _VERSION_3)
 """`MIGRATIONS[n]` takes a database from version n to n + 1. A released one is never edited."""

@@ -31,6 +31,11 @@ Copies for the other devices of both sides (XEP-0280 section 6.1) are made of wh
 of a conversation: of type chat all, of type normal what has content or is a receipt or a marker. None are made of what
 is marked `<private/>` or `no-copy`, or is such a copy itself, of errors, which would have to be matched with what they
 answer, and of what stays off the log. `<private/>` says nothing to the recipient and is taken out.
+
+People are told of a message though they are not connected (`Storage.ALERT`, XEP-0357) if it brings something new: text,
+an encrypted payload, a file, a place, an invitation to a room, a call. They are not for what changes or comments on
+what is there (edit, retraction, reaction), whatever text goes with it for clients that do not know better, nor for the
+further course of a call; of an encrypted payload nobody can tell. Type headline and what is not kept alert nobody.
 """
 
 from __future__ import annotations
@@ -78,6 +83,8 @@ PRIVATE: Final = 512
 DELAY: Final = 1024
 RETRACTION: Final = 2048
 DISPLAYED: Final = 4096
+ALERTING: Final = 8192
+QUIET: Final = 16384
 
 _DROPPED: Final = STANZA_ID | PRIVATE | DELAY | DISPLAYED
 """What `_is_dropped` looks for."""
@@ -88,27 +95,29 @@ _MARKERS: Final = "urn:xmpp:chat-markers:0"
 _RECEIPTS: Final = "urn:xmpp:receipts"
 
 _TRAITS: Final[dict[tuple[str, str], int]] = {
-    (CLIENT_NAMESPACE, "body"): CONTENT,
+    (CLIENT_NAMESPACE, "body"): CONTENT | ALERTING,
     (CLIENT_NAMESPACE, "subject"): CONTENT,
     (CLIENT_NAMESPACE, "thread"): _STATE,
-    ("eu.siacs.conversations.axolotl", "encrypted"): CONTENT,  # OMEMO as most clients speak it (XEP-0384 0.3)
-    ("urn:xmpp:omemo:1", "encrypted"): CONTENT,
-    ("urn:xmpp:omemo:2", "encrypted"): CONTENT,  # XEP-0384
-    ("urn:xmpp:openpgp:0", "openpgp"): CONTENT,  # XEP-0373
-    ("jabber:x:encrypted", "x"): CONTENT,  # XEP-0027
-    ("jabber:x:oob", "x"): CONTENT,  # XEP-0066
-    ("urn:xmpp:sfs:0", "file-sharing"): CONTENT,  # XEP-0447
+    ("eu.siacs.conversations.axolotl", "encrypted"): CONTENT
+    | ALERTING,  # OMEMO as most clients speak it (XEP-0384 0.3)
+    ("urn:xmpp:omemo:1", "encrypted"): CONTENT | ALERTING,
+    ("urn:xmpp:omemo:2", "encrypted"): CONTENT | ALERTING,  # XEP-0384
+    ("urn:xmpp:openpgp:0", "openpgp"): CONTENT | ALERTING,  # XEP-0373
+    ("jabber:x:encrypted", "x"): CONTENT | ALERTING,  # XEP-0027
+    ("jabber:x:oob", "x"): CONTENT | ALERTING,  # XEP-0066
+    ("urn:xmpp:sfs:0", "file-sharing"): CONTENT | ALERTING,  # XEP-0447
     ("urn:xmpp:sfs:0", "sources"): CONTENT,
-    ("http://jabber.org/protocol/geoloc", "geoloc"): CONTENT,  # XEP-0080
-    ("urn:xmpp:reactions:0", "reactions"): CONTENT,  # XEP-0444
-    ("urn:xmpp:message-correct:0", "replace"): CONTENT,  # XEP-0308
-    (RETRACTION_NAMESPACE, "retract"): CONTENT | RETRACTION,  # XEP-0424
-    ("urn:xmpp:fasten:0", "apply-to"): CONTENT,  # XEP-0424 before version 0.4
-    ("jabber:x:conference", "x"): CONTENT,  # XEP-0249
+    ("http://jabber.org/protocol/geoloc", "geoloc"): CONTENT | ALERTING,  # XEP-0080
+    ("urn:xmpp:reactions:0", "reactions"): CONTENT | QUIET,  # XEP-0444
+    ("urn:xmpp:message-correct:0", "replace"): CONTENT | QUIET,  # XEP-0308
+    (RETRACTION_NAMESPACE, "retract"): CONTENT | QUIET | RETRACTION,  # XEP-0424
+    ("urn:xmpp:fasten:0", "apply-to"): CONTENT | QUIET,  # XEP-0424 before version 0.4
+    ("jabber:x:conference", "x"): CONTENT | ALERTING,  # XEP-0249
     **{
         ("urn:xmpp:jingle-message:0", name): CONTENT  # XEP-0353
-        for name in ("propose", "ringing", "proceed", "reject", "retract", "finish", "accept")
+        for name in ("ringing", "proceed", "reject", "retract", "finish", "accept")
     },
+    ("urn:xmpp:jingle-message:0", "propose"): CONTENT | ALERTING,
     ("urn:xmpp:reply:0", "reply"): _STATE,  # XEP-0461; says nothing without content
     ("urn:xmpp:fallback:0", "fallback"): _STATE,  # XEP-0428
     ("urn:xmpp:eme:0", "encryption"): _STATE,  # XEP-0380
@@ -149,6 +158,7 @@ _RETRACTING: Final = frozenset({MessageKind.NORMAL, MessageKind.CHAT})
 _ARCHIVE: Final = int(Storage.ARCHIVE)
 _OFFLINE: Final = int(Storage.OFFLINE)
 _COPY: Final = int(Storage.COPY)
+_ALERT: Final = int(Storage.ALERT)
 
 
 def register(modules: Modules) -> None:
@@ -233,9 +243,10 @@ def storage_of(kind: MessageKind, traits: int) -> int | None:
         kind is MessageKind.CHAT or (kind is MessageKind.NORMAL and traits & (CONTENT | SIGNAL))
     ):
         copied = _COPY
+    alerting = _ALERT if traits & (ALERTING | QUIET) == ALERTING and kind is not MessageKind.HEADLINE else 0
     if traits & (CONTENT | STORE) and (not traits & NO_PERMANENT_STORE or traits & RETRACTION):
-        return _ARCHIVE | _OFFLINE | copied
-    return _OFFLINE | copied
+        return _ARCHIVE | _OFFLINE | copied | alerting
+    return _OFFLINE | copied | alerting
 
 
 def fingerprint_of(message: bytes) -> bytes:
