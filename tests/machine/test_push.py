@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 
@@ -45,6 +46,7 @@ from raftline.machine.commands import (
 )
 from raftline.machine.outcomes import Done, Rejected
 from raftline.machine.pruning import ROWS_PER_COMMAND, ROWS_PER_ENTRY
+from raftline.machine.push import outbox
 from raftline.machine.push.commands import AnswerNotification
 from raftline.machine.push.queries import PushServices
 
@@ -473,6 +475,16 @@ class TestAnswers:
         sent = [text(alice) for _ in range(PUSH_WAITING_COUNT_MAX + 2)]
         assert positions(world) == sent[2:]
 
+    def test_answers_make_room(self, world: World, alice: Client, bob: Client):
+        """Only what has no answer counts."""
+        sent = [text(alice) for _ in range(PUSH_WAITING_COUNT_MAX)]
+        for row in waiting(world)[10:15]:
+            reply(world, row)
+        sent += [text(alice) for _ in range(5)]
+        assert positions(world) == sent[:10] + sent[15:]
+        sent.append(text(alice))
+        assert positions(world) == sent[1:10] + sent[15:]
+
 
 class TestReplicas:
     """What one node decides, all do."""
@@ -500,6 +512,17 @@ class TestReplicas:
             text(alice)
             hashes.append((world.machine.state_hash, world.scrub()))
         assert hashes[0] == hashes[1]
+
+    def test_a_command_that_is_undone_tells_nobody(self, world: World, alice: Client, monkeypatch: pytest.MonkeyPatch):
+        """Nothing of it is left, in the tables or in memory."""
+        phone(world).end()
+        with monkeypatch.context() as broken:
+            broken.setattr(outbox, "write", Mock(side_effect=RuntimeError))
+            assert isinstance(alice.send("bob", storage=ALERTING).outcome, Rejected)
+        assert len(world.machine.take_faults()) == 1
+        assert waiting(world) == []
+        text(alice)
+        assert [row.message_count for row in waiting(world)] == [1]
 
     def test_services_are_listed_page_by_page(self, world: World, alice: Client):
         """Each once, whatever waits for it."""
