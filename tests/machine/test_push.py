@@ -71,7 +71,7 @@ class TestRegistrations:
     def test_the_last_request_counts(self, world: World, alice: Client):
         """The same node again gets its new options and belongs to the device that asked; there is one row."""
         first = phone(world)
-        tablet = world.bind("bob", "tablet")
+        tablet = world.online("bob", "tablet")
         enable(tablet, options=b"<x xmlns='jabber:x:data'/>")
         assert world.count("push_registration") == 1
         first.end()
@@ -177,6 +177,22 @@ class TestWhenADeviceIsAway:
         resume(bob)
         text(alice)
         assert positions(world) == [sent]
+
+    def test_a_session_that_is_not_given_it(self, world: World, alice: Client):
+        """Not available yet, with a negative priority, or not who it is for; a copy (XEP-0280) is as good as it."""
+        bob = world.bind("bob", "phone")
+        enable(bob)
+        world.online("bob", "desk")
+        told = [text(alice)]
+        bob.present(-1)
+        told.append(text(alice))
+        bob.do(SetCarbons(enabled=True))
+        text(alice, storage=ALERTING | Storage.COPY)
+        told.append(text(alice))
+        bob.present(0)
+        text(alice)
+        told.append(text(alice, "bob/desk"))
+        assert positions(world) == told
 
     def test_the_device_counts_not_the_account(self, world: World, alice: Client):
         """The desk is connected and takes the message; the phone in the pocket rings all the same."""

@@ -141,12 +141,13 @@ def receive_message(context: Context, handed: MessageHandedOver) -> None:
         elif not storage & _ARCHIVE:
             _return(context, handed)
             return
+    given = reached
     if storage & _COPY and reached:
-        carbons.copy_received(context, account, handed, reached)
+        given = reached + carbons.copy_received(context, account, handed, reached)
     if storage & _ARCHIVE and not is_own:
         _archive_received(context, account, handed)
     if storage & _ALERT and not is_own:
-        alert(context, account, f"{handed.sender_localpart}@{context.domain}/{handed.sender_resource}")
+        alert(context, account, f"{handed.sender_localpart}@{context.domain}/{handed.sender_resource}", given)
     if handed.retraction is not None:
         retract_messages(context, account, handed)
 

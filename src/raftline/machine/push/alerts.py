@@ -2,16 +2,16 @@
 When a device is owed a notification (XEP-0357 section 7), decided by apply alone and so the same on every node.
 
 That a message alerts at all is decided before it enters the log (`Storage.ALERT`). A registration's device is notified
-of it unless it is connected: a session holds its resource and does not wait to be resumed (XEP-0198). There are three
-moments at which that can be so:
+of it unless it is given it: a session holds its resource, takes the message or a copy (XEP-0280), and does not wait to
+be resumed (XEP-0198). There are three moments at which a device is to be told:
 
-    a message comes for the account     and the device is away: `alert`
+    a message comes for the account     and the device is not given it: `alert`
     the device's session begins to wait and owes messages: `device_left`
     the device's session ends           and owed messages: `device_left`
 
-The last two are for what was given to a connection that was dead already, which nobody knew. So a message is lost to a
-device at no moment between its coming and its acknowledgement. Each registration remembers the latest message that its
-device was notified of, so that one message makes one notification, however often its session comes and goes.
+The last two are for what was given to a connection that was dead already, which nobody knew. So no device with stream
+management misses a message between its coming and its acknowledgement. Each registration remembers the latest message
+that its device was notified of, so that one message makes one notification, however often its session comes and goes.
 
 What a client says of its own activity (XEP-0352) is not replicated, on purpose: an inactive client that is connected
 gets its messages by its connection and shows them itself. One that is frozen by its system acknowledges nothing, its
@@ -22,11 +22,11 @@ change it with every look at the screen.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Final
 from xml.sax.saxutils import unescape
 
-from raftline.base.ids import Position
+from raftline.base.ids import Position, SessionId
 from raftline.base.limits import PUSH_WAITING_COUNT_MAX
 from raftline.machine.commands import Storage
 from raftline.machine.context import Context
@@ -39,21 +39,22 @@ _SENDER: Final = re.compile(rb"<message from='([^'<]*)'")
 _ENTITIES: Final = {"&apos;": "'", "&quot;": '"'}
 
 
-def alert(context: Context, account: Account, sender: str) -> None:
+def alert(context: Context, account: Account, sender: str, given: Collection[SessionId]) -> None:
     """
-    The command that runs brings an account something to be told of: notify its devices that are not connected.
+    The command that runs brings an account something to be told of: notify its devices that are not given it.
 
     Whoever finds out that an account is concerned may call it, once or more often for one command.
 
     Args:
         sender: Full JID of who sent it: of a contact, or of an occupant of a room.
+        given: Sessions of the account that take it, connected or not.
     """
     registrations = context.push.of(account.account_id)
     if not registrations:
         return
     for registration in registrations:
         holder = context.session_index.at(account.account_id, registration.resource)
-        if holder is None or _is_waiting(context, holder):
+        if holder is None or holder.session_id not in given or _is_waiting(context, holder):
             _notify(context, registration, context.position, sender)
 
 
