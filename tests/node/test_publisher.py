@@ -58,7 +58,7 @@ class System:
             write=lambda row, _service: str(row.position).encode(),
             with_message=False,
             now_ns=lambda: self.now_ns,
-            wall_ms=lambda: 0,
+            cluster_ms=lambda: 0,
         )
 
     def ask(self, query: Query) -> Answer:

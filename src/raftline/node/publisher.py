@@ -119,7 +119,7 @@ class Publisher:
         write: Writes the request that publishes a notification to a service.
         with_message: Whether `write` looks at messages.
         now_ns: The monotonic clock of this node.
-        wall_ms: The clock that cluster time comes from.
+        cluster_ms: Cluster time as an entry of this moment would have it: it never falls behind what is applied.
     """
 
     def __init__(
@@ -133,7 +133,7 @@ class Publisher:
         write: Callable[[WaitingNotification, str], bytes],
         with_message: bool,
         now_ns: Callable[[], int],
-        wall_ms: Callable[[], int],
+        cluster_ms: Callable[[], int],
     ) -> None:
         self._ask = ask
         self._change_count = change_count
@@ -143,7 +143,7 @@ class Publisher:
         self._write = write
         self._with_message = with_message
         self._now_ns = now_ns
-        self._wall_ms = wall_ms
+        self._cluster_ms = cluster_ms
         self._services: dict[str, _Service] = {}
         self._led_since_ns: int | None = None
         self._cursor = ""
@@ -221,7 +221,7 @@ class Publisher:
         service = self._services[name]
         now_ns = self._now_ns()
         limit = IN_FLIGHT_COUNT_MAX + len(service.in_flight)
-        waiting = self._ask(PushNotifications(name, self._wall_ms(), limit, self._with_message))
+        waiting = self._ask(PushNotifications(name, self._cluster_ms(), limit, self._with_message))
         by_key = {(row.position, row.registration_id): row for row in cast("list[WaitingNotification]", waiting)}
         service.settle(set(by_key))
         if service.is_silent(now_ns):

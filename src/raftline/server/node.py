@@ -220,7 +220,8 @@ class RunningNode:
             ),
             with_message=disclosure.body,
             now_ns=time.monotonic_ns,
-            wall_ms=wall_clock_ms,
+            # Clocks of leaders differ, and cluster time is the greatest that any of them has told.
+            cluster_ms=lambda: max(wall_clock_ms(), driver.machine.cluster_time_ms),
         )
         node.on_slice = publisher.slice_applied
         driver.begin_chore(publisher.run(), "publisher")

@@ -55,7 +55,7 @@ def answer_notification(context: Context, action: AnswerNotification) -> Outcome
     if registration is None or not action.error_type:
         context.push.remove(key)
         if registration is not None and registration.failure_count:
-            context.push.put(registration._replace(failure_count=0, due_ms=context.time_ms))
+            context.push.put(registration._replace(failure_count=0, due_ms=0))
     elif action.error_type == _TRANSIENT:
         # What was sent before the error was known fails of the same cause, and counts once.
         if registration.due_ms <= context.time_ms:

@@ -17,7 +17,7 @@ class PushNotifications(Query, frozen=True, array_like=True, tag=114):
     Answer: `list[WaitingNotification]`, what may be published to a service now, the oldest first, at most `limit`.
 
     Attributes:
-        now_ms: Time by the leader's clock, which cluster time comes from.
+        now_ms: Cluster time as it is now, were there an entry.
         with_message: Fetch the messages as well.
     """
 

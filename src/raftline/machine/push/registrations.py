@@ -33,9 +33,7 @@ def enable_push(context: Context, session: Session, action: EnablePush) -> Outco
     account_id = session.account_id
     known = context.push.registrations.get((account_id, action.service, action.node))
     if known is not None:
-        again = known._replace(
-            resource=session.resource, options=action.options, unread=0, failure_count=0, due_ms=context.time_ms
-        )
+        again = known._replace(resource=session.resource, options=action.options, unread=0, failure_count=0, due_ms=0)
         context.push.put(again)
         context.push.change_count += 1
         return Done()
@@ -52,7 +50,7 @@ def enable_push(context: Context, session: Session, action: EnablePush) -> Outco
         alerted=Position(0),
         unread=0,
         failure_count=0,
-        due_ms=context.time_ms,
+        due_ms=0,
     )
     context.push.put(made)
     return Done()

@@ -77,7 +77,7 @@ class Registration(NamedTuple):
         alerted: Position of the latest message that the device was notified of.
         unread: Messages it was notified of since it was last there.
         failure_count: Transient errors that the service has answered in a row.
-        due_ms: Cluster time before which nothing is published, after such an error.
+        due_ms: Cluster time before which nothing is published, after such an error; 0 for none.
     """
 
     account_id: AccountId
