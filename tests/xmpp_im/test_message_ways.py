@@ -1,7 +1,9 @@
 """
-The table of messages.py, row by row: what a message carries decides whether it is logged, archived, kept and copied.
+The table of messages.py, row by row: what a message carries decides whether it is logged, archived, kept and copied,
+and whether people are told of it.
 
-Sources: XEP-0313 section 6.1, XEP-0160 section 3, XEP-0280 section 6.1, XEP-0334 section 4, and the text of each XEP.
+Sources: XEP-0313 section 6.1, XEP-0160 section 3, XEP-0280 section 6.1, XEP-0334 section 4, XEP-0357 section 7, and the
+text of each XEP.
 """
 
 from __future__ import annotations
@@ -32,9 +34,14 @@ STATE = "<{} xmlns='http://jabber.org/protocol/chatstates'/>"
 
 def way_of(inner: str, kind: str = "chat") -> Storage | None:
     """Return what is kept of a message, None when it stays off the log."""
+    storage = decided(inner, kind)
+    return None if storage is None else Storage(storage & ~Storage.ALERT)
+
+
+def decided(inner: str, kind: str) -> int | None:
+    """Return all that is decided of a message before it enters the log."""
     traits, _ = traits_of(stanza(f"<message to='bob@example.org'>{inner}</message>").element)
-    storage = storage_of(MessageKind[kind.upper()], traits)
-    return None if storage is None else Storage(storage)
+    return storage_of(MessageKind[kind.upper()], traits)
 
 
 @pytest.mark.parametrize(
@@ -103,3 +110,43 @@ def test_chat(inner: str, way: Storage | None) -> None:
 def test_other_types(inner: str, kind: str, way: Storage | None) -> None:
     """What the type of a message decides."""
     assert way_of(inner, kind) == way
+
+
+@pytest.mark.parametrize(
+    ("inner", "kind", "alerts"),
+    [
+        pytest.param(BODY, "chat", True, id="text"),
+        pytest.param(BODY, "normal", True, id="text of type normal"),
+        pytest.param("<encrypted xmlns='eu.siacs.conversations.axolotl'/>", "chat", True, id="0384 0.3 encrypted"),
+        pytest.param("<encrypted xmlns='urn:xmpp:omemo:2'/>", "chat", True, id="0384 encrypted"),
+        pytest.param("<openpgp xmlns='urn:xmpp:openpgp:0'/>", "chat", True, id="0373 encrypted"),
+        pytest.param("<x xmlns='jabber:x:oob'><url>https://x/y</url></x>", "chat", True, id="0066 file"),
+        pytest.param("<file-sharing xmlns='urn:xmpp:sfs:0'/>", "chat", True, id="0447 file"),
+        pytest.param("<geoloc xmlns='http://jabber.org/protocol/geoloc'/>", "chat", True, id="0080 location"),
+        pytest.param("<x xmlns='jabber:x:conference' jid='r@c'/>", "normal", True, id="0249 invitation"),
+        pytest.param(CALL.format("propose"), "chat", True, id="0353 propose"),
+        *[
+            pytest.param(CALL.format(name), "chat", False, id=f"0353 {name}")
+            for name in ("ringing", "proceed", "reject", "retract", "finish", "accept")
+        ],
+        pytest.param(REPLY + BODY, "chat", True, id="0461 reply"),
+        pytest.param(BODY + HINT.format("no-permanent-store"), "chat", True, id="0334 no-permanent-store"),
+        pytest.param(BODY + HINT.format("no-copy"), "chat", True, id="0334 no-copy"),
+        pytest.param(BODY + HINT.format("no-store"), "chat", False, id="0334 no-store"),
+        pytest.param(HINT.format("store"), "chat", False, id="0334 store alone"),
+        pytest.param("<subject>s</subject>", "normal", False, id="subject alone"),
+        pytest.param(REACTIONS, "chat", False, id="0444 reaction"),
+        pytest.param(REACTIONS + BODY, "chat", False, id="0444 reaction with a fallback"),
+        pytest.param(REPLACE + BODY, "chat", False, id="0308 correction"),
+        pytest.param(RETRACT + BODY, "chat", False, id="0424 retraction with a fallback"),
+        pytest.param(RECEIPT, "chat", False, id="0184 receipt"),
+        pytest.param(MARKER + HINT.format("store"), "chat", False, id="0333 marker"),
+        pytest.param(STATE.format("composing"), "chat", False, id="0085 state"),
+        pytest.param("<x xmlns='urn:unknown'/>", "chat", False, id="anything else"),
+        pytest.param(BODY + HINT.format("store"), "headline", False, id="headline"),
+        pytest.param(BODY, "error", False, id="error"),
+    ],
+)
+def test_what_alerts(inner: str, kind: str, alerts: bool) -> None:
+    """People are told of what is new, not of what concerns what is there."""
+    assert bool((decided(inner, kind) or 0) & Storage.ALERT) is alerts

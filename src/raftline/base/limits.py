@@ -352,6 +352,27 @@ PUBSUB_CATCH_UP_COUNT_MAX: Final = 256
 PUBSUB_REMOVAL_AGE_MAX_MS: Final = 60 * 60 * 1000
 """Cluster time for which it is known that an item went: as long as that a resource left, for the same reason."""
 
+PUSH_REGISTRATION_COUNT_MAX: Final = 16
+"""Nodes of push services that one account has enabled: one for each app of each device."""
+
+PUSH_NODE_SIZE_MAX: Final = 1024
+"""Bytes of the name of such a node, as of any node of publish-subscribe."""
+
+PUSH_OPTIONS_SIZE_MAX: Final = 4096
+"""Bytes of the publish options of one, as XML: a secret or a token."""
+
+PUSH_WAITING_COUNT_MAX: Final = 1000
+"""Notifications that one registration has not got through: the latest says what all say, so the oldest gives way."""
+
+PUSH_NOTIFICATION_AGE_MAX_MS: Final = 24 * 60 * 60 * 1000
+"""Cluster time after which a notification is not published any more: who has not looked for a day looks anyway."""
+
+PUSH_FAILURE_COUNT_MAX: Final = 16
+"""Transient errors of a push service in a row after which it is not tried again (XEP-0357 section 7.1)."""
+
+PUSH_BACKOFF_MS_MAX: Final = 60 * 60 * 1000
+"""Longest cluster time for which a registration rests after such an error; with the count it lasts some hours."""
+
 CAPABILITY_COUNT_MAX: Final = 4096
 """Verified hashes of capabilities the cluster remembers (XEP-0115): one for each version of each client in use."""
 

@@ -17,6 +17,7 @@ from raftline.machine.invites import issuing
 from raftline.machine.login import tokens
 from raftline.machine.outcomes import Done, Outcome, Rejected
 from raftline.machine.pubsub.removal import forget_account
+from raftline.machine.push import registrations
 from raftline.machine.records import Account, Doomed, StoredCredential
 from raftline.machine.rooms import administration
 from raftline.machine.versions import FEATURES_SINCE
@@ -92,6 +93,7 @@ def delete_account(context: Context, action: DeleteAccount) -> Outcome:
     reports.delete_reports(context, account)
     context.vcards.delete(account.account_id)
     forget_account(context, account)
+    registrations.forget_account(context, account)
     context.departures.delete(account.account_id)
     administration.leave_lists(context, account)
     issuing.forget_account(context, account)

@@ -27,6 +27,7 @@ from raftline.machine.outcomes import RosterItem
 from raftline.machine.portability.answers import PORTABLE_ANSWERS
 from raftline.machine.presence import SUBSCRIBED_FROM
 from raftline.machine.pubsub.handlers import ANSWERS as PUBSUB_ANSWERS
+from raftline.machine.push.handlers import PUSH_ANSWERS
 from raftline.machine.queries import (
     AccountCounts,
     AccountExists,
@@ -262,5 +263,6 @@ _ANSWERS: Final[Mapping[type[Query], Callable[[Context, Any], Answer]]] = Mappin
         **MEDIA_ANSWERS,
         **CONVERSATION_ANSWERS,
         **INVITE_ANSWERS,
+        **PUSH_ANSWERS,
     }
 )

@@ -99,6 +99,7 @@ from raftline.machine.outbox import (
 from raftline.machine.outcomes import CommandResult, Done, Outcome, Rejected
 from raftline.machine.portability.importing import act_for_account
 from raftline.machine.pubsub import handlers as pubsub
+from raftline.machine.push.handlers import PUSH_HANDLERS, PUSH_SESSION_HANDLERS
 from raftline.machine.records import Session
 from raftline.machine.rooms.handlers import ROOM_HANDLERS, ROOM_RECEIVERS
 from raftline.machine.timers import ephemeral
@@ -280,6 +281,7 @@ _HANDLERS: Final[Mapping[type, Callable[[Context, Any], Outcome]]] = MappingProx
         StoreUpload: uploads.store_upload,
         ActForAccount: act_for_account,
         **INVITE_HANDLERS,
+        **PUSH_HANDLERS,
     }
 )
 """What needs no session."""
@@ -303,6 +305,7 @@ _SESSION_HANDLERS: Final[Mapping[type, Callable[[Context, Session, Any], Outcome
         **components.SESSION_HANDLERS,
         **ROOM_HANDLERS,
         RequestUploadSlot: uploads.request_slot,
+        **PUSH_SESSION_HANDLERS,
     }
 )
 """What a session does."""

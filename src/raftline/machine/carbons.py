@@ -35,6 +35,7 @@ DIRECTIONS: Final = ("", "received", "sent")
 """By the form of a row."""
 
 _ARCHIVE = int(Storage.ARCHIVE)
+_ALERT = int(Storage.ALERT)
 
 
 def set_carbons(context: Context, session: Session, action: SetCarbons) -> Outcome:
@@ -51,11 +52,17 @@ def copy_sent(context: Context, session: Session, stanza: bytes, storage: int) -
             _copy(context, other, stanza, storage, FORM_SENT)
 
 
-def copy_received(context: Context, account: Account, handed: MessageHandedOver, reached: Iterable[SessionId]) -> None:
-    """Copy a message to those sessions of its recipient that were not given it (section 7)."""
-    for session in context.session_index.copied(account.account_id):
-        if session.session_id != handed.session_id and session.session_id not in reached:
-            _copy(context, session, handed.stanza, handed.storage, FORM_RECEIVED)
+def copy_received(
+    context: Context, account: Account, handed: MessageHandedOver, reached: Iterable[SessionId]
+) -> list[SessionId]:
+    """Copy a message to those sessions of its recipient that were not given it (section 7); return which took one."""
+    return [
+        session.session_id
+        for session in context.session_index.copied(account.account_id)
+        if session.session_id != handed.session_id
+        and session.session_id not in reached
+        and _copy(context, session, handed.stanza, handed.storage, FORM_RECEIVED)
+    ]
 
 
 def event_of(
@@ -78,16 +85,18 @@ def event_of(
     )
 
 
-def _copy(context: Context, session: Session, stanza: bytes, storage: int, form: int) -> None:
-    """Give one session its copy; one that owes too much gets none, as with messages."""
+def _copy(context: Context, session: Session, stanza: bytes, storage: int, form: int) -> bool:
+    """Give one session its copy; one that owes too much gets none, as with messages, and False is returned."""
     position = context.position
     archived = storage & _ARCHIVE
     if session.managed:
         if len(context.inboxes.of(session.session_id)) >= INBOX_MESSAGE_COUNT_MAX:
-            return
-        context.inboxes.add(Owed(session.session_id, position, archived, position, form))
+            return False
+        alerting = storage & _ALERT if form == FORM_RECEIVED else 0
+        context.inboxes.add(Owed(session.session_id, position, archived | alerting, position, form))
         if not archived:
             context.message_holders += 1
     owner = context.bare_jid(session.localpart) if archived else ""
     event = CarbonCopied(session.node_id, session.session_id, position, stanza, DIRECTIONS[form], owner, position)
     context.events.append(event)
+    return True

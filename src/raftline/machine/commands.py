@@ -29,6 +29,7 @@ from raftline.machine.login.commands import LogIn
 from raftline.machine.media import commands as media
 from raftline.machine.portability.commands import ImportedContact, ImportedMessage
 from raftline.machine.pubsub import commands as pubsub
+from raftline.machine.push.commands import PUSH_ACTIONS, PushAction
 from raftline.machine.rooms.commands import ROOM_ACTIONS, RoomAction
 from raftline.machine.tables import NATURAL
 
@@ -390,6 +391,8 @@ class Storage(enum.IntFlag):
     """Kept for a recipient without a session that takes it (XEP-0160 section 3)."""
     COPY = 4
     """Copied to the other sessions of both sides that asked for copies (XEP-0280 section 6)."""
+    ALERT = 8
+    """The recipient is to be told of it, connected or not (XEP-0357 section 7). Counts from machine version 3 on."""
 
 
 class SendMessage(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=50):
@@ -559,6 +562,7 @@ Action = (
     | RoomAction
     | media.MediaAction
     | InviteAction
+    | PushAction
 )
 """What a command does. Tags are never reused."""
 
@@ -579,6 +583,7 @@ SINCE_VERSION: Final[Mapping[type, int]] = MappingProxyType(
         **dict.fromkeys(media.ACTIONS, 3),
         RegisterByInvite: 3,
         **dict.fromkeys(INVITE_ACTIONS, 3),
+        **dict.fromkeys(PUSH_ACTIONS, 3),
     }
 )
 """Machine version from which on a kind of command is understood; 1 for what is not named."""

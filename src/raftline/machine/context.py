@@ -25,6 +25,7 @@ from raftline.machine.media.state import MediaState
 from raftline.machine.outbox import Handover
 from raftline.machine.outcomes import Event
 from raftline.machine.pubsub.state import PubsubState
+from raftline.machine.push.state import PushState
 from raftline.machine.records import (
     Account,
     Address,
@@ -121,6 +122,7 @@ class Context:
         "private",
         "progress",
         "pubsub",
+        "push",
         "read_marks",
         "removed_contacts",
         "reports",
@@ -186,6 +188,7 @@ class Context:
         self.pubsub: Final = PubsubState(rows)
         self.media: Final = MediaState(rows)
         self.read_marks: Final = rows.table(READ_MARK, ReadMark._make)
+        self.push: Final = PushState(rows)
         self.rooms: Final = rows.table(rooms_tables.ROOM, rooms_tables.Room._make)
         self.room_affiliations: Final = rows.table(rooms_tables.ROOM_AFFILIATION, rooms_tables.RoomAffiliation._make)
         self.room_departures: Final = rows.table(rooms_tables.ROOM_DEPARTURE, rooms_tables.RoomDeparture._make)
@@ -260,6 +263,7 @@ class Context:
         """Forget what is derived from rows."""
         self.archive_preferences.drop()
         self.pubsub.drop_derived()
+        self.push.drop_derived()
         self.blocklists.drop()
         self.session_index.drop()
         self.inboxes.drop()
@@ -272,6 +276,7 @@ class Context:
         self.rows.trim_caches()
         self.archive_preferences.trim()
         self.pubsub.trim()
+        self.push.trim()
         self.blocklists.trim()
         self.session_index.trim()
         self.inboxes.trim()

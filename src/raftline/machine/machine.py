@@ -112,6 +112,11 @@ class Machine:
         return self._head.machine_version
 
     @property
+    def push_change_count(self) -> int:
+        """Grows whenever notifications may have become fit to be published; says nothing across starts."""
+        return self._context.push.change_count
+
+    @property
     def has_open_transaction(self) -> bool:
         """Entries were applied that `commit` has not written."""
         return self._database.in_transaction

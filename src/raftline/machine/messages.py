@@ -34,6 +34,7 @@ from raftline.machine.history.retraction import retract_messages
 from raftline.machine.outbox import MessageHandedOver, MessageReturned, SessionOverdue
 from raftline.machine.outcomes import Done, MessageArrived, MessageBounced, Outcome
 from raftline.machine.pubsub.displayed import note_displayed
+from raftline.machine.push.alerts import alert
 from raftline.machine.records import Account, Archived, OriginSeen, Owed, Session, StoredMessage
 from raftline.machine.rosters import account_of
 from raftline.machine.versions import FEATURES_SINCE
@@ -41,6 +42,7 @@ from raftline.machine.versions import FEATURES_SINCE
 _ARCHIVE = int(Storage.ARCHIVE)
 _OFFLINE = int(Storage.OFFLINE)
 _COPY = int(Storage.COPY)
+_ALERT = int(Storage.ALERT)
 _DONE = Done()
 _HALVES = struct.Struct("<qq")
 _LENGTHS = struct.Struct("<QII")
@@ -153,10 +155,13 @@ def receive_message(context: Context, handed: MessageHandedOver) -> None:
         elif not storage & _ARCHIVE:
             _return(context, handed)
             return
+    given = reached
     if storage & _COPY and reached:
-        carbons.copy_received(context, account, handed, reached)
+        given = reached + carbons.copy_received(context, account, handed, reached)
     if storage & _ARCHIVE and not is_own:
         _archive_received(context, account, handed)
+    if storage & _ALERT and not is_own:
+        alert(context, account, _sender_of(handed), given)
     if handed.retraction is not None:
         retract_messages(context, account, handed)
 
@@ -200,8 +205,12 @@ def _is_blocked(context: Context, account: Account, handed: MessageHandedOver) -
     """Tell whether the recipient has blocked the sender (XEP-0191 section 3.3)."""
     if not context.blocklists.of(account.account_id):
         return False
-    resource = handed.sender_resource
-    return context.blocks(account, f"{handed.sender}/{resource}" if resource else handed.sender)
+    return context.blocks(account, _sender_of(handed))
+
+
+def _sender_of(handed: MessageHandedOver) -> str:
+    """The full JID, or of somebody at a component what there is of it."""
+    return f"{handed.sender}/{handed.sender_resource}" if handed.sender_resource else handed.sender
 
 
 def deliver(

@@ -7,6 +7,8 @@ The budget of an entry grows with its commands, so that deleting keeps pace with
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any, Final
 
 from raftline.base.limits import (
@@ -16,6 +18,7 @@ from raftline.base.limits import (
     LOGIN_TOKEN_AGE_MAX_MS,
     ORIGIN_ID_AGE_MAX_MS,
     PUBSUB_REMOVAL_AGE_MAX_MS,
+    PUSH_NOTIFICATION_AGE_MAX_MS,
 )
 from raftline.machine import inbox
 from raftline.machine.commands import Storage
@@ -24,6 +27,7 @@ from raftline.machine.conversations.read_marks import forget_some
 from raftline.machine.invites import issuing
 from raftline.machine.media.uploads import forget_uploads
 from raftline.machine.pubsub.removal import delete_some
+from raftline.machine.push import outbox as push
 from raftline.machine.rooms import administration
 from raftline.machine.rows import Table
 
@@ -56,6 +60,8 @@ class Pruner:
             self._expire(context.pubsub.removals, PUBSUB_REMOVAL_AGE_MAX_MS, budget)
             self._expire(context.room_departures, LEFT_RESOURCE_AGE_MAX_MS, budget)
             self._expire_invites(budget)
+            expire_notification = partial(push.expire, context)
+            self._expire(context.push.notifications, PUSH_NOTIFICATION_AGE_MAX_MS, budget, expire_notification)
             self._bury_doomed(budget)
         except BaseException:
             self.forget()  # the step is undone, so what it learned is no longer so
@@ -66,8 +72,10 @@ class Pruner:
         self._due_ms.clear()
         self._nobody_doomed = False
 
-    def _expire(self, table: Table[Any], age_max_ms: int, budget: int) -> None:
-        """Delete rows older than `age_max_ms`, the oldest first."""
+    def _expire(
+        self, table: Table[Any], age_max_ms: int, budget: int, delete: Callable[[Any], object] | None = None
+    ) -> None:
+        """Delete rows older than `age_max_ms`, the oldest first; `delete` does more than to delete one."""
         context = self._context
         definition = table.definition
         name, width = definition.name, definition.key_width
@@ -80,7 +88,7 @@ class Pruner:
             if context.time_ms - time_ms <= age_max_ms:
                 oldest_ms = time_ms
                 break
-            table.delete(key[0] if width == 1 else tuple(key))
+            (delete or table.delete)(key[0] if width == 1 else tuple(key))
             oldest_ms = time_ms
         self._due_ms[name] = oldest_ms + age_max_ms + 1
 
@@ -121,6 +129,7 @@ class Pruner:
         budget -= len(waiting) + len(archived)
         budget -= delete_some(context, account_id, budget)
         budget -= forget_some(context, account_id, budget)
+        budget -= push.delete_some(context, account_id, budget)
         budget -= administration.forget_lists(context, account_id, budget)
         budget -= forget_uploads(context, account_id, budget)
         if budget > 0:

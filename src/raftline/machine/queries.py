@@ -20,6 +20,7 @@ from raftline.machine.media.tables import StoredFile, UploadUse
 from raftline.machine.media.values import UploadView
 from raftline.machine.outcomes import Event, Outcome, Rejected, RosterItem
 from raftline.machine.pubsub.values import NodeDetails, NodeItems, NodeSubscription
+from raftline.machine.push.answers import WaitingNotification
 from raftline.machine.records import Invitation, NodeProfile
 from raftline.machine.rooms.views import RoomAnswer
 
@@ -370,5 +371,6 @@ Answer = (
     | RoomTickSlice
     | InviteView
     | list[InviteView]
+    | list[WaitingNotification]
     | None
 )

@@ -27,6 +27,8 @@ from raftline.machine.commands import DetachSession, ResumeSession
 from raftline.machine.context import Context
 from raftline.machine.outbox import SessionOverdue
 from raftline.machine.outcomes import Done, Gone, Outcome, Rejected, Resumed, SessionReleased, Stale
+from raftline.machine.push.alerts import device_left
+from raftline.machine.push.registrations import device_returned
 from raftline.machine.records import Account, Resumption, Session
 from raftline.machine.rooms import deliveries
 
@@ -43,7 +45,7 @@ def detach_session(context: Context, action: DetachSession) -> Outcome:
     if row is None:
         sessions.end_session(context, session, "")
     else:
-        _start_clock(context, row)
+        _start_clock(context, session, row)
     return Done()
 
 
@@ -53,7 +55,7 @@ def release(context: Context, session: Session) -> None:
     if row is None:
         sessions.end_session(context, session, "reset")
     elif not row.due_ms:
-        _start_clock(context, row)
+        _start_clock(context, session, row)
         progress = context.progress.get(session.session_id)
         assert progress is not None, session.session_id
         context.events.append(SessionReleased(session.node_id, session.session_id, progress.epoch, "reset"))
@@ -85,6 +87,7 @@ def resume_session(context: Context, action: ResumeSession) -> Outcome:
     deliveries.session_moved(context, session)
     context.resumptions.put(session.session_id, row._replace(due_ms=0))
     context.progress.put(session.session_id, progress._replace(epoch=epoch))
+    device_returned(context, session)
     return Done(
         Resumed(
             session.session_id,
@@ -117,9 +120,10 @@ def is_overdue(context: Context, row: Resumption) -> bool:
     return 0 < row.due_ms <= context.time_ms
 
 
-def _start_clock(context: Context, row: Resumption) -> None:
+def _start_clock(context: Context, session: Session, row: Resumption) -> None:
     if not row.due_ms:
         context.resumptions.put(row.session_id, row._replace(due_ms=context.time_ms + row.timeout_ms))
+        device_left(context, session, context.inboxes.of(session.session_id).values())
 
 
 def _ended(context: Context, account: Account, action: ResumeSession) -> Outcome:

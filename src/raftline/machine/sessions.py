@@ -25,6 +25,8 @@ from raftline.machine.commands import (
 from raftline.machine.context import Context
 from raftline.machine.outcomes import Bound, Done, Outcome, Rejected, Repeated, SessionEnded, Stale
 from raftline.machine.pubsub.capabilities import forget_capabilities
+from raftline.machine.push.alerts import device_left
+from raftline.machine.push.registrations import device_returned
 from raftline.machine.records import Account, EndedSession, Progress, Resumption, Session
 from raftline.machine.rooms import deliveries
 
@@ -99,6 +101,7 @@ def add_session(context: Context, session: Session) -> None:
         session.session_id,
         Progress(session.session_id, FIRST_EPOCH, 0, 0, *CURSOR_START),
     )
+    device_returned(context, session)
 
 
 def is_resource(resource: str) -> bool:
@@ -245,6 +248,8 @@ def end_session(context: Context, session: Session, reason: str, *, keep_message
     deliveries.session_ended(context, session)
     if last_presence is not None:
         presence.broadcast_loss(context, session)
+    if keep_messages:
+        device_left(context, session, owed)
     inbox.release(context, session, owed, keep_messages=keep_messages)
 
 

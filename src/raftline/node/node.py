@@ -114,6 +114,8 @@ class LocalNode:
         self._closing: set[asyncio.Task[None]] = set()
         self.on_drained: Callable[[bool], None] = lambda _is_drained: None
         """Called when this node is to serve no clients, or may again; for whoever listens to clients."""
+        self.on_slice: Callable[[], None] = lambda: None
+        """Called when a slice of commands is applied and its events are out; for who looks for what to do next."""
         driver.subscribe(self)
 
     @property
@@ -415,6 +417,7 @@ class LocalNode:
             moved, self._moved = self._moved, {}
             for session in moved.values():
                 self.guard(session, session.receiver.receive_progress, session.replicated_count)
+        self.on_slice()
 
     def drained(self, *, is_drained: bool) -> None:
         """See `cluster.driver.Subscriber`."""

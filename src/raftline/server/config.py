@@ -190,6 +190,15 @@ class MediaSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     """Media types that nobody may upload, as clients name them."""
 
 
+class PushSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What push services are told beside counts of messages and requests (XEP-0357 section 9)."""
+
+    sender: bool = True
+    """Who sent the last message."""
+    body: bool = False
+    """Its text, unless it is encrypted: whoever runs a service, and whoever that hands it on to, can read it."""
+
+
 class PeerListenSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The link to the other nodes; always mutual TLS."""
 
@@ -315,6 +324,7 @@ class NodeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     peer: PeerListenSettings = PeerListenSettings()
     turn: TurnSettings = TurnSettings()
     media: MediaSettings = MediaSettings()
+    push: PushSettings = PushSettings()
     registration: RegistrationSettings = RegistrationSettings()
     plaintext: PlaintextSettings = PlaintextSettings()
     limits: LimitSettings = LimitSettings()

@@ -21,6 +21,7 @@ import random
 import socket
 import time
 from collections.abc import Awaitable, Callable
+from functools import partial
 from hashlib import blake2b
 from typing import Final
 
@@ -37,6 +38,8 @@ from raftline.gateway.server import Gateway, GatewaySettings
 from raftline.gateway.uploads.endpoint import UploadEndpoint
 from raftline.machine.commands import Credential
 from raftline.node.node import LocalNode
+from raftline.node.outlet import Outlet
+from raftline.node.publisher import Publisher
 from raftline.raft.config import RaftConfig
 from raftline.server.addresses import Addresses
 from raftline.server.backups import make_backups
@@ -67,6 +70,7 @@ from raftline.web.page import Page
 from raftline.web.portability import Portability
 from raftline.web.rate_limit import RateLimit
 from raftline.xmpp.catalog import all_modules
+from raftline.xmpp.push import Disclosure, write_publication
 from raftline.xmpp.sasl import derive_credentials
 from raftline.xmpp.xeps.xep_0368_direct_tls import CLIENT_PROTOCOL
 
@@ -132,6 +136,7 @@ class RunningNode:
         )
         await self._listen("peer.port", settings.peer.host, settings.peer.port, driver.start())
         self._started.push_async_callback(driver.stop)
+        self._publish_notifications(node)
         http = self._make_http_server(node, gateway, health, token, addresses)
         self._started.push_async_callback(http.stop)
         await http.start()
@@ -205,6 +210,30 @@ class RunningNode:
             entropy=os.urandom,
             monotonic_ns=time.monotonic_ns,
         )
+
+    def _publish_notifications(self, node: LocalNode) -> None:
+        """Begin to publish, when this node leads, what devices are to be told of through push services."""
+        settings, driver = self._settings, node.driver
+        disclosure = Disclosure(sender=settings.push.sender, body=settings.push.body)
+        publisher = Publisher(
+            ask=driver.machine.answer,
+            change_count=lambda: driver.machine.push_change_count,
+            is_leader=lambda: driver.leader_id == driver.node_id,
+            barrier=driver.read_barrier,
+            send=Outlet(node).send,
+            write=partial(
+                write_publication,
+                domain=settings.domain,
+                cluster_epoch=settings.cluster.epoch,
+                disclosure=disclosure,
+            ),
+            with_message=disclosure.body,
+            now_ns=time.monotonic_ns,
+            # Clocks of leaders differ, and cluster time is the greatest that any of them has told.
+            cluster_ms=lambda: max(wall_clock_ms(), driver.machine.cluster_time_ms),
+        )
+        node.on_slice = publisher.slice_applied
+        driver.begin_chore(publisher.run(), "publisher")
 
     def _make_gateway(self, node: LocalNode, token: str, addresses: Addresses) -> Gateway:
         settings = self._settings

@@ -7,7 +7,7 @@ Which handler a stanza of a bound stream goes to (RFC 6120 sections 8 and 10.3).
 | IQ request | none, a bare JID of the domain | handlers of accounts, by payload |
 | IQ request | the domain | handlers of the server, by payload |
 | IQ | a full JID of the domain | that session, off the log |
-| IQ result or error | anything else | whoever asked for the server, if its id is that of a question; else nobody |
+| IQ result or error | anything else | whoever asked for the server, by its id (`questions`, `on_answer`); else nobody |
 | any | a host below the domain | that host's handlers (module.Host) |
 | IQ request | another domain | remote-server-not-found |
 
@@ -23,6 +23,7 @@ from raftline.machine.queries import Block, BlockBetween, Reachable, SessionRow
 from raftline.xmpp.effects import Route, Steps, ask
 from raftline.xmpp.element import Element
 from raftline.xmpp.jid import JID, parse_jid
+from raftline.xmpp.module import ANSWER_SEPARATOR
 from raftline.xmpp.negotiation import SESSION_NAMESPACE
 from raftline.xmpp.payloads import ROUTED, blocked_by_user, concerns_own_account
 from raftline.xmpp.stanza import Stanza
@@ -105,8 +106,7 @@ def handle_iq(context: StreamContext, stanza: Stanza) -> Steps | None:
     if stanza.type in {"result", "error"}:
         if to is not None and to.domain == context.domain and to.local and to.resource:
             return _route(context, stanza, to)
-        taker = context.questions.pop(stanza.id, None) if to is None or not to.local else None
-        return None if taker is None else taker(context, stanza)
+        return None if to is not None and to.local else _take_answer(context, stanza)
     payload = payload_of(stanza)
     if to is not None and to.domain != context.domain:
         raise Refused("remote-server-not-found", "cancel")
@@ -117,6 +117,14 @@ def handle_iq(context: StreamContext, stanza: Stanza) -> Steps | None:
         return _route(context, stanza, to) if check is None else _checked(check, _route(context, stanza, to))
     target = "server" if to is not None and not to.local else "account"
     return _handle_payload(context, stanza, target, payload)
+
+
+def _take_answer(context: StreamContext, stanza: Stanza) -> Steps | None:
+    """Hand an answer to whoever asked: this stream for the server, or the cluster, whichever node did it."""
+    taker = context.questions.pop(stanza.id, None)
+    if taker is None:
+        taker = context.modules.answer_handlers.get(stanza.id.partition(ANSWER_SEPARATOR)[0])
+    return None if taker is None else taker(context, stanza)
 
 
 def _check_of(context: StreamContext, stanza: Stanza, payload: Element) -> Steps | None:

@@ -34,6 +34,11 @@ answer, and of what stays off the log. `<private/>` says nothing to the recipien
 
 A message with a timer (XEP-0466) goes the way of any other, and its content disappears from wherever that led when its
 time is over. What stays off the log is kept nowhere; an error is not answered, and nobody's archive's.
+
+People are told of a message though they are not connected (`Storage.ALERT`, XEP-0357) if it brings something new: text,
+an encrypted payload, a file, a place, an invitation to a room, a call. They are not for what changes or comments on
+what is there (edit, retraction, reaction), whatever text goes with it for clients that do not know better, nor for the
+further course of a call; of an encrypted payload nobody can tell. Type headline and what is not kept alert nobody.
 """
 
 from __future__ import annotations
@@ -90,6 +95,8 @@ RETRACTION: Final = 2048
 DISPLAYED: Final = 4096
 EPHEMERAL: Final = 8192
 MARKER: Final = 16384
+ALERTING: Final = 32768
+QUIET: Final = 65536
 
 _DROPPED: Final = STANZA_ID | PRIVATE | DELAY | DISPLAYED
 """What `is_dropped` looks for."""
@@ -99,18 +106,19 @@ _CHAT_STATES: Final = "http://jabber.org/protocol/chatstates"
 _RECEIPTS: Final = "urn:xmpp:receipts"
 
 _TRAITS: Final[dict[tuple[str, str], int]] = {
-    **dict.fromkeys(sorted(INSTANT_PAYLOADS), CONTENT),
+    **dict.fromkeys(sorted(INSTANT_PAYLOADS), CONTENT | ALERTING),
     (CLIENT_NAMESPACE, "subject"): CONTENT,
     (CLIENT_NAMESPACE, "thread"): _STATE,
     ("urn:xmpp:sfs:0", "sources"): CONTENT,
-    ("urn:xmpp:reactions:0", "reactions"): CONTENT,  # XEP-0444
-    ("urn:xmpp:message-correct:0", "replace"): CONTENT,  # XEP-0308
-    (RETRACTION_NAMESPACE, "retract"): CONTENT | RETRACTION,  # XEP-0424
-    ("urn:xmpp:fasten:0", "apply-to"): CONTENT,  # XEP-0424 before version 0.4
+    ("urn:xmpp:reactions:0", "reactions"): CONTENT | QUIET,  # XEP-0444
+    ("urn:xmpp:message-correct:0", "replace"): CONTENT | QUIET,  # XEP-0308
+    (RETRACTION_NAMESPACE, "retract"): CONTENT | QUIET | RETRACTION,  # XEP-0424
+    ("urn:xmpp:fasten:0", "apply-to"): CONTENT | QUIET,  # XEP-0424 before version 0.4
     **{
         ("urn:xmpp:jingle-message:0", name): CONTENT  # XEP-0353
-        for name in ("propose", "ringing", "proceed", "reject", "retract", "finish", "accept")
+        for name in ("ringing", "proceed", "reject", "retract", "finish", "accept")
     },
+    ("urn:xmpp:jingle-message:0", "propose"): CONTENT | ALERTING,
     ("urn:xmpp:reply:0", "reply"): _STATE,  # XEP-0461; says nothing without content
     ("urn:xmpp:fallback:0", "fallback"): _STATE,  # XEP-0428
     ("urn:xmpp:eme:0", "encryption"): _STATE,  # XEP-0380
@@ -152,6 +160,7 @@ _CONVERSING: Final = frozenset({MessageKind.NORMAL, MessageKind.CHAT})
 _ARCHIVE: Final = int(Storage.ARCHIVE)
 _OFFLINE: Final = int(Storage.OFFLINE)
 _COPY: Final = int(Storage.COPY)
+_ALERT: Final = int(Storage.ALERT)
 
 
 def register(modules: Modules) -> None:
@@ -279,9 +288,10 @@ def storage_of(kind: MessageKind, traits: int) -> int | None:
         kind is MessageKind.CHAT or (kind is MessageKind.NORMAL and traits & (CONTENT | SIGNAL))
     ):
         copied = _COPY
+    alerting = _ALERT if traits & (ALERTING | QUIET) == ALERTING and kind is not MessageKind.HEADLINE else 0
     if traits & (CONTENT | STORE) and (not traits & NO_PERMANENT_STORE or traits & RETRACTION):
-        return _ARCHIVE | _OFFLINE | copied
-    return _OFFLINE | copied
+        return _ARCHIVE | _OFFLINE | copied | alerting
+    return _OFFLINE | copied | alerting
 
 
 def fingerprint_of(message: bytes) -> bytes:

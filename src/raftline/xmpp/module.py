@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from raftline.base.errors import LocalProtocolError
 from raftline.base.ids import SessionId
@@ -86,6 +86,9 @@ class StreamContext(Protocol):
     def new_id(self) -> str:
         """Draw an id for a stanza of the server's own."""
 
+
+ANSWER_SEPARATOR: Final = "/"
+"""Ends the part of an id that names who takes the answer (`Modules.on_answer`)."""
 
 IqHandler = Callable[["StreamContext", "Stanza"], "Steps"]
 """Returns (by `return`) the payload Element of the result, or None for an empty result; raises Refused for an error."""
@@ -217,6 +220,8 @@ class Modules:
     item_nodes: list[ItemNode] = field(default_factory=list)
     commands: dict[str, Command] = field(default_factory=dict)
     """Ad-hoc commands of the server, by node (XEP-0050)."""
+    answer_handlers: dict[str, StanzaHandler] = field(default_factory=dict)
+    """Who takes answers to what the cluster asks, by the head of the request's id."""
     message_handler: StanzaHandler | None = None
     presence_handler: StanzaHandler | None = None
     server_presence: Callable[[StreamContext], Element] | None = None
@@ -266,6 +271,16 @@ class Modules:
         if (namespace, name) in self.relay_checks:
             raise LocalProtocolError(f"doubled check: {namespace} {name}")
         self.relay_checks[namespace, name] = check
+
+    def on_answer(self, head: str, handler: StanzaHandler) -> None:
+        """
+        Take IQ results and errors to the domain under ids that begin with `head` and the separator.
+
+        For requests of the cluster's own, which any node may have sent and whose answer any node may get.
+        """
+        if ANSWER_SEPARATOR in head or head in self.answer_handlers:
+            raise LocalProtocolError(f"bad or doubled answer handler: {head}")
+        self.answer_handlers[head] = handler
 
     def on_event(self, event_type: type, renderer: EventRenderer) -> None:
         """Render events of this type."""
