@@ -17,7 +17,7 @@ from cluster.people import Person
 from raftline.base.errors import RemoteProtocolError, StorageFull, Unavailable
 from raftline.base.limits import UPLOAD_TOKEN_SIZE
 from raftline.cluster.frames import MediaChunk, MediaRequest
-from raftline.cluster.media import copies, fetch, scrub, source
+from raftline.cluster.media import copies, fetch, healing, scrub, source
 from raftline.cluster.media.healing import Healing
 from raftline.cluster.media.media import Media
 from raftline.cluster.media.scrub import Scrub
@@ -37,6 +37,7 @@ def quick_rounds(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(Healing.__init__.__kwdefaults__, "needless_seconds", 0.05)
     monkeypatch.setitem(Scrub.__init__.__kwdefaults__, "pause_seconds", 0.05)
     monkeypatch.setitem(Scrub.__init__.__kwdefaults__, "bytes_per_second", 1 << 30)
+    monkeypatch.setattr(healing, "REST_SECONDS", 0.001)
     monkeypatch.setattr(copies, "REPEAT_SECONDS", 0.1)
 
 

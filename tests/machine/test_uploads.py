@@ -355,6 +355,8 @@ class TestDeletedAccounts:
         world.do(store(101, hashlib.sha256(b"0").digest()))
         world.do(DeleteAccount("alice"))
         assert world.count("upload") > 1
+        assert {view_of(world, number) for number in range(101)} == {None}  # though most rows are there yet
+        assert condition(world.do(store(100)).outcome) == "item-not-found"
         for _ in range(5):
             world.do(RaiseVersion(1))
         assert (world.count("upload"), world.count("upload_use"), world.count("doomed")) == (1, 1, 0)

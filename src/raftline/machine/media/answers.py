@@ -10,12 +10,13 @@ from raftline.base.limits import STORED_FILE_PAGE_ROW_COUNT_MAX
 from raftline.machine.context import Context
 from raftline.machine.media.queries import StoredAmong, StoredFiles, UploadOf, UploadUseOf
 from raftline.machine.media.tables import StoredFile, UploadUse
+from raftline.machine.media.uploads import upload_under
 from raftline.machine.media.values import UploadView
 from raftline.machine.queries import Answer, Query
 
 
 def _upload_of(context: Context, query: UploadOf) -> UploadView | None:
-    upload = context.media.uploads.get(query.token)
+    upload = upload_under(context, query.token)
     if upload is None:
         return None
     is_over = 0 < upload.due_ms <= context.time_ms

@@ -78,7 +78,7 @@ def request_slot(context: Context, session: Session, action: RequestUploadSlot) 
 def store_upload(context: Context, action: StoreUpload) -> Outcome:
     """Put a file into its slot."""
     media = context.media
-    upload = media.uploads.get(action.token)
+    upload = upload_under(context, action.token)
     if upload is None:
         return Rejected("item-not-found", "cancel", "There is no such slot, or its time is long over.")
     if upload.digest:
@@ -98,6 +98,12 @@ def store_upload(context: Context, action: StoreUpload) -> Outcome:
     stored = media.files.get(action.digest) or StoredFile(action.digest, action.size, 0)
     media.files.put(action.digest, stored._replace(holders=stored.holders + 1))
     return _DONE
+
+
+def upload_under(context: Context, token: bytes) -> Upload | None:
+    """Return a slot or file; those of a deleted account are gone at once, though their rows go in steps."""
+    upload = context.media.uploads.get(token)
+    return None if upload is None or context.doomed.get(upload.account_id) is not None else upload
 
 
 def expire_upload(context: Context, token: bytes) -> None:
