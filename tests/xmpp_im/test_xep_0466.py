@@ -168,6 +168,16 @@ class TestSection32:
         assert [message.get("type") for message in take(bob)] == ["error"]
         assert take(alice) == []
 
+    def test_a_chat_state(self, service: Service) -> None:
+        """Who is typing stays off the log, though the client gives all it sends a time."""
+        alice, bob = service.bind("alice"), service.bind("bob")
+        bob.write("<presence/>")
+        bob.take()
+        composing = "<composing xmlns='http://jabber.org/protocol/chatstates'/>"
+        alice.write(f"<message to='{BOB}' type='chat'>{composing}{element(60)}</message>")
+        assert [message.find(f"{{{EPHEMERAL}}}ephemeral") is not None for message in take(bob)] == [True]
+        assert not holds(service, "composing")
+
     def test_of_another_namespace(self, service: Service) -> None:
         """What is only called so means nothing."""
         alice = service.bind("alice")
