@@ -6,7 +6,7 @@ import pytest
 
 from raftline.base.limits import EPHEMERAL_TIMER_S_MAX, EPHEMERAL_TIMER_S_MIN
 from xmpp_im.conversations import BODY, archive, error_of, say, take
-from xmpp_im.rooms import ROOM, iq, join, make_room, owner_form
+from xmpp_im.rooms import INFO, ROOM, iq, join, make_room, owner_form
 from xmpp_im.rooms import say as speak
 from xmpp_im.service import Client, Service
 
@@ -168,6 +168,16 @@ class TestSection32:
         assert [message.get("type") for message in take(bob)] == ["error"]
         assert take(alice) == []
 
+    def test_a_chat_state(self, service: Service) -> None:
+        """Who is typing stays off the log, though the client gives all it sends a time."""
+        alice, bob = service.bind("alice"), service.bind("bob")
+        bob.write("<presence/>")
+        bob.take()
+        composing = "<composing xmlns='http://jabber.org/protocol/chatstates'/>"
+        alice.write(f"<message to='{BOB}' type='chat'>{composing}{element(60)}</message>")
+        assert [message.find(f"{{{EPHEMERAL}}}ephemeral") is not None for message in take(bob)] == [True]
+        assert not holds(service, "composing")
+
     def test_of_another_namespace(self, service: Service) -> None:
         """What is only called so means nothing."""
         alice = service.bind("alice")
@@ -226,6 +236,16 @@ class TestSection32InRooms:
         assert not holds(service)
         assert iq(alice, "set", owner_form((TIMER_FIELD, ""))).get("type") == "result"
         assert speak(alice, SECRET).find(f"{{{EPHEMERAL}}}ephemeral") is None
+
+    def test_what_a_room_says_of_itself(self, alice: Client) -> None:
+        """That it discards, and after which time if it sets one."""
+        make_room(alice, "owner", (TIMER_FIELD, "60"))
+        for value in ("60", None):
+            answer = iq(alice, "get", f"<query xmlns='{INFO}'/>")
+            assert EPHEMERAL in {feature.get("var") for feature in answer.iter(f"{{{INFO}}}feature")}
+            fields = {field.get("var"): "".join(field.itertext()) for field in answer.iter("{jabber:x:data}field")}
+            assert fields.get(TIMER_FIELD) == value
+            iq(alice, "set", owner_form((TIMER_FIELD, "")))
 
     @pytest.mark.parametrize("value", ["x", "-1", str(EPHEMERAL_TIMER_S_MAX + 1), "9999999999"])
     def test_what_no_room_can_have(self, service: Service, alice: Client, value: str) -> None:

@@ -143,7 +143,7 @@ _TRAITS: Final[dict[tuple[str, str], int]] = {
     (CARBONS_NAMESPACE, "sent"): NO_COPY | OTHER,
     (DELAY_NAMESPACE, "delay"): DELAY | OTHER,
     (DISPLAYED_NODE, "displayed"): DISPLAYED,  # XEP-0490
-    (EPHEMERAL_NAMESPACE, "ephemeral"): EPHEMERAL | OTHER,  # XEP-0466
+    (EPHEMERAL_NAMESPACE, "ephemeral"): EPHEMERAL,  # XEP-0466; says nothing without content or a `store` hint
     (STANZA_ID_NAMESPACE, "origin-id"): ORIGIN_ID,
     (STANZA_ID_NAMESPACE, "stanza-id"): STANZA_ID,
 }

@@ -9,12 +9,14 @@ from raftline.base.limits import ROOM_PAGE_ROW_COUNT_MAX
 from raftline.machine.rooms.queries import PeopleIn, PublicRooms
 from raftline.machine.rooms.settings import RoomSettings
 from raftline.machine.rooms.views import OccupantView, RoomNames, RoomView
+from raftline.machine.timers.ephemeral import EPHEMERAL_NAMESPACE
 from raftline.xmpp.avatars import VCARD_NAMESPACE
 from raftline.xmpp.capabilities import INFO_NAMESPACE, ITEMS_NAMESPACE
 from raftline.xmpp.effects import ask
 from raftline.xmpp.element import Element
 from raftline.xmpp.jid import JID, parse_jid
 from raftline.xmpp.payloads import FORM_NAMESPACE, form_field, page_element, parse_page_request
+from raftline.xmpp.rooms.forms import MESSAGE_TIMER_FIELD
 from raftline.xmpp.rooms.names import PING_NAMESPACE, VERSIONS_NAMESPACE, address, view_of
 from raftline.xmpp.stanza import CLIENT_NAMESPACE, MUC_NAMESPACE, parse_stanza
 
@@ -50,6 +52,7 @@ ROOM_FEATURES: Final = (
     "urn:xmpp:occupant-id:0",
     "urn:xmpp:message-moderate:1",
     VERSIONS_NAMESPACE,
+    EPHEMERAL_NAMESPACE,
 )
 """What every room announces, whatever its settings."""
 
@@ -176,6 +179,8 @@ def _details(view: RoomView) -> Element:
         form_field("muc#roomconfig_allowinvites", "boolean", "1" if settings.invites_open else "0"),
         form_field("muc#maxhistoryfetch", "text-single", str(settings.history_count)),
     ]
+    if settings.message_timer_s:
+        fields.append(form_field(MESSAGE_TIMER_FIELD, "text-single", str(settings.message_timer_s)))
     if settings.language:
         fields.append(form_field("muc#roominfo_lang", "text-single", settings.language))
     if view.subject:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def register(modules: Modules) -> None:
-    """Announce that messages are discarded when their time is over: here alone, for each client has to by itself."""
+    """Announce that messages are discarded; rooms do too, accounts do not, as each client has to for itself."""
     modules.declare(
         Declaration(
             number=466,
