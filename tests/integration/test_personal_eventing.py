@@ -103,7 +103,7 @@ async def wait_for_the_latest_version(cluster: Cluster) -> None:
     """A cluster begins with the first version of its state machine, and raises it once all members are there."""
 
     async def probe() -> bool:
-        pages = [await http_get(cluster.node(node_id).http, "/metrics") for node_id in (1, 2, 3)]
+        pages = [await http_get(cluster.node(node_id).http, "/metrics") for node_id in cluster.node_ids]
         return all(f"machine_version {VERSION_MAX}.0".encode() in page for _, page in pages)
 
     await wait_until("all nodes have the latest version", probe, CONNECT_TIMEOUT_S)

@@ -67,6 +67,13 @@ class TestMessageArrived:
         assert delay is not None
         assert delay.attrib == {"from": "example.org", "stamp": "2023-11-14T22:13:20.007Z"}
 
+    def test_a_late_one_that_was_imported(self, context: FakeContext) -> None:
+        """It says by itself since when, and nothing of when it was imported (XEP-0227)."""
+        mark = b"<delay xmlns='urn:xmpp:delay' from='example.org' stamp='2010-07-10T23:08:25Z'/>"
+        stanza = b"<message from='bob@example.org/x'>%b<body>a</body></message>" % mark
+        late = tree(rendered(context, MessageArrived(*HERE, Position(1), stanza, "", 1_700_000_000_007)))
+        assert [delay.get("stamp") for delay in late.iter(DELAY)] == ["2010-07-10T23:08:25Z"]
+
     def test_one_that_is_not_archived(self, context: FakeContext) -> None:
         """It is passed on as it is, byte for byte, without a copy; late, it has a delay alone."""
         assert rendered(context, MessageArrived(*HERE, Position(1), STANZA, "", None)) is STANZA

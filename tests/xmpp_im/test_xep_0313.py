@@ -277,6 +277,21 @@ class TestSection41:
         assert written.find(f"*/{validation}validate/{validation}open") is not None
 
 
+def test_an_imported_message_is_shown_when_it_was_sent() -> None:
+    """Section 4.2: the stamp is that of its sending, though it lies where it was imported (XEP-0227)."""
+    archive = Archive(1)
+    mark = b"<delay xmlns='urn:xmpp:delay' from='example.org' stamp='2010-07-10T23:08:25Z'/>"
+    imported = (BODY % 2).replace(b"<body>", mark + b"<body>")
+    archive.rows.append(ArchiveRow(Position(20), 2000, imported))
+    stamps = []
+    for result in Asked(archive, query()).results:
+        assert result is not None
+        delay = result.find("{urn:xmpp:forward:0}forwarded/{urn:xmpp:delay}delay")
+        assert delay is not None
+        stamps.append(delay.get("stamp"))
+    assert stamps == ["1970-01-01T00:00:01Z", "2010-07-10T23:08:25Z"]
+
+
 class TestSection43:
     """4.3. Paging through results."""
 

@@ -139,6 +139,8 @@ def _sent_ms(row: ArchiveRow, domain: str) -> int:
 def _in_no_namespace(data: bytes) -> str:
     """Return an element that was written for a place without a default namespace for one that may have one."""
     text = data.decode()
+    if not text:
+        return ""
     end = min(position for position in (text.find(mark) for mark in (" ", ">", "/")) if position > 0)
     head = text[: text.index(">")]
     return text if "xmlns=" in head else f"{text[:end]} xmlns=''{text[end:]}"
