@@ -22,15 +22,17 @@ def nothing(_service: Service) -> None:
 
 def all_messages(service: Service) -> None:
     """Index all that there is."""
-    while service.machine.index_some(3):
-        pass
-    service.machine.commit()
+    for machine in service.machines.values():
+        while machine.index_some(3):
+            pass
+        machine.commit()
 
 
 def some_messages(service: Service) -> None:
     """Index two messages: the others are read."""
-    service.machine.index_some(2)
-    service.machine.commit()
+    for machine in service.machines.values():
+        machine.index_some(2)
+        machine.commit()
 
 
 @pytest.fixture(params=[nothing, some_messages, all_messages])
