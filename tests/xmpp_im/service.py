@@ -31,7 +31,7 @@ from raftline.machine.database import open_database
 from raftline.machine.entry import encode_entry
 from raftline.machine.machine import Machine
 from raftline.machine.outcomes import Bound, Done, Event, Outcome, SessionEnded
-from raftline.machine.queries import Block, BlockBetween
+from raftline.machine.queries import AccountExists, Block, BlockBetween
 from raftline.machine.rooms.events import SHARED_EVENTS
 from raftline.machine.versions import VERSION_MAX
 from raftline.xmpp.catalog import all_modules
@@ -149,6 +149,10 @@ class Service:
     def bind(self, localpart: str, resource: str = "phone") -> Client:
         """Bind a client and let it forget what it was sent meanwhile."""
         return Client(self, localpart, resource)
+
+    def has_account(self, localpart: str) -> bool:
+        """Whether there is an account of this name."""
+        return bool(self.machine.answer(AccountExists(localpart)))
 
     def apply(self, action: Action, origin: SessionOrigin | KeyOrigin | None) -> Outcome:
         """Apply one command on all nodes, which must come to the same, and deliver its events."""
