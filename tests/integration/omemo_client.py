@@ -139,7 +139,8 @@ class OmemoClient(Client):
         encrypted.send()
 
     async def decrypt(self, message: slixmpp.Message) -> str:
-        """Return the text of an encrypted message."""
+        """Return the text of an encrypted message, which can be had once."""
+        self.device.storage.seen.add(message["id"])
         plain, _device = await self.omemo.decrypt_message(message)
         return plain["body"]
 
@@ -157,13 +158,10 @@ class OmemoClient(Client):
         found = []
         async for stanza in self.plugin["xep_0313"].iterate(rsm={"max": 10}):
             message = stanza["mam_result"]["forwarded"]["stanza"]
-            if self.omemo.is_encrypted(message) and self._is_new(message):
+            if self.omemo.is_encrypted(message) and message["id"] not in self.device.storage.seen:
                 with contextlib.suppress(MessageNotForUs):
                     found.append((message["from"].bare, await self.decrypt(message)))
         return found
-
-    def _is_new(self, message: slixmpp.Message) -> bool:
-        return message["id"] not in self.device.storage.seen
 
     async def _on_copy(self, copy: slixmpp.Message) -> None:
         direction = "carbon_sent" if copy.get_plugin("carbon_sent", check=True) else "carbon_received"
@@ -172,7 +170,6 @@ class OmemoClient(Client):
     async def _on_encrypted(self, message: slixmpp.Message) -> None:
         if not self.omemo.is_encrypted(message):
             return
-        self.device.storage.seen.add(message["id"])
         try:
             self.read.append((message["from"].bare, await self.decrypt(message)))
         except MessageNotForUs:

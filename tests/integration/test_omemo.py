@@ -86,7 +86,8 @@ async def test_secrets_between_nodes(people: People) -> None:
     phone = await people.online(Device("anna", "phone", MemoryStorage()), first)
     tablet = Device("bert", "tablet", MemoryStorage())
     bert_tablet = await people.online(tablet, leader)
-    bert = await people.online(Device("bert", "phone", MemoryStorage()), second)
+    bert_phone = Device("bert", "phone", MemoryStorage())
+    bert = await people.online(bert_phone, second)
     await phone.add_contact(BERT)
     desk_device = Device("anna", "desk", MemoryStorage())
     desk = await people.online(desk_device, leader)
@@ -102,6 +103,15 @@ async def test_secrets_between_nodes(people: People) -> None:
     await people.tell(phone, BERT, "for the tablet too 0815", bert, desk)
     bert_tablet = await people.online(tablet, first)
     assert (ANNA, "for the tablet too 0815") in await bert_tablet.read_archive()
+
+    # So it is when nobody is there: who comes first gets it at once, the other finds it in the archive.
+    await bert.log_out()
+    await bert_tablet.log_out()
+    await people.tell(phone, BERT, "while nobody is there 2718", desk)
+    bert = await people.online(bert_phone, second)
+    await bert.wait_read(ANNA, "while nobody is there 2718")
+    bert_tablet = await people.online(tablet, first)
+    assert (ANNA, "while nobody is there 2718") in await bert_tablet.read_archive()
 
     # Who is nobody's contact finds the keys as well: device lists and bundles are open.
     cleo = await people.online(Device("cleo", "phone", MemoryStorage()), second)
