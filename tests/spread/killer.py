@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 from collections.abc import Awaitable, Callable
 
@@ -40,13 +41,13 @@ class LeaderKiller:
         self._transfer = transfer
         self._up = set(victims)
         self._victims = victims
+        self._stopped = asyncio.Event()
         self.killed: list[int] = []
 
     async def run(self) -> None:
-        """Kill until cancelled."""
+        """Kill until told to stop; then whoever is down comes back."""
         async with asyncio.TaskGroup() as restarts:
-            while True:
-                await asyncio.sleep(self._chance.uniform(*PAUSE_S))
+            while not await self._pause():
                 leader = await self._find_leader()
                 if leader in self._up:
                     self._up.remove(leader)
@@ -55,6 +56,16 @@ class LeaderKiller:
                     _restart = restarts.create_task(self._restart(leader))
                 elif leader is not None and leader not in self._victims and self._up:
                     await self._transfer(self._chance.choice(sorted(self._up)))
+
+    def stop(self) -> None:
+        """Kill nobody any more."""
+        self._stopped.set()
+
+    async def _pause(self) -> bool:
+        """Let some time pass, drawn by chance; returns whether it is over."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._stopped.wait(), self._chance.uniform(*PAUSE_S))
+        return self._stopped.is_set()
 
     async def _restart(self, node_id: int) -> None:
         await self._cluster.start_node(node_id)

@@ -13,7 +13,6 @@ Nothing here waits for time to pass.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import itertools
 import random
 from collections.abc import Coroutine, Iterable
@@ -112,14 +111,10 @@ class Nodes:
             await self._http.aclose()
 
     async def _end_killing(self) -> None:
-        if self._killing is not None:
-            self._killing.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._killing
-            self._killing = None
-            for node_id in VICTIMS:
-                if not await self.cluster.is_ready(node_id):
-                    await self.cluster.wait_ready(node_id)
+        if self.killer is not None and self._killing is not None:
+            self.killer.stop()
+            killing, self._killing = self._killing, None
+            await killing
 
     def check(self) -> None:
         """Let leaders live again, of whom one has died at least, and compare what the nodes have come to."""
@@ -153,10 +148,11 @@ class Nodes:
         """Delete an account if it is there."""
         self.run(self._call("DELETE", f"users/{localpart}", 204, 404))
 
-    def connect(self, node_id: int, localpart: str, resource: str) -> WireClient:
-        """Connect a client to a node."""
+    def connect(self, node_id: int, localpart: str, resource: str, *, is_managed: bool) -> WireClient:
+        """Connect a client to a node, with or without stream management (XEP-0198)."""
         client = WireClient(node_id, self.domain)
-        self.run(client.log_in_plainly(self.cluster.node(node_id).xmpp, localpart, PASSWORD, resource))
+        port = self.cluster.node(node_id).xmpp
+        self.run(client.log_in_plainly(port, localpart, PASSWORD, resource, is_managed=is_managed))
         return client
 
     def settle(self, writer: WireClient, clients: Iterable[WireClient]) -> None:

@@ -43,7 +43,10 @@ class Client:
         self._sent: list[bytes] = []
         self.localpart = localpart
         self.jid: JID = parse_jid(f"{localpart}@{DOMAIN}/{resource}")
-        self.wire: WireClient = service.nodes.connect(service.next_node(), service.name_of(localpart), resource)
+        node_id, is_managed = service.next_turn()
+        self.wire: WireClient = service.nodes.connect(
+            node_id, service.name_of(localpart), resource, is_managed=is_managed
+        )
         service.clients.append(self)
         service.touched_by(self)
         self.take()
@@ -113,17 +116,19 @@ class Service:
 
     nodes: Nodes
     opened: list[Service]
-    _marks = itertools.count(1)
+    _numbers = itertools.count(1)
 
     def __init__(self, *accounts: str, administrators: tuple[str, ...] = ()) -> None:
         assert set(administrators) <= {ADMINISTRATOR}, "administrators are a setting of the nodes"
         # Whoever administers the service is told names as they are. A mark ends in what sorts before digits: see
         # Nodes.sessions_of.
         self.is_marked = not administrators
-        self._mark = f".t{next(self._marks)}-" if self.is_marked else ""
+        number = next(self._numbers)
+        self._mark = f".t{number}-" if self.is_marked else ""
         self.clients: list[Client] = []
         self.gone: list[Client] = []
-        self._turns = itertools.cycle(CLIENT_NODES)
+        turns = zip(itertools.cycle(CLIENT_NODES), itertools.cycle((True, False)), strict=False)
+        self._turns = itertools.islice(turns, number % (2 * len(CLIENT_NODES)), None)
         self._writer: Client | None = None
         self._names = set(accounts)
         self._rooms: set[str] = set()
@@ -152,8 +157,8 @@ class Service:
         self.settle()
         return self.nodes.sessions_of(self.name_of(localpart)) is not None
 
-    def next_node(self) -> int:
-        """Return the node whose turn it is to take a client."""
+    def next_turn(self) -> tuple[int, bool]:
+        """Return the node whose turn it is to take a client, and whether with stream management: every other is."""
         return next(self._turns)
 
     def bind(self, localpart: str, resource: str = "phone") -> Client:

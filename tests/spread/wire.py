@@ -9,7 +9,7 @@ from xml.etree import ElementTree as ET
 from xml.parsers import expat
 from xml.sax.saxutils import quoteattr
 
-from integration.xmpp_raw import STANZA_TAGS, RawClient, StreamEndedError
+from integration.xmpp_raw import NS_SM, STANZA_TAGS, RawClient, StreamEndedError
 
 OWN_ID = "spread-"
 """Begins the ids of what this harness asks; no test sees the answers."""
@@ -80,12 +80,16 @@ class WireClient(RawClient):
         self.arrived: list[bytes] = []
         self.answers: dict[str, ET.Element] = {}
 
-    async def log_in_plainly(self, port: int, username: str, password: str, resource: str) -> None:
-        """Connect, authenticate and bind; then read in the background."""
+    async def log_in_plainly(
+        self, port: int, username: str, password: str, resource: str, *, is_managed: bool = False
+    ) -> None:
+        """Connect, authenticate and bind, with stream management if asked to; then read in the background."""
         try:
             await self.connect(port)
             await self.authenticate(username, password)
             await self.bind(resource)
+            if is_managed:
+                await self.enable()
         except BaseException:
             await self.close()
             raise
@@ -108,7 +112,10 @@ class WireClient(RawClient):
         Returns: False if the stream ended instead.
         """
         own_id = self.own_id()
-        return await self.request(QUESTION.format(own_id), own_id) is not None
+        answer = await self.request(QUESTION.format(own_id), own_id)
+        if answer is not None and self._is_counting:
+            self.write(f"<a xmlns='{NS_SM}' h='{self.received_count}'/>")
+        return answer is not None
 
     def _start_parser(self) -> None:
         super()._start_parser()

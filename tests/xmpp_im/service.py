@@ -4,7 +4,7 @@ A service in one process, without logs, links or sockets: handlers over the real
 Each command becomes an entry of its own, which three replicas apply at once; clients are bound to them in turn, asks of
 a client are answered by the replica of its node, and it is told the events that this replica has for the node. So what
 is tested here is that the protocol and the machine mean the same by the values between them, and, at each command, that
-the replicas are equal.
+the replicas are equal. `make spread` has the same tests meet real nodes in its place (tests/spread).
 """
 
 from __future__ import annotations
