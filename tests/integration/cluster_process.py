@@ -11,6 +11,7 @@ import asyncio
 import json
 import os
 import random
+import shutil
 import signal
 import socket
 import subprocess
@@ -33,6 +34,7 @@ POLL_INTERVAL_S = 0.05
 PORTS_PER_NODE = 10
 NODE_COUNT_MAX = 6  # whose ports are looked at, so that a cluster can grow
 PORT_FIRST, PORT_LAST = 16_000, 31_000  # below Linux's ephemeral ports
+RESULTS = Path(__file__).resolve().parents[2] / "test-results"
 RAFTLINE = str(Path(sys.executable).with_name("raftline"))
 
 
@@ -348,6 +350,15 @@ class Cluster:
             return not is_alive(pid)
 
         await wait_until(f"process {pid} gone", probe, EXIT_TIMEOUT_S, interval_s=0.005)
+
+
+def keep_logs(folder: Path, target: Path) -> None:
+    """Copy the logs below a folder, in place of those of an earlier run."""
+    shutil.rmtree(target, ignore_errors=True)
+    for log in folder.rglob("*.log"):
+        kept = target / log.relative_to(folder)
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(log, kept)
 
 
 def is_alive(pid: int) -> bool:
