@@ -32,6 +32,8 @@ VICTIMS = (4, 5)
 PASSWORD = "a long way from Loja"
 WITNESS = "witness"
 HTTP_TIMEOUT_S = 10.0
+BURY_AFTER_MS = 8_000
+"""Nodes with clients live: one that a busy machine silences for a while is not to be taken for dead."""
 
 
 class Nodes:
@@ -55,7 +57,10 @@ class Nodes:
             folder,
             len(CLIENT_NODES) + (0 if kill_seed is None else len(VICTIMS)),
             domain=domain,
-            settings={"RAFTLINE_XMPP__ADMINISTRATORS": f"{list(administrators)}"},
+            settings={
+                "RAFTLINE_XMPP__ADMINISTRATORS": f"{list(administrators)}",
+                "RAFTLINE_TIMING__BURY_AFTER_MS": str(BURY_AFTER_MS),
+            },
         )
         self.killer: LeaderKiller | None = None
         self._kill_seed = kill_seed
