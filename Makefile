@@ -18,7 +18,7 @@ LOCK := UV_CUSTOM_COMPILE_COMMAND="make lock" build/lock/bin/uv pip compile --py
 PYTEST := $(BIN)/python -m pytest
 SLOW_DIRS := tests/integration tests/browser tests/clients
 
-.PHONY: help setup run test test-all clients sim bench check claims fmt lock
+.PHONY: help setup run test test-all spread clients sim bench check claims fmt lock
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -49,7 +49,14 @@ test: setup $(CLIENTS_INSTALLED) ## All tests but the long ones: simulation, the
 test-all: setup $(CLIENTS_INSTALLED) ## All tests, the long ones too, and more simulation
 	$(MAKE) --no-print-directory sim MINUTES=30 JOBS=2
 	$(PYTEST) -n 2 $(addprefix --ignore=,$(SLOW_DIRS)) tests
+	$(MAKE) --no-print-directory spread
+	$(MAKE) --no-print-directory spread KILLS=1
 	$(PYTEST) -p no:randomly -s $(SLOW_DIRS)
+
+# KILLS=1: while leaders die. SEED: when they do, as a former run has printed it. TESTS: which, all by default.
+spread: setup ## The XEP tests once more, over three real nodes
+	PYTHONPATH=tests $(PYTEST) -p spread.over_nodes $(if $(KILLS),--kill-leaders) $(if $(SEED),--kill-seed=$(SEED)) \
+		$(or $(TESTS),tests/xmpp_im)
 
 clients: setup $(CLIENTS_INSTALLED) ## Real chat clients against a cluster; writes docs/clients.md
 	RAFTLINE_REQUIRE_ALL_TESTS=1 REWRITE=1 $(PYTEST) -p no:randomly tests/clients

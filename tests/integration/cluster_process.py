@@ -11,15 +11,19 @@ import asyncio
 import json
 import os
 import random
+import shutil
 import signal
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Self, TypeVar
+
+from raftline.machine.versions import VERSION_MAX
 
 T = TypeVar("T")
 
@@ -30,6 +34,7 @@ POLL_INTERVAL_S = 0.05
 PORTS_PER_NODE = 10
 NODE_COUNT_MAX = 6  # whose ports are looked at, so that a cluster can grow
 PORT_FIRST, PORT_LAST = 16_000, 31_000  # below Linux's ephemeral ports
+RESULTS = Path(__file__).resolve().parents[2] / "test-results"
 RAFTLINE = str(Path(sys.executable).with_name("raftline"))
 
 
@@ -68,16 +73,26 @@ class Cluster:
         folder: Data and logs go below it.
         node_count: How many nodes.
         data: Where the data goes instead.
+        settings: Of all nodes, as variables of their environment.
         options: More for `raftline up`.
     """
 
     def __init__(
-        self, folder: Path, node_count: int = 3, data: Path | None = None, options: Sequence[str] = ()
+        self,
+        folder: Path,
+        node_count: int = 3,
+        data: Path | None = None,
+        options: Sequence[str] = (),
+        *,
+        domain: str = "localhost",
+        settings: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         self.data = data or folder / "data"
         self.log_folder = folder / "logs"
         self.log_folder.mkdir(parents=True, exist_ok=True)
         self._founder_count = node_count
+        self._domain = domain
+        self._environment = {**os.environ, **settings}
         self.base_port = find_base_port(max(node_count, NODE_COUNT_MAX))
         self._processes: list[subprocess.Popen[bytes]] = []
         self._pids_seen: set[int] = set()
@@ -100,7 +115,7 @@ class Cluster:
     async def start(self) -> None:
         """Run `raftline up` and wait until every node is ready. Also starts a stopped cluster on its old data."""
         arguments = ["up", "--nodes", str(self._founder_count), "--data", str(self.data)]
-        arguments += ["--base-port", str(self.base_port), "--domain", "localhost"]
+        arguments += ["--base-port", str(self.base_port), "--domain", self._domain]
         arguments += ["--open-registration", "--allow-plaintext", *self._options]
         self._spawn(f"up-{self._restarts}", arguments)
         self._restarts += 1
@@ -190,6 +205,15 @@ class Cluster:
 
         await wait_until(f"node {node_id} ready", probe, patience_s)
         self._note_pids()
+
+    async def wait_latest_version(self) -> None:
+        """Wait until all nodes have the latest version of the state machine; a cluster begins with the first."""
+
+        async def probe() -> bool:
+            pages = [await http_get(self.node(node_id).http, "/metrics") for node_id in self.node_ids]
+            return all(f"machine_version {VERSION_MAX}.0".encode() in page for _, page in pages)
+
+        await wait_until("all nodes have the latest version", probe, READY_TIMEOUT_S)
 
     # -- what can be seen from outside
 
@@ -313,7 +337,11 @@ class Cluster:
     def _spawn(self, name: str, arguments: Sequence[str]) -> subprocess.Popen[bytes]:
         with (self.log_folder / f"{name}.log").open("wb") as log:
             process = subprocess.Popen(
-                [RAFTLINE, *arguments], stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT
+                [RAFTLINE, *arguments],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                env=self._environment,
             )
         self._processes.append(process)
         return process
@@ -329,6 +357,15 @@ class Cluster:
             return not is_alive(pid)
 
         await wait_until(f"process {pid} gone", probe, EXIT_TIMEOUT_S, interval_s=0.005)
+
+
+def keep_logs(folder: Path, target: Path) -> None:
+    """Copy the logs below a folder, in place of those of an earlier run."""
+    shutil.rmtree(target, ignore_errors=True)
+    for log in folder.rglob("*.log"):
+        kept = target / log.relative_to(folder)
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(log, kept)
 
 
 def is_alive(pid: int) -> bool:

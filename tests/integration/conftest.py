@@ -10,9 +10,8 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from integration.cluster_process import Cluster
+from integration.cluster_process import RESULTS, Cluster, keep_logs
 
-RESULTS = Path(__file__).resolve().parents[2] / "test-results"
 REPORT = pytest.StashKey[dict[str, pytest.TestReport]]()
 
 
@@ -37,12 +36,7 @@ def cluster_folder(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[P
     yield tmp_path
     phases = request.node.stash.get(REPORT, {})
     if any(report.failed for report in phases.values()):
-        target = RESULTS / request.node.name
-        shutil.rmtree(target, ignore_errors=True)
-        for log in tmp_path.rglob("*.log"):
-            kept = target / log.relative_to(tmp_path)
-            kept.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(log, kept)
+        keep_logs(tmp_path, RESULTS / request.node.name)
     if "RAFTLINE_KEEP_TEST_DATA" not in os.environ:
         shutil.rmtree(tmp_path, ignore_errors=True)
 

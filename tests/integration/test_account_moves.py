@@ -12,7 +12,6 @@ import pytest
 
 from integration.archive import read_archive
 from integration.cluster_process import Cluster, wait_until
-from integration.test_personal_eventing import wait_for_the_latest_version
 from integration.xmpp_client import Client
 from integration.xmpp_raw import NS_FORWARD, RawClient, register
 from raftline.server.failures import ExitCode
@@ -50,7 +49,7 @@ GETS = (
 
 async def live(cluster: Cluster) -> None:
     """Let anna have one of everything, and bert write to her when she is gone."""
-    await wait_for_the_latest_version(cluster)
+    await cluster.wait_latest_version()
     for name in ("anna", "bert"):
         await register(cluster.node(1).xmpp, name, PASSWORD)
     async with RawClient() as anna:

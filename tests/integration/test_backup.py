@@ -14,7 +14,6 @@ import pytest
 from integration.archive import ArchiveRow, check_exactly_once, read_archive
 from integration.cluster_process import Cluster, http_get, wait_until
 from integration.resumer import Resumer, ResumptionFailedError
-from integration.test_personal_eventing import wait_for_the_latest_version
 from integration.xmpp_client import Chatter, Client
 from integration.xmpp_raw import NS_CLIENT, RawClient, register
 from raftline.base.ids import parse_stanza_id
@@ -126,7 +125,7 @@ async def test_a_cluster_comes_back_from_its_backup(cluster_folder: Path) -> Non
     how far they had come; ids that were given out after the backup are not given out again.
     """
     async with Cluster(cluster_folder / "old") as cluster:
-        await wait_for_the_latest_version(cluster)
+        await cluster.wait_latest_version()
         for name in ("anna", "bert", "carla", "dora"):
             await register(cluster.node(1).xmpp, name, PASSWORD)
         async with RawClient() as carla:

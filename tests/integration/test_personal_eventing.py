@@ -10,11 +10,10 @@ from xml.etree import ElementTree as ET
 import pytest
 import slixmpp
 
-from integration.cluster_process import Cluster, http_get, wait_until
+from integration.cluster_process import Cluster, wait_until
 from integration.resumer import Resumer
 from integration.xmpp_client import CONNECT_TIMEOUT_S, Client
 from integration.xmpp_raw import NS_CLIENT, RawClient, register
-from raftline.machine.versions import VERSION_MAX
 
 pytestmark = pytest.mark.timeout(150)
 
@@ -99,19 +98,9 @@ class Person(Client):
         return {item.get("id", ""): "".join(item.itertext()) for item in answer.iter(f"{{{PUBSUB}}}item")}
 
 
-async def wait_for_the_latest_version(cluster: Cluster) -> None:
-    """A cluster begins with the first version of its state machine, and raises it once all members are there."""
-
-    async def probe() -> bool:
-        pages = [await http_get(cluster.node(node_id).http, "/metrics") for node_id in cluster.node_ids]
-        return all(f"machine_version {VERSION_MAX}.0".encode() in page for _, page in pages)
-
-    await wait_until("all nodes have the latest version", probe, CONNECT_TIMEOUT_S)
-
-
 async def test_what_clients_keep_and_hear(cluster: Cluster) -> None:
     """Avatar, bookmarks in both forms and a device list reach who may have them, whichever node holds whom."""
-    await wait_for_the_latest_version(cluster)
+    await cluster.wait_latest_version()
     for name in ("anna", "bert", "cleo"):
         await register(cluster.node(1).xmpp, name, PASSWORD)
     phone, desk = Person("anna", *WANTED), Person("anna", BOOKMARKS)
@@ -203,7 +192,7 @@ async def test_a_leader_dies_between_publishing_and_reading(cluster: Cluster) ->
 
     Bert is on the leader, which is killed after he heard of the first item; Anna publishes another while he is gone.
     """
-    await wait_for_the_latest_version(cluster)
+    await cluster.wait_latest_version()
     for name in ("anna", "bert"):
         await register(cluster.node(1).xmpp, name, PASSWORD)
     leader = await cluster.leader()

@@ -17,7 +17,6 @@ import slixmpp
 from integration.archive import ArchiveRow, read_archive
 from integration.cluster_process import Cluster, wait_until
 from integration.resumer import Resumer
-from integration.test_personal_eventing import wait_for_the_latest_version
 from integration.xmpp_client import CONNECT_TIMEOUT_S, Chatter, Client
 from integration.xmpp_raw import NS_CLIENT, RawClient, register
 from raftline.node.publisher import IN_FLIGHT_COUNT_MAX
@@ -98,7 +97,7 @@ async def archive_of(port: int, username: str) -> list[ArchiveRow]:
 
 async def test_devices_that_are_away_are_told(cluster: Cluster) -> None:
     """Offline, or with a dead connection, whoever holds it: told once; connected: not; after an error: never again."""
-    await wait_for_the_latest_version(cluster)
+    await cluster.wait_latest_version()
     for name in ("anna", "bert", "cleo", "maker"):
         await register(cluster.node(1).xmpp, name, PASSWORD)
     app, anna = AppServer(), RawClient()
@@ -148,7 +147,7 @@ async def test_a_leader_dies_in_the_midst_of_a_stream(cluster: Cluster) -> None:
     The recipient is away, the application server is on a follower, and one of the writers on the leader. What was under
     way to the server when the leader died may come again, under its id.
     """
-    await wait_for_the_latest_version(cluster)
+    await cluster.wait_latest_version()
     for name in ("anna", "bert", "carla", "maker"):
         await register(cluster.node(1).xmpp, name, PASSWORD)
     leader = await cluster.leader()

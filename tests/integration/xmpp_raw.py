@@ -50,11 +50,13 @@ class RawClient:
         acked_count: The newest `h` of the server.
         stanzas: Received stanzas that no waiter took, oldest first.
         own_address: Address to connect from; empty leaves it to the system.
+        language: Of the stream; empty to say nothing of it.
     """
 
     def __init__(self, domain: str = "localhost") -> None:
         self.domain = domain
         self.own_address = ""
+        self.language = "en"
         self.jid = ""
         self.features = ET.Element("none")
         self.sent_count = 0
@@ -94,8 +96,9 @@ class RawClient:
     async def open_stream(self) -> None:
         """Open a stream, or open it anew after TLS or authentication, and read its features."""
         self._start_parser()
+        language = f" xml:lang='{self.language}'" if self.language else ""
         self.write(
-            f"<?xml version='1.0'?><stream:stream to='{self.domain}' version='1.0' xml:lang='en' "
+            f"<?xml version='1.0'?><stream:stream to='{self.domain}' version='1.0'{language} "
             f"xmlns='{NS_CLIENT}' xmlns:stream='{NS_STREAM}'>"
         )
         self.features = await self.read_element()

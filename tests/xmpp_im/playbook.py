@@ -10,7 +10,7 @@ A playbook: a handler, the effects it must yield in order, and the answers it ge
 from __future__ import annotations
 
 import xml.etree.ElementTree as ET
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from raftline.base.errors import Refused
@@ -109,6 +109,14 @@ def stanza(xml: str) -> Stanza:
 def session(session_id: int, resource: str, priority: int | None = 0, presence: bytes | None = None) -> SessionRow:
     """Make the row of a session."""
     return SessionRow(session_id, 1, resource, priority, presence)  # type: ignore[arg-type]
+
+
+def answer(sent: Iterable[bytes], stanza_id: str) -> ET.Element:
+    """Find the one answer to a request among what was sent: before or after what the request has caused."""
+    [found] = [
+        stanza for stanza in map(tree, sent) if stanza.tag == "{jabber:client}iq" and stanza.get("id") == stanza_id
+    ]
+    return found
 
 
 def tree(data: bytes | str) -> ET.Element:

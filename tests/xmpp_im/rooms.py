@@ -43,11 +43,10 @@ def leave(client: Client, nick: str, *, room: str = ROOM) -> list[ET.Element]:
 
 
 def iq(client: Client, kind: str, payload: str, to: str = ROOM) -> ET.Element:
-    """Send a request and return the answer, which comes last."""
+    """Send a request and return the answer."""
     take(client)
     client.write(f"<iq to='{to}' type='{kind}' id='q'>{payload}</iq>")
-    answer = take(client)[-1]
-    assert answer.get("id") == "q"
+    [answer] = [stanza for stanza in take(client) if stanza.get("id") == "q"]
     return answer
 
 

@@ -1,13 +1,16 @@
 """
-A service in one process, without logs, links or sockets: handlers over the real state machine.
+A service in one process, without logs, links or sockets: handlers over the real state machine, three times.
 
-Each command becomes an entry of its own and is applied at once, and its events are rendered into what their sessions
-were sent. So what is tested here is that the protocol and the machine mean the same by the values between them.
+Each command becomes an entry of its own, which three replicas apply at once; clients are bound to them in turn, asks of
+a client are answered by the replica of its node, and it is told the events that this replica has for the node. So what
+is tested here is that the protocol and the machine mean the same by the values between them, and, at each command, that
+the replicas are equal. `make spread` has the same tests meet real nodes in its place (tests/spread).
 """
 
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterable
 from typing import Any
 
 from raftline.base.errors import Refused
@@ -28,8 +31,8 @@ from raftline.machine.commands import (
 from raftline.machine.database import open_database
 from raftline.machine.entry import encode_entry
 from raftline.machine.machine import Machine
-from raftline.machine.outcomes import Bound, Done, Outcome, SessionEnded
-from raftline.machine.queries import Block, BlockBetween
+from raftline.machine.outcomes import Bound, Done, Event, Outcome, SessionEnded
+from raftline.machine.queries import AccountExists, Block, BlockBetween
 from raftline.machine.rooms.events import SHARED_EVENTS
 from raftline.machine.versions import VERSION_MAX
 from raftline.xmpp.catalog import all_modules
@@ -52,7 +55,7 @@ from raftline.xmpp.stanza import error_reply, result_reply
 from raftline.xmpp.xeps.xep_0363_http_upload import UploadService
 from xmpp_im.playbook import DOMAIN, FakeContext, stanza
 
-NODE = NodeId(1)
+NODES = (NodeId(1), NodeId(2), NodeId(3))
 
 
 class Client(FakeContext):
@@ -64,7 +67,8 @@ class Client(FakeContext):
         self.session_id: SessionId | None = None
         self._number = 0
         self._previous = 0
-        outcome = service.apply(BindSession(localpart, resource, NODE, 1), KeyOrigin(service.key()))
+        self.node_id = service.next_node()
+        outcome = service.apply(BindSession(localpart, resource, self.node_id, 1), KeyOrigin(service.key()))
         assert isinstance(outcome, Done)
         assert isinstance(outcome.result, Bound)
         self.bound = outcome.result
@@ -109,7 +113,7 @@ class Client(FakeContext):
 
     def machine_blocks(self, jid: str) -> bool:
         """Whether the client's account has blocked an address, as the state machine says."""
-        return self._service.machine.answer(BlockBetween(str(self.jid), jid)) is Block.USER
+        return self._service.machines[self.node_id].answer(BlockBetween(str(self.jid), jid)) is Block.USER
 
     def end(self) -> None:
         """End the session, without a word."""
@@ -118,7 +122,13 @@ class Client(FakeContext):
 
 
 class Service:
-    """The machine, its clients, and a clock that moves a second with each command."""
+    """
+    The machine on each of three nodes, its clients, and a clock that moves a second with each command.
+
+    Attributes:
+        machines: Of each node.
+        machine: Of the first.
+    """
 
     def __init__(
         self,
@@ -136,11 +146,14 @@ class Service:
         )
         self.clients: dict[int, Client] = {}
         self.streams: dict[int, ComponentStream] = {}
-        self.machine = Machine(open_database(":memory:"), domain=DOMAIN)
+        self.machines = {node_id: Machine(open_database(":memory:"), domain=DOMAIN) for node_id in NODES}
+        self.machine = self.machines[NODES[0]]
         self._index = itertools.count(1)
         self._keys = itertools.count(1)
+        self._turns = itertools.cycle(NODES)
         self.apply(RaiseVersion(VERSION_MAX), None)
-        self.apply(StartNode(NODE, 1), None)
+        for node_id in NODES:
+            self.apply(StartNode(node_id, 1), None)
         self.apply(RaiseVersion(VERSION_MAX), None)
         for localpart in accounts:
             self.apply(CreateAccount(localpart, ()), KeyOrigin(self.key()))
@@ -149,17 +162,39 @@ class Service:
         """Return a key that was never used."""
         return next(self._keys).to_bytes(16, "big")
 
+    def next_node(self) -> NodeId:
+        """Return the node whose turn it is to take a client."""
+        return next(self._turns)
+
     def bind(self, localpart: str, resource: str = "phone") -> Client:
         """Bind a client and let it forget what it was sent meanwhile."""
         return Client(self, localpart, resource)
 
+    def has_account(self, localpart: str) -> bool:
+        """Whether there is an account of this name."""
+        return bool(self.machine.answer(AccountExists(localpart)))
+
     def apply(self, action: Action, origin: SessionOrigin | KeyOrigin | None) -> Outcome:
-        """Apply one command and deliver its events."""
+        """Apply one command on all nodes, which must come to the same, and deliver its events."""
         index = next(self._index)
-        command = Command(NODE, 1, index, index.to_bytes(16, "big"), origin, action)
+        command = Command(NODES[0], 1, index, index.to_bytes(16, "big"), origin, action)
         self.time_ms = 1000 * index + self._quiet_ms
-        [result] = self.machine.apply(LogIndex(index), Term(1), encode_entry(self.time_ms, [encode_command(command)]))
-        for event in result.events:
+        entry = encode_entry(self.time_ms, [encode_command(command)])
+        results = {}
+        for node_id, machine in self.machines.items():
+            [results[node_id]] = machine.apply(LogIndex(index), Term(1), entry)
+        first = results[NODES[0]]
+        for node_id, result in results.items():
+            assert (result.outcome, result.events) == (first.outcome, first.events)
+            assert self.machines[node_id].state_hash == self.machine.state_hash, f"replicas differ after {action}"
+            self._deliver(node_id, result.events)
+        return first.outcome
+
+    def _deliver(self, node_id: NodeId, events: Iterable[Event]) -> None:
+        """Tell the clients of a node what is for this node."""
+        for event in events:
+            if event.node_id != node_id:
+                continue
             for session_id in event.session_ids if isinstance(event, SHARED_EVENTS) else (event.session_id,):
                 if session_id in self.streams:
                     self.streams[session_id].receive_event(event)
@@ -171,7 +206,6 @@ class Service:
                     rendered = self.modules.renderers[type(event)](client, event)
                     assert rendered is not None
                     client.send(rendered)
-        return result.outcome
 
     def route(self, session_id: SessionId, stanza: bytes) -> bool:
         """Hand a stanza to a session off the log; return whether there is one."""
@@ -197,9 +231,9 @@ class Service:
 
         def answer(effect: Effect) -> Any:
             if isinstance(effect, Ask):
-                return self.machine.answer(effect.query)
+                return self.machines[client.node_id].answer(effect.query)
             if isinstance(effect, AwaitReplicas):
-                return None  # there is one
+                return None  # they are never behind
             if isinstance(effect, Route):
                 return self.route(effect.session_id, effect.stanza)
             if isinstance(effect, DeriveCredentials):

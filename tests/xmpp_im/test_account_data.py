@@ -137,6 +137,7 @@ class TestXep0012:
         bob.write("<presence to='alice@example.org' type='subscribed'/>")
         return alice, bob
 
+    @pytest.mark.one_process(reason="a clock that moves with each command")
     def test_the_server(self, service: Service) -> None:
         """5: how long it has been up."""
         alice = service.bind("alice")
@@ -147,6 +148,7 @@ class TestXep0012:
         alice, _bob = self.befriended(service)
         assert ask(alice, "get", self.QUERY, "to='bob@example.org'")[0].attrib == {"seconds": "0"}
 
+    @pytest.mark.one_process(reason="a clock that moves with each command")
     @pytest.mark.parametrize(("status", "text"), [("<status>bye &amp; good</status>", "bye & good"), ("", None)])
     def test_a_contact_that_left(self, service: Service, status: str, text: str | None) -> None:
         """4: the time since, and its last words."""

@@ -274,6 +274,7 @@ class TestHistory:
         assert seen == everything
         assert len(set(seen)) == 25
 
+    @pytest.mark.one_process(reason="a clock that moves with each command")
     def test_by_time_and_id(self, alice: Client) -> None:
         """The times that metadata and results tell bound a query to just those messages."""
         ids, texts, _ = history(alice)

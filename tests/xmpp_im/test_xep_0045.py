@@ -286,6 +286,7 @@ class TestSection7Occupants:
         assert one(bob).find("{urn:xmpp:occupant-id:0}occupant-id") is not None
         assert len(join(service.bind("carol"), "c")) == 4
 
+    @pytest.mark.one_process(reason="a limit is made small")
     @pytest.mark.parametrize("extra", [0, 1])
     def test_chat_states_in_a_crowd(
         self, service: Service, alice: Client, bob: Client, extra: int, monkeypatch: pytest.MonkeyPatch
@@ -455,6 +456,7 @@ class TestSection16Iq:
         assert condition(iq(bob, "get", query, f"{ROOM}/x")) == ("item-not-found", "cancel")
         assert condition(iq(service.bind("carol"), "get", query, f"{ROOM}/b")) == ("not-acceptable", "cancel")
 
+    @pytest.mark.one_process(reason="a session that is lost on the way")
     def test_a_session_that_is_gone(self, service: Service, alice: Client, bob: Client) -> None:
         """service-unavailable when no node holds it."""
         del service.clients[alice.bound.session_id]

@@ -86,6 +86,7 @@ class TestSection81Create:
         expected = ("not-acceptable", "unsupported-access-model", "modify")
         assert condition(create(alice, NODE, access_model="authorize")) == expected
 
+    @pytest.mark.one_process(reason="a limit is made small")
     @pytest.mark.parametrize("excess", [0, 1])
     def test_too_many(self, alice: Client, excess: int, monkeypatch: pytest.MonkeyPatch) -> None:
         """Both sides of the limit; one that goes makes room."""

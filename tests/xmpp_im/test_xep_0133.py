@@ -7,7 +7,6 @@ import xml.etree.ElementTree as ET
 import pytest
 
 from raftline.base.limits import ADMINISTERED_ACCOUNT_COUNT_MAX
-from raftline.machine.queries import AccountExists
 from xmpp_im.playbook import tree
 from xmpp_im.service import Client, Service
 
@@ -51,7 +50,7 @@ class Administrator:
         return self.command(name, f"sessionid='{shown.get('sessionid')}'", form)
 
     def has(self, localpart: str) -> bool:
-        return bool(self.service.machine.answer(AccountExists(localpart)))
+        return self.service.has_account(localpart)
 
 
 def completed(answer: ET.Element) -> ET.Element:
@@ -203,6 +202,7 @@ class TestSection48Looking:
         assert (values(answer, "rostersize"), values(answer, "onlineresources")) == (["0"], ["phone", "tab"])
         assert error(anna.do("user-stats", accountjid="nobody@example.org")) == ["item-not-found"]
 
+    @pytest.mark.one_process(reason="accounts of other tests would be counted")
     def test_numbers(self, anna: Administrator) -> None:
         """4.13, 4.15: at once and without a form; online is who has a session that is available, once."""
         for resource in ("tab", "phone"):
@@ -210,6 +210,7 @@ class TestSection48Looking:
         assert values(anna.command("get-registered-users-num"), "registeredusersnum") == ["3"]
         assert values(anna.command("get-online-users-num"), "onlineusersnum") == ["1"]
 
+    @pytest.mark.one_process(reason="accounts of other tests would be listed")
     def test_lists(self, anna: Administrator) -> None:
         """4.18, 4.20: by name, no more than asked for."""
         for name in ("carol", "bob"):

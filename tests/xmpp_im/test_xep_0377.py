@@ -53,6 +53,7 @@ def test_section_3_discovering_support(service: Service) -> None:
 class TestSection4:
     """4. Payload."""
 
+    @pytest.mark.one_process(reason="looks into the database")
     def test_reason_and_text(self, service: Service) -> None:
         """Who reported whom, why, when; a text is optional, and of several the first counts."""
         alice = service.bind("alice")
@@ -79,6 +80,7 @@ class TestSection4:
         assert error_of(alice) == "bad-request"
         assert not alice.machine_blocks(BOB)
 
+    @pytest.mark.one_process(reason="looks into the database")
     def test_sizes(self, service: Service) -> None:
         """Text and reason as long as allowed are kept; longer ones are refused."""
         alice = service.bind("alice")
@@ -91,6 +93,7 @@ class TestSection4:
         assert error_of(alice) == "bad-request"
 
 
+@pytest.mark.one_process(reason="looks into the database")
 def test_section_5_opt_in(service: Service) -> None:
     """What the reporter agrees to is kept with the report."""
     alice = service.bind("alice")
@@ -103,6 +106,7 @@ def test_section_5_opt_in(service: Service) -> None:
 class TestSection6:
     """6. Submitting reports as part of blocking."""
 
+    @pytest.mark.one_process(reason="looks into the database")
     def test_it_blocks(self, service: Service) -> None:
         """The address is blocked as it would be without a report; a second report of it is kept too."""
         alice = service.bind("alice")
@@ -111,12 +115,14 @@ class TestSection6:
         block(alice, (BOB, report()), ("eve@example.org", ""))
         assert [(found.jid, found.number) for found in reports(service)] == [(BOB, 0), (BOB, 0)]
 
+    @pytest.mark.one_process(reason="looks into the database")
     def test_reports_of_several(self, service: Service) -> None:
         """Each item has its own report."""
         alice = service.bind("alice")
         block(alice, (BOB, report()), ("eve@example.org", report("urn:xmpp:reporting:abuse")))
         assert [(found.jid, found.number) for found in reports(service)] == [("eve@example.org", 1), (BOB, 0)]
 
+    @pytest.mark.one_process(reason="looks into the database")
     def test_messages(self, service: Service) -> None:
         """Stanza ids of this service are kept, each once; ids that it never gave are not."""
         alice, bob = service.bind("alice"), service.bind("bob")
@@ -129,6 +135,7 @@ class TestSection6:
         assert parsed is not None
         assert reports(service)[0].messages == (parsed[1],)
 
+    @pytest.mark.one_process(reason="looks into the database")
     def test_number_of_messages(self, service: Service) -> None:
         """As many as allowed; one more is refused."""
         alice = service.bind("alice")

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import xml.etree.ElementTree as ET
 from base64 import b64encode
 
 import pytest
 
 from xmpp_im.nodes import INFO, OWNER, condition, friend_of, items, online, options, publish, request, told
-from xmpp_im.playbook import tree
+from xmpp_im.playbook import answer, tree
 from xmpp_im.rooms import ROOM, make_room
 from xmpp_im.service import Client, Service
 
@@ -45,14 +46,14 @@ def publish_avatar(client: Client, picture: bytes, *, model: str = "open", diges
 
 def set_card(client: Client, content: str) -> None:
     client.write(f"<iq type='set' id='v'>{card(content)}</iq>")
-    assert condition(tree(client.take()[-1])) == ()
+    assert condition(answer(client.take(), "v")) == ()
 
 
 def card_of(client: Client, to: str = "") -> dict[str, str] | None:
     """Return the texts of a card by the names of its elements; None when there is no card."""
     address = f" to='{to}'" if to else ""
     client.write(f"<iq type='get' id='v'{address}><vCard xmlns='vcard-temp'/></iq>")
-    reply = tree(client.take()[-1])
+    reply = answer(client.take(), "v")
     if reply.get("type") == "error":
         return None
     return {element.tag.rpartition("}")[2]: (element.text or "") for element in reply[0].iter()}
@@ -86,7 +87,7 @@ def stranger(service: Service) -> Client:
 def test_discovery(alice: Client) -> None:
     """Section 2: the account says so."""
     alice.write(f"<iq type='get' id='d' to='{ALICE}'><query xmlns='{INFO}'/></iq>")
-    assert b"urn:xmpp:pep-vcard-conversion:0" in alice.take()[-1]
+    assert b"urn:xmpp:pep-vcard-conversion:0" in ET.tostring(answer(alice.take(), "d"))
 
 
 class TestSection31FromPepToVcard:

@@ -52,6 +52,7 @@ class TestSection3:
 class TestSection5:
     """5. Tombstones."""
 
+    @pytest.mark.one_process(reason="a clock that moves with each command")
     def test_a_tombstone_in_both_archives(self, service: Service) -> None:
         """The text goes; addresses, type and id stay, and the retraction is named with its time and is archived too."""
         alice, bob = service.bind("alice"), service.bind("bob")
@@ -181,6 +182,7 @@ class TestSection6:
         assert [each.findtext(BODY) for each in messages] == [None, "/me took it back"]
         assert messages[0].find(f"{{{RETRACT}}}retracted") is not None
 
+    @pytest.mark.one_process(reason="looks into the database")
     def test_off_the_record(self, service: Service) -> None:
         """What waits without being archived goes as well."""
         alice = service.bind("alice")
@@ -219,6 +221,7 @@ class TestSection61:
         retract(alice, BOB, "m1")
         assert archive(alice).texts == ["first", None, "/me took it back"]
 
+    @pytest.mark.one_process(reason="a limit is made small")
     def test_far_back(self, service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
         """It is looked for in steps, until it is found; and not beyond the reach."""
         monkeypatch.setattr("raftline.machine.history.retraction.RETRACTION_SEARCH_ROW_COUNT_MAX", 2)

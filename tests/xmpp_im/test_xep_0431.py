@@ -22,18 +22,25 @@ def nothing(_service: Service) -> None:
 
 def all_messages(service: Service) -> None:
     """Index all that there is."""
-    while service.machine.index_some(3):
-        pass
-    service.machine.commit()
+    for machine in service.machines.values():
+        while machine.index_some(3):
+            pass
+        machine.commit()
 
 
 def some_messages(service: Service) -> None:
     """Index two messages: the others are read."""
-    service.machine.index_some(2)
-    service.machine.commit()
+    for machine in service.machines.values():
+        machine.index_some(2)
+        machine.commit()
 
 
-@pytest.fixture(params=[nothing, some_messages, all_messages])
+BY_ITSELF = pytest.mark.one_process(reason="real nodes index by themselves")
+
+
+@pytest.fixture(
+    params=[nothing, pytest.param(some_messages, marks=BY_ITSELF), pytest.param(all_messages, marks=BY_ITSELF)]
+)
 def index(request: pytest.FixtureRequest) -> Index:
     """How much is indexed before a search."""
     return request.param  # type: ignore[no-any-return]
@@ -112,6 +119,7 @@ class TestSection32:
         assert search(bob, "tea").texts == ["tea, bob", "tea, carol"]
         assert search(alice, "bob carol").texts == []
 
+    @pytest.mark.one_process(reason="a clock that moves with each command")
     def test_with_other_filters(self, service: Service, index: Index) -> None:
         """Address, time and ids narrow a search like any query."""
         alice, bob, carol = service.bind("alice"), service.bind("bob"), service.bind("carol")
@@ -129,6 +137,7 @@ class TestSection32:
         assert search(alice, "tea", field("start", stamp)).texts == ["tea 4"]
         assert search(alice, "tea", field("end", "1970-01-01T00:00:01Z")).texts == []
 
+    @pytest.mark.one_process(reason="a limit is made small")
     def test_paging(self, service: Service, index: Index, monkeypatch: pytest.MonkeyPatch) -> None:
         """Pages from either end, each message once, however small the windows that are searched; no count is told."""
         for name in ("SEARCH_WINDOW_ROW_COUNT_MAX", "UNINDEXED_WINDOW_ROW_COUNT_MAX"):

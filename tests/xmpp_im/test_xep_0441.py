@@ -165,6 +165,7 @@ class TestDelivery:
         assert message.find("{urn:xmpp:sid:0}stanza-id") is None
         assert texts(alice) == ["hi"]
 
+    @pytest.mark.one_process(reason="looks into the database")
     def test_offline(self, service: Service) -> None:
         """It waits, is delivered once, and is gone then if nobody archives it."""
         alice, bob = service.bind("alice"), service.bind("bob")

@@ -36,4 +36,5 @@ def register(modules: Modules) -> None:
     modules.declare(Declaration(number=84, title="User Avatar", version="1.1.4"))
     modules.declare(Declaration(number=222, title="Persistent Storage of Public Data via PubSub", version="1.0"))
     modules.declare(Declaration(number=223, title="Persistent Storage of Private Data via PubSub", version="1.1.1"))
+    modules.declare(Declaration(number=384, title="OMEMO Encryption", version="0.9.1"))
     modules.account_identities.append(("pubsub", "pep"))
