@@ -33,21 +33,32 @@ async def server(application: Application, tmp_path: Path) -> AsyncIterator[tupl
 
 
 async def test_a_link_is_printed(application: Application, server: tuple[str, ...]) -> None:
-    """The link alone in its line, and until when it is good; it is kept by its digest."""
+    """The link alone in its line, that of a page for browsers, and until when both are good."""
     invited = await raftline("user", "invite", "--name", "Anna", "--valid-for", "2h", *server)
     assert invited.code == 0, invited.err
-    link, until = invited.out.splitlines()
+    link, page, until = invited.out.splitlines()
+    assert page == f"https://one.example.org:5443/invite/#{link.removeprefix('xmpp:')}"
     assert link.startswith("xmpp:anna@example.org?register;preauth=")
     assert until == "Good once, until 1970-01-01 02:00 UTC. Whoever has the link can use it."
     [action] = application.door.invites.values()
     assert (action.username, action.lifetime_ms) == ("anna", 7_200_000)
 
 
+async def test_without_https_there_is_no_page(tmp_path: Path) -> None:
+    """A development cluster prints the link alone."""
+    (tmp_path / "token").write_text(TOKEN, encoding="utf-8")
+    async with serve(Application(tmp_path, page_url="").app) as port:
+        invited = await raftline(
+            "user", "invite", "--server", f"http://127.0.0.1:{port}", "--token-file", str(tmp_path / "token")
+        )
+    assert len(invited.out.splitlines()) == 2
+
+
 async def test_json(server: tuple[str, ...]) -> None:
     """For programs, with the moment in milliseconds."""
     invited = await raftline("user", "invite", "--json", *server)
     told = json.loads(invited.out)
-    assert set(told) == {"uri", "username", "expires_ms"}
+    assert set(told) == {"uri", "landing_url", "username", "expires_ms"}
     assert told["uri"].startswith("xmpp:example.org?register;preauth=")
     assert (told["username"], told["expires_ms"]) == (None, 1_000 + 7 * 86_400_000)
 

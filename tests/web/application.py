@@ -51,6 +51,7 @@ class Application:
         open_registration: bool = True,
         per_minute: int = 30,
         published: HostMeta2 | None = None,
+        page_url: str = "https://one.example.org:5443",
     ) -> None:
         self.door = FakeDoor()
         self.now_ns = 0
@@ -73,7 +74,7 @@ class Application:
                 static_directory=static_directory,
             ),
             host_meta=HostMeta(lambda: HTTP_URLS, published),
-            admin=Admin(self.door, TOKEN, self._status, derive, self._draw),
+            admin=Admin(self.door, TOKEN, self._status, derive, self._draw, page_url),
             health=self.health,
             registry=registry,
             websocket=self._websocket,

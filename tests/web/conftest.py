@@ -16,6 +16,7 @@ from web.application import Application
 def static_directory(tmp_path: Path) -> Path:
     """A page and a file of its own."""
     (tmp_path / "index.html").write_text("<!doctype html><title>Raftline</title>", encoding="utf-8")
+    (tmp_path / "invite.html").write_text("<!doctype html><title>Invitation</title>", encoding="utf-8")
     (tmp_path / "app.js").write_text("export {};", encoding="utf-8")
     return tmp_path
 

@@ -32,6 +32,7 @@ async def test_one_is_made_listed_and_taken_back(application: Application, clien
     found = re.fullmatch(r"xmpp:anna@example\.org\?register;preauth=([0-9a-f]{24})", told["uri"])
     assert found is not None
     assert (told["username"], told["expires_ms"]) == ("anna", 1_000 + INVITE_LIFETIME_MS)
+    assert told["landing_url"] == f"https://one.example.org:5443/invite/#{told['uri'].removeprefix('xmpp:')}"
     [action] = application.door.executed
     assert action == IssueInvite(digest_of(found[1]), "", "anna", int(Purpose.REGISTER), INVITE_LIFETIME_MS)
     [entry] = (await client.get(PATH)).json()["invitations"]

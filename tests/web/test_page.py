@@ -18,9 +18,11 @@ async def test_the_page_and_its_files_are_served_under_the_policy(client: httpx2
     assert index.status_code == 200
     assert index.headers["content-type"].startswith("text/html")
     assert index.headers["cache-control"] == "no-cache"
+    invitation = await client.get("/invite/")
+    assert (invitation.status_code, invitation.headers["cache-control"]) == (200, "no-cache")
     script = await client.get("/static/app.js")
     assert script.status_code == 200
-    for reply in (index, script, await client.get("/nothing")):
+    for reply in (index, invitation, script, await client.get("/nothing")):
         policy = reply.headers["content-security-policy"]
         assert "default-src 'self'" in policy
         assert "connect-src 'self' ws://127.0.0.1:15002 ws://127.0.0.1:15012;" in policy

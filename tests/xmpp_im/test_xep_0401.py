@@ -109,6 +109,17 @@ class TestSection51UserInvitation:
         assert re.fullmatch(rf"xmpp:romeo@{DOMAIN}\?roster;preauth=[0-9a-z]+;ibr=y", told["uri"])
         assert told["expire"] == format_timestamp(service.time_ms + INVITE_LIFETIME_MS)
 
+    def test_a_landing_page(self) -> None:
+        """Where browsers reach the node by HTTPS there is one; what it shows is not sent to the server."""
+        service = Service("romeo")
+        service.modules = all_modules(page_url="https://one.example.org:5443")
+        told = result(command(service.bind("romeo"), INVITE))
+        assert told["landing-url"] == f"https://one.example.org:5443/invite/#{told['uri'].removeprefix('xmpp:')}"
+
+    def test_without_https(self, romeo: Client) -> None:
+        """Elsewhere the field is left out."""
+        assert set(result(command(romeo, INVITE))) == {"FORM_TYPE", "uri", "expire"}
+
     def test_tokens_differ(self, romeo: Client) -> None:
         """Each invitation has a token of its own."""
         links = {result(command(romeo, INVITE))["uri"] for _ in range(3)}

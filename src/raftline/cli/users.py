@@ -99,6 +99,8 @@ def invite(
         sys.stdout.write(msgspec.json.format(msgspec.json.encode(told), indent=2).decode() + "\n")
         return
     print(told["uri"])
+    if told["landing_url"]:
+        print(told["landing_url"])
     print(f"Good once, until {_moment(told['expires_ms'])}. Whoever has the link can use it.")
 
 

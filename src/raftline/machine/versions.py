@@ -8,7 +8,8 @@ command, apply treats it as older releases do: as unreadable.
 
     1   the first release
     2   nodes tell of their data and addresses, and new ones are invited
-    3   publish-subscribe, rooms, archive preferences, tokens for a fast login, sessions ended by administrators
+    3   publish-subscribe, rooms, archive preferences, tokens for a fast login, sessions ended by administrators, people
+        who are invited
 
 A version adds; it never takes back what an earlier one did, since logs and snapshots of it are still applied.
 """

@@ -215,6 +215,7 @@ class RunningNode:
                 wall_clock_ms=wall_clock_ms,
                 administrators=settings.xmpp.administrators,
                 users_register=settings.xmpp.user_invitations,
+                page_url=page_url(settings),
                 status_addresses=settings.xmpp.status_urls,
                 external_services=external_services(settings.turn),
                 contacts=msgspec.structs.asdict(settings.contacts),
@@ -254,7 +255,7 @@ class RunningNode:
         app = make_app(
             page=page,
             host_meta=HostMeta(addresses.http_urls, published_hosts(settings.discovery)),
-            admin=Admin(node, token, status, derive, os.urandom),
+            admin=Admin(node, token, status, derive, os.urandom, page_url(settings)),
             health=health,
             registry=registry,
             websocket=gateway.websocket_endpoint,
@@ -306,6 +307,11 @@ class RunningNode:
 def wall_clock_ms() -> int:
     """Return milliseconds since 1970."""
     return time.time_ns() // MILLISECOND_NS
+
+
+def page_url(settings: NodeSettings) -> str:
+    """Return where browsers reach this node by HTTPS; empty where it serves plain HTTP, for development."""
+    return settings.own.http_url if settings.own.http_url.startswith("https://") else ""
 
 
 def hindrance(driver: Driver) -> str:

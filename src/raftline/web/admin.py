@@ -57,13 +57,19 @@ class NewPassword(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 @dataclass(frozen=True, slots=True)
 class Admin:
-    """The endpoints of `/admin/v1`."""
+    """
+    The endpoints of `/admin/v1`.
+
+    Attributes:
+        page_url: Where browsers reach this node by HTTPS; empty for nowhere.
+    """
 
     node: Node
     token: str
     status: Status
     derive_credentials: Derive
     entropy: Callable[[int], bytes]
+    page_url: str = ""
 
     def routes(self) -> list[Route]:
         """Return all routes, each behind the token."""

@@ -3,12 +3,13 @@ Invitations of people over HTTP, behind the administrator's token (XEP-0401).
 
     GET    /admin/v1/invitations      {"invitations": [{"id", "inviter", "username", "registers", "expires_ms"}]}
     POST   /admin/v1/invitations      {"username": NAME or null, "lifetime_s": N}
-                                      → 201 {"uri", "username", "expires_ms"}
+                                      → 201 {"uri", "landing_url", "username", "expires_ms"}
     DELETE /admin/v1/invitations/ID   204
 
-`inviter` is null for operators. A link is told once, in the answer to its request. So that a repeat under the same
-`Idempotency-Key`, at whichever node, tells the same link, its token is made from the key and the administrator's token,
-which all nodes have and nobody else; without a key the node draws one.
+`inviter` is null for operators, `landing_url` where browsers do not reach the node by HTTPS. A link is told once, in
+the answer to its request. So that a repeat under the same `Idempotency-Key`, at whichever node, tells the same link,
+its token is made from the key and the administrator's token, which all nodes have and nobody else; without a key the
+node draws one.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ from raftline.machine.outcomes import InviteIssued
 from raftline.web.accounts import prepare_username
 from raftline.web.admin import Admin
 from raftline.web.replies import BadRequest, json_reply, read_body, require_done
-from raftline.xmpp.invites import TOKEN_BYTES, digest_of, registration_link
+from raftline.xmpp.invites import TOKEN_BYTES, digest_of, landing_page, registration_link
 
 _LIFETIME_S: Final = msgspec.Meta(ge=INVITE_LIFETIME_MIN_MS // 1000, le=INVITE_LIFETIME_MAX_MS // 1000)
 
@@ -94,7 +95,15 @@ class Invitations:
         done = require_done(await admin.node.execute(action, key=key))
         assert isinstance(done.result, InviteIssued)
         link = registration_link(admin.node.domain, username, token)
-        return json_reply({"uri": link, "username": username or None, "expires_ms": done.result.expires_ms}, 201)
+        return json_reply(
+            {
+                "uri": link,
+                "landing_url": landing_page(admin.page_url, link) or None,
+                "username": username or None,
+                "expires_ms": done.result.expires_ms,
+            },
+            201,
+        )
 
     async def revoke(self, request: Request) -> Response:
         """Take an open invitation back."""

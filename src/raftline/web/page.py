@@ -1,5 +1,5 @@
 """
-What a browser gets: the web client's files, its configuration, registration.
+What a browser gets: the web client's files, its configuration, registration, the landing page of invitations.
 
 The page is served under a content security policy that lets it load and run nothing from elsewhere; it may open
 WebSockets to the nodes of this cluster, since it moves to another node when its own dies.
@@ -118,6 +118,7 @@ class Page:
         """Return all routes."""
         return [
             Route("/", self.index, methods=["GET"]),
+            Route("/invite/", self.invitation, methods=["GET"]),
             Route("/client-config.json", self.client_config, methods=["GET"]),
             Route("/client/register", self.register, methods=["POST"]),
             Mount("/static", StaticFiles(directory=self.static_directory)),
@@ -126,6 +127,10 @@ class Page:
     async def index(self, _request: Request) -> Response:
         """Serve the page; browsers ask each time whether it changed."""
         return FileResponse(self.static_directory / "index.html", headers={"Cache-Control": "no-cache"})
+
+    async def invitation(self, _request: Request) -> Response:
+        """Serve the landing page of invitations (XEP-0401 section 5.2); which one it shows no server is told."""
+        return FileResponse(self.static_directory / "invite.html", headers={"Cache-Control": "no-cache"})
 
     async def client_config(self, _request: Request) -> Response:
         """Tell the page its domain and all nodes."""

@@ -142,6 +142,7 @@ def all_modules(
     wall_clock_ms: Callable[[], int] | None = None,
     administrators: Collection[str] = (),
     users_register: bool = True,
+    page_url: str = "",
     contacts: Mapping[str, Sequence[str]] = MappingProxyType({}),
     status_addresses: Sequence[str] = (),
     external_services: ExternalServices | None = None,
@@ -152,6 +153,7 @@ def all_modules(
     Args:
         administrators: Bare JIDs of those who may use commands of administration (XEP-0133, XEP-0401).
         users_register: Who is invited by a user may open an account (XEP-0401).
+        page_url: Where browsers reach this node by HTTPS; empty for nowhere.
         contacts: URIs to turn to, by what for (XEP-0157).
         status_addresses: Where clients look when the service is out of order (XEP-0455).
         wall_clock_ms: Tells milliseconds since 1970. Without it, what needs a clock (XEP-0012, XEP-0202, XEP-0215,
@@ -163,7 +165,7 @@ def all_modules(
         module.register(modules)
     xep_0455_service_outage.register(modules, status_addresses)
     xep_0133_administration.register(modules, administrators)
-    xep_0401_invitations.register(modules, administrators, users_register=users_register)
+    xep_0401_invitations.register(modules, administrators, users_register=users_register, page_url=page_url)
     xep_0157_contacts.register(modules, contacts)
     if wall_clock_ms is not None:
         xep_0012_last_activity.register(modules, wall_clock_ms)

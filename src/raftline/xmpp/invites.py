@@ -42,6 +42,18 @@ def contact_link(domain: str, inviter: str, token: str, *, registers: bool) -> s
     return f"xmpp:{_address(inviter, domain)}?roster;preauth={token}{';ibr=y' if registers else ''}"
 
 
+def landing_page(page_url: str, link: str) -> str:
+    """
+    Write the address of a page that shows an invitation to who has no chat app yet (XEP-0379 section 3.3).
+
+    What is behind the # stays in the browser.
+
+    Args:
+        page_url: Where browsers reach a node by HTTPS; empty for nowhere, and then there is no page.
+    """
+    return f"{page_url}/invite/#{link.removeprefix('xmpp:')}" if page_url else ""
+
+
 def _address(localpart: str, domain: str) -> str:
     host = _escaped(domain, _IN_DOMAIN)
     return f"{_escaped(localpart, _IN_LOCALPART)}@{host}" if localpart else host

@@ -9,6 +9,9 @@ Invitations of people: issued, found, used up, taken back, forgotten.
 The token is drawn before a command is proposed and known to nobody but who is told it; the state has its digest. A name
 that an invitation is for is kept from everyone else until that is used or gone. Of an invitation by which an account
 was opened the row stays as long as the account, and says who invited; a deleted inviter is not named any more.
+
+Invitations are no part of their inviter's account: they live where names of accounts are given out, since they keep
+some, and since whoever comes by one has no account yet.
 """
 
 from __future__ import annotations
@@ -54,7 +57,7 @@ def issue_invite(context: Context, action: IssueInvite) -> Outcome:
     if name and (context.accounts.get(name) is not None or keeps_name(context, name)):
         return _TAKEN
     limit = ACCOUNT_INVITE_COUNT_MAX if inviter_id else OPERATOR_INVITE_COUNT_MAX
-    if len(_open_digests(context, inviter_id)) >= limit:
+    if _open_count(context, inviter_id) >= limit:
         return Rejected("resource-constraint", "wait", f"At most {limit} invitations are open at a time.")
     expires_ms = context.time_ms + action.lifetime_ms
     row = Invite(action.digest, inviter_id, action.inviter, name, action.purposes, expires_ms, NOBODY)
@@ -150,8 +153,15 @@ def _view(context: Context, row: Invite) -> InviteView:
     return InviteView(row.digest, row.inviter, row.username, row.purposes, row.expires_ms, is_expired)
 
 
+def _open_count(context: Context, inviter_id: AccountId) -> int:
+    """Count the invitations of an account, or of operators, that were neither used nor pruned."""
+    sql = "SELECT count(*) FROM invite WHERE account_id = 0 AND inviter_id = ?"
+    count: int = context.rows.select((context.invites,), sql, (inviter_id,))[0][0]
+    return count
+
+
 def _open_digests(context: Context, inviter_id: AccountId) -> list[bytes]:
-    """Return the invitations of an account, or of operators, that were neither used nor pruned."""
+    """Return those invitations."""
     sql = "SELECT digest FROM invite WHERE account_id = 0 AND inviter_id = ? ORDER BY digest"
     return [digest for (digest,) in context.rows.select((context.invites,), sql, (inviter_id,))]
 

@@ -21,7 +21,7 @@ from raftline.machine.outcomes import Done, InviteIssued, Outcome, Rejected
 from raftline.xmpp.data_forms import make_form, read_boolean, read_text
 from raftline.xmpp.effects import Execute
 from raftline.xmpp.element import Element
-from raftline.xmpp.invites import contact_link, digest_of, registration_link
+from raftline.xmpp.invites import contact_link, digest_of, landing_page, registration_link
 from raftline.xmpp.jid import prepare_local
 from raftline.xmpp.module import Command, CommandResult, Declaration
 from raftline.xmpp.payloads import FORM_NAMESPACE, form_field
@@ -38,26 +38,32 @@ _COMMANDS: Final = "http://jabber.org/protocol/commands"
 Fields = dict[str, list[str]]
 
 
-def register(modules: Modules, administrators: Collection[str], *, users_register: bool) -> None:
+def register(modules: Modules, administrators: Collection[str], *, users_register: bool, page_url: str) -> None:
     """
     Offer the commands.
 
     Args:
         administrators: Bare JIDs of those who may invite people under a name.
         users_register: Who is invited by a user may open an account.
+        page_url: Where browsers reach this node by HTTPS; empty for nowhere, and then there is no landing page.
     """
     modules.declare(Declaration(number=401, title="Ad-hoc Account Invitation Generation", version="0.6.0"))
     trusted = frozenset(administrators)
 
     def invite(context: StreamContext, _fields: Fields) -> Steps:
-        return invite_contact(context, registers=users_register)
+        link, expires_ms = yield from invite_contact(context, registers=users_register)
+        return _result(link, landing_page(page_url, link), expires_ms)
+
+    def create(context: StreamContext, fields: Fields) -> Steps:
+        link, expires_ms = yield from invite_user(context, fields)
+        return _result(link, landing_page(page_url, link), expires_ms)
 
     modules.commands[INVITE_NODE] = Command(INVITE_NODE, "Invite somebody", lambda _context: True, invite)
     modules.commands[CREATE_NODE] = Command(
         CREATE_NODE,
         "Invite a new user",
         lambda context: str(context.jid.bare) in trusted,
-        invite_user,
+        create,
         _asking(),
     )
 
@@ -66,18 +72,22 @@ def invite_contact(context: StreamContext, *, registers: bool) -> Steps:
     """
     Make a link by which somebody becomes the user's contact (section 5.1).
 
+    Returns: The link, and the cluster time at which it expires.
+
     Raises:
         Refused: `resource-constraint` while too many invitations of the user are open.
     """
     purposes = Purpose.SUBSCRIBE | Purpose.REGISTER if registers else Purpose.SUBSCRIBE
     token = context.new_id()
     expires_ms = yield from _issue(token, context.jid.local, "", purposes)
-    return _result(contact_link(context.domain, context.jid.local, token, registers=registers), expires_ms)
+    return contact_link(context.domain, context.jid.local, token, registers=registers), expires_ms
 
 
 def invite_user(context: StreamContext, fields: Fields) -> Steps:
     """
     Make a link by which an account is opened (section 5.4).
+
+    Returns: As `invite_contact`.
 
     Raises:
         Refused: `bad-request` for a name that cannot be one, `conflict` for one that is taken or kept,
@@ -94,7 +104,7 @@ def invite_user(context: StreamContext, fields: Fields) -> Steps:
     purposes = Purpose.REGISTER | Purpose.SUBSCRIBE if is_contact else Purpose.REGISTER
     token = context.new_id()
     expires_ms = yield from _issue(token, context.jid.local, username, purposes)
-    return _result(registration_link(context.domain, username, token), expires_ms)
+    return registration_link(context.domain, username, token), expires_ms
 
 
 def _issue(token: str, inviter: str, username: str, purposes: Purpose) -> Steps:
@@ -107,8 +117,11 @@ def _issue(token: str, inviter: str, username: str, purposes: Purpose) -> Steps:
     return outcome.result.expires_ms
 
 
-def _result(link: str, expires_ms: int) -> CommandResult:
-    fields = (form_field("uri", "text-single", link), form_field("expire", "text-single", format_timestamp(expires_ms)))
+def _result(link: str, landing_url: str, expires_ms: int) -> CommandResult:
+    fields = [form_field("uri", "text-single", link)]
+    if landing_url:
+        fields.append(form_field("landing-url", "text-single", landing_url))
+    fields.append(form_field("expire", "text-single", format_timestamp(expires_ms)))
     return CommandResult(make_form("result", INVITATION_FORM, fields))
 
 
