@@ -19,10 +19,11 @@ from raftline.cluster.config import Peer
 from raftline.cluster.refounding import begin_with_state, founding_payload
 from raftline.cluster.snapshot_files import FileDigest
 from raftline.cluster.storage import StorageSettings, open_storage
-from raftline.machine.commands import EndFormerCluster, RaiseVersion, decode_command
+from raftline.machine.commands import decode_command
 from raftline.machine.database import open_database
 from raftline.machine.entry import decode_entry
 from raftline.machine.machine import Machine
+from raftline.machine.node_commands import EndFormerCluster, RaiseVersion
 from raftline.machine.snapshot import read_head
 from raftline.raft.membership import decode_membership
 

@@ -11,7 +11,8 @@ from raftline.base.errors import ConfigError, Unavailable
 from raftline.base.ids import NodeId, Position
 from raftline.cluster.config import MILLISECOND_NS, Clocks, ClusterConfig, ClusterTiming, Peer
 from raftline.cluster.lives import Lives
-from raftline.machine.commands import Action, BuryNode, StartNode
+from raftline.machine.commands import Action
+from raftline.machine.node_commands import BuryNode, StartNode
 from raftline.machine.outcomes import CommandResult, Done, Outcome, Rejected, Stale
 from raftline.raft.membership import membership_of_voters
 from raftline.raft.node import Role

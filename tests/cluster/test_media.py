@@ -22,8 +22,9 @@ from raftline.cluster.media.healing import Healing
 from raftline.cluster.media.media import Media
 from raftline.cluster.media.scrub import Scrub
 from raftline.cluster.media.store import MediaStore
-from raftline.machine.commands import DeleteAccount, RaiseVersion
+from raftline.machine.commands import DeleteAccount
 from raftline.machine.media.commands import RequestUploadSlot, StoreUpload
+from raftline.machine.node_commands import RaiseVersion
 from raftline.machine.outcomes import Done
 from raftline.machine.versions import FEATURES_SINCE
 

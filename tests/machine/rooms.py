@@ -6,7 +6,8 @@ from typing import Any, TypeVar
 
 from machine.world import DOMAIN, Client, World
 from raftline.base.ids import CURSOR_START, Cursor
-from raftline.machine.commands import EnableManagement, RaiseVersion
+from raftline.machine.commands import EnableManagement
+from raftline.machine.node_commands import RaiseVersion
 from raftline.machine.outcomes import CarbonCopied, CommandResult, Done, Event, MessageArrived, Rejected, cursor_of
 from raftline.machine.queries import InboxPage
 from raftline.machine.rooms.commands import (

@@ -7,7 +7,8 @@ import pytest
 from machine.world import START_MS, World
 from raftline.base.limits import PRIVATE_ELEMENT_SIZE_MAX, VCARD_SIZE_MAX
 from raftline.machine import private_storage
-from raftline.machine.commands import BuryNode, DeleteAccount, PrivateElement, SetVcard, StorePrivate
+from raftline.machine.commands import DeleteAccount, PrivateElement, SetVcard, StorePrivate
+from raftline.machine.node_commands import BuryNode
 from raftline.machine.outcomes import Done, Rejected
 from raftline.machine.queries import LastActivity, LastActivityOf, PrivateOf, VcardOf
 

@@ -14,8 +14,9 @@ from raftline.base.errors import StorageError, StorageFull
 from raftline.base.ids import LogIndex, NodeId, Term, position_of
 from raftline.machine import apply, messages
 from raftline.machine.apply import INTERNAL_ERROR
-from raftline.machine.commands import Action, Command, CreateAccount, KeyOrigin, MarkSessions, StartNode, encode_command
+from raftline.machine.commands import Action, Command, CreateAccount, KeyOrigin, MarkSessions, encode_command
 from raftline.machine.context import Context
+from raftline.machine.node_commands import StartNode
 from raftline.machine.outbox import MessageHandedOver
 from raftline.machine.outcomes import Done, Rejected, Repeated, Stale
 from raftline.machine.queries import AccountExists

@@ -16,10 +16,11 @@ import pytest
 from machine.world import DOMAIN, World
 from raftline.base.ids import LogIndex, NodeId, Term
 from raftline.machine import chain
-from raftline.machine.commands import Command, DeleteAccount, KeyOrigin, StartNode, decode_command
+from raftline.machine.commands import Command, DeleteAccount, KeyOrigin, decode_command
 from raftline.machine.database import open_database
 from raftline.machine.entry import decode_entry
 from raftline.machine.machine import Machine
+from raftline.machine.node_commands import StartNode
 from raftline.machine.queries import AccountExists
 
 

@@ -7,14 +7,9 @@ import pytest
 from machine.components import HOST, PUPPET, Connection
 from machine.world import DOMAIN, Client, World
 from raftline.base.ids import NodeId
-from raftline.machine.commands import (
-    BuryNode,
-    ChangeBlocklist,
-    DeleteAccount,
-    RemoveRosterItem,
-    SubscriptionKind,
-)
+from raftline.machine.commands import ChangeBlocklist, DeleteAccount, RemoveRosterItem, SubscriptionKind
 from raftline.machine.components.events import PresenceForComponent
+from raftline.machine.node_commands import BuryNode
 from raftline.machine.outcomes import CommandResult, Done, PresenceArrived, Rejected
 from raftline.machine.queries import Roster, RosterOf
 

@@ -23,12 +23,12 @@ from raftline.machine.commands import (
     DetachSession,
     EnableManagement,
     ExpireSessions,
-    RaiseVersion,
     ResumeSession,
     SetCarbons,
     Storage,
 )
 from raftline.machine.history.commands import ArchivePolicy, Retraction, SetArchivePreferences
+from raftline.machine.node_commands import RaiseVersion
 from raftline.machine.outcomes import CarbonCopied, CommandResult, Done, Rejected, Resumed
 from raftline.machine.queries import ArchivePage, InboxPage
 from raftline.machine.versions import VERSION_MAX

@@ -7,7 +7,8 @@ import pytest
 from machine.world import World
 from raftline.base.ids import NodeId
 from raftline.base.limits import INVITATION_AGE_MAX_MS, NODE_ADDRESS_SIZE_MAX
-from raftline.machine.commands import ForgetNode, InviteNode, KeyOrigin, RaiseVersion, RedeemInvitation, StartNode
+from raftline.machine.commands import KeyOrigin
+from raftline.machine.node_commands import ForgetNode, InviteNode, RaiseVersion, RedeemInvitation, StartNode
 from raftline.machine.outcomes import Done, Invited, Outcome, Rejected
 from raftline.machine.queries import InvitationOf, NodeProfiles, SessionsOf
 from raftline.machine.records import Invitation, NodeProfile

@@ -9,14 +9,8 @@ import pytest
 
 from machine.world import Client, World
 from raftline.base.limits import EXPIRED_ITEM_COUNT_MAX, LOCATION_INTERVAL_MIN_MS, RESUMPTION_TOKEN_SIZE
-from raftline.machine.commands import (
-    CreateAccount,
-    DeleteAccount,
-    EnableManagement,
-    ExpireSessions,
-    RaiseVersion,
-    SetPresence,
-)
+from raftline.machine.commands import CreateAccount, DeleteAccount, EnableManagement, ExpireSessions, SetPresence
+from raftline.machine.node_commands import RaiseVersion
 from raftline.machine.outcomes import CommandResult, Done, Rejected
 from raftline.machine.pubsub.avatars import METADATA_NODE
 from raftline.machine.pubsub.commands import (

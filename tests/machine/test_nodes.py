@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from machine.world import World, arrivals, outcomes
 from raftline.base.ids import NodeId
-from raftline.machine.commands import BindSession, BuryNode, StartNode
+from raftline.machine.commands import BindSession
+from raftline.machine.node_commands import BuryNode, StartNode
 from raftline.machine.outcomes import ContactUnavailable, Done, SessionEnded
 from raftline.machine.queries import SessionsOf
 

@@ -13,11 +13,11 @@ from raftline.machine.commands import (
     DeleteAccount,
     KeyOrigin,
     PrivateElement,
-    RaiseVersion,
     SetVcard,
     Storage,
     StorePrivate,
 )
+from raftline.machine.node_commands import RaiseVersion
 from raftline.machine.outcomes import Done, Outcome, Rejected
 from raftline.machine.portability import answers, importing
 from raftline.machine.portability.commands import ImportedContact, ImportedMessage

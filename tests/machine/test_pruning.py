@@ -6,7 +6,8 @@ import pytest
 
 from machine.world import START_MS, World, outcomes
 from raftline.base.limits import IDEMPOTENCY_AGE_MAX_MS, ORIGIN_ID_AGE_MAX_MS
-from raftline.machine.commands import DeleteAccount, KeyOrigin, StartNode
+from raftline.machine.commands import DeleteAccount, KeyOrigin
+from raftline.machine.node_commands import StartNode
 from raftline.machine.pruning import ROWS_PER_COMMAND, ROWS_PER_ENTRY, Pruner
 
 STEP = ROWS_PER_ENTRY + ROWS_PER_COMMAND

@@ -23,12 +23,12 @@ from raftline.machine.commands import (
     DeleteAccount,
     DetachSession,
     EnableManagement,
-    RaiseVersion,
     ResumeSession,
     SetPresence,
     SetVcard,
     SubscriptionKind,
 )
+from raftline.machine.node_commands import RaiseVersion
 from raftline.machine.outcomes import Done, Event, PresenceArrived, Rejected
 from raftline.machine.pruning import ROWS_PER_ENTRY
 from raftline.machine.pubsub import capabilities as machine_capabilities

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from machine.world import World
-from raftline.machine.commands import RaiseVersion
+from raftline.machine.node_commands import RaiseVersion
 from raftline.machine.outcomes import Done
 from raftline.machine.pubsub.commands import (
     ConfigureNode,

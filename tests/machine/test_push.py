@@ -34,16 +34,15 @@ from raftline.base.limits import (
     PUSH_WAITING_COUNT_MAX,
 )
 from raftline.machine.commands import (
-    BuryNode,
     ChangeBlocklist,
     DeleteAccount,
     ExpireSessions,
     MessageKind,
     SetCarbons,
-    StartNode,
     Storage,
     SubscriptionKind,
 )
+from raftline.machine.node_commands import BuryNode, StartNode
 from raftline.machine.outcomes import Done, Rejected
 from raftline.machine.pruning import ROWS_PER_COMMAND, ROWS_PER_ENTRY
 from raftline.machine.push import outbox

@@ -4,16 +4,8 @@ from __future__ import annotations
 
 from machine.world import World, outcomes
 from raftline.base.ids import NodeId, SessionId
-from raftline.machine.commands import (
-    BindSession,
-    EnableManagement,
-    EndFormerCluster,
-    InviteNode,
-    RaiseVersion,
-    RedeemInvitation,
-    ResumeSession,
-    StartNode,
-)
+from raftline.machine.commands import BindSession, EnableManagement, ResumeSession
+from raftline.machine.node_commands import EndFormerCluster, InviteNode, RaiseVersion, RedeemInvitation, StartNode
 from raftline.machine.outcomes import Done, Gone, Rejected, SessionEnded
 
 TOKEN = b"t" * 16

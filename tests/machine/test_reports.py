@@ -6,9 +6,10 @@ import pytest
 
 from machine.world import Client, World
 from raftline.base.limits import REPORT_MESSAGE_COUNT_MAX
-from raftline.machine.commands import ChangeBlocklist, DeleteAccount, RaiseVersion
+from raftline.machine.commands import ChangeBlocklist, DeleteAccount
 from raftline.machine.history.commands import Report
 from raftline.machine.history.queries import ListReports
+from raftline.machine.node_commands import RaiseVersion
 from raftline.machine.outcomes import CommandResult, Done
 from raftline.machine.versions import FEATURES_SINCE
 

@@ -17,7 +17,6 @@ from raftline.base.limits import (
 from raftline.machine import messages
 from raftline.machine.commands import (
     BindSession,
-    BuryNode,
     ChangeBlocklist,
     CreateAccount,
     DeclareInterest,
@@ -31,9 +30,9 @@ from raftline.machine.commands import (
     SessionMark,
     SessionOrigin,
     SetRosterItem,
-    StartNode,
     Storage,
 )
+from raftline.machine.node_commands import BuryNode, StartNode
 from raftline.machine.outcomes import (
     CommandResult,
     ContactUnavailable,

@@ -25,14 +25,8 @@ from machine.rooms import (
 from machine.world import DOMAIN, Client, World, outcomes
 from raftline.base import limits
 from raftline.base.ids import NodeId
-from raftline.machine.commands import (
-    BuryNode,
-    ChangeBlocklist,
-    DeleteAccount,
-    DetachSession,
-    ExpireSessions,
-    ResumeSession,
-)
+from raftline.machine.commands import ChangeBlocklist, DeleteAccount, DetachSession, ExpireSessions, ResumeSession
+from raftline.machine.node_commands import BuryNode
 from raftline.machine.outcomes import Done
 from raftline.machine.queries import PictureOf
 from raftline.machine.rooms import settings as room_settings

@@ -13,11 +13,11 @@ from raftline.machine.commands import (
     EndSession,
     EndSessions,
     MarkSessions,
-    RaiseVersion,
     SessionMark,
     SessionOrigin,
     SetPresence,
 )
+from raftline.machine.node_commands import RaiseVersion
 from raftline.machine.outcomes import Bound, ContactUnavailable, Done, Rejected, SessionEnded
 from raftline.machine.queries import ArchivePage, SessionAt, SessionRow, SessionsOf
 from raftline.machine.versions import VERSION_MAX

@@ -18,7 +18,6 @@ from raftline.machine.commands import (
     DetachSession,
     EnableManagement,
     ExpireSessions,
-    RaiseVersion,
     SendEphemeral,
     Storage,
     decode_command,
@@ -27,6 +26,7 @@ from raftline.machine.commands import (
 from raftline.machine.database import checkpoint
 from raftline.machine.history.commands import Retraction
 from raftline.machine.history.queries import SearchArchive
+from raftline.machine.node_commands import RaiseVersion
 from raftline.machine.outcomes import CommandResult, Done, Rejected
 from raftline.machine.queries import ArchivePage, InboxPage, NextExpiry
 from raftline.machine.rooms.commands import SpeakInRoom, WhisperInRoom

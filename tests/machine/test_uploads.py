@@ -18,11 +18,12 @@ from raftline.base.limits import (
     UPLOAD_SLOT_LIFETIME_MS,
 )
 from raftline.base.timestamps import format_timestamp
-from raftline.machine.commands import DeleteAccount, ExpireSessions, RaiseVersion
+from raftline.machine.commands import DeleteAccount, ExpireSessions
 from raftline.machine.media.commands import RequestUploadSlot, StoreUpload
 from raftline.machine.media.queries import StoredAmong, StoredFiles, UploadOf, UploadUseOf
 from raftline.machine.media.tables import StoredFile, UploadUse
 from raftline.machine.media.values import UploadView
+from raftline.machine.node_commands import RaiseVersion
 from raftline.machine.outcomes import Done, Outcome, Rejected
 from raftline.machine.queries import NextExpiry
 

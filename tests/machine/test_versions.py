@@ -11,8 +11,9 @@ from machine.world import World
 from raftline.base.errors import StorageError
 from raftline.base.ids import LogIndex, NodeId, Term
 from raftline.machine import versions
-from raftline.machine.commands import Command, InviteNode, RaiseVersion, StartNode, encode_command
+from raftline.machine.commands import Command, encode_command
 from raftline.machine.entry import encode_entry
+from raftline.machine.node_commands import InviteNode, RaiseVersion, StartNode
 from raftline.machine.outcomes import Done, Invited
 from raftline.machine.queries import NodeProfiles
 

@@ -15,8 +15,9 @@ from cluster.clusters import Cluster, until
 from cluster.people import Person, anything, send_to_full_jid
 from raftline.base.errors import LocalProtocolError, Refused, Unavailable
 from raftline.base.ids import CURSOR_START
-from raftline.machine.commands import CreateAccount, DeleteAccount, EndSessions, RaiseVersion, SetRosterItem
+from raftline.machine.commands import CreateAccount, DeleteAccount, EndSessions, SetRosterItem
 from raftline.machine.history.commands import ArchivePolicy, SetArchivePreferences
+from raftline.machine.node_commands import RaiseVersion
 from raftline.machine.outcomes import Done, Event, MessageArrived, Rejected, Repeated, SessionEnded, cursor_of
 from raftline.machine.queries import AccountExists, NodeProfiles, SessionRow, SessionsOf
 from raftline.machine.versions import FEATURES_SINCE

@@ -13,8 +13,9 @@ import pytest_asyncio
 from cluster.clusters import Cluster, until
 from cluster.people import Person
 from raftline.base.errors import Refused
-from raftline.machine.commands import BuryNode, SetCredentials
+from raftline.machine.commands import SetCredentials
 from raftline.machine.login.commands import BindAsked, LogIn, ResumptionAsked, TokenIssue, TokenUse
+from raftline.machine.node_commands import BuryNode
 from raftline.machine.outcomes import Done, Gone, LoggedIn
 from raftline.machine.queries import KnownToken, LoginTokensOf, SessionRow, SessionsOf
 from raftline.machine.versions import VERSION_MAX

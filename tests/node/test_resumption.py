@@ -13,7 +13,8 @@ from cluster.clusters import Cluster, until
 from cluster.people import Person
 from raftline.base.errors import Refused
 from raftline.base.ids import CURSOR_START, SessionId
-from raftline.machine.commands import BuryNode, OpenRequest
+from raftline.machine.commands import OpenRequest
+from raftline.machine.node_commands import BuryNode
 from raftline.machine.outcomes import Done, Gone, Stale
 from raftline.machine.queries import PictureOf, SessionRow, SessionsOf
 from raftline.node.node import LocalNode

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from machine.world import DOMAIN, World
 from raftline.base.ids import NodeId
 from raftline.cluster.backup_file import BackupHeader, BackupWriter, Part
-from raftline.machine.commands import RaiseVersion, StartNode
+from raftline.machine.node_commands import RaiseVersion, StartNode
 from raftline.machine.snapshot import SnapshotCopy, SnapshotHead
 
 

@@ -9,10 +9,11 @@ import pytest
 
 from raftline.base.ids import LogIndex, NodeId, Term
 from raftline.cluster.driver import Driver
-from raftline.machine.commands import Command, RaiseVersion, StartNode, encode_command
+from raftline.machine.commands import Command, encode_command
 from raftline.machine.database import open_database
 from raftline.machine.entry import encode_entry
 from raftline.machine.machine import Machine
+from raftline.machine.node_commands import RaiseVersion, StartNode
 from raftline.machine.versions import NODE_PROFILES_SINCE
 from raftline.server.addresses import Addresses
 from raftline.server.config_file import build_settings

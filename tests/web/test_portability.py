@@ -13,7 +13,8 @@ from starlette.applications import Starlette
 
 from machine.world import DOMAIN, World
 from raftline.base.errors import RaftlineError
-from raftline.machine.commands import Action, DeleteAccount, KeyOrigin, RaiseVersion
+from raftline.machine.commands import Action, DeleteAccount, KeyOrigin
+from raftline.machine.node_commands import RaiseVersion
 from raftline.machine.outcomes import Done, Outcome
 from raftline.machine.queries import Answer, CredentialsOf, Query
 from raftline.web.admin import Admin

@@ -6,7 +6,7 @@ import pytest
 
 from raftline.base.errors import OutcomeUnknown, Unavailable
 from raftline.base.ids import NodeId
-from raftline.machine.commands import BuryNode
+from raftline.machine.node_commands import BuryNode
 from raftline.xmpp.components.stream import PING_TIMEOUT_NS
 from raftline.xmpp.effects import ConnectComponent
 from raftline.xmpp.negotiation import StreamState

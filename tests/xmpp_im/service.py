@@ -23,14 +23,13 @@ from raftline.machine.commands import (
     EndSession,
     ExpireSessions,
     KeyOrigin,
-    RaiseVersion,
     SessionOrigin,
-    StartNode,
     encode_command,
 )
 from raftline.machine.database import open_database
 from raftline.machine.entry import encode_entry
 from raftline.machine.machine import Machine
+from raftline.machine.node_commands import RaiseVersion, StartNode
 from raftline.machine.outcomes import Bound, Done, Event, Outcome, SessionEnded
 from raftline.machine.queries import AccountExists, Block, BlockBetween
 from raftline.machine.rooms.events import SHARED_EVENTS

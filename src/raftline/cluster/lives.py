@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Final
 from raftline.base.errors import Unavailable
 from raftline.base.ids import NodeId
 from raftline.cluster.config import Clocks, ClusterConfig
-from raftline.machine.commands import BuryNode, StartNode
+from raftline.machine.node_commands import BuryNode, StartNode
 from raftline.machine.outcomes import CommandResult, Done, Rejected
 from raftline.raft.node import Raft, Role
 

@@ -40,7 +40,7 @@ from raftline.cluster.config import MILLISECOND_NS
 from raftline.cluster.execution import execute
 from raftline.cluster.frames import ChangeReply, ChangeRequest, Farewell, Hello, JoinReply, JoinRequest
 from raftline.cluster.peer_book import peer_of
-from raftline.machine.commands import ForgetNode, InviteNode, RaiseVersion, RedeemInvitation
+from raftline.machine.node_commands import ForgetNode, InviteNode, RaiseVersion, RedeemInvitation
 from raftline.machine.outcomes import Done, Invited, Rejected
 from raftline.machine.queries import InvitationOf, NodeProfiles
 from raftline.machine.records import Invitation, NodeProfile

@@ -28,10 +28,11 @@ from raftline.cluster.config import Peer
 from raftline.cluster.peer_book import founding_membership
 from raftline.cluster.snapshot_files import SnapshotFiles
 from raftline.cluster.storage import StorageSettings, begin_log, open_storage
-from raftline.machine.commands import Action, Command, EndFormerCluster, RaiseVersion, encode_command
+from raftline.machine.commands import Action, Command, encode_command
 from raftline.machine.database import open_database
 from raftline.machine.entry import encode_entry
 from raftline.machine.machine import Machine
+from raftline.machine.node_commands import EndFormerCluster, RaiseVersion
 from raftline.machine.outcomes import Done
 from raftline.machine.snapshot import SnapshotHead, read_head
 from raftline.machine.versions import FEATURES_SINCE

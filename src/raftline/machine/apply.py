@@ -42,7 +42,6 @@ from raftline.machine.commands import (
     SINCE_VERSION,
     ActForAccount,
     BindSession,
-    BuryNode,
     ChangeBlocklist,
     ChangeSubscription,
     Command,
@@ -52,16 +51,11 @@ from raftline.machine.commands import (
     DeleteAccount,
     DetachSession,
     EnableManagement,
-    EndFormerCluster,
     EndSession,
     EndSessions,
     ExpireSessions,
-    ForgetNode,
-    InviteNode,
     KeyOrigin,
     MarkSessions,
-    RaiseVersion,
-    RedeemInvitation,
     RemoveRosterItem,
     ResumeSession,
     SendEphemeral,
@@ -72,7 +66,6 @@ from raftline.machine.commands import (
     SetPresence,
     SetRosterItem,
     SetVcard,
-    StartNode,
     StorePrivate,
     decode_command,
 )
@@ -87,6 +80,15 @@ from raftline.machine.login.commands import LogIn
 from raftline.machine.login.log_in import log_in
 from raftline.machine.media import uploads
 from raftline.machine.media.commands import RequestUploadSlot, StoreUpload
+from raftline.machine.node_commands import (
+    BuryNode,
+    EndFormerCluster,
+    ForgetNode,
+    InviteNode,
+    RaiseVersion,
+    RedeemInvitation,
+    StartNode,
+)
 from raftline.machine.outbox import (
     MessageHandedOver,
     MessageReturned,

@@ -11,8 +11,8 @@ from __future__ import annotations
 from raftline.base.ids import NodeId
 from raftline.base.limits import INVITATION_AGE_MAX_MS, INVITATION_DIGEST_SIZE
 from raftline.machine import nodes
-from raftline.machine.commands import ForgetNode, InviteNode, RedeemInvitation
 from raftline.machine.context import Context
+from raftline.machine.node_commands import ForgetNode, InviteNode, RedeemInvitation
 from raftline.machine.outcomes import Done, Invited, Outcome, Rejected
 from raftline.machine.records import Counter, Invitation
 

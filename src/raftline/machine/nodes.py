@@ -11,8 +11,8 @@ from __future__ import annotations
 from raftline.base.ids import NodeId
 from raftline.base.limits import NODE_ADDRESS_SIZE_MAX
 from raftline.machine import resumption
-from raftline.machine.commands import BuryNode, StartNode
 from raftline.machine.context import Context
+from raftline.machine.node_commands import BuryNode, StartNode
 from raftline.machine.outcomes import Done, Outcome, Rejected, Stale
 from raftline.machine.records import Node, NodeProfile
 from raftline.machine.versions import NODE_PROFILES_SINCE

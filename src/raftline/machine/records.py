@@ -56,7 +56,7 @@ class Node(NamedTuple):
 
 
 class NodeProfile(NamedTuple):
-    """What a node told of itself when it started last, as in commands.StartNode."""
+    """What a node told of itself when it started last, as in node_commands.StartNode."""
 
     node_id: NodeId
     data_id: bytes

@@ -18,8 +18,8 @@ from raftline.machine import sessions
 from raftline.machine.outcomes import Done, Outcome
 
 if TYPE_CHECKING:
-    from raftline.machine.commands import EndFormerCluster
     from raftline.machine.context import Context
+    from raftline.machine.node_commands import EndFormerCluster
 
 
 def end_former_cluster(context: Context, _action: EndFormerCluster) -> Outcome:

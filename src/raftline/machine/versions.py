@@ -22,8 +22,8 @@ from raftline.base.errors import StorageError
 from raftline.machine.outcomes import Done, Outcome
 
 if TYPE_CHECKING:
-    from raftline.machine.commands import RaiseVersion
     from raftline.machine.context import Context
+    from raftline.machine.node_commands import RaiseVersion
 
 FIRST_VERSION: Final = 1
 VERSION_MAX: Final = 3
