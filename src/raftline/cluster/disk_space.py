@@ -56,7 +56,7 @@ class DiskSpace:
         files: The disk.
         reserve_bytes: What is kept free; 64 MiB and more suit a database that grows by tens of megabytes a second.
 
-    `look`, `room_bytes` and `has_room_for` may be called from any thread; the rest by one at a time.
+    `look`, `room_bytes`, `has_room_for` and `stays_ample` may be called from any thread; the rest by one at a time.
     """
 
     def __init__(self, directory: Path, files: FileSystem, *, reserve_bytes: int) -> None:
@@ -97,6 +97,10 @@ class DiskSpace:
     def has_room_for(self, size: int) -> bool:
         """Whether so many bytes more leave the database room to commit."""
         return self.room_bytes() - size >= self._out_bytes
+
+    def stays_ample(self, size: int) -> bool:
+        """Whether so many bytes more, that are nothing the node needs, leave it all it needs."""
+        return self.room_bytes() - size >= self._reserve_bytes
 
     def look(self) -> SpaceState:
         """Look at the disk and return the state, which is logged when it changes."""
