@@ -59,6 +59,13 @@ def test_states_begin_at_their_bounds(disk: DiskSpace, files: TroubledDisk, free
     assert disk.state is state
 
 
+def test_what_nobody_needs_must_leave_the_reserve(disk: DiskSpace, files: TroubledDisk) -> None:
+    """To the byte: else a backup would have the node refuse commands."""
+    files.free = RESERVE + 1000
+    assert disk.leaves_reserve(1000)
+    assert not disk.leaves_reserve(1001)
+
+
 def test_states_end_a_margin_later(disk: DiskSpace, files: TroubledDisk) -> None:
     """A file that comes and goes at a bound turns nothing on and off."""
     for free, state in [

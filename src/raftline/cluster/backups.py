@@ -77,7 +77,7 @@ class Backups:
     Makes a backup and hands it out.
 
     Args:
-        has_room_for: Whether the disk takes so many bytes beside what it is needed for.
+        has_room_for: Whether the disk takes so many bytes, and the node takes commands as before.
         draw_name: Gives a name that this node never gave before.
     """
 
@@ -163,24 +163,27 @@ class Backups:
         await self._drop(self.find(name))
 
     async def _make(self, current: Backup) -> None:
-        async with self._copies.idle:
-            # Close the transaction that is open: the copy sees what is committed to the database.
-            self._apply.pause()
-            self._apply.resume()
-            try:
+        head: SnapshotHead | None = None
+        parts: tuple[Part, ...] = ()
+        try:
+            async with self._copies.idle:
+                # Close the transaction that is open: the copy sees what is committed to the database.
+                self._apply.pause()
+                self._apply.resume()
                 head = await self._copies.make(current.path, lambda: current is self._current)
-                parts = () if head is None else (await self._digest(current.path),)
-            except StorageFull as error:
-                _LOG.warning("no backup for now: %s", error)
-                head, parts, current.reason = None, (), "The disk of this node has no space for it."
-        if head is None or current is not self._current:
+            if head is not None:
+                parts = (await self._digest(current.path),)
+        except StorageFull as error:
+            _LOG.warning("no backup for now: %s", error)
+            current.reason = "The disk of this node has no space for it."
+        if not parts or current is not self._current:
             current.state = "failed"
             current.reason = current.reason or "The node gave it up."
             await self._chores.aside(partial(self._files.remove, current.path))
             return
         current.head, current.parts, current.state = head, parts, "ready"
         self._asked_ns = self._now_ns()
-        _LOG.info("backup %s has everything up to entry %d", current.name, head.applied_index)
+        _LOG.info("backup %s is ready, %d bytes", current.name, parts[0].size)
 
     async def _digest(self, path: Path) -> Part:
         digest = FileDigest(path, hashlib.sha256())

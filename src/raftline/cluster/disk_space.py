@@ -56,7 +56,7 @@ class DiskSpace:
         files: The disk.
         reserve_bytes: What is kept free; 64 MiB and more suit a database that grows by tens of megabytes a second.
 
-    `look`, `room_bytes` and `has_room_for` may be called from any thread; the rest by one at a time.
+    `look`, `room_bytes`, `has_room_for` and `leaves_reserve` may be called from any thread; the rest by one at a time.
     """
 
     def __init__(self, directory: Path, files: FileSystem, *, reserve_bytes: int) -> None:

@@ -88,6 +88,10 @@ class StorageWatch:
         """Whether the database may grow by so much at once. From any thread."""
         return self._disk is None or self._disk.has_room_for(size)
 
+    def leaves_reserve(self, size: int) -> bool:
+        """Whether new commands are taken even when so much more is written."""
+        return self._disk is None or self._disk.leaves_reserve(size)
+
     def announce(self) -> None:
         """Tell the peers what has changed of this node."""
         self._links.announce()

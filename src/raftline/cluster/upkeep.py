@@ -129,7 +129,7 @@ class Upkeep:
             copies,
             apply,
             self._chores,
-            has_room_for=self.storage.has_room_for,
+            has_room_for=self.storage.leaves_reserve,
             draw_name=draw_name,
             now_ns=now_ns,
         )
