@@ -13,7 +13,7 @@ import pytest
 TESTS = Path(__file__).resolve().parents[1]
 
 
-@pytest.mark.timeout(150)
+@pytest.mark.timeout(300)
 def test_a_part_of_it_while_leaders_die() -> None:
     """One module of the XEP tests, over real nodes; all of its tests meet them, and leaders die."""
     command = [sys.executable, "-m", "pytest", "-p", "spread.over_nodes", "--kill-leaders", "-p", "no:cacheprovider"]
@@ -23,7 +23,7 @@ def test_a_part_of_it_while_leaders_die() -> None:
         cwd=TESTS.parent,
         capture_output=True,
         text=True,
-        timeout=140,
+        timeout=280,
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
