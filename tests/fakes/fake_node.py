@@ -170,7 +170,6 @@ class FakeNode:
         logins: Actions of `log_in`.
         login_refusal: The next `log_in` is refused so.
         tokens: Login tokens by account and client, the one issued last first; nothing of them is ever too old.
-        answers: What was handed to nodes that had asked.
         gone: Handled counts of sessions that are over.
         inboxes: What sessions owe; tests fill it.
         unknown_count: So many of the next `execute` calls take effect and raise OutcomeUnknown.
@@ -195,7 +194,6 @@ class FakeNode:
         self.login_refusal: Refused | None = None
         self.tokens: dict[tuple[str, bytes], list[KnownToken]] = {}
         self.submit_error: Exception | None = None
-        self.answers: list[tuple[NodeId, bytes]] = []
         self.unknown_count = 0
         self.position = 0
         self.gone: dict[SessionId, int] = {}
@@ -254,9 +252,6 @@ class FakeNode:
         session = FakeSession(self, BindSession(f"@{label}", "", NODE, 1), receiver, SessionId(self._session_count))
         self.sessions[session.session_id] = session
         return session
-
-    def route_to_node(self, node_id: NodeId, stanza: bytes) -> None:
-        self.answers.append((node_id, stanza))
 
     async def resume_session(
         self, localpart: str, session_id: SessionId, token: bytes, receiver: SessionReceiver

@@ -12,7 +12,6 @@ from gateway.raw_client import RawClient, until
 from raftline.base.ids import CURSOR_START, NodeId, Position
 from raftline.machine.components.commands import SendFromComponent
 from raftline.machine.outcomes import MessageArrived
-from raftline.xmpp.components.stanzas import question_id
 from raftline.xmpp.components.stream import PING_TIMEOUT_NS
 from xmpp_core.components import LABEL, SECRET, header, proof
 
@@ -86,15 +85,6 @@ async def test_a_delivery_is_acknowledged_by_the_answer_to_a_ping(service: Servi
     [(_, cursor)] = session.progress_reports
     assert cursor > CURSOR_START
     assert cursor.position == 7
-
-
-async def test_an_answer_to_a_node_is_handed_to_it(service: Service) -> None:
-    """Whoever asked."""
-    client = await connected(service)
-    iq_id = question_id(NodeId(3), b"token")
-    client.send(f"<iq from='{HOST}' to='localhost' type='result' id='{iq_id}'/>".encode())
-    await until(lambda: service.node.answers)
-    assert service.node.answers[0][0] == 3
 
 
 async def test_bad_credentials_end_the_connection(service: Service) -> None:

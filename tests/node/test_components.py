@@ -1,8 +1,7 @@
-"""Components behind the node door: who holds one, and the questions that nodes ask on their own (XEP-0114)."""
+"""Components behind the node door: who holds one, and what the cluster itself sends to it (XEP-0114)."""
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -11,20 +10,17 @@ import pytest_asyncio
 
 from cluster.clusters import Cluster, until
 from cluster.people import Person
-from raftline.base.errors import Busy, Refused
+from raftline.base.errors import Refused
 from raftline.machine.components.queries import ComponentAt
 from raftline.machine.outcomes import Event, SessionEnded
 from raftline.machine.queries import SessionRow, SessionsOf
 from raftline.machine.versions import FEATURES_SINCE
-from raftline.node import questions
 from raftline.node.door import Session
 from raftline.node.node import LocalNode
-from raftline.node.requests import read_iq_head
-from raftline.xmpp.components.stanzas import asking_node
+from raftline.node.outlet import Outlet
 
 DOMAIN = "example.test"
 TO = f"push.{DOMAIN}"
-PAYLOAD = b"<x xmlns='urn:x'/>"
 
 
 @pytest_asyncio.fixture
@@ -40,11 +36,10 @@ async def cluster(tmp_path: Path) -> AsyncIterator[Cluster]:
 
 
 class Push:
-    """The edge of a component that answers requests, or keeps them."""
+    """The edge of a component that keeps what it is asked."""
 
-    def __init__(self, node: LocalNode, *, answers: bool = True) -> None:
+    def __init__(self, node: LocalNode) -> None:
         self.node = node
-        self.answers = answers
         self.ended = ""
         self.requests: list[bytes] = []
         self.session: Session | None = None
@@ -61,14 +56,6 @@ class Push:
 
     def receive_stanza(self, stanza: bytes) -> None:
         self.requests.append(stanza)
-        head = read_iq_head(stanza)
-        assert head is not None
-        request = head.request
-        node_id = asking_node(request.iq_id.decode())
-        assert node_id is not None
-        if self.answers:
-            answer = b"<iq from='%b' to='%b' type='result' id='%b'/>"
-            self.node.route_to_node(node_id, answer % (request.receiver, request.sender, request.iq_id))
 
 
 def holder(node: LocalNode) -> int | None:
@@ -101,69 +88,23 @@ class TestConnecting:
         await Push(other.node).connect()
 
 
-class TestQuestions:
-    """`ask_component`."""
+class TestOutlet:
+    """What the cluster itself sends to a component, or to somebody at it."""
 
     @pytest.mark.parametrize("asker", [1, 2])
-    @pytest.mark.parametrize("sender", [DOMAIN, f"alice@{DOMAIN}"])
-    async def test_an_answer(self, cluster: Cluster, asker: int, sender: str) -> None:
-        """From the server or from an account, on the component's node or another."""
+    @pytest.mark.parametrize("to", [TO, f"somebody@{TO}", f"somebody@{TO}/there"])
+    async def test_it_arrives(self, cluster: Cluster, asker: int, to: str) -> None:
+        """On the component's node or another."""
         push = Push(cluster[1].node)
         await push.connect()
         await cluster.caught_up()
-        answer = await cluster[asker].node.ask_component(sender, TO, PAYLOAD)
-        assert answer.startswith(f"<iq from='{TO}' to='{sender}' type='result' id='n{asker}.".encode())
-        [request] = push.requests
-        assert request.startswith(f"<iq from='{sender}' to='{TO}' type='set' id='".encode())
-        assert PAYLOAD in request
+        request = f"<iq from='{DOMAIN}' to='{to}' type='set' id='i'><x xmlns='urn:x'/></iq>".encode()
+        assert Outlet(cluster[asker].node).send(to, request)
+        await until(lambda: push.requests == [request])
 
     async def test_nobody_is_connected(self, cluster: Cluster) -> None:
-        """`service-unavailable`, at once."""
-        answer = await cluster[1].node.ask_component(DOMAIN, TO, PAYLOAD)
-        assert b"type='error'" in answer
-        assert b"<service-unavailable " in answer
-
-    @pytest.mark.parametrize("to", ["push.elsewhere.example", DOMAIN, "alice@elsewhere.example"])
-    async def test_elsewhere(self, cluster: Cluster, to: str) -> None:
-        """There is no way to other domains."""
-        with pytest.raises(Refused, match="remote-server-not-found"):
-            await cluster[1].node.ask_component(DOMAIN, to, PAYLOAD)
-
-    async def test_its_node_dies(self, cluster: Cluster) -> None:
-        """`remote-server-timeout` when the link is lost."""
-        leader = cluster.leader
-        held, other = (node for node in (cluster[1], cluster[2], cluster[3]) if node is not leader)
-        push = Push(held.node, answers=False)
-        await push.connect()
-        await cluster.caught_up()
-        asking = asyncio.ensure_future(other.node.ask_component(DOMAIN, TO, PAYLOAD))
-        await until(lambda: push.requests)
-        await held.stop()
-        assert b"<remote-server-timeout " in await asking
-
-    async def test_it_is_silent(self, cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
-        """`remote-server-timeout` when the time is over; a late answer is dropped."""
-        monkeypatch.setattr(questions, "ANSWER_TIMEOUT_S", 0.05)
-        push = Push(cluster[1].node, answers=False)
-        await push.connect()
-        assert b"<remote-server-timeout " in await cluster[1].node.ask_component(DOMAIN, TO, PAYLOAD)
-        push.answers = True
-        push.receive_stanza(push.requests[0])
-        assert b"type='result'" in await cluster[1].node.ask_component(DOMAIN, TO, PAYLOAD)
-
-    async def test_they_are_bounded(self, cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
-        """The last that fits is sent, the next is not."""
-        monkeypatch.setattr(questions, "QUESTION_COUNT_MAX", 1)
-        node = cluster[1].node
-        push = Push(node, answers=False)
-        await push.connect()
-        asking = asyncio.ensure_future(node.ask_component(DOMAIN, TO, PAYLOAD))
-        await until(lambda: push.requests)
-        with pytest.raises(Busy):
-            await node.ask_component(DOMAIN, TO, PAYLOAD)
-        push.answers = True
-        push.receive_stanza(push.requests[0])
-        assert b"type='result'" in await asking
+        """It is not sent."""
+        assert not Outlet(cluster[1].node).send(TO, b"<iq/>")
 
 
 async def test_a_request_to_a_session_that_is_gone(cluster: Cluster) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from cluster.clusters import Cluster, until
+from cluster.clusters import DOMAIN, Cluster, until
 from cluster.people import Person, anything, send_to_full_jid
 from raftline.base.errors import LocalProtocolError, Refused, Unavailable
 from raftline.base.ids import CURSOR_START
@@ -304,3 +304,27 @@ class TestRouting:
         await until(lambda: alice.stanzas == [b"0", b"1", b"2"])
         await alice.session.end()
         assert not node.route(alice.session.session_id, b"late")
+
+
+async def test_nothing_passes_past_the_log_without_a_quorum(tmp_path: Path) -> None:
+    """A replica that may be behind a block list hands nothing over, and says so to who asked; then it goes on."""
+    cluster = Cluster(tmp_path, 3)
+    await cluster.start()
+    node = cluster.followers[0].node
+    alice, bob = Person("alice"), Person("bob")
+    for person in (alice, bob):
+        await person.appear(node)
+    for other in cluster.running:
+        if other.node is not node:
+            await other.stop()
+    request = f"<iq from='bob@{DOMAIN}/home' to='alice@{DOMAIN}/home' type='get' id='i'/>".encode()
+    assert node.route(alice.session.session_id, request)
+    await until(lambda: bob.stanzas)
+    assert b"remote-server-timeout" in bob.stanzas[0]
+    assert alice.stanzas == []
+    for other in cluster.nodes.values():
+        if other.driver is None:
+            await other.start()
+    await cluster.settle()
+    assert node.route(alice.session.session_id, request)
+    await until(lambda: alice.stanzas == [request])

@@ -14,7 +14,7 @@ from raftline.machine.components.commands import ConnectComponent
 from raftline.machine.outcomes import Bound, Done, Rejected
 from raftline.xmpp.components.framing import ComponentFraming
 from raftline.xmpp.components.stream import ComponentStream
-from raftline.xmpp.effects import Ask, Effect, Route, RouteToNode, Submit
+from raftline.xmpp.effects import Ask, Effect, Route, Submit
 from raftline.xmpp.effects import ConnectComponent as Connect
 from xmpp_im.playbook import DOMAIN
 from xmpp_im.service import NODE, Service
@@ -38,17 +38,11 @@ def proof(opened: bytes, secret: str = SECRET) -> str:
 
 
 class Component:
-    """
-    One stream under test, of a service that has its label configured.
-
-    Attributes:
-        answered: What was handed to nodes as answers to their questions.
-    """
+    """One stream under test, of a service that has its label configured."""
 
     def __init__(self, service: Service, *, node_id: NodeId = NODE) -> None:
         self.service = service
         self.node_id = node_id
-        self.answered: list[tuple[int, bytes]] = []
         self._previous = 0
         numbers = itertools.count(1)
         self.stream = ComponentStream(
@@ -121,9 +115,6 @@ class Component:
                 return service.machine.answer(effect.query)
             case Route():
                 return service.route(effect.session_id, effect.stanza)
-            case RouteToNode():
-                self.answered.append((effect.node_id, effect.stanza))
-                return None
             case Connect():
                 return self._connect(effect.label)
         raise AssertionError(effect)

@@ -6,9 +6,7 @@ import re
 
 import pytest
 
-from raftline.base.ids import NodeId
 from raftline.xmpp.catalog import all_modules
-from raftline.xmpp.components.stanzas import asking_node, question_id
 from xmpp_core.components import HOST, PUPPET, Component, service_with_component
 from xmpp_im.playbook import DOMAIN
 from xmpp_im.service import Client, Service
@@ -430,33 +428,3 @@ class TestDiscovery:
     def test_none_by_default(self):
         """Without a setting there is none."""
         assert "irc" not in all_modules().hosts
-
-
-class TestQuestionsOfNodes:
-    """Requests that a node sends for itself (node/questions.py)."""
-
-    def test_an_answer_goes_to_the_node_that_asked(self):
-        """Results and errors, to the server or to an account, by their id; nobody else's, and no request."""
-        _, component = service_with_component("alice")
-        iq_id = question_id(NodeId(3), b"token")
-        for to in (DOMAIN, ALICE):
-            component.feed(f"<iq from='{HOST}' to='{to}' type='result' id='{iq_id}'/>")
-        component.feed(f"<iq from='{HOST}' to='{DOMAIN}' type='result' id='other'/>")
-        component.feed(f"<iq from='{HOST}' to='{ALICE}/r' type='result' id='{iq_id}'/>")
-        answers = [(3, f"<iq from='{HOST}' to='{to}' type='result' id='{iq_id}'/>".encode()) for to in (DOMAIN, ALICE)]
-        assert component.answered == answers
-
-    def test_the_end_of_the_connection_is_an_answer(self):
-        """`remote-server-timeout`."""
-        _, component = service_with_component()
-        iq_id = question_id(NodeId(3), b"token")
-        component.stream.receive_stanza(f"<iq from='{DOMAIN}' to='{HOST}' type='set' id='{iq_id}'><x/></iq>".encode())
-        component.end()
-        [(node_id, answer)] = component.answered
-        assert node_id == 3
-        assert b"<remote-server-timeout " in answer
-
-    @pytest.mark.parametrize("iq_id", ["", "n.ab", "n1.", "n1.xyz", "1.ab", "n1.ab ", "n" + "9" * 19 + ".ab"])
-    def test_other_ids_are_nobodys(self, iq_id: str):
-        """What no node has drawn names none."""
-        assert asking_node(iq_id) is None

@@ -245,9 +245,6 @@ class ClientSession:
             kind = type(effect)
             if kind is effects.Submit:
                 self._submit(effect)
-            elif kind is effects.RouteToNode:
-                self._gateway.node.route_to_node(effect.node_id, effect.stanza)  # type: ignore[union-attr]  # kind says it
-                stream.resume()
             elif kind is effects.Route:
                 stream.resume(self._gateway.node.route(effect.session_id, effect.stanza))  # type: ignore[union-attr]  # kind says it
             else:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
-from raftline.base.ids import Cursor, NodeId, SessionId
+from raftline.base.ids import Cursor, SessionId
 from raftline.machine.commands import Action, BindSession, OpenRequest
 from raftline.machine.login.commands import LogIn
 from raftline.machine.outcomes import Event, Gone, LoggedIn, Outcome, Resumed
@@ -244,27 +244,6 @@ class Node(Protocol):
             Refused: With a condition of stream errors: `conflict` while another connection is held.
             Unavailable, OutcomeUnknown: As `execute`.
         """
-
-    async def ask_component(self, sender: str, to: str, payload: bytes, *, kind: str = "set") -> bytes:
-        """
-        Send an IQ request to somebody at a component, wherever it is connected; wait 30 s at most for the answer.
-
-        Args:
-            sender: The domain of this service, or the bare JID of an account.
-            to: A JID at `label.DOMAIN`.
-            payload: One element, for a place where `jabber:client` is the default namespace.
-            kind: `get` or `set`.
-
-        Returns: The answer, an IQ of type result or error: `service-unavailable` while the component is not connected,
-            `remote-server-timeout` when its answer is lost or late, though it may have heard the request.
-
-        Raises:
-            Refused: `remote-server-not-found` when `to` is nowhere below this domain.
-            Busy: Too many questions wait already; it was not sent.
-        """
-
-    def route_to_node(self, node_id: NodeId, stanza: bytes) -> None:
-        """Hand the answer to a question of a node's own to that node, off the log; it may be lost with a link."""
 
     def route(self, session_id: SessionId, stanza: bytes) -> bool:
         """

@@ -109,7 +109,7 @@ class LocalNode:
         self._to_mark: dict[SessionId, LocalSession] = {}
         self._mark_timer: asyncio.TimerHandle | None = None
         self._mark_is_under_way = False
-        self._routes = Routes(self, entropy)
+        self._routes = Routes(self)
         self._is_declared_dead = False
         self._closing: set[asyncio.Task[None]] = set()
         self.on_drained: Callable[[bool], None] = lambda _is_drained: None
@@ -491,17 +491,9 @@ class LocalNode:
 
     # Off the log
 
-    async def ask_component(self, sender: str, to: str, payload: bytes, *, kind: str = "set") -> bytes:
-        """See `door.Node`."""
-        return await self._routes.ask_component(sender, to, payload, kind=kind)
-
     def route(self, session_id: SessionId, stanza: bytes) -> bool:
         """See `door.Node`. A session of another node is known once `ask` has told of it."""
         return self._routes.route(session_id, stanza)
-
-    def route_to_node(self, node_id: NodeId, stanza: bytes) -> None:
-        """See `door.Node`."""
-        self._routes.route_to_node(node_id, stanza)
 
     def receive_off_log(self, session_id: SessionId, stanza: bytes) -> None:
         """See `cluster.driver.Subscriber`."""

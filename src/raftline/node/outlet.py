@@ -1,8 +1,7 @@
 """
 Where the cluster itself sends requests to: the one place that knows which addresses can be reached, and how.
 
-Today these are clients of this domain by their full JID, at whatever node. A service that is connected in another way
-gets its branch in `Outlet.send`, and who asks does not change.
+These are clients of this domain by their full JID, and components (XEP-0114) with whoever is at them, at whatever node.
 
 Such a request has no stream behind it, so no node waits for its answer: that is handled by the node which it arrives
 at (`xmpp.module.Modules.on_answer`). Hence it is not noted among those that are answered for when a link is lost.
@@ -12,7 +11,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from raftline.machine.components.queries import ComponentAt
 from raftline.machine.queries import Block, BlockBetween, SessionAt, SessionRow
+from raftline.node.requests import domain_of
 
 if TYPE_CHECKING:
     from raftline.node.node import LocalNode
@@ -34,11 +35,15 @@ class Outlet:
             StorageError: The disk failed.
         """
         driver = self._node.driver
-        localpart, _, rest = jid.partition("@")
-        row = driver.machine.answer(SessionAt(localpart, rest.partition("/")[2]))
+        label, _, parent = domain_of(jid).partition(".")
+        if parent == self._node.domain:
+            row = driver.machine.answer(ComponentAt(label))
+        else:
+            localpart, _, rest = jid.partition("@")
+            row = driver.machine.answer(SessionAt(localpart, rest.partition("/")[2]))
+            if driver.machine.answer(BlockBetween(jid, self._node.domain)) is Block.USER:
+                return False
         if type(row) is not SessionRow or not row.node_id:  # one that waits to be resumed is nowhere
-            return False
-        if driver.machine.answer(BlockBetween(jid, self._node.domain)) is Block.USER:
             return False
         if row.node_id == driver.node_id:
             return self._node.route(row.session_id, stanza)

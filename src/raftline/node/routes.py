@@ -1,21 +1,20 @@
 """
-What travels off the log: stanzas for sessions of any node, and questions of this node's own (questions.py).
+What travels off the log: stanzas for sessions of any node.
 
 A session of another node is found by what the last answer of the replica said of its place. An IQ request is
-remembered until its answer passes, so that a lost link is an answer too (requests.py).
+remembered until its answer passes, so that a lost link is an answer too (requests.py). What is handed to sessions here
+passes a fence (fence.py), so that a replica that is behind gets round no block list.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
-from raftline.base.errors import Refused
 from raftline.base.ids import NodeId, SessionId
 from raftline.machine.components.queries import ComponentAt
 from raftline.machine.queries import Block, BlockBetween, SessionAt, SessionRow
-from raftline.node.questions import NODE_ITSELF, Questions
+from raftline.node.fence import Fence
 from raftline.node.requests import (
     IqAddress,
     OutstandingRequests,
@@ -29,7 +28,6 @@ from raftline.node.requests import (
     service_unavailable,
 )
 from raftline.node.session import LocalSession
-from raftline.xmpp.components.stanzas import asking_node
 
 if TYPE_CHECKING:
     from raftline.node.node import LocalNode
@@ -42,15 +40,17 @@ REQUEST_COUNT_MAX: Final = 8_192
 
 
 class Routes:
-    """The routes of one node; arguments are the node's own."""
+    """The routes of one node."""
 
-    def __init__(self, node: LocalNode, entropy: Callable[[int], bytes]) -> None:
+    def __init__(self, node: LocalNode) -> None:
         self._node = node
         self._driver = node.driver
         self._locations: dict[SessionId, NodeId] = {}
         self._requests = OutstandingRequests(count_max=REQUEST_COUNT_MAX)
         self._local_stanzas: list[tuple[SessionId, bytes]] = []
-        self._questions = Questions(node.driver.node_id, entropy, self._send_question)
+        self._fence = Fence(
+            node.barrier, monotonic_ns=node.monotonic_ns, deliver=self._deliver_allowed, refuse=self._time_out
+        )
 
     def remember(self, row: SessionRow) -> None:
         """Take note of where a session is."""
@@ -60,20 +60,6 @@ class Routes:
             if len(self._locations) >= LOCATION_COUNT_MAX:
                 del self._locations[next(iter(self._locations))]
             self._locations[row.session_id] = row.node_id
-
-    async def ask_component(self, sender: str, to: str, payload: bytes, *, kind: str) -> bytes:
-        """See `door.Node`."""
-        label, _, rest = domain_of(to).partition(".")
-        if rest != self._node.domain:
-            raise Refused("remote-server-not-found", "cancel")
-        return await self._questions.ask(label, sender, to, payload, kind=kind)
-
-    def _send_question(self, label: str, request: bytes) -> bool:
-        row = self._driver.machine.answer(ComponentAt(label))
-        if type(row) is not SessionRow:
-            return False
-        self.remember(row)
-        return self.route(row.session_id, request)
 
     def route(self, session_id: SessionId, stanza: bytes) -> bool:
         """See `door.Node`. A session of another node is known once `ask` has told of it."""
@@ -91,13 +77,6 @@ class Routes:
                 self._answer_for(lost)
         return True
 
-    def route_to_node(self, node_id: NodeId, stanza: bytes) -> None:
-        """See `door.Node`."""
-        if node_id == self._driver.node_id:
-            self._deliver_soon(NODE_ITSELF, stanza)
-        else:
-            self._driver.send_off_log(node_id, NODE_ITSELF, stanza)
-
     def _deliver_soon(self, session_id: SessionId, stanza: bytes) -> None:
         """Hand over in the next turn of the loop, so that edges do not call into one another."""
         if not self._local_stanzas:
@@ -107,12 +86,11 @@ class Routes:
     def _deliver_local(self) -> None:
         stanzas, self._local_stanzas = self._local_stanzas, []
         for session_id, stanza in stanzas:
-            self._deliver_stanza(session_id, stanza)
+            # The sender's stream has looked at the block lists just now.
+            deliver = self._deliver_stanza if self._fence.is_open else self._fence.hold
+            deliver(session_id, stanza)
 
     def _deliver_stanza(self, session_id: SessionId, stanza: bytes) -> None:
-        if session_id == NODE_ITSELF:
-            self._questions.answered(stanza)
-            return
         session = self._node.session_of(session_id)
         if session is not None:
             self._node.guard(session, session.receiver.receive_stanza, stanza)
@@ -125,16 +103,23 @@ class Routes:
             self._requests.answered(on_behalf(head.request, session_id))
         session = self._node.session_of(session_id)
         if session is None:
-            if session_id == NODE_ITSELF:
-                self._deliver_stanza(session_id, stanza)
-            elif head is not None and head.is_request:
-                self._refuse(head.request)  # the sender's node did not know yet that the session is over
-            return
-        if self._has_blocked(session, stanza):
             if head is not None and head.is_request:
-                self._refuse(head.request)
+                self._answer(head.request, service_unavailable(head.request))  # the sender's node did not know yet
             return
-        self._deliver_stanza(session_id, stanza)
+        deliver = self._deliver_allowed if self._fence.is_open else self._fence.hold
+        deliver(session_id, stanza)
+
+    def _deliver_allowed(self, session_id: SessionId, stanza: bytes) -> None:
+        """Hand over what the block lists of this replica allow."""
+        session = self._node.session_of(session_id)
+        if session is None:
+            return
+        if not self._has_blocked(session, stanza):
+            self._deliver_stanza(session_id, stanza)
+            return
+        head = read_iq_head(stanza)
+        if head is not None and head.is_request:
+            self._answer(head.request, service_unavailable(head.request))
 
     def _has_blocked(self, session: LocalSession, stanza: bytes) -> bool:
         """
@@ -147,12 +132,18 @@ class Routes:
             return False
         return self._driver.machine.answer(BlockBetween(session.full_jid, jid_of(sender))) is Block.USER
 
-    def _refuse(self, request: IqAddress) -> None:
-        """Answer a request like an account that is not there."""
+    def _time_out(self, _session_id: SessionId, stanza: bytes) -> None:
+        """Give up a stanza that this replica is not fresh enough for."""
+        head = read_iq_head(stanza)
+        if head is not None and head.is_request and not self._answer_for(head.request):
+            self._answer(head.request, remote_server_timeout(head.request))
+
+    def _answer(self, request: IqAddress, answer: bytes) -> None:
+        """Answer a request of a client or a component, wherever that is, as the server of whom it was for."""
         sender = jid_of(request.sender)
-        asking = asking_node(request.iq_id.decode()) if "/" not in sender else None
-        if asking is not None:
-            self.route_to_node(asking, service_unavailable(request))
+        session = self._node.session_at(sender) or self._node.session_at(domain_of(sender))
+        if session is not None:
+            self._answer_soon(session.session_id, answer)
             return
         label, _, rest = domain_of(sender).partition(".")
         localpart, resource = sender.partition("@")[0], sender.partition("/")[2]
@@ -160,22 +151,26 @@ class Routes:
         row = self._driver.machine.answer(question)
         if type(row) is SessionRow:
             self.remember(row)
-            self.route(row.session_id, service_unavailable(request))
+            self.route(row.session_id, answer)
 
     def peer_lost(self, node_id: NodeId) -> None:
         """See `cluster.driver.Subscriber`: requests under way to that node are answered for."""
         for request in self._requests.lost(node_id):
             self._answer_for(request)
 
-    def _answer_for(self, request: IqAddress) -> None:
+    def _answer_for(self, request: IqAddress) -> bool:
+        """Tell a session here that its request is lost; False if it is not of a session here."""
         sender = jid_of(request.sender)
         session = self._node.session_at(sender) or self._node.session_at(domain_of(sender))
-        if session is None and "/" not in sender:
-            self._questions.answered(remote_server_timeout(request))
-            return
         on_behalf = asked_on_behalf(request) if session is None else None
         if on_behalf is not None:
             session_id, request = on_behalf
             session = self._node.session_of(session_id)
-        if session is not None:
-            self._deliver_soon(session.session_id, remote_server_timeout(request))
+        if session is None:
+            return False
+        self._answer_soon(session.session_id, remote_server_timeout(request))
+        return True
+
+    def _answer_soon(self, session_id: SessionId, answer: bytes) -> None:
+        """Hand over an answer of the server's own, which no block list concerns, in the next turn of the loop."""
+        asyncio.get_running_loop().call_soon(self._deliver_stanza, session_id, answer)

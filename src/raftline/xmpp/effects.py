@@ -15,7 +15,7 @@ from collections.abc import Generator
 from dataclasses import dataclass
 from typing import Any, TypeVar, cast
 
-from raftline.base.ids import NodeId, SessionId
+from raftline.base.ids import SessionId
 from raftline.machine.commands import Action, Credential
 from raftline.machine.login import commands as login
 from raftline.machine.outcomes import Outcome
@@ -132,14 +132,6 @@ class ConnectComponent:
 
 
 @dataclass(frozen=True, slots=True)
-class RouteToNode:
-    """Hand the answer to a question of a node's own to that node (node/questions.py). Answer: None, at once."""
-
-    node_id: NodeId
-    stanza: bytes
-
-
-@dataclass(frozen=True, slots=True)
 class DeriveCredentials:
     """
     Make what is kept of a password, off the loop: it costs milliseconds. Answer: `tuple[Credential, ...]`.
@@ -195,7 +187,6 @@ Effect = (
     | ResumeSession
     | LogIn
     | ConnectComponent
-    | RouteToNode
     | DeriveCredentials
     | CheckPassword
     | StartTls

@@ -26,10 +26,11 @@ from collections.abc import Collection, Iterable
 from typing import Final
 from xml.sax.saxutils import unescape
 
-from raftline.base.ids import Position, SessionId
+from raftline.base.ids import AccountId, Position, SessionId
 from raftline.base.limits import PUSH_WAITING_COUNT_MAX
 from raftline.machine.commands import Storage
 from raftline.machine.context import Context
+from raftline.machine.pubsub.alerts import alert_of
 from raftline.machine.push import outbox
 from raftline.machine.push.tables import Notification, Registration
 from raftline.machine.records import Account, Owed, Session
@@ -50,7 +51,7 @@ def alert(context: Context, account: Account, sender: str, given: Collection[Ses
         given: Sessions of the account that take it, connected or not.
     """
     registrations = context.push.of(account.account_id)
-    if not registrations:
+    if not registrations or not _is_wanted(context, account.account_id, sender.partition("/")[0]):
         return
     for registration in registrations:
         holder = context.session_index.at(account.account_id, registration.resource)
@@ -67,10 +68,19 @@ def device_left(context: Context, session: Session, owed: Iterable[Owed]) -> Non
     if not alerting:
         return
     senders = {position: _sender_of(context, position) for position in alerting}
+    wanted = {
+        sender for sender in senders.values() if _is_wanted(context, session.account_id, sender.partition("/")[0])
+    }
     for registration in registrations:
         latest = registration
-        for position in alerting:
-            latest = _notify(context, latest, position, senders[position])
+        for position, sender in senders.items():
+            if sender in wanted:
+                latest = _notify(context, latest, position, sender)
+
+
+def _is_wanted(context: Context, account_id: AccountId, chat: str) -> bool:
+    """Whether the account wants to be alerted of what is said in a chat with one person (XEP-0492)."""
+    return alert_of(context, account_id, chat, is_public=False).covers(is_mention=False)
 
 
 def _is_waiting(context: Context, session: Session) -> bool:

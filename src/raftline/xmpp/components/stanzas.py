@@ -9,7 +9,7 @@ What a component sends, and where it goes.
 | IQ request | a full JID | that session, off the log |
 | IQ request | the server, an account | answered here, where a stranger may ask it (below) |
 | IQ result or error | a full JID | that session, off the log |
-| IQ result or error | the server, an account | the node that asked (node/questions.py) |
+| IQ result or error | the server | whoever of the cluster asked, such as push notifications (`Modules.on_answer`) |
 | any | another service or component | service-unavailable |
 | any | another domain | remote-server-not-found |
 
@@ -19,18 +19,16 @@ sender for what it is, a stranger of another domain: many know users by the loca
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Final
 
 from raftline.base.errors import Refused
-from raftline.base.ids import NodeId
 from raftline.machine.commands import MessageKind
 from raftline.machine.components.commands import ChangeSubscriptionFromComponent, SendFromComponent
 from raftline.xmpp.avatars import VCARD_NAMESPACE
 from raftline.xmpp.capabilities import INFO_NAMESPACE, ITEMS_NAMESPACE
 from raftline.xmpp.components.context import ComponentContext
 from raftline.xmpp.dispatch import handle_iq, payload_of
-from raftline.xmpp.effects import RouteToNode, Submit
+from raftline.xmpp.effects import Submit
 from raftline.xmpp.jid import JID
 from raftline.xmpp.messages import fingerprint_of, is_missed, kind_of, may_retract, prepare_message, send_off_log
 from raftline.xmpp.presence import handle_probe, route_presence
@@ -59,19 +57,6 @@ _FOR_STRANGERS: Final = frozenset(
     }
 )
 """IQ gets, by whom they are to and their payload."""
-
-_QUESTION_ID: Final = re.compile(r"n([0-9]{1,18})\.[0-9a-f]+", re.ASCII)
-
-
-def question_id(node_id: NodeId, token: bytes) -> str:
-    """Make the id of a request that a node sends for itself, so that its answer finds back."""
-    return f"n{node_id}.{token.hex()}"
-
-
-def asking_node(iq_id: str) -> NodeId | None:
-    """Return the node that sent the request of this id; None if none did."""
-    match = _QUESTION_ID.fullmatch(iq_id)
-    return None if match is None else NodeId(int(match[1]))
 
 
 def handle_from_component(context: ComponentContext, stanza: Stanza, to: JID) -> Steps | None:
@@ -144,15 +129,10 @@ def _handle_presence(context: ComponentContext, stanza: Stanza, to: JID) -> Step
 
 def _handle_iq(context: ComponentContext, stanza: Stanza, to: JID) -> Steps | None:
     if stanza.type in {"result", "error"}:
-        node_id = asking_node(stanza.id) if not to.resource else None
-        return handle_iq(context, stanza) if node_id is None else _return_to_node(context, stanza, to, node_id)
+        return handle_iq(context, stanza)
     payload = payload_of(stanza)
     if not to.resource:
         target = "account" if to.local else "server"
         if stanza.type != "get" or (target, payload.namespace, payload.name) not in _FOR_STRANGERS:
             raise Refused("service-unavailable", "cancel")
     return handle_iq(context, stanza)
-
-
-def _return_to_node(context: ComponentContext, stanza: Stanza, to: JID, node_id: NodeId) -> Steps:
-    yield RouteToNode(node_id, stanza.stamped(context.jid, to))

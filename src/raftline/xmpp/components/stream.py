@@ -40,9 +40,9 @@ from raftline.machine.outcomes import Bound, Event, InboxWaiting, MessageArrived
 from raftline.machine.queries import Reachable, SessionRow
 from raftline.xmpp.components.context import ComponentContext
 from raftline.xmpp.components.framing import COMPONENT_NAMESPACE, ComponentFraming
-from raftline.xmpp.components.stanzas import asking_node, handle_from_component
+from raftline.xmpp.components.stanzas import handle_from_component
 from raftline.xmpp.delivery import Delivery
-from raftline.xmpp.effects import Close, ConnectComponent, Effect, Route, RouteToNode, Steps, Submit, ask, end
+from raftline.xmpp.effects import Close, ConnectComponent, Effect, Route, Steps, Submit, ask, end
 from raftline.xmpp.element import Element
 from raftline.xmpp.handler_runner import WAITING, HandlerRunner, is_request
 from raftline.xmpp.jid import JID, parse_jid, prepare_domain
@@ -451,12 +451,9 @@ class ComponentStream:
     def _answer_for_component(self) -> Steps:
         """Answer what the component will answer no more."""
         asked, self._asked = self._asked, {}
-        for (asker, component, iq_id), answer in asked.items():
+        for (asker, component, _id), answer in asked.items():
             to = parse_jid(asker)
-            node_id = None if to.resource else asking_node(iq_id)
-            if node_id is not None:
-                yield RouteToNode(node_id, answer)
-            elif to.resource:
+            if to.resource:
                 question = Reachable(to.local, to.resource, component)
                 sessions: list[SessionRow] | None = yield from ask(question, list)
                 for session in sessions or ():

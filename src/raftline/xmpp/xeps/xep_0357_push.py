@@ -100,5 +100,7 @@ def _require_reachable(context: StreamContext, service: JID) -> None:
     """Return when a service can be at an address."""
     if service.domain != context.domain and not service.domain.endswith(f".{context.domain}"):
         raise Refused("remote-server-not-found", "cancel", f"There is no way to {service.domain} from here.")
-    if not (service.domain == context.domain and service.local and service.resource):
+    host = context.modules.host_at(service.domain, context.domain)
+    is_at_component = host is not None and host.any_request_handler is not None
+    if not is_at_component and not (service.domain == context.domain and service.local and service.resource):
         raise Refused("service-unavailable", "cancel", "There is no push service at this address.")
