@@ -289,7 +289,7 @@ def test_an_imported_message_is_shown_when_it_was_sent() -> None:
         delay = result.find("{urn:xmpp:forward:0}forwarded/{urn:xmpp:delay}delay")
         assert delay is not None
         stamps.append(delay.get("stamp"))
-    assert stamps == ["1970-01-01T00:00:01Z", "2010-07-10T23:08:25Z"]
+    assert stamps == ["1970-01-01T00:00:01.000Z", "2010-07-10T23:08:25.000Z"]
 
 
 class TestSection43:
