@@ -20,6 +20,8 @@ pytestmark = pytest.mark.timeout(180)
 
 PASSWORD = "behind-the-scenes"
 SECRET = "stage:door"
+NS_COMPONENT = "jabber:component:accept"
+PUBSUB = "http://jabber.org/protocol/pubsub"
 HOST = "echo.localhost"
 ECHO = f"echo@{HOST}"
 PATIENCE_S = 20.0
@@ -225,6 +227,39 @@ async def test_nothing_is_lost_or_doubled_by_deaths(cluster: Cluster) -> None:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def test_a_component_is_a_push_service(cluster: Cluster) -> None:
+    """It is told of a message for who is away, whichever node holds it, and its answer is the last word (XEP-0357)."""
+    echo = Echo({})
+    published: list[str] = []
+
+    def take(request: slixmpp.Iq) -> None:
+        published.extend(item.get("id", "") for item in request.xml.iter(f"{{{PUBSUB}}}item"))
+        request.reply().send()
+
+    publish = slixmpp.xmlstream.matcher.MatchXPath(f"{{{NS_COMPONENT}}}iq/{{{PUBSUB}}}pubsub/{{{PUBSUB}}}publish")
+    echo.register_handler(slixmpp.xmlstream.handler.Callback("publish", publish, take))
+    await cluster.wait_latest_version()
+    for name in ("anna", "bert"):
+        await register(cluster.node(1).xmpp, name, PASSWORD)
+    try:
+        assert await echo.open(cluster.component_port(1))
+        async with RawClient() as anna:
+            await anna.log_in(cluster.node(2).xmpp, "anna", PASSWORD)
+            async with RawClient() as phone:
+                await phone.log_in(cluster.node(3).xmpp, "bert", PASSWORD, resource="phone")
+                answer = await phone.ask("set", f"<enable xmlns='urn:xmpp:push:0' jid='{HOST}' node='bert'/>")
+                assert answer.get("type") == "result"
+            for number in range(3):
+                await anna.wait_acked(anna.send_chat("bert@localhost", f"message {number}", f"p{number}"))
+        async with RawClient() as reader:
+            await reader.log_in(cluster.node(1).xmpp, "bert", PASSWORD, resource="reader")
+            ids = [row.stanza_id for row in await read_archive(reader)]
+        await wait_until("all are published", lambda: _holds(set(ids) <= set(published)), SETTLE_TIMEOUT_S)
+        assert sorted(published) == sorted(ids)
+    finally:
+        await echo.close()
 
 
 async def _write(users: list[Chatter]) -> None:

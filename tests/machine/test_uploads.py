@@ -266,6 +266,7 @@ class TestTime:
         assert world.do(store(1)).outcome == Done()
         world.time_ms = self.DUE_MS
         assert condition(world.do(store(2)).outcome) == "gone"
+        pass_time(world, self.DUE_MS)
         assert (view_of(world, 2), world.count("upload")) == (None, 1)
         use = use_of(world)
         assert use is not None
@@ -319,7 +320,7 @@ class TestTime:
         assert (view_of(world, 2), world.machine.answer(NextExpiry())) == (None, self.DUE_MS)
 
     def test_many_end_in_steps(self, world: World, alice: Client) -> None:
-        """Some with each entry, and a shared file only with its last holder."""
+        """Some with each command, and a shared file only with its last holder."""
         count = 150
         for number in range(count):
             alice.do(slot(number, keep_ms=1_000_000))
@@ -329,17 +330,8 @@ class TestTime:
         assert 0 < left < count
         assert stored(world) == [(DIGEST, left)]
         for _ in range(3):
-            world.do(RaiseVersion(1))
+            world.do(ExpireSessions())
         assert (world.count("upload"), world.count("upload_use"), stored(world)) == (0, 0, [])
-
-    def test_the_next_end_is_known_again_after_a_start(self, world: World, alice: Client) -> None:
-        """What was derived of rows is read anew."""
-        alice.do(slot(1))
-        pass_time(world, self.DUE_MS - 1)
-        world.machine._context.drop_derived()
-        alice.do(slot(2, expire_before_ms=self.DUE_MS))
-        pass_time(world, self.DUE_MS)
-        assert world.count("upload") == 0
 
 
 class TestDeletedAccounts:

@@ -17,7 +17,7 @@ from raftline.xmpp.components.stream import ComponentStream
 from raftline.xmpp.effects import Ask, Effect, Route, Submit
 from raftline.xmpp.effects import ConnectComponent as Connect
 from xmpp_im.playbook import DOMAIN
-from xmpp_im.service import NODE, Service
+from xmpp_im.service import NODES, Service
 
 LABEL, SECRET = "irc", "shared"
 HOST = f"{LABEL}.{DOMAIN}"
@@ -40,7 +40,7 @@ def proof(opened: bytes, secret: str = SECRET) -> str:
 class Component:
     """One stream under test, of a service that has its label configured."""
 
-    def __init__(self, service: Service, *, node_id: NodeId = NODE) -> None:
+    def __init__(self, service: Service, *, node_id: NodeId = NODES[0]) -> None:
         self.service = service
         self.node_id = node_id
         self._previous = 0

@@ -12,7 +12,7 @@ from raftline.xmpp.effects import ConnectComponent
 from raftline.xmpp.negotiation import StreamState
 from xmpp_core.components import HOST, PUPPET, Component, header, proof, service_with_component
 from xmpp_im.playbook import DOMAIN
-from xmpp_im.service import NODE, Service
+from xmpp_im.service import NODES, Service
 
 ERRORS = "urn:ietf:params:xml:ns:xmpp-streams"
 MESSAGE = f"<message from='{PUPPET}' to='alice@{DOMAIN}'><body>hi</body></message>"
@@ -140,7 +140,7 @@ class TestSection3Handshake:
         """`conflict` while the first is there; when its node is dead it hears `reset`, and the next is taken."""
         service, first = service_with_component()
         assert condition(Component(service).connect()) == "conflict"
-        service.apply(BuryNode(NODE, 1), None)
+        service.apply(BuryNode(NODES[0], 1), None)
         assert condition(first.take()) == "reset"
         assert Component(service, node_id=NodeId(2)).connect() == b"<handshake/>"
 

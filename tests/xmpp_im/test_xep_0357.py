@@ -10,6 +10,7 @@ from raftline.base.limits import PUSH_NODE_SIZE_MAX, PUSH_OPTIONS_SIZE_MAX, PUSH
 from raftline.machine.push.answers import WaitingNotification
 from raftline.machine.push.queries import PushNotifications, PushServices
 from raftline.xmpp.push import BODY_SIZE_MAX, Disclosure, NotificationName, read_request_id, write_publication
+from xmpp_core.components import HOST, LABEL, Component
 from xmpp_im.conversations import error_of, take
 from xmpp_im.playbook import DOMAIN, EPOCH, tree
 from xmpp_im.service import Client, Service
@@ -381,3 +382,45 @@ class TestSection9:
         missed(service, phone, inner)
         [publication] = published(service, Disclosure(body=True))
         assert "last-message-body" not in summary(publication)
+
+
+class TestWhereItMayBe:
+    """Section 4.3: a push service is an entity like any other; here a component may be one (XEP-0114)."""
+
+    @pytest.mark.parametrize("jid", [HOST, f"app@{HOST}"])
+    def test_at_a_component(self, jid: str) -> None:
+        """It is enabled, and its answer settles what it was told."""
+        service = Service("alice", "bob", components=(LABEL,))
+        phone = service.bind("bob", "phone")
+        assert enable(phone, jid=jid) == ""
+        phone.end()
+        service.bind("alice").write(f"<message to='bob@{DOMAIN}' type='chat'><body>hi</body></message>")
+        [asked] = published(service)
+        assert asked.get("to") == jid
+        component = Component(service)
+        component.connect()
+        component.feed(f"<iq from='{jid}' to='{DOMAIN}' type='result' id='{asked.get('id')}'/>")
+        assert published(service) == []
+
+    def test_at_another_service(self, phone: Client) -> None:
+        """Rooms are none."""
+        assert enable(phone, jid=f"conference.{DOMAIN}") == "service-unavailable"
+
+
+class TestNotificationSettings:
+    """XEP-0492: who does not want to be alerted of a chat is not told of what is said there."""
+
+    @pytest.mark.parametrize(("setting", "count"), [("never", 0), ("on-mention", 0), ("always", 1)])
+    def test_a_chat_with_a_contact(self, service: Service, setting: str, count: int) -> None:
+        """What a bookmark of the contact says counts."""
+        phone = service.bind("bob", "phone")
+        assert enable(phone) == ""
+        notify = f"<notify xmlns='urn:xmpp:notification-settings:1'><{setting}/></notify>"
+        phone.write(
+            "<iq type='set' id='p'><pubsub xmlns='http://jabber.org/protocol/pubsub'>"
+            f"<publish node='urn:xmpp:bookmarks:1'><item id='alice@{DOMAIN}'><conference xmlns='urn:xmpp:bookmarks:1'>"
+            f"<extensions>{notify}</extensions></conference></item></publish></pubsub></iq>"
+        )
+        phone.end()
+        service.bind("alice").write(f"<message to='bob@{DOMAIN}' type='chat'><body>hi</body></message>")
+        assert len(published(service)) == count

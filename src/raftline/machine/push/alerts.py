@@ -51,7 +51,7 @@ def alert(context: Context, account: Account, sender: str, given: Collection[Ses
         given: Sessions of the account that take it, connected or not.
     """
     registrations = context.push.of(account.account_id)
-    if not registrations or not _is_wanted(context, account.account_id, sender.partition("/")[0]):
+    if not registrations or not _is_wanted(context, account.account_id, sender):
         return
     for registration in registrations:
         holder = context.session_index.at(account.account_id, registration.resource)
@@ -68,9 +68,7 @@ def device_left(context: Context, session: Session, owed: Iterable[Owed]) -> Non
     if not alerting:
         return
     senders = {position: _sender_of(context, position) for position in alerting}
-    wanted = {
-        sender for sender in senders.values() if _is_wanted(context, session.account_id, sender.partition("/")[0])
-    }
+    wanted = {sender for sender in senders.values() if _is_wanted(context, session.account_id, sender)}
     for registration in registrations:
         latest = registration
         for position, sender in senders.items():
@@ -78,9 +76,9 @@ def device_left(context: Context, session: Session, owed: Iterable[Owed]) -> Non
                 latest = _notify(context, latest, position, sender)
 
 
-def _is_wanted(context: Context, account_id: AccountId, chat: str) -> bool:
-    """Whether the account wants to be alerted of what is said in a chat with one person (XEP-0492)."""
-    return alert_of(context, account_id, chat, is_public=False).covers(is_mention=False)
+def _is_wanted(context: Context, account_id: AccountId, sender: str) -> bool:
+    """Whether the account wants to be alerted of what a contact says (XEP-0492)."""
+    return alert_of(context, account_id, sender.partition("/")[0], is_public=False).covers(is_mention=False)
 
 
 def _is_waiting(context: Context, session: Session) -> bool:
