@@ -149,7 +149,9 @@ class Checkers:
         demand(meet, "quorums of consecutive memberships need not meet", before, after)
         demand(raft.role is Role.LEADER and raft.term == entry.term, "who does not lead changed the membership", entry)
         demand(since <= len(self.committed), "a change began before the last one was committed", raft.node_id, entry)
-        own = bool(self._commit_terms) and self._commit_terms[-1] == raft.term
+        # Of its own term, that is; a late leader that has done so may begin one while a younger one commits others.
+        place = bisect.bisect_left(self._terms, raft.term)
+        own = place < len(self._terms) and self._terms[place] == raft.term
         demand(own, "a change began before the leader committed anything", raft.node_id, entry)
 
     def snapshot_taken(self, snapshot: SnapshotMeta) -> None:
