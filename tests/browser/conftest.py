@@ -33,9 +33,9 @@ def chromium_absence() -> str:
     return "" if Path(CHROMIUM).exists() else "Chromium is not installed (Debian package chromium)"
 
 
-async def launch_chromium(playwright: Playwright) -> Browser:
-    """Start Debian's Chromium without a window and without talk to its makers."""
-    return await playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+async def launch_chromium(playwright: Playwright, *more: str) -> Browser:
+    """Start Debian's Chromium without a window and without talk to its makers, with more arguments if need be."""
+    return await playwright.chromium.launch(executable_path=CHROMIUM, args=[*ARGUMENTS, *more])
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import os
 import shutil
+import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 import pytest_asyncio
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from playwright.async_api import Browser, async_playwright
 
 from browser.conftest import REQUIRE_ALL, launch_chromium
 from clients.device import Client, Surroundings
+from clients.front import Front
 from clients.page import Results
-from clients.scenarios import Stage, Stages
+from clients.scenarios import ELSEWHERE, Stage, Stages
 from integration.cluster_process import Cluster
 from integration.conftest import REPORT, RESULTS, pytest_runtest_makereport
 
@@ -46,17 +52,43 @@ def results(request: pytest.FixtureRequest) -> Results:
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def cluster(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Cluster]:
-    """Three nodes, ready; their logs are kept in test-results/clients."""
+    """
+    Three nodes, ready; their logs are kept in test-results/clients.
+
+    Files go over HTTPS, since Gajim, for one, takes no other links, through a proxy under the one name that all nodes
+    tell their clients (`media.public_url`). It prefers the third node: none of those who give the links out or follow
+    them.
+    """
     folder = tmp_path_factory.mktemp("clients-cluster")
+    listener = socket.create_server(("127.0.0.1", 0))
+    public_url = f"https://127.0.0.1:{listener.getsockname()[1]}"
     try:
-        async with Cluster(folder) as running:
+        async with (
+            Cluster(folder, settings={"RAFTLINE_MEDIA__PUBLIC_URL": public_url}) as running,
+            Front(running, ELSEWHERE) as front,
+        ):
+            certificate = server_certificate(running)
+            await front.open_https(listener, certificate, certificate.with_suffix(".key"))
             yield running
     finally:
+        listener.close()
         for log in folder.rglob("*.log"):
             kept = RESULTS / "clients" / log.relative_to(folder)
             kept.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(log, kept)
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def server_certificate(cluster: Cluster) -> Path:
+    """What all nodes show to clients."""
+    return cluster.ca_file.with_name("server.pem")
+
+
+def trust_argument(certificate: Path) -> str:
+    """Has Chromium trust this key: authorities it takes from the user's database or the system's policies alone."""
+    key = x509.load_pem_x509_certificate(certificate.read_bytes()).public_key()
+    digest = hashlib.sha256(key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)).digest()
+    return f"--ignore-certificate-errors-spki-list={base64.b64encode(digest).decode()}"
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
@@ -67,7 +99,7 @@ async def surroundings(cluster: Cluster, tmp_path_factory: pytest.TempPathFactor
 
         async def browser() -> Browser:
             if not launched:
-                launched.append(await launch_chromium(playwright))
+                launched.append(await launch_chromium(playwright, trust_argument(server_certificate(cluster))))
             return launched[0]
 
         yield Surroundings(tmp_path_factory.mktemp("devices"), cluster.ca_file, browser)

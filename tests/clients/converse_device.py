@@ -152,6 +152,13 @@ class ConverseDevice:
 
     # -- the rest
 
+    async def send_file(self, jid: str, file: Path) -> None:
+        """As device.Device."""
+        await self._open(jid)
+        await self._person.chat.locator("input[type='file']").set_input_files(file)
+        link = self._person.chat.locator(".chat-msg a[href^='https://']")
+        await expect(link.first).to_be_visible(timeout=TIMEOUT_MS)
+
     async def publish_avatar(self, file: Path) -> None:
         """As device.Device."""
         async with self._profile() as modal:

@@ -135,6 +135,9 @@ class Device(Protocol):
     async def wait_shown_in_room(self, room: str, text: str) -> None:
         """Wait until a room shows a text."""
 
+    async def send_file(self, jid: str, file: Path) -> None:
+        """Upload a file and give somebody the link (XEP-0363)."""
+
     async def publish_avatar(self, file: Path) -> None:
         """Publish a picture (PNG) as the account's avatar."""
 

@@ -102,6 +102,14 @@ class Friend:
         )
         return message.get("from", "")
 
+    async def wait_link(self, jid: str) -> str:
+        """Wait for a message of somebody that is a link. Returns the link."""
+        message = await self._wait(
+            f"a link of {jid}",
+            lambda stanza: (stanza.findtext(BODY) or "").startswith("https://") and bare(stanza.get("from", "")) == jid,
+        )
+        return message.findtext(BODY) or ""
+
     async def open_room(self, room: str, nick: str) -> None:
         """Make a room and let others in (XEP-0045 section 10.1.2)."""
         self._stream.send(f"<presence to={quoteattr(f'{room}/{nick}')}><x xmlns='{NS_MUC}'/></presence>")

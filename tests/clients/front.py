@@ -9,11 +9,16 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
+import ssl
+from collections.abc import Callable
+from pathlib import Path
 from typing import Self
 
 from integration.cluster_process import Cluster
 
 CHUNK_BYTES = 65_536
+Acceptor = Callable[[asyncio.StreamReader, asyncio.StreamWriter], None]
 
 
 class Front:
@@ -35,14 +40,24 @@ class Front:
 
     async def __aenter__(self) -> Self:
         for name in ("xmpp", "xmpps", "http"):
-
-            def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, name: str = name) -> None:
-                task = asyncio.get_running_loop().create_task(self._carry(name, reader, writer))
-                self._connections.add(task)
-                task.add_done_callback(self._connections.discard)
-
-            self._servers[name] = await asyncio.start_server(accept, "127.0.0.1", 0)
+            self._servers[name] = await asyncio.start_server(self._acceptor(name), "127.0.0.1", 0)
         return self
+
+    async def open_https(self, listener: socket.socket, certificate: Path, key: Path) -> None:
+        """Take HTTPS on a socket too: TLS ends here, as at most proxies, and what is in it goes to the nodes' HTTP."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate, key)
+        self._servers["https"] = await asyncio.start_server(self._acceptor("http"), sock=listener, ssl=context)
+
+    def _acceptor(self, name: str) -> Acceptor:
+        """What takes the connections to one of the nodes' ports."""
+
+        def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            task = asyncio.get_running_loop().create_task(self._carry(name, reader, writer))
+            self._connections.add(task)
+            task.add_done_callback(self._connections.discard)
+
+        return accept
 
     async def __aexit__(self, *_: object) -> None:
         for server in self._servers.values():
@@ -93,7 +108,7 @@ class Front:
 
 async def copy(source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
     """Carry bytes until one side ends; the end of either side is the end of both directions."""
-    with contextlib.suppress(ConnectionError):
+    with contextlib.suppress(ConnectionError, ssl.SSLError):
         while chunk := await source.read(CHUNK_BYTES):
             target.write(chunk)
             await target.drain()

@@ -16,12 +16,13 @@ import contextlib
 import json
 import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import gi
 
 gi.require_version("Soup", "3.0")
-from gi.repository import Gio, GLib  # noqa: E402
+from gi.repository import Gio, GLib, Soup  # noqa: E402
 from nbxmpp.client import Client  # noqa: E402
 from nbxmpp.const import ConnectionProtocol, ConnectionType  # noqa: E402
 from nbxmpp.modules.user_avatar import Avatar  # noqa: E402
@@ -31,6 +32,7 @@ from nbxmpp.protocol import JID, Iq, Message  # noqa: E402
 from nbxmpp.structs import StanzaHandler  # noqa: E402
 
 RECONNECT_PAUSE_MS = 300
+FILE_TYPE = "application/octet-stream"
 KINDS = {
     "STARTTLS": (ConnectionProtocol.TCP, ConnectionType.START_TLS),
     "direct TLS": (ConnectionProtocol.TCP, ConnectionType.DIRECT_TLS),
@@ -59,6 +61,7 @@ class Person:
         self._is_leaving = False
         self._was_online = False
         self._archive: list[dict[str, str]] = []
+        self._http = Soup.Session()
 
     # -- connection
 
@@ -186,6 +189,34 @@ class Person:
         task = self._connected.get_module("Blocking").request_blocking_list()
         return Asked(task, lambda jids: [str(jid) for jid in jids])
 
+    def hosts(self, domain: str) -> Asked:
+        """Ask a server for the services beside it."""
+        task = self._connected.get_module("Discovery").disco_items(domain)
+        return Asked(task, lambda found: [str(item.jid) for item in found.items])
+
+    def takes_files(self, host: str) -> Asked:
+        """Ask a service whether files can be put there."""
+        task = self._connected.get_module("Discovery").disco_info(JID.from_string(host))
+        return Asked(task, lambda info: info.has_httpupload)
+
+    def slot(self, host: str, file: str) -> Asked:
+        """Ask for where a file can be put and read."""
+        path = Path(file)
+        task = self._connected.get_module("HTTPUpload").request_slot(
+            JID.from_string(host), path.name, path.stat().st_size, FILE_TYPE
+        )
+        return Asked(task, lambda found: {"put": found.put_uri, "get": found.get_uri})
+
+    def put(self, uri: str, file: str) -> Asked:
+        """Put a file somewhere over HTTP, in one request and with its type and size, as Gajim does."""
+        return Asked(Put(self._http, uri, Path(file).read_bytes()))
+
+    def say_link(self, jid: str, link: str) -> None:
+        """Write a message that is a link, and names it besides (XEP-0066)."""
+        message = Message(to=jid, body=link, typ="chat")
+        message.setOOB(link)
+        self._connected.send_stanza(message)
+
     def publish_avatar(self, picture: str) -> Asked:
         """Publish a picture (PNG in base64)."""
         avatar = Avatar()
@@ -205,6 +236,34 @@ class Person:
         """Read the full name on somebody's card."""
         task = self._connected.get_module("VCardTemp").request_vcard(JID.from_string(jid))
         return Asked(task, lambda card: card.data.get("FN", ""))
+
+
+class Put:
+    """A request over HTTP under way; it is asked for its end as the library's tasks are."""
+
+    def __init__(self, session: Soup.Session, uri: str, content: bytes) -> None:
+        self._session = session
+        self._result: Any = None
+        self._callback: Callable[[Put], None] = lambda _: None
+        self._message = Soup.Message.new("PUT", uri)
+        self._message.set_request_body_from_bytes(FILE_TYPE, GLib.Bytes.new(content))
+        session.send_and_read_async(self._message, GLib.PRIORITY_DEFAULT, None, self._on_end)
+
+    def add_done_callback(self, callback: Callable[[Put], None], *, weak: bool) -> None:
+        """Have something called at the end."""
+        assert not weak
+        self._callback = callback
+
+    def _on_end(self, _session: Soup.Session, result: Any) -> None:
+        self._result = result
+        self._callback(self)
+
+    def finish(self) -> None:
+        """Look at the answer; whatever is no success (RFC 9110 section 15.3) is an error."""
+        self._session.send_and_read_finish(self._result)
+        status = self._message.get_status()
+        if not 200 <= status < 300:
+            raise RuntimeError(f"the server answered {int(status)} {self._message.get_reason_phrase()}")
 
 
 def stanza_id(properties: Any) -> str:

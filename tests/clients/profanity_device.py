@@ -113,13 +113,14 @@ class ProfanityDevice:
     async def wait_presence(self, jid: str, *, is_available: bool) -> None:
         """As device.Device."""
         title = f" {jid} [{'online' if is_available else 'offline'}]"
-        self._terminal.type_line(f"/msg {jid}")
+        await self._open_conversation(jid)
         await self._wait_lines(title, lambda lines: lines[0].startswith(title))
 
     # -- conversations
 
     async def say(self, jid: str, text: str) -> None:
         """As device.Device."""
+        await self._open_conversation(jid)
         self._terminal.type_line(f"/msg {jid} {text}")
         await self.wait_shown(jid, text)
 
@@ -138,8 +139,15 @@ class ProfanityDevice:
         raise NotImplementedError(LACKS_HISTORY)
 
     async def _open_conversation(self, jid: str) -> None:
-        self._terminal.type_line(f"/msg {jid}")
-        await self._wait_lines(f"the conversation with {jid}", lambda lines: lines[0].startswith(f" {jid} "))
+        """From the console, since in a room `/msg` looks for an occupant of that name."""
+
+        def is_open(lines: list[str]) -> bool:
+            return lines[0].startswith(f" {jid} ")
+
+        if not is_open(self._terminal.lines()):
+            for line in (CONSOLE, f"/msg {jid}"):
+                self._terminal.type_line(line)
+        await self._wait_lines(f"the conversation with {jid}", is_open)
 
     async def join_room(self, room: str, nick: str) -> None:
         """As device.Device."""
@@ -160,6 +168,15 @@ class ProfanityDevice:
         )
 
     # -- the rest
+
+    async def send_file(self, jid: str, file: Path) -> None:
+        """As device.Device."""
+        await self._open_conversation(jid)
+        self._terminal.type_line(f'/sendfile "{file}"')
+        await self._wait_lines(
+            f"a link to {file.name}",
+            lambda lines: any(text.startswith("https://") for text in conversation(lines, jid)),
+        )
 
     async def publish_avatar(self, file: Path) -> None:
         """As device.Device."""

@@ -8,22 +8,30 @@ returns what its cell says. A new row is one function here and its entry in `SCE
 
 from __future__ import annotations
 
+import hashlib
 import secrets
+import ssl
 import struct
 import zlib
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
+from urllib.parse import urlsplit
+
+import httpx2
 
 from clients.device import DOMAIN, SHOW_TIMEOUT_S, Account, Client, Device, Security, Surroundings
 from clients.friend import Friend
 from clients.front import Front
-from integration.cluster_process import Cluster, wait_until
+from integration.cluster_process import Cluster, http_get, wait_until
 from integration.xmpp_raw import register
 
 YES: Final = "yes"
 PNG_MAGIC, JPEG_MAGIC = b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff"
+FILE_SIZE: Final = 300_000
+"""More than nodes keep in one piece."""
+
 HOME, FRIENDS_HOME, ELSEWHERE = 1, 2, 3
 """Nodes: of the device under test, of its friends, and the third."""
 
@@ -292,6 +300,25 @@ async def rooms(stage: Stage) -> str:
     return YES
 
 
+async def upload(stage: Stage) -> str:
+    """The friend gets the link of a file and, behind it, the same bytes, also from the friend's own node (XEP-0363)."""
+    friend = await stage.new_friend()
+    content = secrets.token_bytes(FILE_SIZE)
+    digest = hashlib.sha256(content).hexdigest()
+    file = stage.surroundings.folder / f"a & b {friend.account.username}.bin"
+    file.write_bytes(content)
+    await friend.say(stage.account.jid, "send me the file")
+    await stage.device.wait_shown(friend.jid, "send me the file")
+    await stage.device.send_file(friend.jid, file)
+    link = await friend.wait_link(stage.account.jid)
+    async with httpx2.AsyncClient(verify=ssl.create_default_context(cafile=stage.surroundings.ca_file)) as browser:
+        reply = await browser.get(link)
+    assert (reply.status_code, hashlib.sha256(reply.content).hexdigest()) == (200, digest), link
+    status, found = await http_get(stage.cluster.node(FRIENDS_HOME).http, urlsplit(link).path)
+    assert (status, hashlib.sha256(found).hexdigest()) == (200, digest), link
+    return YES
+
+
 async def avatars(stage: Stage) -> str:
     """A contact's picture is shown, and ours is on our card, however it was published (XEP-0084, 0153, 0398)."""
     friend = await new_contact(stage)
@@ -384,6 +411,7 @@ SCENARIOS: Final = (
     Scenario("carbons", "The same conversation on two devices (XEP-0280)", carbons),
     Scenario("blocking", "Block and unblock (XEP-0191)", blocking),
     Scenario("rooms", "Rooms: enter, hear, be heard (XEP-0045)", rooms),
+    Scenario("upload", "Send a file (XEP-0363)", upload),
     Scenario("avatars", "Avatars (XEP-0084, 0153, 0398)", avatars),
     Scenario("names", "Cards with full names (XEP-0054)", names),
 )
