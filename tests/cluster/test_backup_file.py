@@ -47,7 +47,8 @@ def header_of(*parts: Part) -> BackupHeader:
     )
 
 
-HEADER = header_of(part("state", STATE), part("media/1", PICTURE))
+MEDIA_PART = f"media/{hashlib.sha256(PICTURE).hexdigest()}"
+HEADER = header_of(part("state", STATE), part(MEDIA_PART, PICTURE))
 
 
 @pytest.fixture
@@ -78,7 +79,7 @@ class TestReading:
         told: list[int] = []
         assert read_header(file) == HEADER
         assert b"".join(read_part(file, "state")) == STATE
-        assert b"".join(read_part(file, "media/1")) == PICTURE
+        assert b"".join(read_part(file, MEDIA_PART)) == PICTURE
         assert verify_parts(file, told.append) == []
         assert sum(told) == len(STATE) + len(PICTURE) == HEADER.content_bytes
 
@@ -95,10 +96,10 @@ class TestReading:
     def test_an_empty_part_is_a_part(self, tmp_path: Path) -> None:
         """Nothing has to be written for it."""
         path = tmp_path / "file"
-        with BackupWriter(path, header_of(part("state", STATE), part("media/0", b""))) as writer:
+        with BackupWriter(path, header_of(part("state", STATE), part("other", b""))) as writer:
             writer.write(STATE)
             writer.finish()
-        assert list(read_part(path, "media/0")) == []
+        assert list(read_part(path, "other")) == []
 
 
 class TestDamage:
@@ -138,8 +139,8 @@ class TestDamage:
         whole[-1] ^= 1
         file.write_bytes(whole)
         assert b"".join(read_part(file, "state")) == STATE
-        with pytest.raises(StorageCorrupt, match="media/1"):
-            list(read_part(file, "media/1"))
+        with pytest.raises(StorageCorrupt, match=MEDIA_PART):
+            list(read_part(file, MEDIA_PART))
 
     def test_something_else_is_no_backup(self, tmp_path: Path) -> None:
         """Such as a database."""
@@ -184,6 +185,14 @@ class TestLaterFormats:
         with pytest.raises(StorageCorrupt, match="parts"):
             read_header(path)
 
+    def test_a_file_is_called_by_its_digest(self, tmp_path: Path) -> None:
+        """Else it would be put where nobody looks for it, or in the place of another."""
+        path = tmp_path / "parts"
+        other = Part(MEDIA_PART, 0, hashlib.sha256(b"").hexdigest())
+        path.write_bytes(self.framed(FORMAT, msgspec.json.encode(header_of(part("state", b""), other))))
+        with pytest.raises(StorageCorrupt, match="no name of a file"):
+            read_header(path)
+
     def test_a_header_has_a_greatest_size(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """On both sides; no memory is asked for on the word of a damaged number."""
         payload = msgspec.json.encode(HEADER)
@@ -205,7 +214,7 @@ class TestWriting:
         ("blocks", "complaint"),
         [
             ((STATE[:-1],), "1 bytes are missing of the part state"),
-            ((STATE,), "missing of the part media/1"),
+            ((STATE,), "missing of the part media/"),
             ((STATE[:-1] + b"?", PICTURE), "the part state of the backup did not arrive"),
             ((STATE + b"?",), "more arrived"),
             ((STATE, PICTURE, b"?"), "more arrived"),

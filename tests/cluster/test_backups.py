@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest_asyncio
 
 from cluster.clusters import DOMAIN, Cluster, ClusterNode, until
 from cluster.people import Person
+from cluster.test_media import has, lose, understand, upload
 from raftline.base.errors import Refused, StorageCorrupt, StorageFull
 from raftline.base.ids import NodeId
 from raftline.cluster import backups as node_backups
@@ -79,11 +81,33 @@ class TestOnANode:
         assert head is not None
         assert (head.applied_index, head.state_hash) == (index, state_hash)
         assert head == read_head(file)
-        (part,) = backup.parts
+        (part,) = backup.parts.values()
         assert (part.name, part.size) == ("state", file.stat().st_size)
         assert part.sha256 == hashlib.sha256(file.read_bytes()).hexdigest()
         await backups_of(node).end(backup.name)
         assert kept(node) == []
+
+    async def test_uploaded_files_are_parts(self, cluster: Cluster) -> None:
+        """Those that this node lacks as well, if another has them; what nobody has is named as missing."""
+        await understand(cluster)
+        node, other = cluster.followers
+        here, there, nowhere = [os.urandom(100 + number) for number in range(3)]
+        digests = [await upload(node, content, f"user{index}") for index, content in enumerate((here, there, nowhere))]
+        await until(lambda: all(has(one, digest) for one in cluster.running for digest in digests))
+        await lose(node, digests[1])
+        for one in cluster.running:
+            await lose(one, digests[2])
+        await cluster.caught_up()
+        backup = await made(node)
+        names = [f"media/{digest.hex()}" for digest in sorted(digests[:2])]
+        assert list(backup.parts) == ["state", *names]
+        assert backup.missing == (digests[2].hex(),)
+        for content, digest in zip((here, there), digests, strict=False):
+            part = backup.parts[f"media/{digest.hex()}"]
+            assert (part.size, part.sha256) == (len(content), digest.hex())
+            chunks = [await backups_of(node).chunk(backup.name, part.name, offset, 60) for offset in (0, 60)]
+            assert b"".join(chunks) == content
+        assert has(other, digests[0])
 
     async def test_one_at_a_time(self, cluster: Cluster) -> None:
         """Each takes the space of the database; when it is read another may begin."""
@@ -137,7 +161,7 @@ class TestOnANode:
             await backups_of(node).chunk(backup.name, part, offset, size)
         assert refused.value.condition == condition
         whole = await backups_of(node).chunk(backup.name, "state", 0, CHUNK_BYTES_MAX)
-        assert len(whole) == backup.parts[0].size
+        assert len(whole) == backup.parts["state"].size
         assert await backups_of(node).chunk(backup.name, "state", len(whole), 1) == b""
 
     async def test_a_disk_without_room_is_told(self, cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import shutil
 import signal
@@ -14,6 +15,7 @@ import pytest
 from integration.archive import ArchiveRow, check_exactly_once, read_archive
 from integration.cluster_process import Cluster, http_get, wait_until
 from integration.resumer import Resumer, ResumptionFailedError
+from integration.test_uploads import Uploader, digest_at
 from integration.xmpp_client import Chatter, Client
 from integration.xmpp_raw import NS_CLIENT, RawClient, register
 from raftline.base.ids import parse_stanza_id
@@ -138,6 +140,9 @@ async def test_a_cluster_comes_back_from_its_backup(cluster_folder: Path) -> Non
             assert answer.get("type") == "result", ET.tostring(answer)
             await say_in_room(carla, "before")
             await carla.ask("set", "<query xmlns='jabber:iq:roster'><item jid='anna@localhost' name='Anna'/></query>")
+        erik = Uploader(cluster, "erik")
+        await erik.upload([1], number=1, size=70_000)
+        await erik.close()
         dora = Resumer("dora", PASSWORD)
         await dora.log_in(cluster.node(2).xmpp)
         dora.send("<message to='dora@localhost' type='chat'><body>counted</body></message>")
@@ -190,6 +195,8 @@ async def test_a_cluster_comes_back_from_its_backup(cluster_folder: Path) -> Non
         assert (await new.status())["commit_index"] > header.applied_index
         assert set((await session_counts(new)).values()) == {0}
         await check_people(new, acknowledged, late_ids)
+        for link, node_id in itertools.product(erik.links, new.node_ids):
+            assert await asyncio.to_thread(digest_at, new.node(node_id).http, link.path) == link.digest
         with pytest.raises(ResumptionFailedError, match="item-not-found"):
             await dora.resume([new.node(node_id).xmpp for node_id in new.node_ids])
         await dora.close()

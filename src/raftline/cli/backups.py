@@ -76,6 +76,8 @@ def backup(
     print(f"{output}: everything up to entry {header.applied_index} of cluster {header.cluster_id} ({header.domain}).")
     if not told["is_current"]:
         print(f"No majority answered {client.name}: the newest messages may be missing.")
+    if header.missing:
+        print(f"{len(header.missing)} uploaded files were on no node that could be reached, and are missing.")
 
 
 def _choose_node(target: Target) -> AdminClient:

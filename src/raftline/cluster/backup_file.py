@@ -10,8 +10,9 @@ a digest, a file that was cut short lacks something that is named, and one that 
 Parts are files of their own, one behind the other:
 
     state       the database of the state machine (`raftline.machine.snapshot`), always there and always first
-    media/...   what people uploaded, by the names that the state knows; other parts than `state` are passed over by a
-                release that does not know them
+    media/...   a file that people uploaded, under its SHA-256 in hexadecimal digits
+
+Other parts are passed over by a release that does not know them.
 
 The frame (all up to the parts) is the same in every format, so that a later one is told from damage and refused by its
 number. The header is JSON, so that people can look at it: `head -c 2000 FILE`.
@@ -26,7 +27,7 @@ from __future__ import annotations
 import hashlib
 import os
 import struct
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Annotated, Final, Self
@@ -39,6 +40,7 @@ from raftline.wal.files import NO_SPACE_ERRNOS
 MAGIC: Final = b"RLBACKUP"
 FORMAT: Final = 1
 STATE_PART: Final = "state"
+MEDIA_PREFIX: Final = "media/"
 HEADER_BYTES_MAX: Final = 64 << 20
 """Of the header: some hundreds of thousands of parts."""
 
@@ -75,6 +77,7 @@ class BackupHeader(msgspec.Struct, frozen=True, kw_only=True):
         state_hash, entry_chain: Heads of both chains there, in hexadecimal digits.
         made_ms: When, in milliseconds since 1970, by that node's clock.
         release: Of Raftline that wrote it.
+        missing: SHA-256 of uploaded files that the state knows and no node had that could be reached.
     """
 
     cluster_id: str
@@ -89,6 +92,7 @@ class BackupHeader(msgspec.Struct, frozen=True, kw_only=True):
     made_ms: Annotated[int, _NATURAL]
     release: str
     parts: tuple[Part, ...]
+    missing: tuple[str, ...] = ()
 
     @property
     def state(self) -> Part:
@@ -188,22 +192,37 @@ def read_header(path: Path) -> BackupHeader:
     return header
 
 
-def read_part(path: Path, name: str) -> Iterator[bytes]:
+def read_parts(path: Path, prefix: str = "") -> Iterator[tuple[Part, Iterator[bytes]]]:
     """
-    Yield a part's bytes in blocks; whoever uses them before the end does so unverified.
+    Yield the parts whose names begin with `prefix`, in order, each with its bytes in blocks.
+
+    Order: the blocks of a part are read before the next part is asked for. Whoever uses them before their end does so
+    unverified.
 
     Raises:
         StorageCorrupt: The file is damaged; known at the end of the part at the latest.
-        StorageError: There is no such part, a later release wrote the file, or the disk failed.
+        StorageError: A later release wrote the file, or the disk failed.
     """
     with disk_errors(path), path.open("rb") as file:
         header, offset = _read_head(path, file)
         for part in header.parts:
-            if part.name == name:
+            if part.name.startswith(prefix):
                 file.seek(offset)
-                yield from _checked(path, file, part)
-                return
+                yield part, _checked(path, file, part)
             offset += part.size
+
+
+def read_part(path: Path, name: str) -> Iterator[bytes]:
+    """
+    Yield a part's bytes in blocks, as `read_parts` does.
+
+    Raises:
+        StorageError: As there; or there is no such part.
+    """
+    for part, blocks in read_parts(path, name):
+        if part.name == name:
+            yield from blocks
+            return
     raise StorageError(f"{path} has no part {name}")
 
 
@@ -215,9 +234,10 @@ def verify_parts(path: Path, told: Progress = lambda _count: None) -> list[str]:
         StorageError: As `read_header`.
     """
     complaints = []
-    for part in read_header(path).parts:
+    read_header(path)
+    for _part, blocks in read_parts(path):
         try:
-            for block in read_part(path, part.name):
+            for block in blocks:
                 told(len(block))
         except StorageCorrupt as error:
             complaints.append(str(error))
@@ -267,10 +287,13 @@ def _read_head(path: Path, file: IO[bytes]) -> tuple[BackupHeader, int]:
     return header, _FRAME.size + size + _DIGEST_SIZE
 
 
-def _require_parts(path: Path, parts: Iterable[Part]) -> None:
+def _require_parts(path: Path, parts: Sequence[Part]) -> None:
     names = [part.name for part in parts]
     if not names or names[0] != STATE_PART or len(set(names)) != len(names):
         raise StorageCorrupt(f"{path} is damaged: parts {names[:10]}")
+    for part in parts:
+        if part.name.startswith(MEDIA_PREFIX) and part.name != MEDIA_PREFIX + part.sha256:
+            raise StorageCorrupt(f"{path} is damaged: {part.name} is no name of a file with SHA-256 {part.sha256}")
 
 
 @contextmanager

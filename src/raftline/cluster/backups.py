@@ -7,8 +7,9 @@ A node's side of a backup: a copy of its database, made while it serves, and han
 One at a time: the copy takes as much of the disk as the database. It is the state at one position of the log, the same
 on every node that has applied so much; any node makes it, without the leader.
 
-The file of a backup has room for parts beside the database (`backup_file`): whatever else a node keeps for the cluster,
-such as uploaded files, is to be named in `Backup.parts` by `Backups._make` and found by `Backups.chunk`.
+Uploaded files are parts of their own (`backup_file`), read from where the node keeps them; what it lacks it fetches
+from its peers first. A file that no peer has does not keep a backup from being made: it is named as missing. Files that
+nobody refers to any more stay for hours (cluster/media), so those of the copy are there as long as it is read.
 """
 
 from __future__ import annotations
@@ -18,15 +19,15 @@ import logging
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Final, Literal, Protocol
 
 import msgspec
 
-from raftline.base.errors import Refused, StorageFull
-from raftline.cluster.backup_file import STATE_PART, Part
+from raftline.base.errors import Refused, StorageFull, Unavailable
+from raftline.cluster.backup_file import MEDIA_PREFIX, STATE_PART, Part
 from raftline.cluster.config import MILLISECOND_NS
 from raftline.cluster.snapshot_files import FileDigest, SnapshotFiles, read_chunk
-from raftline.machine.snapshot import SnapshotHead
+from raftline.machine.snapshot import SnapshotHead, stored_files
 
 if TYPE_CHECKING:
     from raftline.cluster.apply_loop import ApplyLoop
@@ -43,6 +44,16 @@ IDLE_NS: Final = 60_000 * MILLISECOND_NS
 State = Literal["copying", "ready", "failed"]
 
 
+class UploadedFiles(Protocol):
+    """What a backup asks of the files that a node keeps (`media.Media`)."""
+
+    async def ensure(self, digest: bytes, size: int) -> None:
+        """Return when the file is on this node's disk; raises Unavailable if no node can be reached that has it."""
+
+    async def read(self, digest: bytes, offset: int, size: int) -> bytes:
+        """Return a part of a file that is here; fewer bytes only where it ends."""
+
+
 class Backup(msgspec.Struct, eq=False):
     """
     A backup of this node.
@@ -52,7 +63,8 @@ class Backup(msgspec.Struct, eq=False):
         expected_bytes: Size of the database when it began: about what the copy will have.
         reason: Why it failed.
         head: What it contains, once it is ready.
-        parts: What it consists of, once it is ready.
+        parts: What it consists of, by name and in order, once it is ready.
+        missing: SHA-256 of uploaded files that are none of them, since no node had them.
     """
 
     name: str
@@ -61,7 +73,8 @@ class Backup(msgspec.Struct, eq=False):
     state: State = "copying"
     reason: str = ""
     head: SnapshotHead | None = None
-    parts: tuple[Part, ...] = ()
+    parts: dict[str, Part] = {}
+    missing: tuple[str, ...] = ()
 
     @property
     def copied_bytes(self) -> int:
@@ -79,6 +92,9 @@ class Backups:
     Args:
         has_room_for: Whether the disk takes so many bytes, and the node takes commands as before.
         draw_name: Gives a name that this node never gave before.
+
+    Attributes:
+        files: The node's uploaded files; None for a node that keeps none.
     """
 
     def __init__(
@@ -102,6 +118,7 @@ class Backups:
         self._now_ns = now_ns
         self._current: Backup | None = None
         self._asked_ns = 0
+        self.files: UploadedFiles | None = None
 
     def begin(self) -> Backup:
         """
@@ -147,11 +164,14 @@ class Backups:
             Refused: There is no such backup or part, it is not ready, or the range is none.
         """
         current = self.find(name)
-        if current.state != "ready" or all(known.name != part for known in current.parts):
+        if current.state != "ready" or part not in current.parts:
             raise Refused("item-not-found", "cancel", "The backup has no such part, or is not ready.")
         if not 0 < size <= CHUNK_BYTES_MAX or offset < 0:
             raise Refused("bad-request", "modify", f"{size} bytes at {offset}: at most {CHUNK_BYTES_MAX} at once.")
-        return await self._chores.aside(partial(read_chunk, current.path, offset, size))
+        if part == STATE_PART:
+            return await self._chores.aside(partial(read_chunk, current.path, offset, size))
+        assert self.files is not None, "there are parts of files"
+        return await self.files.read(bytes.fromhex(part.removeprefix(MEDIA_PREFIX)), offset, size)
 
     async def end(self, name: str) -> None:
         """
@@ -164,7 +184,7 @@ class Backups:
 
     async def _make(self, current: Backup) -> None:
         head: SnapshotHead | None = None
-        parts: tuple[Part, ...] = ()
+        parts: list[Part] = []
         try:
             async with self._copies.idle:
                 # Close the transaction that is open: the copy sees what is committed to the database.
@@ -172,7 +192,7 @@ class Backups:
                 self._apply.resume()
                 head = await self._copies.make(current.path, lambda: current is self._current)
             if head is not None:
-                parts = (await self._digest(current.path),)
+                parts = [await self._digest(current.path), *await self._find_files(current)]
         except StorageFull as error:
             _LOG.warning("no backup for now: %s", error)
             current.reason = "The disk of this node has no space for it."
@@ -181,9 +201,31 @@ class Backups:
             current.reason = current.reason or "The node gave it up."
             await self._chores.aside(partial(self._files.remove, current.path))
             return
-        current.head, current.parts, current.state = head, parts, "ready"
+        current.parts = {part.name: part for part in parts}
+        current.head, current.state = head, "ready"
         self._asked_ns = self._now_ns()
-        _LOG.info("backup %s is ready, %d bytes", current.name, parts[0].size)
+        _LOG.info("backup %s is ready, %d bytes and %d files", current.name, parts[0].size, len(parts) - 1)
+
+    async def _find_files(self, current: Backup) -> list[Part]:
+        """Return the parts of the files that the copy knows, each of which is on this node's disk then."""
+        if self.files is None:
+            return []
+        parts: list[Part] = []
+        missing: list[str] = []
+        for stored in await self._chores.aside(partial(stored_files, current.path)):
+            if current is not self._current:
+                break
+            name = stored.digest.hex()
+            try:
+                await self.files.ensure(stored.digest, stored.size)
+            except Unavailable:
+                missing.append(name)
+            else:
+                parts.append(Part(f"{MEDIA_PREFIX}{name}", stored.size, name))
+        if missing:
+            _LOG.warning("%d uploaded files are nowhere and in no backup: %s…", len(missing), missing[0])
+        current.missing = tuple(missing)
+        return parts
 
     async def _digest(self, path: Path) -> Part:
         digest = FileDigest(path, hashlib.sha256())

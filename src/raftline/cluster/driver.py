@@ -195,7 +195,7 @@ class Driver:
         await self._links.start()
         self._start_upkeep()
         if self._kept.settings.keeps_media:
-            self.media = Media(self, self._kept, self._links, self._chores)
+            self.upkeep.backups.files = self.media = Media(self, self._kept, self._links, self._chores)
         self._chores.begin(self.comparison.run(), "comparison")
         self._is_started = self._is_running = True
         self._housekeeping.set(now_ns, now_ns)

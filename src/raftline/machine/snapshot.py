@@ -21,6 +21,7 @@ import apsw
 from raftline.base.errors import StorageCorrupt, StorageError
 from raftline.base.ids import LogIndex, Term
 from raftline.machine.database import connect, connect_file, require_checksums, storage_error
+from raftline.machine.media.tables import STORED_FILE, StoredFile
 
 PAGES_PER_STEP: Final = 256
 """Pages that one step copies."""
@@ -115,6 +116,22 @@ def read_head(path: Path) -> SnapshotHead:
         database = connect_file(path)
         try:
             return head_of(database)
+        finally:
+            database.close()
+
+
+def stored_files(path: Path) -> list[StoredFile]:
+    """
+    Return the uploaded files that a snapshot knows, by digest.
+
+    Raises:
+        StorageError: The disk failed.
+    """
+    with _storage_errors():
+        database = connect_file(path)
+        try:
+            rows = database.execute(f"SELECT * FROM {STORED_FILE.name} ORDER BY digest")  # noqa: S608 - own name
+            return [StoredFile._make(row) for row in rows]
         finally:
             database.close()
 

@@ -98,5 +98,6 @@ def _header_of(backup: Backup, settings: NodeSettings, made_ms: int) -> BackupHe
         entry_chain=head.entry_chain.hex(),
         made_ms=made_ms,
         release=importlib.metadata.version("raftline"),
-        parts=backup.parts,
+        parts=tuple(backup.parts.values()),
+        missing=backup.missing,
     )

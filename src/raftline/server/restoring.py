@@ -14,6 +14,7 @@ started.
 
 from __future__ import annotations
 
+import itertools
 import os
 import shutil
 from pathlib import Path
@@ -24,15 +25,18 @@ import msgspec
 from raftline.base.errors import ConfigError, StorageCorrupt
 from raftline.base.ids import NodeId
 from raftline.cluster.backup_file import (
+    MEDIA_PREFIX,
     STATE_PART,
     BackupHeader,
     Progress,
     disk_errors,
     read_header,
     read_part,
+    read_parts,
     verify_parts,
 )
 from raftline.cluster.identity import new_identity, write_identity
+from raftline.cluster.media.store import MediaStore
 from raftline.cluster.refounding import begin_with_state
 from raftline.cluster.storage import StorageSettings
 from raftline.machine.snapshot import SnapshotHead
@@ -62,7 +66,7 @@ def restore_development(
         nodes, base_port: As for `raftline up`.
         domain: Must be the backup's, if given.
         epoch: Of stanza ids; one more than the former cluster's if not given.
-        told: Told of bytes read: each part once for verification, the state once more for each node.
+        told: Told of bytes read: all once for verification, and once more for each node.
 
     Raises:
         ConfigError: A parameter is out of range.
@@ -113,7 +117,7 @@ def restore_node(file: Path, settings: NodeSettings, told: Progress = lambda _co
 
 def total_bytes(header: BackupHeader, node_count: int) -> int:
     """Return how many bytes `told` hears of in the course of a restoration."""
-    return header.content_bytes + node_count * header.state.size
+    return (1 + node_count) * header.content_bytes
 
 
 def _verified(file: Path, told: Progress) -> BackupHeader:
@@ -167,6 +171,7 @@ def _found_with_state(settings: NodeSettings, file: Path, header: BackupHeader, 
             lambda path: _extract(file, path, told),
         )
         _require_told(file, header, head)
+        _extract_files(file, draft, told)
         identity = new_identity(cluster.id, NodeId(cluster.node_id), os.urandom, founders=founders)
         write_identity(draft, msgspec.structs.replace(identity, has_begun=True, epoch_min=cluster.epoch))
         with disk_errors(data_dir):
@@ -180,6 +185,20 @@ def _found_with_state(settings: NodeSettings, file: Path, header: BackupHeader, 
 def _require_told(file: Path, header: BackupHeader, head: SnapshotHead) -> None:
     if (head.applied_index, head.state_hash.hex()) != (header.applied_index, header.state_hash):
         raise StorageCorrupt(f"{file}: its database is not the one that its header tells of")
+
+
+def _extract_files(file: Path, data_dir: Path, told: Progress) -> None:
+    """Put uploaded files where the node will look for them."""
+    numbers = itertools.count(1)
+    store = MediaStore(data_dir, draw_name=lambda: str(next(numbers)))
+    store.begin()
+    for part, blocks in read_parts(file, MEDIA_PREFIX):
+        draft = store.new_draft(part.size)
+        for block in blocks:
+            draft.write(block)
+            told(len(block))
+        draft.sync()
+        store.keep(draft)
 
 
 def _extract(file: Path, target: Path, told: Progress) -> None:
