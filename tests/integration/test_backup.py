@@ -119,6 +119,20 @@ def ids_of(rows: list[ArchiveRow]) -> set[str]:
     return {row.stanza_id for row in rows}
 
 
+async def make_room(cluster: Cluster) -> None:
+    """Let carla make a room that stays, speak in it, and add a contact."""
+    async with RawClient() as carla:
+        await carla.log_in(cluster.node(1).xmpp, "carla", PASSWORD)
+        await enter(carla, "carla")
+        config = f"<query xmlns='{NS_MUC}#owner'><x xmlns='jabber:x:data' type='submit'>"
+        config += f"<field var='FORM_TYPE' type='hidden'><value>{NS_MUC}#roomconfig</value></field>"
+        config += "<field var='muc#roomconfig_persistentroom'><value>1</value></field></x></query>"
+        answer = await carla.ask("set", config, ROOM)
+        assert answer.get("type") == "result", ET.tostring(answer)
+        await say_in_room(carla, "before")
+        await carla.ask("set", "<query xmlns='jabber:iq:roster'><item jid='anna@localhost' name='Anna'/></query>")
+
+
 async def test_a_cluster_comes_back_from_its_backup(cluster_folder: Path) -> None:
     """
     Three nodes, people writing, the leader killed, a backup from a follower, everything destroyed, three new nodes.
@@ -130,16 +144,7 @@ async def test_a_cluster_comes_back_from_its_backup(cluster_folder: Path) -> Non
         await cluster.wait_latest_version()
         for name in ("anna", "bert", "carla", "dora"):
             await register(cluster.node(1).xmpp, name, PASSWORD)
-        async with RawClient() as carla:
-            await carla.log_in(cluster.node(1).xmpp, "carla", PASSWORD)
-            await enter(carla, "carla")
-            config = f"<query xmlns='{NS_MUC}#owner'><x xmlns='jabber:x:data' type='submit'>"
-            config += f"<field var='FORM_TYPE' type='hidden'><value>{NS_MUC}#roomconfig</value></field>"
-            config += "<field var='muc#roomconfig_persistentroom'><value>1</value></field></x></query>"
-            answer = await carla.ask("set", config, ROOM)
-            assert answer.get("type") == "result", ET.tostring(answer)
-            await say_in_room(carla, "before")
-            await carla.ask("set", "<query xmlns='jabber:iq:roster'><item jid='anna@localhost' name='Anna'/></query>")
+        await make_room(cluster)
         erik = Uploader(cluster, "erik")
         await erik.upload([1], number=1, size=70_000)
         await erik.close()
