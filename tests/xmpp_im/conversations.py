@@ -59,8 +59,7 @@ def archive(client: Client, fields: str = "", paging: str = "") -> Page:
 
 
 def error_of(client: Client) -> str:
-    """The condition of the error that a client was just sent."""
-    [*_, reply] = take(client)
-    assert reply.get("type") == "error", ET.tostring(reply)
+    """The condition of the last error that a client was just sent, whatever else came with it."""
+    [*_, reply] = [stanza for stanza in take(client) if stanza.get("type") == "error"]
     [condition] = [child.tag for child in reply.iter() if child.tag.startswith(ERROR) and child.tag != f"{ERROR}text"]
     return condition.removeprefix(ERROR)

@@ -8,6 +8,8 @@ from raftline.base.limits import PUBSUB_ITEM_EXPIRE_S_MAX
 from xmpp_im.nodes import condition, configuration, configure, create, friend_of, items, online, options, publish, told
 from xmpp_im.service import Client, Service
 
+pytestmark = pytest.mark.one_process(reason="time is made to pass")
+
 NODE = "urn:n"
 STORIES = "urn:xmpp:pubsub-social-feed:stories:0"
 PAYLOAD = "<a xmlns='urn:n'>{}</a>"

@@ -76,6 +76,7 @@ class TestSection4Messages:
             assert message.findtext(f"{{{NODE}}}geoloc/{{{NODE}}}lat") == "45.44"
 
 
+@pytest.mark.one_process(reason="time is made to pass")
 class TestSection41:
     """4.1: live, by personal eventing."""
 
@@ -104,6 +105,7 @@ class TestSection41:
         assert told(friend) == [(ALICE, NODE, "retract", "current")]
 
 
+@pytest.mark.one_process(reason="time is made to pass")
 class TestSection5:
     """5: updates are limited by rate."""
 

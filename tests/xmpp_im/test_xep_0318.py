@@ -54,6 +54,7 @@ def stamp(presence: ET.Element) -> tuple[str | None, str | None]:
 class TestSection31Contacts:
     """Section 3.1: the presence of a contact that is up to date."""
 
+    @pytest.mark.one_process(reason="a clock that moves with each command")
     def test_a_farewell(self, service: Service, juliet: Client) -> None:
         """What a contact said as it left, in its language, and when; from its account, of the device that left last."""
         romeo = service.bind("romeo", "orchard")
@@ -67,6 +68,7 @@ class TestSection31Contacts:
         assert told.get("{http://www.w3.org/XML/1998/namespace}lang") == "it"
         assert stamp(told) == (f"romeo@{DOMAIN}/orchard", format_timestamp(left_ms))
 
+    @pytest.mark.one_process(reason="a clock that moves with each command")
     def test_without_a_farewell(self, service: Service, juliet: Client) -> None:
         """When the contact was lost is told all the same."""
         romeo = service.bind("romeo", "orchard")
@@ -159,6 +161,7 @@ class TestSection5Privacy:
 class TestSection32Uptime:
     """Section 3.2: the server itself."""
 
+    @pytest.mark.one_process(reason="a clock that moves with each command")
     def test_since_when_it_is_up(self, service: Service) -> None:
         """Available presence of the domain, with the moment this node started; for anyone."""
         told = one(probe(service.bind("tybalt"), DOMAIN))

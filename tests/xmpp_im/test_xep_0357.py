@@ -15,6 +15,8 @@ from xmpp_im.conversations import error_of, take
 from xmpp_im.playbook import DOMAIN, EPOCH, tree
 from xmpp_im.service import Client, Service
 
+pytestmark = pytest.mark.one_process(reason="what waits for a service is read from the machine")
+
 APP = "maker@example.org/app"
 PUSH = "urn:xmpp:push:0"
 FORM = "{jabber:x:data}"

@@ -18,6 +18,8 @@ from raftline.xmpp.xeps.xep_0363_http_upload import UploadService, clean_name, i
 from xmpp_im.playbook import tree
 from xmpp_im.service import Client, Service
 
+pytestmark = pytest.mark.one_process(reason="sizes, quotas and addresses are those of the test")
+
 UPLOAD = "urn:xmpp:http:upload:0"
 PURPOSE = "urn:xmpp:http:upload:purpose:0"
 ERRORS = "{urn:ietf:params:xml:ns:xmpp-stanzas}"

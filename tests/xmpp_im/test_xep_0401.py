@@ -102,6 +102,7 @@ class TestSection3Discovery:
 class TestSection51UserInvitation:
     """Section 5.1: a user invites a friend."""
 
+    @pytest.mark.one_process(reason="a clock that moves with each command")
     def test_a_link_at_once(self, service: Service, romeo: Client) -> None:
         """The first answer is the last: the link, and when it expires."""
         told = result(command(romeo, INVITE))
@@ -109,6 +110,7 @@ class TestSection51UserInvitation:
         assert re.fullmatch(rf"xmpp:romeo@{DOMAIN}\?roster;preauth=[0-9a-z]+;ibr=y", told["uri"])
         assert told["expire"] == format_timestamp(service.time_ms + INVITE_LIFETIME_MS)
 
+    @pytest.mark.one_process(reason="a setting of the test")
     def test_a_landing_page(self) -> None:
         """Where browsers reach the node by HTTPS there is one; what it shows is not sent to the server."""
         service = Service("romeo")
@@ -125,6 +127,7 @@ class TestSection51UserInvitation:
         links = {result(command(romeo, INVITE))["uri"] for _ in range(3)}
         assert len(links) == 3
 
+    @pytest.mark.one_process(reason="a setting of the test")
     def test_where_users_register_nobody(self) -> None:
         """Without permission `ibr` is left out, and the token opens no account."""
         service = Service("romeo")
@@ -179,6 +182,7 @@ class TestSection53Redeeming:
         assert request.find("{urn:xmpp:pars:0}preauth") is not None
         assert contacts(juliet) == {f"romeo@{DOMAIN}": "none"}
 
+    @pytest.mark.one_process(reason="an account is made without a stream")
     def test_without_an_account(self, service: Service, romeo: Client) -> None:
         """Section 5.5: the newcomer is Romeo's contact, and a roster push tells Romeo at once."""
         contacts(romeo)
@@ -204,6 +208,7 @@ class TestSection54AccountCreation:
         assert fields == {"username": "text-single", "roster-subscription": "boolean"}
         assert not list(begun.iter("{jabber:x:data}required"))
 
+    @pytest.mark.one_process(reason="an account is made without a stream")
     def test_under_a_name(self, service: Service) -> None:
         """The link names the account, which is not made before somebody registers it; the name is prepared."""
         told = result(create(service.bind("anna"), username="Rosaline"))
@@ -213,6 +218,7 @@ class TestSection54AccountCreation:
         assert register(service, "nurse", told["uri"]) != Done()
         assert register(service, "rosaline", told["uri"]) == Done()
 
+    @pytest.mark.one_process(reason="an account is made without a stream")
     def test_under_any_name(self, service: Service) -> None:
         """Without a name the link has none, and without the wish nobody becomes a contact."""
         anna = service.bind("anna")
@@ -221,6 +227,7 @@ class TestSection54AccountCreation:
         assert register(service, "nurse", told["uri"]) == Done()
         assert contacts(anna) == {}
 
+    @pytest.mark.one_process(reason="an account is made without a stream")
     def test_becoming_contacts(self, service: Service) -> None:
         """With it the new account and the administrator are contacts."""
         anna = service.bind("anna")
@@ -248,6 +255,7 @@ class TestSection54AccountCreation:
 class TestSection62AccountCreation:
     """Section 6.2: the name is kept."""
 
+    @pytest.mark.one_process(reason="an account is made without a stream")
     def test_the_name_is_kept(self, service: Service) -> None:
         """Nobody else gets it while the invitation is open."""
         anna = service.bind("anna")

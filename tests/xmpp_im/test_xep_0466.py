@@ -10,6 +10,8 @@ from xmpp_im.rooms import INFO, ROOM, iq, join, make_room, owner_form
 from xmpp_im.rooms import say as speak
 from xmpp_im.service import Client, Service
 
+pytestmark = pytest.mark.one_process(reason="time is made to pass")
+
 ALICE = "alice@example.org"
 BOB = "bob@example.org"
 EPHEMERAL = "urn:xmpp:ephemeral:0"
