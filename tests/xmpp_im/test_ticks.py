@@ -101,6 +101,7 @@ class TestContacts:
         online(service, "bob")
         assert ticks(phone, BOB, sent) == [("1", "0", "1")]
 
+    @pytest.mark.one_process(reason="real devices acknowledge in their own time")
     def test_a_contact_who_blocks_later(self, phone: Client, bob: Client) -> None:
         """What was received stays so: nothing changes by which somebody would know that they are blocked."""
         befriend(phone, bob)
@@ -165,6 +166,7 @@ class TestContacts:
         assert entry_of(bob, ALICE).unread == 0
         assert ticks(phone, BOB, sent) == [("0", "0", "1")]
 
+    @pytest.mark.one_process(reason="real devices acknowledge in their own time")
     def test_notes_to_oneself(self, phone: Client) -> None:
         """They are received by whom they are for."""
         say(phone, ALICE, "milk", "m1")
@@ -348,6 +350,7 @@ class TestRooms:
         say(phone, BOB, "elsewhere")
         assert condition(ask(phone, ROOM, last_id(phone))) == ("item-not-found", "cancel")
 
+    @pytest.mark.one_process(reason="hundreds of clients")
     def test_a_crowd(self) -> None:
         """Everyone is counted, however many slices that takes; some are named."""
         names = [f"u{number:03}" for number in range(READER_SLICE_COUNT_MAX * 2 + 2)]
