@@ -102,6 +102,8 @@ class Cluster:
     async def __aenter__(self) -> Self:
         try:
             await self.start()
+            # Until all members are known to understand them, commands of this release are refused.
+            await self.wait_latest_version()
         except BaseException:
             self.close()
             raise

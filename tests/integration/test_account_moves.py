@@ -49,7 +49,6 @@ GETS = (
 
 async def live(cluster: Cluster) -> None:
     """Let anna have one of everything, and bert write to her when she is gone."""
-    await cluster.wait_latest_version()
     for name in ("anna", "bert"):
         await register(cluster.node(1).xmpp, name, PASSWORD)
     async with RawClient() as anna:

@@ -141,7 +141,6 @@ async def test_a_cluster_comes_back_from_its_backup(cluster_folder: Path) -> Non
     how far they had come; ids that were given out after the backup are not given out again.
     """
     async with Cluster(cluster_folder / "old") as cluster:
-        await cluster.wait_latest_version()
         for name in ("anna", "bert", "carla", "dora"):
             await register(cluster.node(1).xmpp, name, PASSWORD)
         await make_room(cluster)

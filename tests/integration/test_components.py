@@ -240,7 +240,6 @@ async def test_a_component_is_a_push_service(cluster: Cluster) -> None:
 
     publish = slixmpp.xmlstream.matcher.MatchXPath(f"{{{NS_COMPONENT}}}iq/{{{PUBSUB}}}pubsub/{{{PUBSUB}}}publish")
     echo.register_handler(slixmpp.xmlstream.handler.Callback("publish", publish, take))
-    await cluster.wait_latest_version()
     for name in ("anna", "bert"):
         await register(cluster.node(1).xmpp, name, PASSWORD)
     try:

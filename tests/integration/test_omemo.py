@@ -51,7 +51,6 @@ class People:
 @pytest_asyncio.fixture
 async def people(cluster: Cluster) -> AsyncIterator[People]:
     """Three accounts."""
-    await cluster.wait_latest_version()
     for name in ("anna", "bert", "cleo"):
         await register(cluster.node(1).xmpp, name, PASSWORD)
     async with contextlib.AsyncExitStack() as exits:

@@ -100,7 +100,6 @@ class Person(Client):
 
 async def test_what_clients_keep_and_hear(cluster: Cluster) -> None:
     """Avatar, bookmarks in both forms and a device list reach who may have them, whichever node holds whom."""
-    await cluster.wait_latest_version()
     for name in ("anna", "bert", "cleo"):
         await register(cluster.node(1).xmpp, name, PASSWORD)
     phone, desk = Person("anna", *WANTED), Person("anna", BOOKMARKS)
@@ -192,7 +191,6 @@ async def test_a_leader_dies_between_publishing_and_reading(cluster: Cluster) ->
 
     Bert is on the leader, which is killed after he heard of the first item; Anna publishes another while he is gone.
     """
-    await cluster.wait_latest_version()
     for name in ("anna", "bert"):
         await register(cluster.node(1).xmpp, name, PASSWORD)
     leader = await cluster.leader()

@@ -97,7 +97,6 @@ async def archive_of(port: int, username: str) -> list[ArchiveRow]:
 
 async def test_devices_that_are_away_are_told(cluster: Cluster) -> None:
     """Offline, or with a dead connection, whoever holds it: told once; connected: not; after an error: never again."""
-    await cluster.wait_latest_version()
     for name in ("anna", "bert", "cleo", "maker"):
         await register(cluster.node(1).xmpp, name, PASSWORD)
     app, anna = AppServer(), RawClient()
@@ -147,7 +146,6 @@ async def test_a_leader_dies_in_the_midst_of_a_stream(cluster: Cluster) -> None:
     The recipient is away, the application server is on a follower, and one of the writers on the leader. What was under
     way to the server when the leader died may come again, under its id.
     """
-    await cluster.wait_latest_version()
     for name in ("anna", "bert", "carla", "maker"):
         await register(cluster.node(1).xmpp, name, PASSWORD)
     leader = await cluster.leader()
