@@ -91,6 +91,7 @@ class TestContacts:
         say(phone, BOB, "hello", "m1")
         assert ticks(phone, BOB, last_id(phone)) == [("0", "0", "1")]
 
+    @pytest.mark.one_process(reason="real devices acknowledge in their own time")
     def test_received_by_a_device(self, service: Service, phone: Client, bob: Client) -> None:
         """Who sees the contact's presence is told when a device has taken it."""
         befriend(phone, bob)
@@ -111,6 +112,7 @@ class TestContacts:
             assert ticks(phone, BOB, sent) == [("1", "0", "1")]
             bob.write(f"<iq type='set' id='b'><block xmlns='urn:xmpp:blocking'><item jid='{ALICE}'/></block></iq>")
 
+    @pytest.mark.one_process(reason="real devices acknowledge in their own time")
     def test_a_message_that_came_back(self, phone: Client, bob: Client) -> None:
         """Who is blocked is told nothing, and what never arrived was not received."""
         befriend(phone, bob)
@@ -118,6 +120,7 @@ class TestContacts:
         say(phone, BOB, "hello", "m1")
         assert ticks(phone, BOB, last_id(phone)) == [("0", "0", "1")]
 
+    @pytest.mark.one_process(reason="real devices acknowledge in their own time")
     def test_a_receipt_in_the_archive(self, phone: Client, bob: Client) -> None:
         """What a contact's device has told, presence or not (XEP-0184)."""
         say(phone, BOB, "one", "m1")
@@ -127,6 +130,7 @@ class TestContacts:
         receipt(bob, ALICE, "m2", STORE)
         assert ticks(phone, BOB, first, second) == [("0", "0", "1"), ("1", "0", "1")]
 
+    @pytest.mark.one_process(reason="real devices acknowledge in their own time")
     def test_a_receipt_for_an_earlier_message(self, phone: Client, bob: Client) -> None:
         """One that came before a message is not for it, even under the same id."""
         say(phone, BOB, "one", "m1")
@@ -145,6 +149,7 @@ class TestContacts:
         assert ticks(phone, BOB, sent) == [("0", "0", "1")]
 
     @pytest.mark.parametrize("extra", ["", STORE])
+    @pytest.mark.one_process(reason="real devices acknowledge in their own time")
     def test_read(self, phone: Client, bob: Client, extra: str) -> None:
         """A marker counts for its message and all before, archived or not (XEP-0333)."""
         ids = []
