@@ -9,9 +9,10 @@ import pytest
 from cluster.clusters import until
 from raftline.base.errors import Unavailable
 from raftline.base.ids import SessionId
-from raftline.node.fence import FRESH_NS, HELD_COUNT_MAX, Fence
+from raftline.node.fence import HELD_COUNT_MAX, Fence
 
 ALICE = SessionId(1)
+FRESH_NS = 500
 
 
 class Gate:
@@ -27,6 +28,7 @@ class Gate:
             monotonic_ns=lambda: self.now_ns,
             deliver=lambda _, stanza: self.delivered.append(stanza),
             refuse=lambda _, stanza: self.refused.append(stanza),
+            fresh_ns=FRESH_NS,
         )
 
     async def _barrier(self) -> None:

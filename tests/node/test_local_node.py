@@ -318,9 +318,13 @@ async def test_nothing_passes_past_the_log_without_a_quorum(tmp_path: Path) -> N
         if other.node is not node:
             await other.stop()
     request = f"<iq from='bob@{DOMAIN}/home' to='alice@{DOMAIN}/home' type='get' id='i'/>".encode()
+    answer = f"<iq from='alice@{DOMAIN}/home' to='bob@{DOMAIN}/home' type='result' id='j'/>".encode()
     assert node.route(alice.session.session_id, request)
-    await until(lambda: bob.stanzas)
-    assert b"remote-server-timeout" in bob.stanzas[0]
+    assert node.route(bob.session.session_id, answer)
+    await until(lambda: len(bob.stanzas) == 2)
+    for stanza, iq_id in zip(bob.stanzas, (b"i", b"j"), strict=True):  # an answer is withheld like a request
+        assert b" id='%b'" % iq_id in stanza
+        assert b"remote-server-timeout" in stanza
     assert alice.stanzas == []
     for other in cluster.nodes.values():
         if other.driver is None:

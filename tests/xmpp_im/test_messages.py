@@ -365,7 +365,8 @@ class TestXep0359:
         sent = message(BODY, to="bob@example.org/a>b")
         assert b"a&gt;b" in sent.stamped(sent.to, sent.to)  # type: ignore[arg-type]
         plain = message(BODY)
-        assert fingerprint_of(sent.stamped(sent.to, sent.to)) == fingerprint_of(plain.stamped(plain.to, plain.to))  # type: ignore[arg-type]
+        prints = [fingerprint_of(one.stamped(one.to, one.to), "o1") for one in (sent, plain)]  # type: ignore[arg-type]
+        assert prints[0] == prints[1]
 
     @pytest.mark.parametrize("by", ["bob@example.org", "BOB@Example.org", "alice@example.org", "example.org"])
     def test_forged_ids_of_ours_are_removed(self, book: Playbook, by: str) -> None:

@@ -23,16 +23,6 @@ NON_ANONYMOUS = ("muc#roomconfig_whois", "anyone")
 
 
 @pytest.fixture
-def service() -> Service:
-    return Service("alice", "bob", "carol")
-
-
-@pytest.fixture
-def phone(service: Service) -> Client:
-    return online(service, "alice")
-
-
-@pytest.fixture
 def bob(service: Service) -> Client:
     return online(service, "bob")
 

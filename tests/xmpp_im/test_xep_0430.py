@@ -19,29 +19,8 @@ STORE = "<store xmlns='urn:xmpp:hints'/>"
 
 
 @pytest.fixture
-def service() -> Service:
-    return Service("alice", "bob", "carol")
-
-
-@pytest.fixture
-def phone(service: Service) -> Client:
-    return online(service, "alice")
-
-
-@pytest.fixture
-def desk(service: Service) -> Client:
-    """Alice's other device."""
-    return online(service, "alice", "desk")
-
-
-@pytest.fixture
 def bob(service: Service) -> Client:
     return online(service, "bob")
-
-
-@pytest.fixture
-def carol(service: Service) -> Client:
-    return online(service, "carol")
 
 
 class TestSection21DiscoveringSupport:

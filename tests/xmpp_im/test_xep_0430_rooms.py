@@ -24,29 +24,8 @@ def notify(*levels: str) -> str:
 
 
 @pytest.fixture
-def service() -> Service:
-    return Service("alice", "bob", "carol")
-
-
-@pytest.fixture
-def phone(service: Service) -> Client:
-    return online(service, "alice")
-
-
-@pytest.fixture
-def desk(service: Service) -> Client:
-    """Alice's other device."""
-    return online(service, "alice", "desk")
-
-
-@pytest.fixture
 def bob(service: Service) -> Client:
     return online(service, "bob")
-
-
-@pytest.fixture
-def carol(service: Service) -> Client:
-    return online(service, "carol")
 
 
 class TestRooms:

@@ -4,10 +4,11 @@ A fence before this node's clients, for what other clients send them past the lo
 A block-list change is answered when all nodes that hold the account's sessions have applied it, but one that is silent
 is waited for `Timing.status_ns` at most (cluster/survey.py). From then on nothing may pass there that the change
 forbids. So off-log stanzas pass only while this replica is known to be fresh: it has passed a read barrier that began
-less than `FRESH_NS` ago, which is shorter than the wait. Otherwise they wait, in order, until a barrier is passed; a
+less than half of that time ago. Otherwise they wait, in order, until a barrier is passed; a
 node without contact to a quorum passes none.
 
-    open     fresh, and nothing waits: stanzas pass at once, which is the caller's to do
+    open     fresh, and nothing waits: stanzas pass at once, which is the caller's to do; who looks at block lists then
+             looks at a replica that is fresh
     closed   stanzas wait for the barrier that is under way; then they are delivered, or refused if there is no quorum
 
 A barrier is asked for when somebody has something to deliver, so an idle node asks for none, and a busy one for two in
@@ -22,15 +23,9 @@ from typing import Final
 
 from raftline.base.errors import Unavailable
 from raftline.base.ids import SessionId
-from raftline.cluster.config import MILLISECOND_NS
-
-FRESH_NS: Final = 500 * MILLISECOND_NS
-"""How old the last barrier may be."""
 
 HELD_COUNT_MAX: Final = 4_096
 """Stanzas that wait for a barrier; one beyond is refused."""
-
-Held = tuple[SessionId, bytes]
 
 
 class Fence:
@@ -41,6 +36,7 @@ class Fence:
         barrier: Passes when this replica has applied what was committed before the call; else raises Unavailable.
         deliver: Called with each stanza that has waited, once it may pass.
         refuse: Called with each stanza that may not pass.
+        fresh_ns: How long ago a barrier may have begun.
     """
 
     def __init__(
@@ -50,13 +46,15 @@ class Fence:
         monotonic_ns: Callable[[], int],
         deliver: Callable[[SessionId, bytes], None],
         refuse: Callable[[SessionId, bytes], None],
+        fresh_ns: int,
     ) -> None:
         self._barrier = barrier
         self._monotonic_ns = monotonic_ns
         self._deliver = deliver
         self._refuse = refuse
+        self._fresh_ns = fresh_ns
         self._fresh_until_ns: int | None = None
-        self._held: list[Held] = []
+        self._held: list[tuple[SessionId, bytes]] = []
         self._passing: asyncio.Task[None] | None = None
 
     @property
@@ -82,7 +80,7 @@ class Fence:
                 except Unavailable:
                     self._empty(self._refuse)
                 else:
-                    self._fresh_until_ns = began_ns + FRESH_NS
+                    self._fresh_until_ns = began_ns + self._fresh_ns
                     self._empty(self._deliver)
         finally:
             self._passing = None

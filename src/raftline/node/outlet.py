@@ -11,9 +11,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from raftline.machine.components.queries import ComponentAt
-from raftline.machine.queries import Block, BlockBetween, SessionAt, SessionRow
-from raftline.node.requests import domain_of
+from raftline.machine.queries import Block, BlockBetween
+from raftline.node.routes import find_session
 
 if TYPE_CHECKING:
     from raftline.node.node import LocalNode
@@ -35,15 +34,10 @@ class Outlet:
             StorageError: The disk failed.
         """
         driver = self._node.driver
-        label, _, parent = domain_of(jid).partition(".")
-        if parent == self._node.domain:
-            row = driver.machine.answer(ComponentAt(label))
-        else:
-            localpart, _, rest = jid.partition("@")
-            row = driver.machine.answer(SessionAt(localpart, rest.partition("/")[2]))
-            if driver.machine.answer(BlockBetween(jid, self._node.domain)) is Block.USER:
-                return False
-        if type(row) is not SessionRow or not row.node_id:  # one that waits to be resumed is nowhere
+        row = find_session(driver.machine, self._node.domain, jid)
+        if row is None or not row.node_id:  # one that waits to be resumed is nowhere
+            return False
+        if driver.machine.answer(BlockBetween(jid, self._node.domain)) is Block.USER:
             return False
         if row.node_id == driver.node_id:
             return self._node.route(row.session_id, stanza)

@@ -30,6 +30,7 @@ from raftline.node.requests import (
 from raftline.node.session import LocalSession
 
 if TYPE_CHECKING:
+    from raftline.machine.machine import Machine
     from raftline.node.node import LocalNode
 
 LOCATION_COUNT_MAX: Final = 65_536
@@ -37,6 +38,14 @@ LOCATION_COUNT_MAX: Final = 65_536
 
 REQUEST_COUNT_MAX: Final = 8_192
 """IQ requests to one other node that have no answer yet."""
+
+
+def find_session(machine: Machine, domain: str, jid: str) -> SessionRow | None:
+    """Return the session of a client by its full JID, or of the component that an address is at."""
+    label, _, parent = domain_of(jid).partition(".")
+    localpart, resource = jid.partition("@")[0], jid.partition("/")[2]
+    row = machine.answer(ComponentAt(label) if parent == domain else SessionAt(localpart, resource))
+    return row if isinstance(row, SessionRow) else None
 
 
 class Routes:
@@ -49,7 +58,12 @@ class Routes:
         self._requests = OutstandingRequests(count_max=REQUEST_COUNT_MAX)
         self._local_stanzas: list[tuple[SessionId, bytes]] = []
         self._fence = Fence(
-            node.barrier, monotonic_ns=node.monotonic_ns, deliver=self._deliver_allowed, refuse=self._time_out
+            node.barrier,
+            monotonic_ns=node.monotonic_ns,
+            deliver=self._deliver_allowed,
+            refuse=self._time_out,
+            # Whoever changes a block list waits twice as long for a node that is silent (cluster/survey.py).
+            fresh_ns=node.driver.config.timing.status_ns // 2,
         )
 
     def remember(self, row: SessionRow) -> None:
@@ -64,7 +78,9 @@ class Routes:
     def route(self, session_id: SessionId, stanza: bytes) -> bool:
         """See `door.Node`. A session of another node is known once `ask` has told of it."""
         if self._node.session_of(session_id) is not None:
-            self._deliver_soon(session_id, stanza)
+            # The sender's stream has looked at the block lists just now; what waits is looked at once more.
+            deliver = self._deliver_soon if self._fence.is_open else self._fence.hold
+            deliver(session_id, stanza)
             return True
         node_id = self._locations.get(session_id)
         if node_id is None:
@@ -86,9 +102,7 @@ class Routes:
     def _deliver_local(self) -> None:
         stanzas, self._local_stanzas = self._local_stanzas, []
         for session_id, stanza in stanzas:
-            # The sender's stream has looked at the block lists just now.
-            deliver = self._deliver_stanza if self._fence.is_open else self._fence.hold
-            deliver(session_id, stanza)
+            self._deliver_stanza(session_id, stanza)
 
     def _deliver_stanza(self, session_id: SessionId, stanza: bytes) -> None:
         session = self._node.session_of(session_id)
@@ -132,10 +146,14 @@ class Routes:
             return False
         return self._driver.machine.answer(BlockBetween(session.full_jid, jid_of(sender))) is Block.USER
 
-    def _time_out(self, _session_id: SessionId, stanza: bytes) -> None:
-        """Give up a stanza that this replica is not fresh enough for."""
+    def _time_out(self, session_id: SessionId, stanza: bytes) -> None:
+        """Give up a stanza that this replica is not fresh enough for; a request has an answer all the same."""
         head = read_iq_head(stanza)
-        if head is not None and head.is_request and not self._answer_for(head.request):
+        if head is None:
+            return
+        if not head.is_request:
+            self._deliver_soon(session_id, remote_server_timeout(head.request))
+        elif not self._answer_for(head.request):
             self._answer(head.request, remote_server_timeout(head.request))
 
     def _answer(self, request: IqAddress, answer: bytes) -> None:
@@ -143,13 +161,10 @@ class Routes:
         sender = jid_of(request.sender)
         session = self._node.session_at(sender) or self._node.session_at(domain_of(sender))
         if session is not None:
-            self._answer_soon(session.session_id, answer)
+            self._deliver_soon(session.session_id, answer)
             return
-        label, _, rest = domain_of(sender).partition(".")
-        localpart, resource = sender.partition("@")[0], sender.partition("/")[2]
-        question = ComponentAt(label) if rest == self._node.domain else SessionAt(localpart, resource)
-        row = self._driver.machine.answer(question)
-        if type(row) is SessionRow:
+        row = find_session(self._driver.machine, self._node.domain, sender)
+        if row is not None:
             self.remember(row)
             self.route(row.session_id, answer)
 
@@ -168,9 +183,5 @@ class Routes:
             session = self._node.session_of(session_id)
         if session is None:
             return False
-        self._answer_soon(session.session_id, remote_server_timeout(request))
+        self._deliver_soon(session.session_id, remote_server_timeout(request))
         return True
-
-    def _answer_soon(self, session_id: SessionId, answer: bytes) -> None:
-        """Hand over an answer of the server's own, which no block list concerns, in the next turn of the loop."""
-        asyncio.get_running_loop().call_soon(self._deliver_stanza, session_id, answer)

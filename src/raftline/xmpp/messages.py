@@ -206,7 +206,7 @@ def handle_message(context: StreamContext, stanza: Stanza) -> Steps:
         storage=storage,
         stanza=message,
         origin_id=origin_id,
-        fingerprint=fingerprint_of(message) if origin_id else b"",
+        fingerprint=fingerprint_of(message, origin_id),
         retraction=retraction,
         displayed=displayed,
         marked=marked,
@@ -294,16 +294,18 @@ def storage_of(kind: MessageKind, traits: int) -> int | None:
     return _OFFLINE | copied | alerting
 
 
-def fingerprint_of(message: bytes) -> bytes:
+def fingerprint_of(message: bytes, origin_id: str) -> bytes:
     """
-    Return 8 bytes that tell messages under one origin id apart: a hash of what stands between the tags.
+    Return 8 bytes that tell messages under one origin id apart, a hash of what stands between the tags.
+
+    No bytes where there is no id: nothing is compared then.
 
     The start tag is left out, since a client that comes back under another resource sends the same message.
 
     Args:
         message: As `Stanza.stamped` writes it, so that the first bracket ends the start tag.
     """
-    return blake2b(message[message.index(b">") :], digest_size=8).digest()
+    return blake2b(message[message.index(b">") :], digest_size=8).digest() if origin_id else b""
 
 
 def displayed_of(message: Element) -> bytes:

@@ -86,7 +86,7 @@ class MediaStore:
 
     def keep(self, draft: Draft) -> None:
         """Give a synced draft its name, durably. A file of that name had the same bytes, or should have had."""
-        target = self._path(draft.digest)
+        target = self.path_of(draft.digest)
         with _storage_errors(target):
             if target.parent.name not in self._shelves:
                 # One that an earlier life made may not be durable, though it can be seen.
@@ -97,7 +97,7 @@ class MediaStore:
 
     def size_of(self, digest: bytes) -> int | None:
         """Return how many bytes a file has; None if it is not here."""
-        path = self._path(digest)
+        path = self.path_of(digest)
         with _storage_errors(path):
             try:
                 return path.stat().st_size
@@ -115,7 +115,7 @@ class MediaStore:
         Raises:
             FileNotFoundError: It is not here.
         """
-        path = self._path(digest)
+        path = self.path_of(digest)
         with _storage_errors(path), path.open("rb", buffering=0) as file:
             file.seek(offset)
             return file.read(size) or b""
@@ -132,13 +132,13 @@ class MediaStore:
 
     def delete(self, digest: bytes) -> None:
         """Delete a file, if it is here."""
-        path = self._path(digest)
+        path = self.path_of(digest)
         with _storage_errors(path):
             path.unlink(missing_ok=True)
 
     def set_aside(self, digest: bytes) -> None:
         """Take a damaged file out of the way, if it is here; nobody is served it any more."""
-        path = self._path(digest)
+        path = self.path_of(digest)
         with _storage_errors(path):
             try:
                 path.rename(self._damaged / path.name)
@@ -150,9 +150,6 @@ class MediaStore:
 
     def path_of(self, digest: bytes) -> Path:
         """Return where a file lies, or would lie."""
-        return self._path(digest)
-
-    def _path(self, digest: bytes) -> Path:
         name = digest.hex()
         return self.directory / name[:2] / name
 

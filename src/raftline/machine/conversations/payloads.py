@@ -14,7 +14,8 @@ from __future__ import annotations
 
 import enum
 from typing import Final, NamedTuple
-from xml.parsers import expat
+
+from raftline.machine.stored_xml import read_stored_xml
 
 RETRACTION_NAMESPACE: Final = "urn:xmpp:message-retract:1"
 CORRECTION_NAMESPACE: Final = "urn:xmpp:message-correct:0"
@@ -105,16 +106,7 @@ def kind_of(stanza: bytes) -> Kind:
 def content_of(stanza: bytes) -> Content:
     """Read a stored message."""
     reader = _Reader()
-    parser = expat.ParserCreate("utf-8", " ")
-    parser.buffer_text = True
-    parser.StartElementHandler = reader.start
-    parser.EndElementHandler = reader.end
-    parser.CharacterDataHandler = reader.text
-    try:
-        parser.Parse(stanza, True)
-    except expat.ExpatError:  # nothing that a client's parser let through
-        reader = _Reader()
-    return reader.content()
+    return reader.content() if read_stored_xml(stanza, reader) else _Reader().content()
 
 
 class _Reader:
@@ -149,7 +141,7 @@ class _Reader:
         else:
             self._found[child] = attributes.get("id", "")
 
-    def end(self, _name: str) -> None:
+    def end(self, name: str) -> None:
         self._depth -= 1
         if self._depth < _CHILD_DEPTH:
             self._child = ("", "")

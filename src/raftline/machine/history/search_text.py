@@ -13,9 +13,9 @@ needs a new `search_index.FORM`.
 from __future__ import annotations
 
 from typing import Final, NamedTuple
-from xml.parsers import expat
 
 from raftline.base.limits import SEARCHED_TEXT_SIZE_MAX
+from raftline.machine.stored_xml import read_stored_xml
 
 _CLIENT: Final = ("", "jabber:client")
 _SILENT: Final = frozenset(
@@ -65,7 +65,7 @@ class _Reader:
             elif name in _SILENT:
                 self.is_silent = True
 
-    def end(self, _name: str) -> None:
+    def end(self, name: str) -> None:
         if self.depth == _BODY_DEPTH:
             self._is_in_body = False
         self.depth -= 1
@@ -80,14 +80,7 @@ def search_text(stanza: bytes) -> SearchText | None:
     if b"<body" not in stanza:
         return None
     reader = _Reader()
-    parser = expat.ParserCreate("utf-8", " ")
-    parser.buffer_text = True
-    parser.StartElementHandler = reader.start
-    parser.EndElementHandler = reader.end
-    parser.CharacterDataHandler = reader.text
-    try:
-        parser.Parse(stanza, True)
-    except expat.ExpatError:  # nothing that a client's parser let through
+    if not read_stored_xml(stanza, reader):
         return None
     body = "\n".join(reader.bodies).strip()[:SEARCHED_TEXT_SIZE_MAX]
     if not body or reader.is_silent or body.startswith(_OTR_PREFIX):

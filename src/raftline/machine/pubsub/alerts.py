@@ -14,11 +14,11 @@ from __future__ import annotations
 
 import enum
 from typing import Final
-from xml.parsers import expat
 
 from raftline.base.ids import AccountId
 from raftline.machine.context import Context
 from raftline.machine.pubsub.bookmarks import BOOKMARKS_NODE
+from raftline.machine.stored_xml import read_stored_xml
 
 NOTIFY_NAMESPACE: Final = "urn:xmpp:notification-settings:1"
 
@@ -74,11 +74,7 @@ def read_alert(bookmark: bytes, category: str, kind: str) -> Alert | None:
     if _MARK not in bookmark:
         return None
     reader = _Reader(category, kind)
-    parser = expat.ParserCreate(namespace_separator=" ")
-    parser.StartElementHandler = reader.start
-    parser.EndElementHandler = reader.end
-    parser.Parse(bookmark, True)
-    return reader.found
+    return reader.found if read_stored_xml(bookmark, reader) else None
 
 
 class _Reader:
@@ -96,8 +92,11 @@ class _Reader:
             self._offer(_ALERTS[local], attributes)
         self._path.append(name)
 
-    def end(self, _name: str) -> None:
+    def end(self, name: str) -> None:
         self._path.pop()
+
+    def text(self, data: str) -> None:
+        """Settings have none."""
 
     def _offer(self, alert: Alert, attributes: dict[str, str]) -> None:
         category, kind = attributes.get("identity-category"), attributes.get("identity-type")

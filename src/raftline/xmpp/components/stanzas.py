@@ -101,7 +101,7 @@ def _handle_message(context: ComponentContext, stanza: Stanza, to: JID) -> Steps
             storage=storage,
             stanza=message,
             origin_id=origin_id,
-            fingerprint=fingerprint_of(message) if origin_id else b"",
+            fingerprint=fingerprint_of(message, origin_id),
             retraction=retraction,
             timer_s=timer_s,
         )

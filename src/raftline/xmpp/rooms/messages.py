@@ -112,7 +112,7 @@ def _speak(context: StreamContext, stanza: Stanza, to: JID) -> Steps:
             is_subject=_is_subject(stanza.element),
             kept=not traits & (NO_STORE | NO_PERMANENT_STORE),
             origin_id=origin_id,
-            fingerprint=fingerprint_of(message) if origin_id else b"",
+            fingerprint=fingerprint_of(message, origin_id),
             retracts=_retracted(context, stanza.element),
             message_id=stanza.id,
             displayed=displayed,

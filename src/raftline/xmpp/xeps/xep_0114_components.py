@@ -119,7 +119,7 @@ def handle_message(context: StreamContext, stanza: Stanza) -> Steps:
             storage=storage,
             stanza=message,
             origin_id=origin_id,
-            fingerprint=fingerprint_of(message) if origin_id else b"",
+            fingerprint=fingerprint_of(message, origin_id),
             retraction=retraction,
             displayed=displayed,
             timer_s=timer_s,
