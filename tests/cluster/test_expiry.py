@@ -11,7 +11,7 @@ import pytest
 from raftline.base.ids import NodeId, Position
 from raftline.cluster.config import MILLISECOND_NS
 from raftline.cluster.expiry import LOOK_NS, Expiry
-from raftline.machine.commands import ExpireSessions
+from raftline.machine.commands import CarryOutDue
 from raftline.machine.outcomes import CommandResult, Done, Outcome, Rejected
 from raftline.raft.node import Role
 
@@ -41,7 +41,7 @@ class Fakes:
         return self.now_ns
 
     def propose(self, action: object, applied: Any) -> None:
-        assert isinstance(action, ExpireSessions)
+        assert isinstance(action, CarryOutDue)
         self.proposed.append(applied)
 
     def settle(self, outcome: Outcome) -> None:

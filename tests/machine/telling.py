@@ -11,12 +11,12 @@ from raftline.base.ids import NodeId, SessionId
 from raftline.machine.commands import (
     Action,
     BindSession,
+    CarryOutDue,
     Command,
     CreateAccount,
     DeleteAccount,
     DetachSession,
     EnableManagement,
-    ExpireSessions,
     KeyOrigin,
     MessageKind,
     ResumeSession,
@@ -90,7 +90,7 @@ class Writer:
             case "resume", [session, localpart]:
                 return ResumeSession(localpart, SessionId(int(session)), TOKEN, node_id, 1)
             case "expire", []:
-                return ExpireSessions()
+                return CarryOutDue()
             case "present", [session]:
                 return SetPresence(b"<presence from='%s'/>" % session.encode(), 0)
             case "vcard", [_, content]:

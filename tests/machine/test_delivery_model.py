@@ -20,9 +20,9 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from machine.world import Client, World, arrivals
 from raftline.base.ids import CURSOR_START, NodeId
 from raftline.machine.commands import (
+    CarryOutDue,
     DetachSession,
     EnableManagement,
-    ExpireSessions,
     ResumeSession,
     SetCarbons,
     Storage,
@@ -176,7 +176,7 @@ class Delivery(RuleBasedStateMachine):
     def pass_time(self, seconds: int) -> None:
         self.world.time_ms += seconds * 1000
         # One that ends hands its messages to the next, which may end by the same command.
-        self.observe(self.world.do(ExpireSessions()))
+        self.observe(self.world.do(CarryOutDue()))
         for name, device in list(self.devices.items()):
             if 0 < device.due_ms <= self.world.time_ms:
                 del self.devices[name]

@@ -9,7 +9,7 @@ import pytest
 
 from machine.world import Client, World
 from raftline.base.limits import EXPIRED_ITEM_COUNT_MAX, LOCATION_INTERVAL_MIN_MS, RESUMPTION_TOKEN_SIZE
-from raftline.machine.commands import CreateAccount, DeleteAccount, EnableManagement, ExpireSessions, SetPresence
+from raftline.machine.commands import CarryOutDue, CreateAccount, DeleteAccount, EnableManagement, SetPresence
 from raftline.machine.node_commands import RaiseVersion
 from raftline.machine.outcomes import CommandResult, Done, Rejected
 from raftline.machine.pubsub.avatars import METADATA_NODE
@@ -57,7 +57,7 @@ def item(item_id: str, options: NodeOptions | None = MINUTE) -> Publish:
 def pass_time(world: World, seconds: float) -> CommandResult:
     """Let time pass, and what is due happen."""
     world.time_ms += round(1000 * seconds)
-    return world.do(ExpireSessions())
+    return world.do(CarryOutDue())
 
 
 def item_ids(world: World) -> list[str]:
@@ -130,7 +130,7 @@ class TestExpiry:
         for number in range(3):
             alice.do(item(f"{number}"))
         world.time_ms += 60_000
-        world.apply(world.command(DeleteAccount("alice")), world.command(ExpireSessions()))
+        world.apply(world.command(DeleteAccount("alice")), world.command(CarryOutDue()))
         assert world.machine.take_faults() == []
         world.do(CreateAccount("alice", ()))
         world.online("alice").do(item("new"))

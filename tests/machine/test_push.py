@@ -34,9 +34,9 @@ from raftline.base.limits import (
     PUSH_WAITING_COUNT_MAX,
 )
 from raftline.machine.commands import (
+    CarryOutDue,
     ChangeBlocklist,
     DeleteAccount,
-    ExpireSessions,
     MessageKind,
     SetCarbons,
     Storage,
@@ -305,7 +305,7 @@ class TestWhatADeadConnectionSwallowed:
         missed = text(alice)
         detach(bob)
         world.time_ms += 61_000
-        world.do(ExpireSessions())
+        world.do(CarryOutDue())
         assert positions(world) == [missed]
 
     def test_a_copy_counts_like_a_message(self, world: World, alice: Client):

@@ -13,7 +13,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from machine.pushing import ALERTING, begin, detach, phone, reply, resume, waiting
 from machine.world import Client, World, arrivals
-from raftline.machine.commands import ExpireSessions, Storage
+from raftline.machine.commands import CarryOutDue, Storage
 from raftline.machine.outcomes import CommandResult
 
 
@@ -91,7 +91,7 @@ class Device(RuleBasedStateMachine):
     @rule()
     def expire(self) -> None:
         self.world.time_ms += 61_000
-        result = self.world.do(ExpireSessions())
+        result = self.world.do(CarryOutDue())
         self.client, self.given = None, []
         self.observe(result)
 

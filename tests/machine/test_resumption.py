@@ -17,12 +17,12 @@ from raftline.base.limits import (
 from raftline.machine import messages
 from raftline.machine.commands import (
     BindSession,
+    CarryOutDue,
     ChangeBlocklist,
     CreateAccount,
     DeclareInterest,
     DetachSession,
     EnableManagement,
-    ExpireSessions,
     MarkSessions,
     OpenRequest,
     RemoveRosterItem,
@@ -95,7 +95,7 @@ def bodies(events: Any) -> list[str]:
 
 def pass_time(world: World, seconds: float) -> CommandResult:
     world.time_ms += round(seconds * 1000)
-    return world.do(ExpireSessions())
+    return world.do(CarryOutDue())
 
 
 def node_of(world: World, client: Client) -> int | None:

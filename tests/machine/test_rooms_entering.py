@@ -25,7 +25,7 @@ from machine.rooms import (
 from machine.world import DOMAIN, Client, World, outcomes
 from raftline.base import limits
 from raftline.base.ids import NodeId
-from raftline.machine.commands import ChangeBlocklist, DeleteAccount, DetachSession, ExpireSessions, ResumeSession
+from raftline.machine.commands import CarryOutDue, ChangeBlocklist, DeleteAccount, DetachSession, ResumeSession
 from raftline.machine.node_commands import BuryNode
 from raftline.machine.outcomes import Done
 from raftline.machine.queries import PictureOf
@@ -374,7 +374,7 @@ class TestEndsOfSessions:
         enter(bob, "b")
         world.do(DetachSession(bob.session_id, bob.epoch))
         world.time_ms += 10_000
-        assert nicks(world.do(ExpireSessions()), alice) == [("b", False)]
+        assert nicks(world.do(CarryOutDue()), alice) == [("b", False)]
         assert world.count("visit") == 1
 
     def test_a_deleted_account(self, people: tuple[Client, Client, Client]) -> None:

@@ -13,11 +13,11 @@ from machine.world import DOMAIN, Client, World, arrivals
 from raftline.base.ids import CURSOR_START, NodeId, Position
 from raftline.base.limits import EPHEMERAL_TIMER_S_MAX, EPHEMERAL_TIMER_S_MIN, EXPIRED_MESSAGE_COUNT_MAX
 from raftline.machine.commands import (
+    CarryOutDue,
     Command,
     DeleteAccount,
     DetachSession,
     EnableManagement,
-    ExpireSessions,
     SendEphemeral,
     Storage,
     decode_command,
@@ -69,7 +69,7 @@ def send(client: Client, to: str, timer_s: int = MINUTE_S, text: str = SECRET, *
 def pass_time(world: World, seconds: float) -> CommandResult:
     """Let time pass, and what is due happen."""
     world.time_ms += round(1000 * seconds)
-    return world.do(ExpireSessions())
+    return world.do(CarryOutDue())
 
 
 def holds(world: World, text: str = SECRET) -> bool:

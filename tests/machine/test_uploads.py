@@ -18,7 +18,7 @@ from raftline.base.limits import (
     UPLOAD_SLOT_LIFETIME_MS,
 )
 from raftline.base.timestamps import format_timestamp
-from raftline.machine.commands import DeleteAccount, ExpireSessions
+from raftline.machine.commands import CarryOutDue, DeleteAccount
 from raftline.machine.media.commands import RequestUploadSlot, StoreUpload
 from raftline.machine.media.queries import StoredAmong, StoredFiles, UploadOf, UploadUseOf
 from raftline.machine.media.tables import StoredFile, UploadUse
@@ -86,7 +86,7 @@ def stored(world: World) -> list[tuple[bytes, int]]:
 def pass_time(world: World, time_ms: int) -> None:
     """Let an entry be applied at this time."""
     world.time_ms = time_ms
-    world.do(ExpireSessions())
+    world.do(CarryOutDue())
 
 
 class TestSlots:
@@ -316,7 +316,7 @@ class TestTime:
         alice.do(slot(2, expire_before_ms=START_MS + 7_000))
         assert world.machine.answer(NextExpiry()) == START_MS + 7_000
         world.time_ms = START_MS + 7_000
-        world.do(ExpireSessions())
+        world.do(CarryOutDue())
         assert (view_of(world, 2), world.machine.answer(NextExpiry())) == (None, self.DUE_MS)
 
     def test_many_end_in_steps(self, world: World, alice: Client) -> None:
@@ -330,7 +330,7 @@ class TestTime:
         assert 0 < left < count
         assert stored(world) == [(DIGEST, left)]
         for _ in range(3):
-            world.do(ExpireSessions())
+            world.do(CarryOutDue())
         assert (world.count("upload"), world.count("upload_use"), stored(world)) == (0, 0, [])
 
 

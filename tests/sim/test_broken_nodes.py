@@ -17,7 +17,7 @@ from raftline.cluster.barriers import Barriers
 from raftline.cluster.driver import Driver
 from raftline.cluster.proposals import PendingProposals
 from raftline.machine import apply, messages, sessions
-from raftline.machine.commands import ExpireSessions
+from raftline.machine.commands import CarryOutDue
 from raftline.machine.context import Context
 from raftline.machine.records import Progress
 from raftline.machine.timers import due
@@ -140,7 +140,7 @@ def timers_that_are_early(patch: pytest.MonkeyPatch) -> None:
         finally:
             context.time_ms = time_ms
 
-    patch.setattr(apply, "_HANDLERS", {**apply._HANDLERS, ExpireSessions: carry_out_early})
+    patch.setattr(apply, "_HANDLERS", {**apply._HANDLERS, CarryOutDue: carry_out_early})
 
 
 @dataclass

@@ -18,10 +18,10 @@ from raftline.base.ids import LogIndex, NodeId, SessionId, Term
 from raftline.machine.commands import (
     Action,
     BindSession,
+    CarryOutDue,
     Command,
     CreateAccount,
     EndSession,
-    ExpireSessions,
     KeyOrigin,
     SessionOrigin,
     encode_command,
@@ -219,7 +219,7 @@ class Service:
     def pass_time(self, seconds: int) -> None:
         """Let time pass in which nobody writes, and then what is due happen; that command takes a second more."""
         self._quiet_ms += 1000 * seconds
-        self.apply(ExpireSessions(), None)
+        self.apply(CarryOutDue(), None)
 
     def hurry(self, milliseconds: int) -> None:
         """Let the next command come sooner than a second after the last."""

@@ -17,7 +17,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 from raftline.cluster.config import MILLISECOND_NS, Clocks
-from raftline.machine.commands import ExpireSessions
+from raftline.machine.commands import CarryOutDue
 from raftline.machine.machine import Machine
 from raftline.machine.outcomes import CommandResult, Done
 from raftline.machine.queries import NextExpiry
@@ -32,7 +32,7 @@ LOOK_NS: Final = 1_000 * MILLISECOND_NS
 
 class Expiry:
     """
-    Proposes `ExpireSessions` when something is due.
+    Proposes `CarryOutDue` when something is due.
 
     Args:
         propose: Proposes a command of the node's own, which no bound refuses.
@@ -67,7 +67,7 @@ class Expiry:
         now_ms = max(self._clocks.wall_ms(), self._machine.cluster_time_ms)
         if isinstance(due_ms, int) and due_ms <= now_ms:
             self._is_under_way = True
-            self._propose(ExpireSessions(), self._applied)
+            self._propose(CarryOutDue(), self._applied)
 
     def _applied(self, result: CommandResult) -> None:
         self._is_under_way = False

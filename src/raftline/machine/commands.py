@@ -234,7 +234,7 @@ class ResumeSession(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=
     incarnation: Annotated[int, NATURAL]
 
 
-class ExpireSessions(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=36):
+class CarryOutDue(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=36):
     """
     Carry out what is due by cluster time: end sessions that nobody resumed, and other timers (timers/due.py).
 
@@ -460,7 +460,7 @@ Action = (
     | MarkSessions
     | DetachSession
     | ResumeSession
-    | ExpireSessions
+    | CarryOutDue
     | SetPresence
     | ChangeSubscription
     | SetRosterItem

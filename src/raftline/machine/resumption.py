@@ -9,7 +9,7 @@ A session that can be resumed is in one of two states:
 
 Waiting, it is as bound and as available as before: it takes messages into its inbox, its contacts see no change. The
 clock that ends it is cluster time, which moves with the entries of the log: whether a command finds the session or
-not is the same on every node, and so `due_ms` is looked at by every command that cares, not by ExpireSessions alone.
+not is the same on every node, and so `due_ms` is looked at by every command that cares, not by CarryOutDue alone.
 
 A take-over needs no one's consent. It begins an epoch, which makes everything stale that the former holder has under
 way; that node learns of it from the log like everyone else. So two nodes never both speak for a session.

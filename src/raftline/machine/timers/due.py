@@ -1,7 +1,7 @@
 """
 Timers: rows that are due at a cluster time.
 
-    row with `due_ms` ──▶ next_due_ms, asked by the leader each second ──▶ ExpireSessions in the log ──▶ carry_out_due
+    row with `due_ms` ──▶ next_due_ms, asked by the leader each second ──▶ CarryOutDue in the log ──▶ carry_out_due
                               (cluster/expiry.py)                                                 on every node alike
 
 Apply has no clock. Whether a row is due is decided by the time of the entry that carries the command, so it is due at
@@ -31,7 +31,7 @@ from raftline.base.limits import (
     EXPIRED_UPLOAD_COUNT_MAX,
 )
 from raftline.machine import resumption
-from raftline.machine.commands import ExpireSessions
+from raftline.machine.commands import CarryOutDue
 from raftline.machine.context import Context
 from raftline.machine.media import uploads
 from raftline.machine.outcomes import Done, Outcome
@@ -64,7 +64,7 @@ KINDS: Final = (
 )
 
 
-def carry_out_due(context: Context, _action: ExpireSessions) -> Outcome:
+def carry_out_due(context: Context, _action: CarryOutDue) -> Outcome:
     """Carry out what is due by cluster time, of each kind the longest overdue first, as much as one command may."""
     for kind in KINDS:
         table = kind.table(context)
