@@ -306,8 +306,10 @@ class Device:
     def _do_in_room(self) -> None:
         talk, hearing = self._people.talk, self.hearing
         for stanza in room_stanzas(self.name, talk, self._chance, is_inside=hearing.is_inside):
-            if stanza.kind == "leave":
-                hearing.is_inside = False
+            if stanza.kind == "enter":
+                hearing.enters()
+            elif stanza.kind == "leave":
+                hearing.leaves()
             self.send(stanza)
 
     def _send_message(self, recipient: str) -> None:
@@ -416,6 +418,8 @@ class Device:
             self._people.histories.void(stanza.attempt)
         if stanza.said is not None:
             self._people.talk.refused(stanza.said)
+        if stanza.kind == "enter":
+            self.hearing.leaves()
         message = stanza.message
         if message is None:
             if stanza.kind == "presence":

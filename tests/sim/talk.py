@@ -49,12 +49,23 @@ class Hearing:
     Attributes:
         entered: Where it came into the room, each time, in order.
         is_inside: It has not left since.
+        is_entering: The last that it sent of its comings and goings is a coming, which may be under way still. What it
+            is told of an earlier coming, it may be told after it has sent that it goes.
     """
 
     device: str
     entered: list[Position] = field(default_factory=list)
     heard: dict[Position, int] = field(default_factory=dict)
     is_inside: bool = False
+    is_entering: bool = False
+
+    def enters(self) -> None:
+        """The device sends that it comes."""
+        self.is_entering = True
+
+    def leaves(self) -> None:
+        """The device sends that it goes, or its coming was refused."""
+        self.is_inside = self.is_entering = False
 
 
 class Talk:
@@ -103,7 +114,7 @@ class Talk:
                 if hearing.entered and position < hearing.entered[-1]:
                     self._scheduler.fail("entered out of order", hearing.device, position)
                 hearing.entered.append(position)
-                hearing.is_inside = True
+                hearing.is_inside = hearing.is_entering
             return
         serial = int(found[1])
         said = self.said[serial]

@@ -363,6 +363,7 @@ class TestTalk:
         for _ in range(3):
             talk.says("alice/phone")
         hearing = talk.listens("bob/phone")
+        hearing.enters()
         talk.hears(hearing, self.told(10, None, 10))
         return scheduler, talk, hearing
 
@@ -373,6 +374,16 @@ class TestTalk:
             talk.hears(hearing, told)
         talk.acknowledged(talk.said[2])
         talk.check(1, [(Position(5), 1), (Position(11), 2), (Position(12), 3)], [hearing])
+        assert talk.unheard([hearing]) == []
+        assert scheduler.violation is None
+
+    def test_who_has_sent_that_it_goes_is_told_that_it_came(self) -> None:
+        """It hears nothing more, which is no gap: its going is behind its coming."""
+        scheduler, talk, hearing = self.world()
+        hearing.enters()
+        hearing.leaves()
+        talk.hears(hearing, self.told(11, None, 11))
+        talk.check(1, [(Position(12), 1)], [hearing])
         assert talk.unheard([hearing]) == []
         assert scheduler.violation is None
 
