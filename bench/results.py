@@ -52,6 +52,8 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
         if presences:
             per_entering = presences / sum(each.count for each in self.rounds)
             notes.append(f"{per_entering:,.0f} presences for each coming and going")
+        if self.median.group is not None:
+            notes += _group_notes(self.median)
         lag = max((each.lag_p99_ms or 0.0) for each in self.rounds)
         if lag > self.median_p99_ms / 2:
             notes.append(f"the generator was late itself (p99 {lag:.1f} ms)")
@@ -62,6 +64,19 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
         """The 99th percentile of latency in the median round; 0 where there is none."""
         latency = self.median.latency
         return latency.p99_ms if latency else 0.0
+
+
+def _group_notes(measured: Measured) -> list[str]:
+    """What a group showed besides the copies."""
+    figures = measured.group
+    assert figures is not None
+    notes = [f"{measured.rate_per_s / figures.present_count:,.0f} messages per second"]
+    if figures.returning is not None:
+        notes.append(f"who comes back reads {figures.said:,} messages in {figures.returning.p50_ms:,.0f} ms")
+    if figures.rows_per_message:
+        stored = f"{figures.rows_per_message:.1f} rows and {figures.bytes_per_message:,.0f} bytes"
+        notes.append(f"{stored} in each database for each message")
+    return notes
 
 
 def _rate(measured: Measured) -> float:

@@ -16,6 +16,9 @@ ROOM_OCCUPANT_COUNT = 100
 ROOM_WINDOW = 10
 CROWD_COUNT = 1000
 CROWD_WINDOW = 10
+GROUP_COUNT = 1000
+GROUP_PRESENT_COUNT = 100
+GROUP_WINDOW = 10
 
 
 class Load(msgspec.Struct, frozen=True, kw_only=True):
@@ -59,7 +62,10 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True):
 
 def all_scenarios(load: Load) -> dict[str, Scenario]:
     """Return every scenario by name, in the order they run on one server."""
-    return {scenario.name: scenario for scenario in (*_messages(load), *_logins(load), *_crowds(load), *_idle(load))}
+    return {
+        scenario.name: scenario
+        for scenario in (*_messages(load), *_logins(load), *_crowds(load), _group(load), *_idle(load))
+    }
 
 
 def registration(load: Load, running: Running, scenarios: Sequence[Scenario] = ()) -> Task:
@@ -158,6 +164,25 @@ def _crowds(load: Load) -> list[Scenario]:
             ("crowd-bounded", "that shows moderators only", True),
         )
     ]
+
+
+def _group(load: Load) -> Scenario:
+    def task(running: Running) -> Task:
+        return msgspec.structs.replace(
+            _task(Kind.GROUP, load, running, window=GROUP_WINDOW),
+            user_count=GROUP_COUNT,
+            present_count=GROUP_PRESENT_COUNT,
+            databases=running.databases,
+        )
+
+    return Scenario(
+        name="group",
+        title=f"One group of {GROUP_COUNT:,} members, {GROUP_PRESENT_COUNT} of them there, ten speak: copies delivered",
+        unit="copies",
+        make_task=task,
+        needs_fresh_server=True,
+        user_count=GROUP_COUNT,
+    )
 
 
 def _idle(load: Load) -> list[Scenario]:

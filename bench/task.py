@@ -22,6 +22,7 @@ class Kind(enum.StrEnum):
     HISTORY = "history"
     ROOM = "room"
     CROWD = "crowd"
+    GROUP = "group"
 
 
 class Endpoint(msgspec.Struct, frozen=True):
@@ -59,6 +60,8 @@ class Task(Timed, frozen=True, kw_only=True):
         rate_per_s: Of an open loop, over all pairs.
         connection_count: Idle connections, over all users in turn.
         shows_moderators_only: A room tells everyone of moderators, and of others only themselves.
+        present_count: Members of a group who are there; all users are members.
+        databases: Files of the server's in which is looked for what it stores, if it says where they are.
         page_size: Archived messages per page of history; `fill_count` are put into each archive before.
     """
 
@@ -75,6 +78,26 @@ class Task(Timed, frozen=True, kw_only=True):
     page_size: int = 50
     fill_count: int = 60
     shows_moderators_only: bool = False
+    present_count: int = 0
+    databases: tuple[str, ...] = ()
+
+
+class GroupFigures(msgspec.Struct, frozen=True, kw_only=True):
+    """
+    What a group showed besides.
+
+    Attributes:
+        present_count: Members who were there.
+        said: Messages, measured or not: the history of the group.
+        returning: Time in which a member who comes back reads all of it; None where there is no history.
+        rows_per_message, bytes_per_message: What the fullest database of the server has got by each; 0 if not known.
+    """
+
+    present_count: int
+    said: int
+    returning: Latency | None
+    rows_per_message: float
+    bytes_per_message: float
 
 
 class Measured(msgspec.Struct, frozen=True, kw_only=True):
@@ -93,6 +116,7 @@ class Measured(msgspec.Struct, frozen=True, kw_only=True):
         other_cpu_share: CPU of everything else on the machine meanwhile, kernel threads too, in cores.
         lag_p99_ms: How late an open loop wrote its messages.
         presence_count: Presences that everybody got, where people come and go.
+        group: What else a group showed.
     """
 
     count: int
@@ -107,6 +131,7 @@ class Measured(msgspec.Struct, frozen=True, kw_only=True):
     reordered: int = 0
     lag_p99_ms: float | None = None
     presence_count: int = 0
+    group: GroupFigures | None = None
 
     @property
     def rate_per_s(self) -> float:

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 import msgspec
 import uvloop
 
-from bench.generator import accounts, acknowledgements, chat, crowd, history, rooms, sessions
+from bench.generator import accounts, acknowledgements, chat, crowd, groups, history, rooms, sessions
 from bench.generator.stream import NotOfferedError
 from bench.task import Kind, Measured, Task
 
@@ -28,6 +28,7 @@ WORK: dict[Kind, Callable[[Task], Awaitable[Measured]]] = {
     Kind.HISTORY: history.history,
     Kind.ROOM: rooms.room,
     Kind.CROWD: crowd.crowd,
+    Kind.GROUP: groups.group,
 }
 
 

@@ -7,7 +7,7 @@ import time
 
 from bench import process_tree
 from bench.latency import NS_PER_S, summarize
-from bench.task import Measured, Timed
+from bench.task import GroupFigures, Measured, Timed
 
 
 class Meter:
@@ -67,6 +67,7 @@ class Meter:
         memory_bytes: int | None = None,
         lag_p99_ms: float | None = None,
         presence_count: int = 0,
+        group: GroupFigures | None = None,
     ) -> Measured:
         """Sum up; memory is read now unless it is given."""
         if memory_bytes is None:
@@ -84,4 +85,5 @@ class Meter:
             reordered=reordered,
             lag_p99_ms=lag_p99_ms,
             presence_count=presence_count,
+            group=group,
         )

@@ -100,10 +100,10 @@ async def room(task: Task) -> Measured:
     meter = Meter(task)
     streams = await in_parallel(task.user_count, LOGIN_CONCURRENCY, Users(task).log_in_available)
     address = f"bench-{MARK[1:-1].decode()}@conference.{task.domain}"
-    await _enter(streams[0], address, 0)
+    await enter(streams[0], address, 0)
     streams[0].write(_OPEN.format(room=address).encode())
     await streams[0].expect(_OPENED)
-    await asyncio.gather(*(_enter(stream, address, number) for number, stream in enumerate(streams) if number))
+    await asyncio.gather(*(enter(stream, address, number) for number, stream in enumerate(streams) if number))
     failures: list[str] = []
     speakers = [
         Speaker(number, stream, address, task.body_size) for number, stream in enumerate(streams[:SPEAKER_COUNT])
@@ -118,7 +118,7 @@ async def room(task: Task) -> Measured:
     await meter.measure()
     for listener in listeners:
         listener.is_speaking = False
-    undelivered = await _drain(speakers, listeners, failures)
+    undelivered = await drain(speakers, listeners, failures)
     if failures:
         raise StreamFailedError(f"{len(failures)} streams ended, the first: {failures[0]}")
     measured = meter.result(
@@ -131,7 +131,7 @@ async def room(task: Task) -> Measured:
     return measured
 
 
-async def _enter(stream: Stream, address: str, number: int) -> None:
+async def enter(stream: Stream, address: str, number: int) -> None:
     """Enter the room, without history, and wait for its subject, which comes last."""
     history = "<x xmlns='http://jabber.org/protocol/muc'><history maxstanzas='0'/></x>"
     stream.write(f"<presence to='{address}/{username(number)}'>{history}</presence>".encode())
@@ -139,7 +139,7 @@ async def _enter(stream: Stream, address: str, number: int) -> None:
     await stream.expect(_SUBJECT)
 
 
-async def _drain(speakers: list[Speaker], listeners: list[Listener], failures: list[str]) -> int:
+async def drain(speakers: list[Speaker], listeners: list[Listener], failures: list[str]) -> int:
     """Wait until everyone has heard everything, for 20 s at most; return how many copies are missing."""
     deadline_ns = time.perf_counter_ns() + DRAIN_TIMEOUT_S * NS_PER_S
     expected = len(listeners) * sum(len(speaker.started_ns) for speaker in speakers)

@@ -19,11 +19,13 @@ class Running(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         pids: Its processes; with all below them, they are what its CPU time and memory are summed up over.
+        databases: Files of SQLite in which it stores, one for each node; empty where it has others.
         profiled_pid: The process to look into with a profiler; None where it is no Python.
     """
 
     endpoints: tuple[Endpoint, ...]
     pids: tuple[int, ...]
+    databases: tuple[str, ...] = ()
     profiled_pid: int | None = None
 
 

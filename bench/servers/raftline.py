@@ -73,5 +73,6 @@ class Raftline:
             yield Running(
                 endpoints=tuple(Endpoint("127.0.0.1", node["xmpp"]) for node in content["nodes"]),
                 pids=tuple(node["pid"] for node in content["nodes"]),
+                databases=tuple(str(Path(node["data"]) / "state.db") for node in content["nodes"]),
                 profiled_pid=content["nodes"][0]["pid"],
             )

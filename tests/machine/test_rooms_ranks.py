@@ -231,6 +231,17 @@ class TestSection52Affiliations:
         change_affiliation(alice, "bob", NONE)
         assert change_affiliation(alice, "carol", MEMBER).outcome == Done()
 
+    def test_how_many_names_there_are_room_for(self, people: tuple[Client, Client, Client]) -> None:
+        """The limit itself, which is more than a thousand members, and one more."""
+        alice, _bob, _carol = people
+        assert limits.ROOM_AFFILIATION_COUNT_MAX >= 1024
+        names = [f"u{number}" for number in range(limits.ROOM_AFFILIATION_COUNT_MAX - 1)]  # and the owner
+        for first in range(0, len(names), limits.ROOM_CHANGE_COUNT_MAX):
+            part = names[first : first + limits.ROOM_CHANGE_COUNT_MAX]
+            changes = tuple(OccupantChange(ChangeKind.AFFILIATION, f"{name}@{DOMAIN}", int(MEMBER)) for name in part)
+            assert alice.do(ChangeOccupants(ROOM, changes)).outcome == Done()
+        assert refusal(change_affiliation(alice, "one-more", MEMBER)) == ("resource-constraint", "wait")
+
     def test_the_last_one_out_of_a_temporary_room(self, world: World) -> None:
         """Removes the room; what else was asked for is no one's any more."""
         raise_version(world)

@@ -163,6 +163,21 @@ ROOM_VCARD_SIZE_MAX: Final = 131_072
 ROOM_STATE_AUDIENCE_MAX: Final = 128
 """Sessions in a room to which a chat state or a marker is sent; in a larger crowd nobody watches who types or reads."""
 
+ROOM_ALERT_STEP_COUNT_MAX: Final = 32
+"""Members of one room that one command has told by push of what was said; more of them are told in steps."""
+
+ROOM_ALERT_ROOM_COUNT_MAX: Final = 4
+"""Rooms of which one command takes such a step."""
+
+ROOM_ALERT_INTERVAL_MS: Final = 3_000
+"""Cluster time between the beginnings of two rounds of steps in one room: what is said meanwhile is told together."""
+
+ROOM_MENTION_ALERT_COUNT_MAX: Final = 32
+"""Members whom one message mentions that are told at once; the others are told as if they were not mentioned."""
+
+ROOM_OWED_ALERT_REACH_MAX: Final = 100
+"""Messages of one room, from its end, among which is looked for what a device that went away never acknowledged."""
+
 SESSION_ROOM_COUNT_MAX: Final = 256
 """Rooms that one session is in, those included that it left and may be owed messages of."""
 

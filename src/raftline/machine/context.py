@@ -57,7 +57,9 @@ from raftline.machine.records import (
     Waiting,
 )
 from raftline.machine.rooms import tables as rooms_tables
+from raftline.machine.rooms.alert_tables import ALERT_ROUND, AlertRound
 from raftline.machine.rooms.index import Occupants, Visits
+from raftline.machine.rooms.watchers import Watchers
 from raftline.machine.rows import RowStore
 from raftline.machine.timers.tables import MESSAGE_TIMER, MessageTimer
 from raftline.machine.versions import FIRST_VERSION
@@ -83,6 +85,7 @@ class Context:
     __slots__ = (
         "accounts",
         "addresses",
+        "alert_rounds",
         "archive",
         "archive_defaults",
         "archive_preferences",
@@ -142,6 +145,7 @@ class Context:
         "time_ms",
         "vcards",
         "visits",
+        "watchers",
     )
 
     def __init__(self, database: apsw.Connection, domain: str) -> None:
@@ -194,10 +198,12 @@ class Context:
         self.room_departures: Final = rows.table(rooms_tables.ROOM_DEPARTURE, rooms_tables.RoomDeparture._make)
         self.room_list_changes: Final = rows.table(rooms_tables.ROOM_LIST_CHANGE, rooms_tables.RoomListChange._make)
         self.room_vcards: Final = rows.table(rooms_tables.ROOM_VCARD, rooms_tables.RoomVcard._make)
+        self.alert_rounds: Final = rows.table(ALERT_ROUND, AlertRound._make)
         self.components: Final = rows.table(COMPONENT, Component._make)
         occupants = rows.table(rooms_tables.OCCUPANT, rooms_tables.Occupant._make)
         self.occupants: Final = Occupants(rows, occupants, self.sessions)
         self.visits: Final = Visits(rows, rows.table(rooms_tables.VISIT, rooms_tables.Visit._make))
+        self.watchers: Final = Watchers(self)
         self.blocklists: Final = Blocklists(rows, self.blocked)
         self.session_index: Final = SessionIndex(rows, self.sessions, self.presences)
         self.inboxes: Final = Inboxes(rows, self.inbox)
@@ -270,6 +276,7 @@ class Context:
         self.offline_counts.drop()
         self.occupants.drop()
         self.visits.drop()
+        self.watchers.drop()
 
     def trim(self) -> None:
         """Give memory back where caches have grown too large; all rows must be flushed."""
@@ -283,3 +290,4 @@ class Context:
         self.offline_counts.trim()
         self.occupants.trim()
         self.visits.trim()
+        self.watchers.trim()

@@ -30,7 +30,7 @@ from raftline.machine.outcomes import Done, Gone, Outcome, Rejected, Resumed, Se
 from raftline.machine.push.alerts import device_left
 from raftline.machine.push.registrations import device_returned
 from raftline.machine.records import Account, Resumption, Session
-from raftline.machine.rooms import deliveries
+from raftline.machine.rooms import alerting, deliveries
 
 _STALE = Stale()
 _TIMED_OUT = "connection-timeout"
@@ -123,6 +123,8 @@ def is_overdue(context: Context, row: Resumption) -> bool:
 def _start_clock(context: Context, session: Session, row: Resumption) -> None:
     if not row.due_ms:
         context.resumptions.put(row.session_id, row._replace(due_ms=context.time_ms + row.timeout_ms))
+        deliveries.session_waits(context, session)
+        alerting.device_left(context, session)
         device_left(context, session, context.inboxes.of(session.session_id).values())
 
 

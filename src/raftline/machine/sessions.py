@@ -28,7 +28,7 @@ from raftline.machine.pubsub.capabilities import forget_capabilities
 from raftline.machine.push.alerts import device_left
 from raftline.machine.push.registrations import device_returned
 from raftline.machine.records import Account, EndedSession, Progress, Resumption, Session
-from raftline.machine.rooms import deliveries
+from raftline.machine.rooms import alerting, deliveries
 
 FIRST_EPOCH = 1
 
@@ -234,6 +234,8 @@ def end_session(context: Context, session: Session, reason: str, *, keep_message
         reason: As in `SessionEnded`.
         keep_messages: What it had not acknowledged becomes offline messages; not so when its account goes as well.
     """
+    if keep_messages:
+        alerting.device_left(context, session)
     last_presence = context.presences.delete(session.session_id)
     forget_capabilities(context, session)
     owed = list(context.inboxes.of(session.session_id).values())

@@ -8,6 +8,7 @@ Nothing is written for it when a message is stored: the list is computed from ar
     read_state.py  where that is: displayed states (XEP-0490) and markers (XEP-0333)
     read_marks.py  what of that is written down
     payloads.py    which messages count
+    mentions.py    whom they mention
     latest.py      the message that is shown beside a conversation
     ticks.py       who has got a message of one's own, and who has read it
 """

@@ -22,10 +22,11 @@ from raftline.base.limits import (
     CONVERSATION_SLICE_ROW_COUNT_MAX,
 )
 from raftline.machine.context import Context
+from raftline.machine.conversations.mentions import Mentions
 from raftline.machine.conversations.payloads import Kind, kind_of
 from raftline.machine.conversations.queries import ConversationsOf
 from raftline.machine.conversations.read_state import ReadState
-from raftline.machine.conversations.unread import Mentions, Said, Thread, count_unread, nicks_of
+from raftline.machine.conversations.unread import Said, Thread, count_unread, nicks_of
 from raftline.machine.conversations.values import Conversation, ConversationSlice, SliceEnd
 from raftline.machine.pubsub.bookmarks import BOOKMARKS_NODE
 from raftline.machine.records import Account

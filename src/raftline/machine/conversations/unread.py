@@ -6,10 +6,9 @@ that is known to be read, or that the user has said, since who answers has read 
 conversation costs as many rows as it has unread messages, and one more. No further than `UNREAD_REACH_MAX` rows: a
 count that reaches it says "at least". Rows that do not count take part in it.
 
-A mention (of rooms alone) is a reference to the user's address, real or in the room (XEP-0372), a reply to a message
-of theirs (XEP-0461), or a nickname of theirs in the text, as a word of its own. Nicknames are those of their sessions
-in the room, the one kept for them, that of their bookmark and the one under which they spoke last. What is encrypted
-mentions nobody.
+What of it mentions the user (mentions.py) is counted of rooms alone. Nicknames are those of their sessions in the room,
+the one kept for them, the one under which they were there last, that of their bookmark and the one under which they
+spoke last; who has none is called by the local part of their address.
 """
 
 from __future__ import annotations
@@ -20,13 +19,8 @@ from typing import Final, NamedTuple
 from xml.sax.saxutils import unescape
 
 from raftline.machine.context import Context
-from raftline.machine.conversations.payloads import (
-    REFERENCE_NAMESPACE,
-    REPLY_NAMESPACE,
-    Kind,
-    content_of,
-    kind_of,
-)
+from raftline.machine.conversations.mentions import Mentions
+from raftline.machine.conversations.payloads import Kind, kind_of
 from raftline.machine.pubsub.bookmarks import BOOKMARKS_NODE
 from raftline.machine.records import Account
 from raftline.machine.rooms.tables import Room
@@ -34,8 +28,6 @@ from raftline.machine.rooms.tables import Room
 _POSITION_END: Final = (1 << 63) - 1
 _FIRST_CHUNK: Final = 4
 _CHUNK_GROWTH: Final = 8
-_EXPLICIT: Final = (REFERENCE_NAMESPACE.encode(), REPLY_NAMESPACE.encode())
-_PERCENT_ENCODED: Final = re.compile(rb"%([0-9A-Fa-f]{2})")
 _BOOKMARKED_NICK: Final = re.compile(rb"<nick>([^<]*)</nick>")
 
 _CONTACT_SQL: Final = (
@@ -77,33 +69,6 @@ class Unread(NamedTuple):
     message_count: int
     mention_count: int
     row_count: int
-
-
-class Mentions:
-    """Tells whether messages of a room mention an account."""
-
-    def __init__(self, jid: str, room: str, nicks: list[str]) -> None:
-        """Take bare JIDs of the account and the room, and the account's nicknames there."""
-        self._jid = jid
-        self._addresses = {jid, *(f"{room}/{nick}" for nick in nicks)}
-        self._words = [re.compile(rf"(?<!\w){re.escape(nick)}(?!\w)", re.IGNORECASE) for nick in nicks]
-        self._parts = [nick.casefold() for nick in nicks]
-
-    def are_in(self, stanza: bytes) -> bool:
-        """Tell so of a message; most are not parsed."""
-        if not any(mark in stanza for mark in _EXPLICIT) and not self._may_name(stanza):
-            return False
-        content = content_of(stanza)
-        named = [_address_in(uri) for uri in content.mentions]
-        if any(address in self._addresses for address in (*named, content.replies_to)):
-            return True
-        if content.replies_to.partition("/")[0] == self._jid:
-            return True
-        return any(word.search(content.body) for word in self._words)
-
-    def _may_name(self, stanza: bytes) -> bool:
-        text = unescape(stanza.decode()).casefold()
-        return any(part in text for part in self._parts)
 
 
 def said_in(context: Context, thread: Thread, reach: int) -> Iterator[Said]:
@@ -154,7 +119,7 @@ def nicks_of(context: Context, account: Account, room: Room, room_jid: str) -> l
     nicks = [occupant.nick for occupant in context.occupants.of_account(room.room_id, jid)]
     kept = context.room_affiliations.get((room.room_id, jid))
     if kept is not None:
-        nicks.append(kept.nick)
+        nicks += [kept.nick, kept.known_as]
     bookmark = context.pubsub.items.get((account.account_id, BOOKMARKS_NODE, room_jid))
     written = None if bookmark is None else _BOOKMARKED_NICK.search(bookmark.payload)
     if written is not None:
@@ -164,11 +129,4 @@ def nicks_of(context: Context, account: Account, room: Room, room_jid: str) -> l
     message = None if spoken is None else context.messages.get(spoken)
     if message is not None:
         nicks.append(message.from_resource)
-    return [nick for nick in dict.fromkeys(nicks) if nick]
-
-
-def _address_in(uri: str) -> str:
-    """Return the address in a URI (RFC 5122 section 2.2); anything else stays nobody's."""
-    path = uri.removeprefix("xmpp:").partition("?")[0]
-    octets = _PERCENT_ENCODED.sub(lambda match: bytes.fromhex(match[1].decode()), path.encode())
-    return octets.decode(errors="replace")
+    return [nick for nick in dict.fromkeys(nicks) if nick] or [account.localpart]

@@ -23,7 +23,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable
-from typing import Final
+from typing import Final, NamedTuple
 from xml.sax.saxutils import unescape
 
 from raftline.base.ids import AccountId, Position, SessionId
@@ -40,23 +40,50 @@ _SENDER: Final = re.compile(rb"<message from='([^'<]*)'")
 _ENTITIES: Final = {"&apos;": "'", "&quot;": '"'}
 
 
-def alert(context: Context, account: Account, sender: str, given: Collection[SessionId]) -> None:
+class Chat(NamedTuple):
     """
-    The command that runs brings an account something to be told of: notify its devices that are not given it.
+    What kind of chat something was said in (XEP-0492).
 
-    Whoever finds out that an account is concerned may call it, once or more often for one command.
+    Attributes:
+        is_public: In a room that is no private group chat.
+        is_mention: It speaks to the user.
+    """
+
+    is_public: bool = False
+    is_mention: bool = False
+
+
+_PRIVATE: Final = Chat()
+
+
+def alert(
+    context: Context,
+    account: Account,
+    sender: str,
+    given: Collection[SessionId],
+    *,
+    chat: Chat = _PRIVATE,
+    position: Position | None = None,
+    count: int = 1,
+) -> None:
+    """
+    There is something for an account to be told of: notify its devices that are not given it.
+
+    Whoever finds out that an account is concerned may call it, once or more often for one message.
 
     Args:
         sender: Full JID of who sent it: of a contact, or of an occupant of a room.
         given: Sessions of the account that take it, connected or not.
+        position: Of the message; None for that of the command that runs.
+        count: So many messages are told of together, this one the last.
     """
     registrations = context.push.of(account.account_id)
-    if not registrations or not _is_wanted(context, account.account_id, sender):
+    if not registrations or not _is_wanted(context, account.account_id, sender, chat):
         return
     for registration in registrations:
         holder = context.session_index.at(account.account_id, registration.resource)
         if holder is None or holder.session_id not in given or _is_waiting(context, holder):
-            _notify(context, registration, context.position, sender)
+            _notify(context, registration, position or context.position, sender, count)
 
 
 def device_left(context: Context, session: Session, owed: Iterable[Owed]) -> None:
@@ -76,9 +103,10 @@ def device_left(context: Context, session: Session, owed: Iterable[Owed]) -> Non
                 latest = _notify(context, latest, position, sender)
 
 
-def _is_wanted(context: Context, account_id: AccountId, sender: str) -> bool:
-    """Whether the account wants to be alerted of what a contact says (XEP-0492)."""
-    return alert_of(context, account_id, sender.partition("/")[0], is_public=False).covers(is_mention=False)
+def _is_wanted(context: Context, account_id: AccountId, sender: str, chat: Chat = _PRIVATE) -> bool:
+    """Whether the account wants to be alerted of what is said in a chat (XEP-0492)."""
+    wanted = alert_of(context, account_id, sender.partition("/")[0], is_public=chat.is_public)
+    return wanted.covers(is_mention=chat.is_mention)
 
 
 def _is_waiting(context: Context, session: Session) -> bool:
@@ -86,11 +114,13 @@ def _is_waiting(context: Context, session: Session) -> bool:
     return row is not None and row.due_ms > 0
 
 
-def _notify(context: Context, registration: Registration, position: Position, sender: str) -> Registration:
+def _notify(
+    context: Context, registration: Registration, position: Position, sender: str, count: int = 1
+) -> Registration:
     """Write a notification, unless there was one of this message or a later one; return the registration as it is."""
     if position <= registration.alerted:
         return registration
-    registration = registration._replace(alerted=position, unread=registration.unread + 1)
+    registration = registration._replace(alerted=position, unread=registration.unread + count)
     context.push.put(registration)
     sql = "SELECT count(*) FROM request WHERE account_id = ?"
     ((request_count,),) = context.rows.select((context.requests,), sql, (registration.account_id,))

@@ -83,6 +83,7 @@ def end_registration(context: Context, registration: Registration) -> None:
     for (position,) in context.rows.select((push.notifications,), sql, (registration.registration_id,)):
         push.remove((position, registration.registration_id))
     push.delete(registration)
+    context.watchers.registrations_changed(registration.account_id)
 
 
 def delete_some(context: Context, account_id: AccountId, budget: int) -> int:

@@ -36,6 +36,8 @@ def enable_push(context: Context, session: Session, action: EnablePush) -> Outco
         again = known._replace(resource=session.resource, options=action.options, unread=0, failure_count=0, due_ms=0)
         context.push.put(again)
         context.push.change_count += 1
+        if known.resource != session.resource:
+            context.watchers.registrations_changed(account_id)
         return Done()
     if len(context.push.of(account_id)) >= PUSH_REGISTRATION_COUNT_MAX:
         text = f"An account enables at most {PUSH_REGISTRATION_COUNT_MAX} nodes of push services."
@@ -53,6 +55,7 @@ def enable_push(context: Context, session: Session, action: EnablePush) -> Outco
         due_ms=0,
     )
     context.push.put(made)
+    context.watchers.registrations_changed(account_id)
     return Done()
 
 

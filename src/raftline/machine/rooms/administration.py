@@ -92,8 +92,10 @@ def set_affiliation(context: Context, room: Room, jid: str, change: OccupantChan
     if change.value == Affiliation.NONE and not nick:
         context.room_affiliations.delete(key)
     else:
-        row = RoomAffiliation(room.room_id, jid, int(change.value), nick, change.reason)
+        known_as = _known_as(context, room, jid, former) if change.value >= Affiliation.MEMBER else ""
+        row = RoomAffiliation(room.room_id, jid, int(change.value), nick, change.reason, known_as)
         context.room_affiliations.put(key, row)
+    context.watchers.touch(room.room_id, jid)
     if change.value == before:
         return
     versions = list_versions.note_change(context, room, jid, before, change.value)
@@ -114,6 +116,12 @@ def set_affiliation(context: Context, room: Room, jid: str, change: OccupantChan
         else:
             role = ranks.role_after(before, change.value, occupant.role, moderated=settings.moderated)
             show_change(context, room, occupant, changed._replace(role=int(role)), news)
+
+
+def _known_as(context: Context, room: Room, jid: str, former: RoomAffiliation | None) -> str:
+    """Return the nickname under which somebody who is a member now is there, or was last."""
+    inside = context.occupants.of_account(room.room_id, jid)
+    return inside[-1].nick if inside else "" if former is None else former.known_as
 
 
 def _tell_lists(context: Context, room: Room, jid: str, affiliation: int, nick: str, versions: Versions) -> None:
@@ -147,6 +155,7 @@ def member_gone(context: Context, gone: MemberGone) -> None:
     if room is None:
         return
     former = context.room_affiliations.delete((room.room_id, gone.jid))
+    context.watchers.touch(room.room_id, gone.jid)
     if former is not None:
         versions = list_versions.note_change(context, room, gone.jid, former.affiliation, Affiliation.NONE)
         _tell_lists(context, room, gone.jid, int(Affiliation.NONE), "", versions)
@@ -188,6 +197,7 @@ def register(context: Context, session: Session, action: RegisterInRoom) -> Outc
             row = context.room_affiliations.get((room.room_id, jid))
             assert row is not None, jid
             context.room_affiliations.put((room.room_id, jid), row._replace(nick=""))
+            context.watchers.touch(room.room_id, jid)
         return _DONE
     if affiliation == Affiliation.NONE and room_settings.decode(room.settings).members_only:
         return Rejected("not-allowed", "cancel", "Members are made by admins here.")

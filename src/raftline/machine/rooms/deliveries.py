@@ -113,6 +113,7 @@ def leave_all(context: Context, session: Session, presence: bytes) -> None:
 def session_ended(context: Context, session: Session) -> None:
     """Let a session that is over leave its rooms; nothing is owed to it any more."""
     leave_all(context, session, b"")
+    _touch(context, session)
     context.visits.closed(session.session_id)
 
 
@@ -120,6 +121,18 @@ def session_moved(context: Context, session: Session) -> None:
     """Take note that another node holds the session."""
     for visit in context.visits.open(session.session_id):
         context.occupants.moved(visit.room_id)
+    _touch(context, session)
+
+
+def session_waits(context: Context, session: Session) -> None:
+    """Take note that no node holds the session: it stays where it is, and is shown nothing."""
+    _touch(context, session)
+
+
+def _touch(context: Context, session: Session) -> None:
+    """Let rooms look anew whether a member is away."""
+    for visit in context.visits.open(session.session_id):
+        context.watchers.touch(visit.room_id, context.bare_jid(session.localpart))
 
 
 def owe(context: Context, owed: RoomMessageOwed) -> None:

@@ -125,12 +125,15 @@ def release(context: Context, room: Room, occupant: Occupant, why: str) -> None:
     stored = context.occupants.get(room.room_id, occupant.session_id)
     assert stored is not None, occupant
     context.occupants.remove(stored)
+    context.watchers.touch(room.room_id, stored.jid)
     context.outbox.append(VisitOver(occupant.session_id, occupant.joined, why, stored.nick))
 
 
 def erase(context: Context, room: Room) -> None:
     """Delete a room that nobody is in; what may be many rows goes a few at a time (pruning.py)."""
     context.occupants.closed(room.room_id)
+    context.watchers.closed(room.room_id)
+    context.alert_rounds.delete(room.room_id)
     context.room_vcards.delete(room.room_id)
     context.rooms.delete(room.name)
     context.doomed.insert(room.room_id, Doomed(room.room_id))
@@ -149,6 +152,15 @@ def affiliation_of(context: Context, room: Room, jid: str) -> int:
     """Return the affiliation of a bare JID."""
     row = context.room_affiliations.get((room.room_id, jid))
     return int(Affiliation.NONE) if row is None else row.affiliation
+
+
+def note_nick(context: Context, occupant: Occupant) -> None:
+    """Remember what a member is called, for when they are away; others are forgotten when they leave."""
+    key = (occupant.room_id, occupant.jid)
+    row = context.room_affiliations.get(key)
+    if row is not None and row.affiliation >= Affiliation.MEMBER:
+        context.room_affiliations.put(key, row._replace(known_as=occupant.nick))
+    context.watchers.touch(*key)
 
 
 def is_nick_free(context: Context, room: Room, nick: str, jid: str) -> bool:
@@ -237,6 +249,7 @@ def _arrive(context: Context, room: Room, session: Session, action: EnterRoom, s
         action.presence,
     )
     context.occupants.put(occupant)
+    note_nick(context, occupant)
     context.room_departures.delete((room.room_id, action.nick))
     if action.list_since is not None:
         address = showing.address_of(context, room.name)
@@ -276,5 +289,6 @@ def _take_nick(context: Context, room: Room, occupant: Occupant, action: EnterRo
     for other in context.occupants.named(room.room_id, action.nick):
         changed = changed._replace(role=other.role)
     context.occupants.put(changed)
+    note_nick(context, changed)
     context.room_departures.delete((room.room_id, action.nick))
     showing.broadcast(context, room, changed)

@@ -12,6 +12,7 @@ from raftline.machine.outcomes import Outcome
 from raftline.machine.records import Session
 from raftline.machine.rooms import (
     administration,
+    alerting,
     deliveries,
     entering,
     invitations,
@@ -36,6 +37,7 @@ from raftline.machine.rooms.commands import (
 )
 from raftline.machine.rooms.handovers import (
     MadeMember,
+    MemberAlerted,
     MemberGone,
     OccupantGone,
     RoomMail,
@@ -71,5 +73,6 @@ ROOM_RECEIVERS: Final[Mapping[type, Callable[[Context, Any], None]]] = MappingPr
         RoomMail: invitations.receive_mail,
         MemberGone: administration.member_gone,
         MadeMember: made_member,
+        MemberAlerted: alerting.member_alerted,
     }
 )

@@ -70,4 +70,32 @@ class MadeMember(NamedTuple):
     read_nothing: bool
 
 
-RoomHandover = VisitBegun | VisitOver | OccupantGone | RoomMessageOwed | RoomMail | MemberGone | MadeMember
+class MemberAlerted(NamedTuple):
+    """
+    Something was said in a room while a device of a member's was away (alerting.py).
+
+    Attributes:
+        room: Address of the room.
+        nick: Under which it was said.
+        author: Bare JID of who said it; empty when the member may not know.
+        position: Of the message.
+        message_count: So many messages are told of together.
+        given: Sessions of the account that are in the room.
+        is_public: The room is no private group chat.
+        is_mention: The member is mentioned.
+    """
+
+    localpart: str
+    room: str
+    nick: str
+    author: str
+    position: Position
+    message_count: int
+    given: tuple[SessionId, ...]
+    is_public: bool
+    is_mention: bool
+
+
+RoomHandover = (
+    VisitBegun | VisitOver | OccupantGone | RoomMessageOwed | RoomMail | MemberGone | MadeMember | MemberAlerted
+)

@@ -17,6 +17,7 @@ from raftline.machine.commands import MessageKind, Storage
 from raftline.machine.context import Context
 from raftline.machine.outbox import MessageHandedOver
 from raftline.machine.outcomes import Done, Outcome, Rejected
+from raftline.machine.push.alerts import alert
 from raftline.machine.records import Archived, Session, StoredMessage
 from raftline.machine.rooms import markup, showing
 from raftline.machine.rooms import settings as room_settings
@@ -28,7 +29,7 @@ from raftline.machine.rooms.ranks import Affiliation, Role
 from raftline.machine.rooms.tables import Room
 
 _DONE: Final = Done()
-_KEPT: Final = int(Storage.ARCHIVE | Storage.OFFLINE)
+_KEPT: Final = int(Storage.ARCHIVE | Storage.OFFLINE | Storage.ALERT)
 _TOO_LONG: Final = Rejected("policy-violation", "modify", f"A reason has at most {ROOM_REASON_SIZE_MAX} bytes.")
 
 
@@ -99,10 +100,12 @@ def receive_mail(context: Context, mail: RoomMail) -> None:
         None,
     )
     targets = context.session_index.receivers(account.account_id)
-    if not messages.deliver(context, account, handed, targets):
+    reached = messages.deliver(context, account, handed, targets)
+    if not reached:
         if context.offline_counts.of(account.account_id) >= OFFLINE_MESSAGE_COUNT_MAX:
             return
         context.offline_counts.add(account.account_id, context.position, _KEPT)
+    alert(context, account, mail.room, reached)
     position = context.position
     context.archive.insert((account.account_id, position), Archived(account.account_id, position, mail.address_id))
     context.messages.insert(position, StoredMessage(position, context.time_ms, mail.address_id, "", "", 1, mail.stanza))

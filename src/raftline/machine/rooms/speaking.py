@@ -27,6 +27,7 @@ from raftline.machine.pubsub.displayed import note_displayed
 from raftline.machine.records import Owed, Session, StoredMessage
 from raftline.machine.rooms import markup, moderation, showing
 from raftline.machine.rooms import settings as room_settings
+from raftline.machine.rooms.alerting import tell_away
 from raftline.machine.rooms.commands import RequestVoice, SpeakInRoom, WhisperInRoom
 from raftline.machine.rooms.entering import find_inside
 from raftline.machine.rooms.events import VoiceRequested
@@ -86,7 +87,10 @@ def speak(context: Context, session: Session, action: SpeakInRoom) -> Outcome:
         context.rooms.put(room.name, room._replace(subject=stanza, subject_ms=context.time_ms))
     if action.retracts:
         moderation.retract_own(context, room, occupant, action.retracts, action.message_id)
-    publish(context, room, stanza, occupant, kept=action.kept and settings.archived, timer_s=timer_s)
+    kept = action.kept and settings.archived
+    publish(context, room, stanza, occupant, kept=kept, timer_s=timer_s)
+    if kept and not action.is_subject:
+        tell_away(context, room, occupant, stanza)
     return _DONE
 
 

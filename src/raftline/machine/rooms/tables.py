@@ -55,6 +55,7 @@ class RoomAffiliation(NamedTuple):
         jid: Bare JID.
         affiliation: As in ranks.Affiliation.
         nick: Kept for them (XEP-0045 section 7.10); empty for none.
+        known_as: Nickname under which a member or above was inside last; empty for never.
     """
 
     room_id: AccountId
@@ -62,6 +63,7 @@ class RoomAffiliation(NamedTuple):
     affiliation: int
     nick: str
     reason: str
+    known_as: str = ""
 
 
 class RoomListChange(NamedTuple):
@@ -159,7 +161,11 @@ ROOM: Final = TableDefinition(
     cached=True,
 )
 ROOM_AFFILIATION: Final = TableDefinition(
-    81, "room_affiliation", ("room_id", "jid", "affiliation", "nick", "reason"), key_width=2, cached=True
+    81,
+    "room_affiliation",
+    ("room_id", "jid", "affiliation", "nick", "reason", "known_as"),
+    key_width=2,
+    cached=True,
 )
 OCCUPANT: Final = TableDefinition(
     82,
@@ -210,7 +216,12 @@ CREATE INDEX room_listed ON room (name) WHERE listed = 1;
 CREATE INDEX room_by_id ON room (room_id);
 
 CREATE TABLE room_affiliation (
-    room_id INTEGER, jid TEXT, affiliation INTEGER NOT NULL, nick TEXT NOT NULL, reason TEXT NOT NULL,
+    room_id INTEGER,
+    jid TEXT,
+    affiliation INTEGER NOT NULL,
+    nick TEXT NOT NULL,
+    reason TEXT NOT NULL,
+    known_as TEXT NOT NULL,
     PRIMARY KEY (room_id, jid)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX room_affiliation_by_jid ON room_affiliation (jid);
