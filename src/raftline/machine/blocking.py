@@ -6,7 +6,11 @@ side, so each side of a conversation decides for itself. What is sent to somebod
 what somebody blocked sends meets a recipient that looks offline and unwilling.
 
 A list holds full and bare JIDs and domains, and an address is blocked if any of its forms is listed (section 2). A
-contact of whom one resource is listed is a contact still: presence goes to its other resources.
+contact of whom one resource is listed is a contact still: presence goes to its other resources. Who blocks a room
+leaves it; what a list means among the people in a room is told in rooms/blocks.py.
+
+A block holds from its place in the log on. What came before stays: it is owed to devices that have not taken it, and
+its author can no longer take it back. A device is not notified of it any more (push/alerts.py).
 """
 
 from __future__ import annotations
@@ -23,6 +27,7 @@ from raftline.machine.outbox import PresenceHandedOver
 from raftline.machine.outcomes import BlocklistChanged, Done, Outcome, Rejected
 from raftline.machine.presence import SUBSCRIBED_FROM, SUBSCRIBED_TO
 from raftline.machine.records import Account, Blocked, RosterEntry, Session
+from raftline.machine.rooms import deliveries
 from raftline.machine.versions import FEATURES_SINCE
 
 BLOCKED_BY_SENDER: Final = Rejected(
@@ -60,6 +65,8 @@ def change_blocklist(context: Context, session: Session, action: ChangeBlocklist
         return Rejected("resource-constraint", "cancel", f"At most {BLOCKED_ADDRESS_COUNT_MAX} addresses are blocked.")
     if new:
         _block(context, account, new)
+        for own in context.session_index.of(account.account_id):
+            deliveries.leave_blocked(context, own)
         _push(context, account, "block", tuple(new))
     keep_reports(context, account, reports)
     return Done()

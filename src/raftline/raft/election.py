@@ -38,7 +38,9 @@ Timers: a follower waits a random time between the shortest and the longest time
 shortens that to a few milliseconds; it is only a hint, since whoever still hears the leader refuses the pre-vote. A
 pre-vote or an election that did not succeed is repeated after about a heartbeat, with a random spread that doubles up
 to the longest timeout: two nodes that stood at the same moment are apart again within tens of milliseconds. Decided
-against: numbering the rounds of a pre-vote, since on a slow network each round would void the grants of the last.
+against: numbering the rounds of a pre-vote, since on a slow network each round would void the grants of the last; and
+doubling the spread further for processes that are starved of CPU: where turns come half a second apart, what ends terms
+is that their leaders were away (node.py), not that candidates tie, and with four times the spread it took as long.
 """
 
 from __future__ import annotations

@@ -84,7 +84,7 @@ def _handle_at_host(context: StreamContext, stanza: Stanza, to: JID, host: Host)
         handler = handler or host.any_request_handler
     if handler is None:
         raise Refused("service-unavailable", "cancel")
-    return handler(context, stanza)
+    return _unless_host_blocked(context, stanza, handler) if stanza.kind == "iq" else handler(context, stanza)
 
 
 def payload_of(stanza: Stanza) -> Element:
@@ -155,6 +155,13 @@ def _unless_blocked(context: StreamContext, stanza: Stanza, handler: IqHandler) 
         raise blocked_by_user()
     if block is Block.CONTACT:
         raise Refused("service-unavailable", "cancel")
+    return (yield from handler(context, stanza))
+
+
+def _unless_host_blocked(context: StreamContext, stanza: Stanza, handler: IqHandler) -> Steps:
+    """Ask a service, unless the user has blocked it; messages and presence to it are looked at in apply."""
+    if (yield from ask(BlockBetween(str(context.jid), str(stanza.to)), Block)) is Block.USER:
+        raise blocked_by_user()
     return (yield from handler(context, stanza))
 
 

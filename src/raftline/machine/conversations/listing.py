@@ -3,7 +3,8 @@ Which conversations an account has, in slices, so that no long list holds up wha
 
 Contacts come first, by the numbers of their addresses: the archive's index by contact is skipped through, two seeks a
 contact, however long the conversations are. Then come rooms, by id: those that have the account on their list of
-members or above, those it has bookmarked, and those it is in, if it may read them. A room that keeps no archive has no
+members or above, those it has bookmarked, and those it is in, if it may read them and no block list is against it
+(rooms/blocks.py). A room that keeps no archive has no
 messages. Anybody may put anybody on the list of a room, so of rooms that are neither bookmarked nor entered those made
 last count. What rooms have sent to the account itself, such as an invitation, makes a conversation of its own, until
 the room is on the list.
@@ -32,6 +33,7 @@ from raftline.machine.pubsub.bookmarks import BOOKMARKS_NODE
 from raftline.machine.records import Account
 from raftline.machine.rooms import settings as room_settings
 from raftline.machine.rooms import showing
+from raftline.machine.rooms.blocks import is_unwanted
 from raftline.machine.rooms.entering import affiliation_of
 from raftline.machine.rooms.ranks import Affiliation
 from raftline.machine.rooms.tables import Room
@@ -141,6 +143,7 @@ def rooms_of(context: Context, account: Account) -> list[Room]:
         name
         for (name,) in context.rows.select(tables, sql, (jid, int(Affiliation.MEMBER), CONVERSATION_ROOM_COUNT_MAX))
     ]
+    listed_count = len(names)
     sql = "SELECT item_id FROM pubsub_item WHERE account_id = ? AND node = ? ORDER BY item_id"
     for (item_id,) in context.rows.select((context.pubsub.items,), sql, (account.account_id, BOOKMARKS_NODE)):
         name, _, domain = item_id.rpartition("@")
@@ -148,8 +151,14 @@ def rooms_of(context: Context, account: Account) -> list[Room]:
             names.append(name)
     for session in context.session_index.of(account.account_id):
         names += [visit.room for visit in context.visits.open(session.session_id)]
+    chosen = frozenset(names[listed_count:])
     found = [room for name in dict.fromkeys(names) if (room := context.rooms.get(name)) is not None]
-    return sorted((room for room in found if may_read(context, room, jid)), key=lambda room: room.room_id)
+    wanted = (
+        room
+        for room in found
+        if may_read(context, room, jid) and not is_unwanted(context, account, room, is_chosen=room.name in chosen)
+    )
+    return sorted(wanted, key=lambda room: room.room_id)
 
 
 def may_read(context: Context, room: Room, jid: str) -> bool:

@@ -9,6 +9,8 @@ be resumed (XEP-0198). There are three moments at which a device is to be told:
     the device's session begins to wait and owes messages: `device_left`
     the device's session ends           and owed messages: `device_left`
 
+Nobody is told of somebody whom they have blocked since it came (XEP-0191).
+
 The last two are for what was given to a connection that was dead already, which nobody knew. So no device with stream
 management misses a message between its coming and its acknowledgement. Each registration remembers the latest message
 that its device was notified of, so that one message makes one notification, however often its session comes and goes.
@@ -95,7 +97,11 @@ def device_left(context: Context, session: Session, owed: Iterable[Owed]) -> Non
     if not alerting:
         return
     senders = {position: _sender_of(context, position) for position in alerting}
-    wanted = {sender for sender in senders.values() if _is_wanted(context, session.account_id, sender)}
+    wanted = {
+        sender
+        for sender in senders.values()
+        if _is_wanted(context, session.account_id, sender) and not context.blocks(session, sender)
+    }
     for registration in registrations:
         latest = registration
         for position, sender in senders.items():

@@ -13,9 +13,11 @@ from raftline.machine.context import Context
 from raftline.machine.queries import Answer, ArchiveRow, Page, Query, SessionRow
 from raftline.machine.rooms import markup, moderation, showing
 from raftline.machine.rooms import settings as room_settings
+from raftline.machine.rooms.blocks import block_between
 from raftline.machine.rooms.entering import affiliation_of
 from raftline.machine.rooms.queries import (
     AffiliatedTo,
+    BlockInRoom,
     OccupantVcardOf,
     PeopleIn,
     PublicRooms,
@@ -26,7 +28,7 @@ from raftline.machine.rooms.queries import (
     SessionsUnder,
 )
 from raftline.machine.rooms.ranks import Role
-from raftline.machine.rooms.views import AffiliationView, OccupantView, RoomName, RoomNames, RoomView
+from raftline.machine.rooms.views import AffiliationView, OccupantView, RoomBlock, RoomName, RoomNames, RoomView
 
 
 def _room_of(context: Context, query: RoomOf) -> RoomView | None:
@@ -120,8 +122,19 @@ def _room_vcard_of(context: Context, query: RoomVcardOf) -> bytes | None:
 def _occupant_vcard_of(context: Context, query: OccupantVcardOf) -> bytes | None:
     room = context.rooms.get(query.room)
     holders = [] if room is None else context.occupants.named(room.room_id, query.nick)
-    card = context.vcards.get(holders[0].account_id) if holders else None
+    block = _block_in_room(context, BlockInRoom(query.room, query.nick, query.session_id))
+    is_shown = holders and block in {RoomBlock.NOBODY, RoomBlock.SENDER}
+    card = context.vcards.get(holders[0].account_id) if is_shown else None
     return None if card is None else card.data
+
+
+def _block_in_room(context: Context, query: BlockInRoom) -> RoomBlock:
+    room = context.rooms.get(query.room)
+    asking = None if room is None else context.occupants.get(room.room_id, query.session_id)
+    if room is None or asking is None:
+        return RoomBlock.NOBODY
+    holders = context.occupants.named(room.room_id, query.nick)
+    return block_between(context, room, asking, holders[-1]) if holders else RoomBlock.NOBODY
 
 
 def _room_archive_page(context: Context, query: RoomArchivePage) -> Page:
@@ -169,6 +182,7 @@ ROOM_ANSWERS: Final[Mapping[type[Query], Callable[[Context, Any], Answer]]] = Ma
         SessionsUnder: _sessions_under,
         RoomVcardOf: _room_vcard_of,
         OccupantVcardOf: _occupant_vcard_of,
+        BlockInRoom: _block_in_room,
         RoomArchivePage: _room_archive_page,
         RoomArchiveEnds: _room_archive_ends,
     }

@@ -110,6 +110,13 @@ def leave_all(context: Context, session: Session, presence: bytes) -> None:
         context.outbox.append(OccupantGone(visit.room, visit.room_id, session.session_id, presence))
 
 
+def leave_blocked(context: Context, session: Session) -> None:
+    """Let a session leave the rooms that its account has blocked: nothing of them may be delivered any more."""
+    for visit in context.visits.open(session.session_id):
+        if context.blocks(session, showing.address_of(context, visit.room)):
+            context.outbox.append(OccupantGone(visit.room, visit.room_id, session.session_id, b""))
+
+
 def session_ended(context: Context, session: Session) -> None:
     """Let a session that is over leave its rooms; nothing is owed to it any more."""
     leave_all(context, session, b"")

@@ -41,9 +41,16 @@ class RoomMessageOwed(NamedTuple):
 
 
 class RoomMail(NamedTuple):
-    """A room writes to an account: an invitation, or an answer to one. `address_id` stands for the room."""
+    """
+    A room writes to an account: an invitation, or an answer to one.
+
+    Attributes:
+        sender: Full JID of who had it written.
+        address_id: Stands for the room.
+    """
 
     to_localpart: str
+    sender: str
     room: str
     address_id: int
     stanza: bytes

@@ -3,7 +3,8 @@ Invitations through the room, and answers to them (XEP-0045 section 7.8.2).
 
 The room writes to the account that is invited, under its own address, so what it says can be trusted. To invite to a
 members-only room makes a member; whoever may not make members may not invite then. Whether the account exists is not
-told: that would be a way to look for addresses.
+told: that would be a way to look for addresses. Nor is whether it has blocked who invites, whose address counts beside
+the room's (XEP-0191 section 3.3).
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import Final
 from raftline.base.ids import SessionId
 from raftline.base.limits import OFFLINE_MESSAGE_COUNT_MAX, ROOM_AFFILIATION_COUNT_MAX, ROOM_REASON_SIZE_MAX
 from raftline.machine import messages
+from raftline.machine.blocking import BLOCKED_BY_SENDER
 from raftline.machine.commands import MessageKind, Storage
 from raftline.machine.context import Context
 from raftline.machine.outbox import MessageHandedOver
@@ -35,6 +37,8 @@ _TOO_LONG: Final = Rejected("policy-violation", "modify", f"A reason has at most
 
 def invite(context: Context, session: Session, action: InviteToRoom) -> Outcome:
     """Invite an account; who is not inside may not, unless they own or administer the room."""
+    if _is_refused(context, session, action):
+        return BLOCKED_BY_SENDER
     room = context.rooms.get(action.room)
     if room is None:
         return NO_SUCH_ROOM
@@ -64,12 +68,15 @@ def invite(context: Context, session: Session, action: InviteToRoom) -> Outcome:
     stanza = markup.invitation(
         address, shown, invitee, reason=action.reason, thread=action.thread, password=settings.password
     )
-    context.outbox.append(RoomMail(action.localpart, address, room.address_id, stanza))
+    sender = f"{inviter}/{session.resource}"
+    context.outbox.append(RoomMail(action.localpart, sender, address, room.address_id, stanza))
     return _DONE
 
 
 def decline(context: Context, session: Session, action: DeclineInvitation) -> Outcome:
     """Tell who invited that the invitation is declined."""
+    if _is_refused(context, session, action):
+        return BLOCKED_BY_SENDER
     room = context.rooms.get(action.room)
     if room is None:
         return NO_SUCH_ROOM
@@ -78,14 +85,15 @@ def decline(context: Context, session: Session, action: DeclineInvitation) -> Ou
     address = showing.address_of(context, room.name)
     invitee, inviter = context.bare_jid(session.localpart), context.bare_jid(action.localpart)
     stanza = markup.refusal(address, invitee, inviter, reason=action.reason)
-    context.outbox.append(RoomMail(action.localpart, address, room.address_id, stanza))
+    sender = f"{invitee}/{session.resource}"
+    context.outbox.append(RoomMail(action.localpart, sender, address, room.address_id, stanza))
     return _DONE
 
 
 def receive_mail(context: Context, mail: RoomMail) -> None:
     """The account's side: deliver, archive, keep for later, as with messages of accounts."""
     account = context.accounts.get(mail.to_localpart)
-    if account is None or context.blocks(account, mail.room):
+    if account is None or context.blocks(account, mail.room) or context.blocks(account, mail.sender):
         return
     handed = MessageHandedOver(
         mail.to_localpart,
@@ -109,6 +117,12 @@ def receive_mail(context: Context, mail: RoomMail) -> None:
     position = context.position
     context.archive.insert((account.account_id, position), Archived(account.account_id, position, mail.address_id))
     context.messages.insert(position, StoredMessage(position, context.time_ms, mail.address_id, "", "", 1, mail.stanza))
+
+
+def _is_refused(context: Context, session: Session, action: InviteToRoom | DeclineInvitation) -> bool:
+    """Whether who writes has blocked the room, or the account at the other end."""
+    addresses = (showing.address_of(context, action.room), context.bare_jid(action.localpart))
+    return any(context.blocks(session, address) for address in addresses)
 
 
 def _is_list_full(context: Context, room: Room) -> bool:

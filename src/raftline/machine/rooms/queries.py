@@ -51,10 +51,23 @@ class RoomVcardOf(Query, frozen=True, array_like=True, tag=105):
 
 
 class OccupantVcardOf(Query, frozen=True, array_like=True, tag=106):
-    """Answer: `bytes | None`, the vCard of the account behind a nickname as XML."""
+    """
+    Answer: `bytes | None`, the vCard of the account behind a nickname as XML.
+
+    None as well if that account has blocked the asking one, in whatever way (blocks.py).
+    """
 
     room: str
     nick: str
+    session_id: SessionId
+
+
+class BlockInRoom(Query, frozen=True, array_like=True, tag=175):
+    """Does a block list keep a session in a room and who is there under a nickname apart? Answer: `RoomBlock`."""
+
+    room: str
+    nick: str
+    session_id: SessionId
 
 
 class RoomArchivePage(Query, frozen=True, array_like=True, tag=107):

@@ -19,6 +19,7 @@ from typing import Final
 
 from raftline.base.limits import INBOX_MESSAGE_COUNT_MAX, ROOM_STATE_AUDIENCE_MAX
 from raftline.machine import messages
+from raftline.machine.blocking import BLOCKED_BY_SENDER
 from raftline.machine.context import Context
 from raftline.machine.conversations.read_marks import note_read_in_room
 from raftline.machine.outbox import SessionOverdue
@@ -28,6 +29,7 @@ from raftline.machine.records import Owed, Session, StoredMessage
 from raftline.machine.rooms import markup, moderation, showing
 from raftline.machine.rooms import settings as room_settings
 from raftline.machine.rooms.alerting import tell_away
+from raftline.machine.rooms.blocks import block_between
 from raftline.machine.rooms.commands import RequestVoice, SpeakInRoom, WhisperInRoom
 from raftline.machine.rooms.entering import find_inside
 from raftline.machine.rooms.events import VoiceRequested
@@ -35,10 +37,12 @@ from raftline.machine.rooms.publishing import publish
 from raftline.machine.rooms.ranks import Role
 from raftline.machine.rooms.settings import PrivateMessages
 from raftline.machine.rooms.tables import Occupant
+from raftline.machine.rooms.views import RoomBlock
 from raftline.machine.rosters import account_of
 from raftline.machine.timers import ephemeral
 
 _DONE: Final = Done()
+_UNAVAILABLE: Final = Rejected("service-unavailable", "cancel")
 _NO_VOICE: Final = Rejected("forbidden", "auth", "You have no voice in this room.")
 _USER: Final = f"<x xmlns='{markup.USER_NAMESPACE}'/>".encode()
 
@@ -107,6 +111,15 @@ def whisper(context: Context, session: Session, action: WhisperInRoom) -> Outcom
     recipients = context.occupants.named(room.room_id, action.nick)
     if not recipients:
         return Rejected("item-not-found", "cancel", "Nobody of this name is in the room.")
+    match block_between(context, room, occupant, recipients[-1]):
+        case RoomBlock.SENDER:
+            return BLOCKED_BY_SENDER
+        case RoomBlock.RECIPIENT:
+            return _UNAVAILABLE
+        case RoomBlock.UNSEEN:
+            return _DONE
+        case RoomBlock.NOBODY:
+            pass
     address = showing.address_of(context, room.name)
     added = _USER + markup.occupant_id_element(room.secret, occupant.jid)
     stanza = markup.with_child(markup.sent_from(action.stanza, f"{address}/{occupant.nick}"), added)
@@ -114,9 +127,7 @@ def whisper(context: Context, session: Session, action: WhisperInRoom) -> Outcom
     timer_s = _shorter(action.timer_s, settings.message_timer_s)
     if timer_s and not action.timer_s:
         stanza = markup.with_child(stanza, ephemeral.ephemeral_element(timer_s))
-    if not _hand_over(context, recipients, stanza, speaker, timer_s, added):
-        return Rejected("service-unavailable", "cancel")
-    return _DONE
+    return _DONE if _hand_over(context, recipients, stanza, speaker, timer_s, added) else _UNAVAILABLE
 
 
 def _shorter(own_s: int, room_s: int) -> int:
@@ -127,12 +138,12 @@ def _shorter(own_s: int, room_s: int) -> int:
 def _hand_over(
     context: Context, recipients: list[Occupant], stanza: bytes, speaker: str, timer_s: int, added: bytes
 ) -> bool:
-    """Give a message to the sessions of one occupant; False if the account has blocked the speaker."""
+    """Give a message to the sessions of one occupant; False if one is not there."""
     position = context.position
     holders = 0
     for recipient in recipients:
         session = context.sessions.get(recipient.session_id)
-        if session is None or context.blocks(session, speaker):
+        if session is None:
             return False
         if session.managed:
             if len(context.inboxes.of(session.session_id)) >= INBOX_MESSAGE_COUNT_MAX:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 from typing import NamedTuple
 
 from raftline.machine.rooms.settings import RoomSettings
@@ -70,4 +71,13 @@ class AffiliationView(NamedTuple):
     reason: str
 
 
-RoomAnswer = RoomView | RoomNames | list[OccupantView] | list[AffiliationView]
+class RoomBlock(enum.Enum):
+    """Whose list keeps two occupants apart; `UNSEEN` is the recipient's where its sender must not know (blocks.py)."""
+
+    NOBODY = 0
+    SENDER = 1
+    RECIPIENT = 2
+    UNSEEN = 3
+
+
+RoomAnswer = RoomView | RoomNames | list[OccupantView] | list[AffiliationView] | RoomBlock

@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING, Final
 from raftline.base.errors import Refused
 from raftline.base.ids import SessionId
 from raftline.machine.queries import SessionRow
-from raftline.machine.rooms.queries import OccupantVcardOf, SessionsUnder
-from raftline.machine.rooms.views import RoomView
+from raftline.machine.rooms.queries import BlockInRoom, OccupantVcardOf, SessionsUnder
+from raftline.machine.rooms.views import RoomBlock, RoomView
 from raftline.xmpp.avatars import VCARD_NAMESPACE
 from raftline.xmpp.capabilities import INFO_NAMESPACE, ITEMS_NAMESPACE
 from raftline.xmpp.effects import Ask, Route, ask
 from raftline.xmpp.element import Element
-from raftline.xmpp.payloads import ROUTED, stored_element
+from raftline.xmpp.payloads import ROUTED, blocked_by_user, stored_element
 from raftline.xmpp.rooms.names import PING_NAMESPACE, address, view_of
 from raftline.xmpp.stanza import CLIENT_NAMESPACE
 
@@ -39,9 +39,11 @@ def handle_request(context: StreamContext, stanza: Stanza) -> Steps:
 
     Raises:
         Refused: `not-acceptable` to who is not in the room (`bad-request` for service discovery, section 6.6),
-            `item-not-found` for nobody of that name, `service-unavailable` when no session is there to answer.
+            `item-not-found` for nobody of that name, `service-unavailable` when no session is there to answer, or
+            who is there has blocked the sender, `not-acceptable` when the sender has blocked it.
     """
     payloads = list(stanza.element.elements())
+    assert context.session_id is not None, "only bound streams send stanzas"
     view: RoomView = yield from view_of(context, stanza)
     payload = payloads[0]
     if not view.nick:
@@ -55,8 +57,13 @@ def handle_request(context: StreamContext, stanza: Stanza) -> Steps:
     if not sessions:
         raise Refused("item-not-found", "cancel", "Nobody of this name is in the room.")
     if payload.namespace == VCARD_NAMESPACE and stanza.type == "get":
-        data: bytes | None = yield Ask(OccupantVcardOf(to.local, to.resource))
+        data: bytes | None = yield Ask(OccupantVcardOf(to.local, to.resource, context.session_id))
         return Element("vCard", VCARD_NAMESPACE) if data is None else stored_element(data)
+    block = yield from ask(BlockInRoom(to.local, to.resource, context.session_id), RoomBlock)
+    if block is RoomBlock.SENDER:
+        raise blocked_by_user()
+    if block is RoomBlock.RECIPIENT:
+        raise Refused("service-unavailable", "cancel")
     sender = f"{to.bare}/{view.nick}"
     request = _forwarded(stanza, sender, f"{context.session_id}.{stanza.id}", str(to))
     if not (yield Route(sessions[-1].session_id, request)):

@@ -2,7 +2,7 @@
 XEP-0191 Blocking Command: the block list, and word of its changes.
 
 What a block does is decided where stanzas are routed: in apply for what goes through the log (machine/blocking.py),
-by `queries.Reachable` and `queries.BlockBetween` for the rest.
+by `queries.Reachable` and `queries.BlockBetween` for the rest. What it does in rooms: machine/rooms/blocks.py.
 """
 
 from __future__ import annotations
@@ -38,6 +38,8 @@ def register(modules: Modules) -> None:
             number=191,
             title="Blocking Command",
             version="1.3",
+            status="partial",
+            note="Of an address in a room all but what it says to everyone is blocked.",
             features=(BLOCKING_NAMESPACE,),
             account_features=(BLOCKING_NAMESPACE,),
         )
