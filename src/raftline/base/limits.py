@@ -50,6 +50,12 @@ Cluster time for which a token that was shown in time may still open an account 
 stream may take to authenticate.
 """
 
+ROOM_INVITE_COUNT_MAX: Final = 128
+"""Invitations by link to one room that are open."""
+
+ROOM_INVITE_USE_COUNT_MAX: Final = 1024
+"""How many may come by one of them: as many as a group is meant to have."""
+
 INVITE_DIGEST_SIZE: Final = 32
 """Bytes of the digest that the token of an invitation is kept by."""
 

@@ -116,11 +116,12 @@ def invitations(*, target: Target = HERE) -> None:
 
     Example: raftline user invitations
     """
-    table = Table("Id", "Invited by", "User name", "Opens an account", "Good until")
+    table = Table("Id", "Invited by", "User name", "Opens an account", "Into room", "Uses", "Good until")
     for entry in open_client(target).request("GET", "/admin/v1/invitations")["invitations"]:
         inviter, username = entry["inviter"] or "an operator", entry["username"] or "any"
         opens = "yes" if entry["registers"] else "no"
-        table.add_row(entry["id"], inviter, username, opens, _moment(entry["expires_ms"]))
+        room, uses = entry["room"] or "-", str(entry["uses"])
+        table.add_row(entry["id"], inviter, username, opens, room, uses, _moment(entry["expires_ms"]))
     Console(soft_wrap=True).print(table)
 
 

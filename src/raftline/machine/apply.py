@@ -75,7 +75,7 @@ from raftline.machine.components.messages import store_message as store_componen
 from raftline.machine.context import Context
 from raftline.machine.history import preferences
 from raftline.machine.history.commands import SetArchivePreferences
-from raftline.machine.invites.handlers import INVITE_HANDLERS, INVITE_RECEIVERS
+from raftline.machine.invites.handlers import INVITE_HANDLERS, INVITE_RECEIVERS, INVITE_SESSION_HANDLERS
 from raftline.machine.login.commands import LogIn
 from raftline.machine.login.log_in import log_in
 from raftline.machine.media import uploads
@@ -308,6 +308,7 @@ _SESSION_HANDLERS: Final[Mapping[type, Callable[[Context, Session, Any], Outcome
         **ROOM_HANDLERS,
         RequestUploadSlot: uploads.request_slot,
         **PUSH_SESSION_HANDLERS,
+        **INVITE_SESSION_HANDLERS,
     }
 )
 """What a session does."""

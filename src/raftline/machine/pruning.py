@@ -25,6 +25,7 @@ from raftline.machine.commands import Storage
 from raftline.machine.context import Context
 from raftline.machine.conversations.read_marks import forget_some
 from raftline.machine.invites import issuing
+from raftline.machine.invites.rooms import forget_room_invites
 from raftline.machine.media.uploads import forget_uploads
 from raftline.machine.pubsub.removal import delete_some
 from raftline.machine.push import outbox as push
@@ -131,6 +132,7 @@ class Pruner:
         budget -= forget_some(context, account_id, budget)
         budget -= push.delete_some(context, account_id, budget)
         budget -= administration.forget_lists(context, account_id, budget)
+        budget -= forget_room_invites(context, account_id, budget)
         budget -= forget_uploads(context, account_id, budget)
         if budget > 0:
             context.doomed.delete(account_id)

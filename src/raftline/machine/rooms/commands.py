@@ -36,6 +36,7 @@ class EnterRoom(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=100)
         history_seconds: None, or how old they are at most.
         secret: Chance, in case that the room is made now.
         list_since: None, or the version of the room's lists that the client has (XEP-0463); empty for none.
+        invite: Digest of the token of an invitation that is shown; empty for none.
     """
 
     room: str
@@ -49,6 +50,7 @@ class EnterRoom(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=100)
     history_since_ms: Annotated[int, NATURAL] | None = None
     history_seconds: Annotated[int, NATURAL] | None = None
     list_since: str | None = None
+    invite: bytes = b""
 
 
 class LeaveRoom(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=101):
@@ -202,10 +204,16 @@ class SetRoomVcard(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=1
 
 
 class RegisterInRoom(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=112):
-    """Become a member of an open room under a nickname that is kept (section 7.10); an empty one gives it up."""
+    """
+    Become a member of an open room under a nickname that is kept (section 7.10); an empty one gives it up.
+
+    Attributes:
+        invite: As in EnterRoom.
+    """
 
     room: str
     nick: str
+    invite: bytes = b""
 
 
 RoomAction = (

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from raftline.machine.context import Context
 from raftline.machine.conversations.read_marks import made_member
+from raftline.machine.invites.rooms import by_invitation
 from raftline.machine.outcomes import Outcome
 from raftline.machine.records import Session
 from raftline.machine.rooms import (
@@ -46,13 +47,13 @@ from raftline.machine.rooms.handovers import (
 
 ROOM_HANDLERS: Final[Mapping[type, Callable[[Context, Session, Any], Outcome]]] = MappingProxyType(
     {
-        EnterRoom: entering.enter_room,
+        EnterRoom: by_invitation(entering.enter_room),
         LeaveRoom: entering.leave_room,
         SpeakInRoom: speaking.speak,
         WhisperInRoom: speaking.whisper,
         RequestVoice: speaking.request_voice,
         ChangeOccupants: administration.change_occupants,
-        RegisterInRoom: administration.register,
+        RegisterInRoom: by_invitation(administration.register),
         ConfigureRoom: ownership.configure,
         DestroyRoom: ownership.destroy,
         SetRoomVcard: ownership.set_vcard,

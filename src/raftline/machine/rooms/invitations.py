@@ -53,7 +53,7 @@ def invite(context: Context, session: Session, action: InviteToRoom) -> Outcome:
     if standing == Affiliation.OUTCAST:
         return Rejected("not-allowed", "cancel", "The account is banned from this room.")
     if settings.members_only and standing == Affiliation.NONE and context.accounts.get(action.localpart) is not None:
-        if _is_list_full(context, room):
+        if is_list_full(context, room):
             return Rejected("resource-constraint", "wait", "The room has no place for another member.")
         change = OccupantChange(ChangeKind.AFFILIATION, invitee, int(Affiliation.MEMBER))
         set_affiliation(context, room, invitee, change)
@@ -108,7 +108,8 @@ def receive_mail(context: Context, mail: RoomMail) -> None:
     context.messages.insert(position, StoredMessage(position, context.time_ms, mail.address_id, "", "", 1, mail.stanza))
 
 
-def _is_list_full(context: Context, room: Room) -> bool:
+def is_list_full(context: Context, room: Room) -> bool:
+    """Whether there is no place for another member."""
     sql = "SELECT count(*) FROM room_affiliation WHERE room_id = ?"
     ((count,),) = context.rows.select((context.room_affiliations,), sql, (room.room_id,))
     return bool(count >= ROOM_AFFILIATION_COUNT_MAX)

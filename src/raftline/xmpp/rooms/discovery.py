@@ -10,12 +10,15 @@ from raftline.machine.rooms.queries import PeopleIn, PublicRooms
 from raftline.machine.rooms.settings import RoomSettings
 from raftline.machine.rooms.views import OccupantView, RoomNames, RoomView
 from raftline.machine.timers.ephemeral import EPHEMERAL_NAMESPACE
+from raftline.xmpp.ad_hoc import COMMANDS_NAMESPACE, describe_command, find_command, list_commands, list_element
 from raftline.xmpp.avatars import VCARD_NAMESPACE
 from raftline.xmpp.capabilities import INFO_NAMESPACE, ITEMS_NAMESPACE
 from raftline.xmpp.effects import ask
 from raftline.xmpp.element import Element
+from raftline.xmpp.invites import PREAUTH_NAMESPACE
 from raftline.xmpp.jid import JID, parse_jid
 from raftline.xmpp.payloads import FORM_NAMESPACE, form_field, page_element, parse_page_request
+from raftline.xmpp.rooms.commands import commands_of
 from raftline.xmpp.rooms.forms import MESSAGE_TIMER_FIELD
 from raftline.xmpp.rooms.names import PING_NAMESPACE, VERSIONS_NAMESPACE, address, view_of
 from raftline.xmpp.stanza import CLIENT_NAMESPACE, MUC_NAMESPACE, parse_stanza
@@ -53,6 +56,8 @@ ROOM_FEATURES: Final = (
     "urn:xmpp:message-moderate:1",
     VERSIONS_NAMESPACE,
     EPHEMERAL_NAMESPACE,
+    COMMANDS_NAMESPACE,
+    PREAUTH_NAMESPACE,
 )
 """What every room announces, whatever its settings."""
 
@@ -114,16 +119,22 @@ def handle_host_ping(_context: StreamContext, _stanza: Stanza) -> Steps:
 
 def handle_room_info(context: StreamContext, stanza: Stanza) -> Steps:
     """
-    Describe a room (section 6.4), or tell the user's kept nickname (section 7.12).
+    Describe a room (section 6.4), or its commands (XEP-0050), or tell the user's kept nickname (section 7.12).
 
     Raises:
-        Refused: `item-not-found` for a room that does not exist, and for any other node.
+        Refused: `item-not-found` for a room that does not exist, and for any other node; `forbidden` for a command that
+            is not the user's.
     """
     view: RoomView = yield from view_of(context, stanza)
     query = stanza.element.child("query", INFO_NAMESPACE)
     assert query is not None, "dispatch found the payload by this name"
     if query.get("node") == NICK_NODE:
         return _kept_nick(view)
+    if query.get("node") == COMMANDS_NAMESPACE:
+        return list_element()
+    commands = commands_of(view, address(stanza))
+    if query.get("node") in commands:
+        return describe_command(find_command(context, commands, query.get("node") or ""))
     _require_no_node(stanza, INFO_NAMESPACE)
     settings = view.settings
     features = [*ROOM_FEATURES, *_features_of(settings)]
@@ -136,12 +147,16 @@ def handle_room_info(context: StreamContext, stanza: Stanza) -> Steps:
 
 def handle_room_items(context: StreamContext, stanza: Stanza) -> Steps:
     """
-    Return who is in a room to those who are in it, and nobody to others (section 6.5).
+    Return who is in a room to those who are in it, and nobody to others (section 6.5); or the commands for the user.
 
     Raises:
         Refused: `item-not-found` for a room that does not exist, or a node.
     """
     view: RoomView = yield from view_of(context, stanza)
+    query = stanza.element.child("query", ITEMS_NAMESPACE)
+    assert query is not None, "dispatch found the payload by this name"
+    if query.get("node") == COMMANDS_NAMESPACE:
+        return list_commands(context, commands_of(view, address(stanza)), str(address(stanza).bare))
     _require_no_node(stanza, ITEMS_NAMESPACE)
     items: list[Element | str] = []
     if view.nick:

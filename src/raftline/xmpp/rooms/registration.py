@@ -12,6 +12,7 @@ from raftline.xmpp.element import Element
 from raftline.xmpp.jid import prepare_resource
 from raftline.xmpp.payloads import FORM_NAMESPACE, form_field, parse_form, propose_or_refuse
 from raftline.xmpp.rooms.names import address, view_of
+from raftline.xmpp.rooms.presence import shown_invitation
 
 if TYPE_CHECKING:
     from raftline.xmpp.effects import Steps
@@ -48,8 +49,9 @@ def handle_set(context: StreamContext, stanza: Stanza) -> Steps:
     Register, or give it up.
 
     Raises:
-        Refused: `not-allowed` to who may not register, `bad-request` without a form or a nickname; from apply:
-            `conflict` for a nickname that is taken.
+        Refused: `not-allowed` to who may not register and shows no invitation, `bad-request` without a form or a
+            nickname; from apply: `conflict` for a nickname that is taken, `not-allowed` for an invitation that is no
+            good.
     """
     view: RoomView = yield from view_of(context, stanza)
     query = stanza.element.child("query", REGISTER_NAMESPACE)
@@ -58,7 +60,9 @@ def handle_set(context: StreamContext, stanza: Stanza) -> Steps:
     if query.child("remove", REGISTER_NAMESPACE) is not None:
         yield from propose_or_refuse(RegisterInRoom(room, ""))
         return
-    _require_open(view)
+    invite = shown_invitation(query)
+    if not invite:
+        _require_open(view)
     form = parse_form(query, REGISTER_FORM)
     if form is None:
         raise Refused("bad-request", "modify", "Submit the form.")
@@ -66,7 +70,7 @@ def handle_set(context: StreamContext, stanza: Stanza) -> Steps:
         nick = prepare_resource("".join(form.get(_NICK, [])))
     except ValueError as error:
         raise Refused("bad-request", "modify", "This cannot be a nickname.") from error
-    yield from propose_or_refuse(RegisterInRoom(room, nick))
+    yield from propose_or_refuse(RegisterInRoom(room, nick, invite))
 
 
 def _require_open(view: RoomView) -> None:
