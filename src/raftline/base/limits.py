@@ -142,6 +142,15 @@ ROOM_CHANGE_MEMORY_COUNT_MAX: Final = 1024
 ROOM_CHANGE_COUNT_MAX: Final = 128
 """Changes of roles and affiliations that one request asks for: all are carried out by one command."""
 
+ROOM_JOIN_REQUEST_COUNT_MAX: Final = 64
+"""Requests to join one room that wait for an answer: an admin who enters is shown all of them."""
+
+ACCOUNT_JOIN_REQUEST_COUNT_MAX: Final = 32
+"""Requests of one account that wait, in all rooms."""
+
+JOIN_REQUEST_AGE_MAX_MS: Final = 14 * 24 * 60 * 60 * 1000
+"""Cluster time for which one waits: an admin who is on holiday finds it."""
+
 ROOM_HISTORY_COUNT_MAX: Final = 100
 """Messages that a newcomer is shown; older ones are in the archive."""
 
@@ -192,6 +201,9 @@ EXPIRED_UPLOAD_COUNT_MAX: Final = 64
 
 EXPIRED_ITEM_COUNT_MAX: Final = 16
 """Items of nodes that one command lets expire, each of which all contacts may be told of."""
+
+EXPIRED_JOIN_REQUEST_COUNT_MAX: Final = 64
+"""Requests to join rooms that one command lets expire."""
 
 EPHEMERAL_TIMER_S_MIN: Final = 1
 """Seconds after which a message disappears (XEP-0466) at the earliest: no delay at all would be no message."""

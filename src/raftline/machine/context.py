@@ -57,6 +57,7 @@ from raftline.machine.records import (
     Waiting,
 )
 from raftline.machine.rooms import tables as rooms_tables
+from raftline.machine.rooms.door_tables import JOIN_REQUEST, JoinRequestRow
 from raftline.machine.rooms.index import Occupants, Visits
 from raftline.machine.rows import RowStore
 from raftline.machine.timers.tables import MESSAGE_TIMER, MessageTimer
@@ -102,6 +103,7 @@ class Context:
         "inboxes",
         "invitations",
         "invites",
+        "join_requests",
         "kept_requests",
         "left_resources",
         "login_tokens",
@@ -194,6 +196,7 @@ class Context:
         self.room_departures: Final = rows.table(rooms_tables.ROOM_DEPARTURE, rooms_tables.RoomDeparture._make)
         self.room_list_changes: Final = rows.table(rooms_tables.ROOM_LIST_CHANGE, rooms_tables.RoomListChange._make)
         self.room_vcards: Final = rows.table(rooms_tables.ROOM_VCARD, rooms_tables.RoomVcard._make)
+        self.join_requests: Final = rows.table(JOIN_REQUEST, JoinRequestRow._make)
         self.components: Final = rows.table(COMPONENT, Component._make)
         occupants = rows.table(rooms_tables.OCCUPANT, rooms_tables.Occupant._make)
         self.occupants: Final = Occupants(rows, occupants, self.sessions)

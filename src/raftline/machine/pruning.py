@@ -29,7 +29,7 @@ from raftline.machine.invites.rooms import forget_room_invites
 from raftline.machine.media.uploads import forget_uploads
 from raftline.machine.pubsub.removal import delete_some
 from raftline.machine.push import outbox as push
-from raftline.machine.rooms import administration
+from raftline.machine.rooms import administration, join_requests
 from raftline.machine.rows import Table
 
 ROWS_PER_ENTRY: Final = 64
@@ -132,6 +132,7 @@ class Pruner:
         budget -= forget_some(context, account_id, budget)
         budget -= push.delete_some(context, account_id, budget)
         budget -= administration.forget_lists(context, account_id, budget)
+        budget -= join_requests.forget_requests(context, account_id, budget)
         budget -= forget_room_invites(context, account_id, budget)
         budget -= forget_uploads(context, account_id, budget)
         if budget > 0:

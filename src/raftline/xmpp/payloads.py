@@ -316,6 +316,16 @@ def parse_form(parent: Element, form_type: str) -> dict[str, list[str]] | None:
     return fields
 
 
+def form_type_of(parent: Element) -> str:
+    """Return the FORM_TYPE of the form inside a query or a message, whatever its type; empty without one."""
+    form = parent.child("x", FORM_NAMESPACE)
+    for field in () if form is None else form.elements():
+        if field.name == "field" and field.get("var") == "FORM_TYPE":
+            value = field.child("value", FORM_NAMESPACE)
+            return "" if value is None else value.text
+    return ""
+
+
 def form_field(name: str, kind: str, *values: str) -> Element:
     """Make one field of a data form."""
     content: list[Element | str] = [Element("value", FORM_NAMESPACE, None, [value]) for value in values]

@@ -205,7 +205,9 @@ class SetRoomVcard(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=1
 
 class RegisterInRoom(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=112):
     """
-    Become a member of an open room under a nickname that is kept (section 7.10); an empty one gives it up.
+    Become a member of an open room under a nickname that is kept (section 7.10), or ask to be one where admins decide.
+
+    An empty nickname gives it up.
 
     Attributes:
         invite: As in EnterRoom.
@@ -214,6 +216,18 @@ class RegisterInRoom(msgspec.Struct, frozen=True, array_like=True, gc=False, tag
     room: str
     nick: str
     invite: bytes = b""
+
+
+class DecideJoinRequest(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=166):
+    """
+    Let somebody in who asked to be a member, or not, as an admin (sections 7.10, 9.9).
+
+    Refused with `item-not-found` when nobody of this bare JID waits for an answer, any more.
+    """
+
+    room: str
+    jid: str
+    allows: bool
 
 
 RoomAction = (
@@ -230,6 +244,7 @@ RoomAction = (
     | ModerateMessage
     | SetRoomVcard
     | RegisterInRoom
+    | DecideJoinRequest
 )
 
 ROOM_ACTIONS: tuple[type, ...] = (
@@ -246,4 +261,5 @@ ROOM_ACTIONS: tuple[type, ...] = (
     ModerateMessage,
     SetRoomVcard,
     RegisterInRoom,
+    DecideJoinRequest,
 )

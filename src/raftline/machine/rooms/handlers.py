@@ -16,6 +16,7 @@ from raftline.machine.rooms import (
     deliveries,
     entering,
     invitations,
+    join_requests,
     moderation,
     ownership,
     speaking,
@@ -23,6 +24,7 @@ from raftline.machine.rooms import (
 from raftline.machine.rooms.commands import (
     ChangeOccupants,
     ConfigureRoom,
+    DecideJoinRequest,
     DeclineInvitation,
     DestroyRoom,
     EnterRoom,
@@ -47,13 +49,14 @@ from raftline.machine.rooms.handovers import (
 
 ROOM_HANDLERS: Final[Mapping[type, Callable[[Context, Session, Any], Outcome]]] = MappingProxyType(
     {
-        EnterRoom: by_invitation(entering.enter_room),
+        EnterRoom: by_invitation(join_requests.enter_and_hear),
         LeaveRoom: entering.leave_room,
         SpeakInRoom: speaking.speak,
         WhisperInRoom: speaking.whisper,
         RequestVoice: speaking.request_voice,
         ChangeOccupants: administration.change_occupants,
-        RegisterInRoom: by_invitation(administration.register),
+        RegisterInRoom: by_invitation(join_requests.ask_or_register),
+        DecideJoinRequest: join_requests.decide,
         ConfigureRoom: ownership.configure,
         DestroyRoom: ownership.destroy,
         SetRoomVcard: ownership.set_vcard,

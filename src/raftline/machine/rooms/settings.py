@@ -55,6 +55,7 @@ class RoomSettings(msgspec.Struct, frozen=True, array_like=True, kw_only=True, g
         list_roles: Roles that may read the lists of members, admins and owners.
         history_count: Messages that who enters is shown at most.
         voice_requests: Visitors may ask for voice.
+        join_requests: Who is no member of a members-only room may ask to be one.
         message_timer_s: Seconds after which what is said is gone at the latest (XEP-0466); 0 for never.
     """
 
@@ -77,6 +78,7 @@ class RoomSettings(msgspec.Struct, frozen=True, array_like=True, kw_only=True, g
     history_count: Annotated[int, msgspec.Meta(ge=0, le=ROOM_HISTORY_COUNT_MAX)] = 20
     voice_requests: bool = True
     message_timer_s: Annotated[int, msgspec.Meta(ge=0, le=EPHEMERAL_TIMER_S_MAX)] = 0
+    join_requests: bool = False
 
     def is_broadcast(self, role: int) -> bool:
         """Whether presence of this role is shown to everyone."""

@@ -22,6 +22,7 @@ class RoomView(NamedTuple):
         kept_nick: The nickname that is kept for the account; empty for none.
         is_inside: Whether any session of the account is.
         occupant_id: Of the account that asks.
+        waits_for_admins: It has asked to be a member.
     """
 
     settings: RoomSettings
@@ -35,6 +36,7 @@ class RoomView(NamedTuple):
     kept_nick: str
     is_inside: bool
     occupant_id: str
+    waits_for_admins: bool = False
 
 
 class RoomName(NamedTuple):
@@ -70,4 +72,13 @@ class AffiliationView(NamedTuple):
     reason: str
 
 
-RoomAnswer = RoomView | RoomNames | list[OccupantView] | list[AffiliationView]
+class JoinRequestView(NamedTuple):
+    """Somebody who waits to be let in; fields as in door_tables.JoinRequestRow."""
+
+    jid: str
+    nick: str
+    asked_ms: int
+    due_ms: int
+
+
+RoomAnswer = RoomView | RoomNames | list[OccupantView] | list[AffiliationView] | list[JoinRequestView]

@@ -4,6 +4,8 @@ Ad-hoc commands of a room (XEP-0050): what its members, admins and owners do bey
     #invite        a link that makes whoever has it a member
     #invitations   those that are open: all of them to admins, their own to members
     #revoke        take one back
+    #requests      who asks to be a member, for admins
+    #decide        yes or no to one of them
 
 A client that knows nothing of them shows their forms. Who may execute what is decided by apply; a command is not listed
 for whom it would refuse.
@@ -25,12 +27,16 @@ from raftline.base.timestamps import format_timestamp
 from raftline.machine.invites.commands import IssueInvite, Purpose, RevokeRoomInvite
 from raftline.machine.invites.queries import RoomInvites
 from raftline.machine.invites.views import InviteView
+from raftline.machine.rooms.commands import DecideJoinRequest
 from raftline.machine.rooms.doors import DOORS_NAMESPACE
+from raftline.machine.rooms.queries import JoinRequestsFor
 from raftline.machine.rooms.ranks import Affiliation
+from raftline.machine.rooms.views import JoinRequestView
 from raftline.xmpp.ad_hoc import COMMANDS_NAMESPACE, run_command
 from raftline.xmpp.data_forms import boolean_field, make_form, read_boolean, read_count, read_text, table_form
 from raftline.xmpp.effects import ask
 from raftline.xmpp.invites import digest_of, invitation_form, issue, landing_page, registration_link, room_link
+from raftline.xmpp.jid import parse_jid
 from raftline.xmpp.module import Command, CommandResult
 from raftline.xmpp.payloads import form_field, propose_or_refuse
 from raftline.xmpp.rooms.names import address, view_of
@@ -46,6 +52,9 @@ if TYPE_CHECKING:
 INVITE_NODE: Final = f"{DOORS_NAMESPACE}#invite"
 INVITATIONS_NODE: Final = f"{DOORS_NAMESPACE}#invitations"
 REVOKE_NODE: Final = f"{DOORS_NAMESPACE}#revoke"
+
+REQUESTS_NODE: Final = f"{DOORS_NAMESPACE}#requests"
+DECIDE_NODE: Final = f"{DOORS_NAMESPACE}#decide"
 
 Fields = dict[str, list[str]]
 
@@ -65,8 +74,9 @@ def handle_command(context: StreamContext, stanza: Stanza) -> Steps:
 
 def commands_of(view: RoomView, room: JID) -> dict[str, Command]:
     """Return the commands of a room, by node, for who sees it so."""
+    is_admin = view.affiliation >= Affiliation.ADMIN
     is_member = view.affiliation == Affiliation.MEMBER and view.settings.invites_open
-    may_invite = view.affiliation >= Affiliation.ADMIN or is_member
+    may_invite = is_admin or is_member
     commands = (
         Command(INVITE_NODE, "Invite by link", lambda _context: may_invite, partial(_invite, room), _invite_form()),
         Command(
@@ -74,6 +84,10 @@ def commands_of(view: RoomView, room: JID) -> dict[str, Command]:
         ),
         Command(
             REVOKE_NODE, "Take an invitation back", lambda _context: may_invite, partial(_revoke, room), _revoke_form()
+        ),
+        Command(REQUESTS_NODE, "Who asks to join", lambda _context: is_admin, partial(_list_requests, room)),
+        Command(
+            DECIDE_NODE, "Let somebody in, or not", lambda _context: is_admin, partial(_decide, room), _decide_form()
         ),
     )
     return {command.node: command for command in commands}
@@ -139,6 +153,44 @@ def _revoke(room: JID, _context: StreamContext, fields: Fields) -> Steps:
         digest = b""  # of no invitation
     yield from propose_or_refuse(RevokeRoomInvite(room.local, digest))
     return CommandResult()
+
+
+def _list_requests(room: JID, _context: StreamContext, _fields: Fields) -> Steps:
+    """List who waits to be let in."""
+    found: list[JoinRequestView] = yield from ask(JoinRequestsFor(room.local), list)
+    columns = {"jid": "Address", "nick": "Nickname", "since": "Since", "expire": "Until"}
+    rows = [
+        {
+            "jid": request.jid,
+            "nick": request.nick,
+            "since": format_timestamp(request.asked_ms),
+            "expire": format_timestamp(request.due_ms),
+        }
+        for request in found
+    ]
+    return CommandResult(table_form(REQUESTS_NODE, columns, rows))
+
+
+def _decide(room: JID, _context: StreamContext, fields: Fields) -> Steps:
+    """
+    Let somebody in, or not.
+
+    Raises:
+        Refused: `bad-request` for what is no address, or says neither yes nor no; from apply: `item-not-found` for
+            somebody who does not wait, `resource-constraint` when the room has no place.
+    """
+    try:
+        jid = parse_jid(read_text(fields.get("jid", []))).bare
+        allows = read_boolean(fields.get("allow", []))
+    except ValueError as error:
+        raise bad_payload(f"The form cannot be read: {error}.") from error
+    yield from propose_or_refuse(DecideJoinRequest(room.local, str(jid), allows))
+    return CommandResult()
+
+
+def _decide_form() -> Element:
+    jid = labelled(form_field("jid", "jid-single"), "Who")
+    return make_form("form", DECIDE_NODE, (jid, labelled(boolean_field("allow", value=False), "Let them in")))
 
 
 def _invite_form() -> Element:

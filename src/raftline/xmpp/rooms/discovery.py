@@ -19,7 +19,7 @@ from raftline.xmpp.invites import PREAUTH_NAMESPACE
 from raftline.xmpp.jid import JID, parse_jid
 from raftline.xmpp.payloads import FORM_NAMESPACE, form_field, page_element, parse_page_request
 from raftline.xmpp.rooms.commands import commands_of
-from raftline.xmpp.rooms.forms import MESSAGE_TIMER_FIELD
+from raftline.xmpp.rooms.forms import JOIN_REQUESTS_FIELD, MESSAGE_TIMER_FIELD
 from raftline.xmpp.rooms.names import PING_NAMESPACE, VERSIONS_NAMESPACE, address, view_of
 from raftline.xmpp.stanza import CLIENT_NAMESPACE, MUC_NAMESPACE, parse_stanza
 
@@ -194,6 +194,8 @@ def _details(view: RoomView) -> Element:
         form_field("muc#roomconfig_allowinvites", "boolean", "1" if settings.invites_open else "0"),
         form_field("muc#maxhistoryfetch", "text-single", str(settings.history_count)),
     ]
+    if settings.members_only and settings.join_requests:
+        fields.append(form_field(JOIN_REQUESTS_FIELD, "boolean", "1"))
     if settings.message_timer_s:
         fields.append(form_field(MESSAGE_TIMER_FIELD, "text-single", str(settings.message_timer_s)))
     if settings.language:

@@ -23,6 +23,7 @@ from raftline.xmpp.rooms.names import ROLES
 CONFIG_FORM: Final = "http://jabber.org/protocol/muc#roomconfig"
 MESSAGE_TIMER_FIELD: Final = "{urn:raftline:rooms}message_timer"
 """XEP-0045 has no field for what XEP-0466 brought, so its name says whose it is (XEP-0068 section 3.4)."""
+JOIN_REQUESTS_FIELD: Final = "{urn:raftline:rooms}join_requests"
 _PREFIX: Final = "muc#roomconfig_"
 
 _WHISPERERS: Final = {
@@ -120,6 +121,7 @@ _FIELDS: Final = (
     _Field(f"{_PREFIX}getmemberlist", "Roles that may read the lists of members", "list_roles", _SET_OF_ROLES),
     _Field("muc#maxhistoryfetch", "Messages of history for newcomers", "history_count", _NUMBER),
     _Field(f"{_PREFIX}allowvoicerequests", "Visitors may ask for voice", "voice_requests", _BOOLEAN),
+    _Field(JOIN_REQUESTS_FIELD, "Who is no member may ask to be one", "join_requests", _BOOLEAN),
     _Field(MESSAGE_TIMER_FIELD, "Seconds after which messages disappear", "message_timer_s", _TIMER),
 )
 _PROTECTED: Final = f"{_PREFIX}passwordprotectedroom"

@@ -41,8 +41,7 @@ def register(modules: Modules) -> None:
             title="Multi-User Chat",
             version="1.35.5",
             status="partial",
-            note="Entering by the groupchat 1.0 protocol is refused; one invitation a message; registration needs no "
-            "approval.",
+            note="Entering by the groupchat 1.0 protocol is refused; one invitation a message.",
         )
     )
     host = Host(
