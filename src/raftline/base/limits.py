@@ -151,6 +151,9 @@ ACCOUNT_JOIN_REQUEST_COUNT_MAX: Final = 32
 JOIN_REQUEST_AGE_MAX_MS: Final = 14 * 24 * 60 * 60 * 1000
 """Cluster time for which one waits: an admin who is on holiday finds it."""
 
+SLOW_MODE_S_MAX: Final = 6 * 60 * 60
+"""Longest time that a room may have pass between two messages of one account (XEP-0500), in seconds."""
+
 ROOM_HISTORY_COUNT_MAX: Final = 100
 """Messages that a newcomer is shown; older ones are in the archive."""
 

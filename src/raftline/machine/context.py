@@ -57,7 +57,7 @@ from raftline.machine.records import (
     Waiting,
 )
 from raftline.machine.rooms import tables as rooms_tables
-from raftline.machine.rooms.door_tables import JOIN_REQUEST, JoinRequestRow
+from raftline.machine.rooms.door_tables import JOIN_REQUEST, ROOM_TURN, JoinRequestRow, RoomTurn
 from raftline.machine.rooms.index import Occupants, Visits
 from raftline.machine.rows import RowStore
 from raftline.machine.timers.tables import MESSAGE_TIMER, MessageTimer
@@ -133,6 +133,7 @@ class Context:
         "room_affiliations",
         "room_departures",
         "room_list_changes",
+        "room_turns",
         "room_vcards",
         "rooms",
         "rooms_domain",
@@ -197,6 +198,7 @@ class Context:
         self.room_list_changes: Final = rows.table(rooms_tables.ROOM_LIST_CHANGE, rooms_tables.RoomListChange._make)
         self.room_vcards: Final = rows.table(rooms_tables.ROOM_VCARD, rooms_tables.RoomVcard._make)
         self.join_requests: Final = rows.table(JOIN_REQUEST, JoinRequestRow._make)
+        self.room_turns: Final = rows.table(ROOM_TURN, RoomTurn._make)
         self.components: Final = rows.table(COMPONENT, Component._make)
         occupants = rows.table(rooms_tables.OCCUPANT, rooms_tables.Occupant._make)
         self.occupants: Final = Occupants(rows, occupants, self.sessions)

@@ -32,6 +32,7 @@ DELAY_NAMESPACE: Final = "urn:xmpp:delay"
 FORM_NAMESPACE: Final = "jabber:x:data"
 HINTS_NAMESPACE: Final = "urn:xmpp:hints"
 RSM_NAMESPACE: Final = "http://jabber.org/protocol/rsm"
+VALIDATE_NAMESPACE: Final = "http://jabber.org/protocol/xdata-validate"
 STANZA_ID_NAMESPACE: Final = "urn:xmpp:sid:0"
 
 TRUE: Final = frozenset({"true", "1"})

@@ -1,10 +1,10 @@
-"""Tables of who asks to be let into a room, and their rows."""
+"""Tables of who asks to be let into a room, and of whose turn it is to speak, and their rows."""
 
 from __future__ import annotations
 
 from typing import Final, NamedTuple
 
-from raftline.base.ids import AccountId
+from raftline.base.ids import AccountId, Position
 from raftline.machine.tables import TableDefinition
 
 
@@ -26,11 +26,22 @@ class JoinRequestRow(NamedTuple):
     due_ms: int
 
 
+class RoomTurn(NamedTuple):
+    """When an account last spoke in a room where that matters (pace.py); pruned once nothing waits for it."""
+
+    room_id: AccountId
+    account_id: AccountId
+    position: Position
+    time_ms: int
+
+
 JOIN_REQUEST: Final = TableDefinition(
     115, "join_request", ("room_id", "jid", "nick", "asked_ms", "due_ms"), key_width=2
 )
 
-TABLES: Final = (JOIN_REQUEST,)
+ROOM_TURN: Final = TableDefinition(116, "room_turn", ("room_id", "account_id", "position", "time_ms"), key_width=2)
+
+TABLES: Final = (JOIN_REQUEST, ROOM_TURN)
 
 SQL: Final = """
 CREATE TABLE join_request (
@@ -39,4 +50,10 @@ CREATE TABLE join_request (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX join_request_by_jid ON join_request (jid);
 CREATE INDEX join_request_by_due ON join_request (due_ms) WHERE due_ms > 0;
+
+CREATE TABLE room_turn (
+    room_id INTEGER, account_id INTEGER, position INTEGER NOT NULL, time_ms INTEGER NOT NULL,
+    PRIMARY KEY (room_id, account_id)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX room_turn_by_position ON room_turn (position);
 """

@@ -18,6 +18,7 @@ from raftline.base.limits import (
     ROOM_OCCUPANT_COUNT_MAX,
     ROOM_PASSWORD_SIZE_MAX,
     ROOM_TITLE_SIZE_MAX,
+    SLOW_MODE_S_MAX,
 )
 from raftline.machine.rooms.ranks import Role
 
@@ -56,6 +57,7 @@ class RoomSettings(msgspec.Struct, frozen=True, array_like=True, kw_only=True, g
         history_count: Messages that who enters is shown at most.
         voice_requests: Visitors may ask for voice.
         join_requests: Who is no member of a members-only room may ask to be one.
+        slow_mode_s: Seconds between two messages of one account (XEP-0500); 0 for none.
         message_timer_s: Seconds after which what is said is gone at the latest (XEP-0466); 0 for never.
     """
 
@@ -79,6 +81,7 @@ class RoomSettings(msgspec.Struct, frozen=True, array_like=True, kw_only=True, g
     voice_requests: bool = True
     message_timer_s: Annotated[int, msgspec.Meta(ge=0, le=EPHEMERAL_TIMER_S_MAX)] = 0
     join_requests: bool = False
+    slow_mode_s: Annotated[int, msgspec.Meta(ge=0, le=SLOW_MODE_S_MAX)] = 0
 
     def is_broadcast(self, role: int) -> bool:
         """Whether presence of this role is shown to everyone."""

@@ -193,6 +193,7 @@ def _details(view: RoomView) -> Element:
         form_field("muc#roomconfig_changesubject", "boolean", "1" if settings.subject_open else "0"),
         form_field("muc#roomconfig_allowinvites", "boolean", "1" if settings.invites_open else "0"),
         form_field("muc#maxhistoryfetch", "text-single", str(settings.history_count)),
+        form_field("muc#roominfo_slow_mode_duration", "text-single", str(settings.slow_mode_s)),
     ]
     if settings.members_only and settings.join_requests:
         fields.append(form_field(JOIN_REQUESTS_FIELD, "boolean", "1"))
