@@ -154,6 +154,12 @@ JOIN_REQUEST_AGE_MAX_MS: Final = 14 * 24 * 60 * 60 * 1000
 SLOW_MODE_S_MAX: Final = 6 * 60 * 60
 """Longest time that a room may have pass between two messages of one account (XEP-0500), in seconds."""
 
+REACTION_COUNT_MAX: Final = 16
+"""Reactions of one message that somebody without voice may send (XEP-0444)."""
+
+REACTION_SIZE_MAX: Final = 64
+"""Bytes of each of them: an emoji with all that is joined to it has some forty."""
+
 ROOM_HISTORY_COUNT_MAX: Final = 100
 """Messages that a newcomer is shown; older ones are in the archive."""
 

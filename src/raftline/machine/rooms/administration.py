@@ -113,7 +113,13 @@ def set_affiliation(context: Context, room: Room, jid: str, change: OccupantChan
         elif settings.members_only and change.value == Affiliation.NONE:
             remove(context, room, changed, news._replace(statuses=(showing.STATUS_AFFILIATION_LOST,)))
         else:
-            role = ranks.role_after(before, change.value, occupant.role, moderated=settings.moderated)
+            role = ranks.role_after(
+                before,
+                change.value,
+                occupant.role,
+                moderated=settings.moderated,
+                announces=settings.announcements,
+            )
             show_change(context, room, occupant, changed._replace(role=int(role)), news)
 
 

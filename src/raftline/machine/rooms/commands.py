@@ -75,6 +75,7 @@ class SpeakInRoom(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=10
         timer_s: Seconds after which its content is gone (XEP-0466); 0 as the room has it.
         marked: Message of the room up to which the sender says that it has read (XEP-0333); 0 for none.
         marks_only: It says nothing else.
+        reacts: It is a reaction and nothing else (XEP-0444), so that who has no voice may send it where that is let.
     """
 
     room: str
@@ -89,6 +90,7 @@ class SpeakInRoom(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=10
     timer_s: Annotated[int, _TIMER] = 0
     marked: Annotated[Position, NATURAL] = Position(0)
     marks_only: bool = False
+    reacts: bool = False
 
 
 class WhisperInRoom(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=103):

@@ -58,6 +58,8 @@ class RoomSettings(msgspec.Struct, frozen=True, array_like=True, kw_only=True, g
         voice_requests: Visitors may ask for voice.
         join_requests: Who is no member of a members-only room may ask to be one.
         slow_mode_s: Seconds between two messages of one account (XEP-0500); 0 for none.
+        announcements: Admins and owners alone have voice, members have not.
+        announcement_reactions: Who has no voice in such a room may react, and say how far they have read.
         message_timer_s: Seconds after which what is said is gone at the latest (XEP-0466); 0 for never.
     """
 
@@ -82,10 +84,17 @@ class RoomSettings(msgspec.Struct, frozen=True, array_like=True, kw_only=True, g
     message_timer_s: Annotated[int, msgspec.Meta(ge=0, le=EPHEMERAL_TIMER_S_MAX)] = 0
     join_requests: bool = False
     slow_mode_s: Annotated[int, msgspec.Meta(ge=0, le=SLOW_MODE_S_MAX)] = 0
+    announcements: bool = False
+    announcement_reactions: bool = True
 
     def is_broadcast(self, role: int) -> bool:
         """Whether presence of this role is shown to everyone."""
         return bool(self.broadcast_roles >> role & 1)
+
+    @property
+    def gives_voice(self) -> bool:
+        """Whether voice is given to people rather than had by everyone: any client knows a moderated room."""
+        return self.moderated or self.announcements
 
     @property
     def is_private_group(self) -> bool:

@@ -56,7 +56,9 @@ def speak(context: Context, session: Session, action: SpeakInRoom) -> Outcome:
         return found
     room, occupant = found
     settings = room_settings.decode(room.settings)
-    if occupant.role < Role.PARTICIPANT:
+    if occupant.role < Role.PARTICIPANT and not (
+        settings.announcements and settings.announcement_reactions and (action.reacts or action.marks_only)
+    ):
         return _NO_VOICE
     if action.is_subject and not settings.subject_open and occupant.role < Role.MODERATOR:
         return Rejected("forbidden", "auth", "Moderators alone set the subject.")

@@ -19,7 +19,7 @@ from raftline.xmpp.invites import PREAUTH_NAMESPACE
 from raftline.xmpp.jid import JID, parse_jid
 from raftline.xmpp.payloads import FORM_NAMESPACE, form_field, page_element, parse_page_request
 from raftline.xmpp.rooms.commands import commands_of
-from raftline.xmpp.rooms.forms import JOIN_REQUESTS_FIELD, MESSAGE_TIMER_FIELD
+from raftline.xmpp.rooms.forms import ANNOUNCEMENTS_FIELD, JOIN_REQUESTS_FIELD, MESSAGE_TIMER_FIELD, REACTIONS_FIELD
 from raftline.xmpp.rooms.names import PING_NAMESPACE, VERSIONS_NAMESPACE, address, view_of
 from raftline.xmpp.stanza import CLIENT_NAMESPACE, MUC_NAMESPACE, parse_stanza
 
@@ -175,7 +175,7 @@ def _features_of(settings: RoomSettings) -> list[str]:
     return [
         "muc_public" if settings.public else "muc_hidden",
         "muc_membersonly" if settings.members_only else "muc_open",
-        "muc_moderated" if settings.moderated else "muc_unmoderated",
+        "muc_moderated" if settings.gives_voice else "muc_unmoderated",
         "muc_nonanonymous" if settings.non_anonymous else "muc_semianonymous",
         "muc_passwordprotected" if settings.password else "muc_unsecured",
         "muc_persistent" if settings.persistent else "muc_temporary",
@@ -195,6 +195,9 @@ def _details(view: RoomView) -> Element:
         form_field("muc#maxhistoryfetch", "text-single", str(settings.history_count)),
         form_field("muc#roominfo_slow_mode_duration", "text-single", str(settings.slow_mode_s)),
     ]
+    if settings.announcements:
+        fields.append(form_field(ANNOUNCEMENTS_FIELD, "boolean", "1"))
+        fields.append(form_field(REACTIONS_FIELD, "boolean", "1" if settings.announcement_reactions else "0"))
     if settings.members_only and settings.join_requests:
         fields.append(form_field(JOIN_REQUESTS_FIELD, "boolean", "1"))
     if settings.message_timer_s:

@@ -24,6 +24,8 @@ CONFIG_FORM: Final = "http://jabber.org/protocol/muc#roomconfig"
 MESSAGE_TIMER_FIELD: Final = "{urn:raftline:rooms}message_timer"
 """XEP-0045 has no field for what XEP-0466 brought, so its name says whose it is (XEP-0068 section 3.4)."""
 JOIN_REQUESTS_FIELD: Final = "{urn:raftline:rooms}join_requests"
+ANNOUNCEMENTS_FIELD: Final = "{urn:raftline:rooms}announcements"
+REACTIONS_FIELD: Final = "{urn:raftline:rooms}announcement_reactions"
 _PREFIX: Final = "muc#roomconfig_"
 
 _WHISPERERS: Final = {
@@ -129,6 +131,8 @@ _FIELDS: Final = (
     _Field("muc#maxhistoryfetch", "Messages of history for newcomers", "history_count", _NUMBER),
     _Field(f"{_PREFIX}allowvoicerequests", "Visitors may ask for voice", "voice_requests", _BOOLEAN),
     _Field(f"{_PREFIX}slow_mode_duration", "Seconds between two messages of one person", "slow_mode_s", _PACE),
+    _Field(ANNOUNCEMENTS_FIELD, "Admins and owners alone have voice", "announcements", _BOOLEAN),
+    _Field(REACTIONS_FIELD, "Others may react to announcements", "announcement_reactions", _BOOLEAN),
     _Field(JOIN_REQUESTS_FIELD, "Who is no member may ask to be one", "join_requests", _BOOLEAN),
     _Field(MESSAGE_TIMER_FIELD, "Seconds after which messages disappear", "message_timer_s", _TIMER),
 )

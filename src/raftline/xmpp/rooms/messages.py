@@ -55,6 +55,7 @@ from raftline.xmpp.messages import (
     NO_PERMANENT_STORE,
     NO_STORE,
     OTHER,
+    QUIET,
     SIGNAL,
     STORE,
     displayed_of,
@@ -62,6 +63,7 @@ from raftline.xmpp.messages import (
     traits_of,
 )
 from raftline.xmpp.payloads import FORM_NAMESPACE, STANZA_ID_NAMESPACE, TRUE, form_type_of, own_position, parse_form
+from raftline.xmpp.reactions import is_reaction
 from raftline.xmpp.rooms.names import (
     REGISTER_FORM,
     REQUEST_FORM,
@@ -129,6 +131,7 @@ def _speak(context: StreamContext, stanza: Stanza, to: JID) -> Steps:
             timer_s=timer_s,
             marked=_marked(context, stanza.element) if traits & MARKER and not traits & NO_STORE else Position(0),
             marks_only=bool(traits & MARKER) and not traits & (CONTENT | OTHER | STORE),
+            reacts=is_reaction(stanza.element) if traits & QUIET else False,
         )
     )
 
