@@ -301,6 +301,21 @@ UNINDEXED_WINDOW_ROW_COUNT_MAX: Final = 64
 REPORT_COUNT_MAX: Final = 10_000
 """Reports of spam and abuse that are kept (XEP-0377); beyond it the oldest is forgotten."""
 
+REPORT_AGE_MAX_MS: Final = 180 * 24 * 60 * 60 * 1000
+"""Cluster time after which a report is forgotten, closed or not."""
+
+REPORT_PAGE_ROW_COUNT_MAX: Final = 100
+"""Reports of one page."""
+
+REPORT_EXCERPT_CHARACTERS_MAX: Final = 500
+"""Of the text of a reported message that operators are shown."""
+
+REPORT_NOTICE_INTERVAL_MS: Final = 60 * 1000
+"""Administrators are told of a report only when there was none for so long: nobody floods them by reporting."""
+
+REPORT_NOTICE_LINE_COUNT_MAX: Final = 10
+"""Reports of one request that such a notice names."""
+
 ACCOUNT_REPORT_COUNT_MAX: Final = 100
 """Reports of one account that are kept, so that no account floods the operators; the oldest goes first."""
 

@@ -19,6 +19,7 @@ from raftline.base.limits import (
     ORIGIN_ID_AGE_MAX_MS,
     PUBSUB_REMOVAL_AGE_MAX_MS,
     PUSH_NOTIFICATION_AGE_MAX_MS,
+    REPORT_AGE_MAX_MS,
     SLOW_MODE_S_MAX,
 )
 from raftline.machine import inbox
@@ -61,6 +62,7 @@ class Pruner:
             self._expire(context.login_tokens, LOGIN_TOKEN_AGE_MAX_MS, budget)
             self._expire(context.pubsub.removals, PUBSUB_REMOVAL_AGE_MAX_MS, budget)
             self._expire(context.room_departures, LEFT_RESOURCE_AGE_MAX_MS, budget)
+            self._expire(context.reports, REPORT_AGE_MAX_MS, budget)
             self._expire(context.room_turns, 1000 * SLOW_MODE_S_MAX, budget)
             self._expire_invites(budget)
             expire_notification = partial(push.expire, context)

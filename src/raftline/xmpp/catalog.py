@@ -177,7 +177,7 @@ def all_modules(
         external_services: Those an operator offers; without them XEP-0215 is left out.
         uploads: Where files are put, and how large they may be; without it XEP-0363 is left out.
     """
-    modules = Modules(page_url=page_url, users_register=users_register)
+    modules = Modules(page_url=page_url, administrators=frozenset(administrators), users_register=users_register)
     for module in MODULES:
         module.register(modules)
     xep_0455_service_outage.register(modules, status_addresses)

@@ -238,6 +238,8 @@ class Modules:
     hosts: dict[str, Host] = field(default_factory=dict)
     page_url: str = ""
     """Where browsers reach this node by HTTPS; empty for nowhere."""
+    administrators: frozenset[str] = frozenset()
+    """Bare JIDs of those who administer the service."""
     users_register: bool = True
     """Who is invited by a user may open an account."""
 
