@@ -24,6 +24,8 @@ async def show(page: Page, fragment: str) -> dict[str, Any]:
             headline: document.getElementById("headline").textContent,
             note: document.getElementById("entry-domain").textContent,
             href: document.getElementById("open").getAttribute("href"),
+            register: document.getElementById("register").offsetParent
+                ? document.getElementById("register").getAttribute("href") : null,
             isOffered: !document.getElementById("accept").hidden,
             apps: [...document.querySelectorAll("#clients li")].filter((one) => one.offsetParent).length,
         })"""
@@ -41,6 +43,15 @@ async def test_an_invitation(page: Page) -> None:
     assert shown["apps"] >= 1
 
 
+async def test_a_group(page: Page) -> None:
+    """Who has no account opens one at the service, not at the host of rooms, by the same token."""
+    fragment = f"den@conference.example.org?join;preauth={TOKEN};ibr=y"
+    shown = await show(page, fragment)
+    assert shown["href"] == f"xmpp:{fragment}"
+    assert shown["register"] == f"xmpp:example.org?register;preauth={TOKEN}"
+    assert (await show(page, fragment.removesuffix(";ibr=y")))["register"] is None
+
+
 @pytest.mark.parametrize(
     ("fragment", "headline", "mentions_account"),
     [
@@ -48,6 +59,11 @@ async def test_an_invitation(page: Page) -> None:
         (f"juliet@example.org?register;preauth={TOKEN}", "The address juliet@example.org is kept for you", True),
         (f"romeo@example.org?roster;preauth={TOKEN}", "romeo@example.org invites you to chat", False),
         (f"a%3Fb@example.org?roster;preauth={TOKEN}", "a?b@example.org invites you to chat", False),
+        (
+            f"den@conference.example.org?join;preauth={TOKEN}",
+            "You are invited to the group den@conference.example.org",
+            False,
+        ),
     ],
 )
 async def test_each_kind(page: Page, fragment: str, headline: str, mentions_account: bool) -> None:

@@ -1,9 +1,12 @@
-"""The system behind the door, in memory: accounts and invitations, and faults at will."""
+"""The system behind the door, in memory: accounts, invitations and reports, and faults at will."""
 
 from __future__ import annotations
 
 from raftline.base.errors import RaftlineError
 from raftline.machine.commands import Action, BindSession, CreateAccount, DeleteAccount, SetCredentials
+from raftline.machine.history.answers import ReportRecord
+from raftline.machine.history.commands import CloseReport
+from raftline.machine.history.queries import ListReports
 from raftline.machine.invites.commands import IssueInvite, RevokeInvite
 from raftline.machine.invites.queries import ListInvites
 from raftline.machine.invites.views import InviteView
@@ -15,7 +18,7 @@ from raftline.node.door import Session, SessionReceiver
 
 class FakeDoor:
     """
-    Implements door.Node for accounts and invitations.
+    Implements door.Node for accounts, invitations and reports.
 
     Attributes:
         failure: Raised by `execute` and `barrier` instead of doing anything.
@@ -29,6 +32,7 @@ class FakeDoor:
     def __init__(self) -> None:
         self.accounts: dict[str, Action] = {}
         self.invites: dict[bytes, IssueInvite] = {}
+        self.reports: dict[tuple[int, int], ReportRecord] = {}
         self.failure: RaftlineError | None = None
         self.keys: dict[bytes, Outcome] = {}
         self.barrier_count = 0
@@ -40,6 +44,12 @@ class FakeDoor:
             raise self.failure
 
     async def ask(self, query: Query) -> Answer:
+        if isinstance(query, ListReports):
+            start = query.before or (1 << 62, 0)
+            found = [one for one in self.reports.values() if (one.position, one.number) < start]
+            found.sort(key=lambda one: (one.position, one.number), reverse=True)
+            shown = [one for one in found if query.is_closed in {None, one.closed_ms > 0}]
+            return shown[: query.limit]
         if isinstance(query, ListInvites):
             return [
                 InviteView(action.digest, action.inviter, action.username, action.purposes, 2_000, is_expired=False)
@@ -78,6 +88,11 @@ class FakeDoor:
                     return Rejected("conflict", "cancel")
                 self.invites[action.digest] = action
                 return Done(InviteIssued(1_000 + action.lifetime_ms))
+            case CloseReport(position, number):
+                report = self.reports.get((position, number))
+                if report is None or report.closed_ms:
+                    return Rejected("item-not-found", "cancel", "There is no such report, or it is closed.")
+                self.reports[position, number] = report._replace(closed_ms=1_000)
             case RevokeInvite():
                 if self.invites.pop(action.digest, None) is None:
                     return Rejected("item-not-found", "cancel")

@@ -41,6 +41,8 @@ async def test_one_is_made_listed_and_taken_back(application: Application, clien
         "inviter": None,
         "username": "anna",
         "registers": True,
+        "room": None,
+        "uses": 1,
         "expires_ms": 2_000,
     }
     assert found[1] not in (await client.get(PATH)).text

@@ -5,7 +5,13 @@ from __future__ import annotations
 import pytest
 
 from raftline.base.ids import parse_stanza_id
-from raftline.base.limits import REPORT_MESSAGE_COUNT_MAX, REPORT_REASON_SIZE_MAX, REPORT_TEXT_SIZE_MAX
+from raftline.base.limits import (
+    REPORT_MESSAGE_COUNT_MAX,
+    REPORT_NOTICE_INTERVAL_MS,
+    REPORT_NOTICE_LINE_COUNT_MAX,
+    REPORT_REASON_SIZE_MAX,
+    REPORT_TEXT_SIZE_MAX,
+)
 from raftline.machine.history.answers import ReportRecord
 from raftline.machine.history.commands import ReportConsent
 from raftline.machine.history.queries import ListReports
@@ -147,3 +153,60 @@ class TestSection6:
         assert len(reports(service)[0].messages) == REPORT_MESSAGE_COUNT_MAX
         block(alice, (BOB, report(SPAM, "".join(named))))
         assert error_of(alice) == "policy-violation"
+
+
+class TestNotices:
+    """Administrators who are connected are told."""
+
+    @pytest.fixture
+    def service(self) -> Service:
+        """Two people, and Anna, who administers."""
+        return Service("alice", "bob", "anna", administrators=("anna@example.org", "ghost@elsewhere.example"))
+
+    @pytest.fixture
+    def anna(self, service: Service) -> Client:
+        client = service.bind("anna")
+        client.write("<presence/>")
+        client.take()
+        return client
+
+    def bodies(self, client: Client) -> list[str]:
+        """What the service says to a client."""
+        found = [stanza for stanza in take(client) if stanza.tag.endswith("}message")]
+        assert all(stanza.get("from") == "example.org" for stanza in found)
+        return [stanza.findtext("{jabber:client}body") or "" for stanza in found]
+
+    def test_a_text_of_the_service(self, service: Service, anna: Client) -> None:
+        """Who reports whom, and where to read more; on each device that is available, and on no others."""
+        silent, alice = service.bind("anna", "silent"), service.bind("alice")
+        block(alice, (BOB, report(SPAM, "<text>buy!</text>")))
+        [body] = self.bodies(anna)
+        assert body.startswith(f"{ALICE} reports {BOB}: spam")
+        assert "raftline reports list" in body
+        assert self.bodies(silent) == []
+        assert self.bodies(alice) == []
+
+    def test_a_block_without_one(self, service: Service, anna: Client) -> None:
+        """To block somebody is nobody's business."""
+        block(service.bind("alice"), (BOB, ""))
+        assert self.bodies(anna) == []
+
+    @pytest.mark.one_process(reason="time passes at will")
+    def test_once_in_a_minute(self, service: Service, anna: Client) -> None:
+        """However much is reported; then they are told again."""
+        alice = service.bind("alice")
+        block(alice, (BOB, report()))
+        block(alice, ("eve@example.org", report()))
+        assert len(self.bodies(anna)) == 1
+        service.pass_time(REPORT_NOTICE_INTERVAL_MS // 1000)
+        block(alice, ("eve@example.org", report()))
+        assert len(self.bodies(anna)) == 1
+
+    def test_many_at_once(self, service: Service, anna: Client) -> None:
+        """A notice names so many, and counts the rest."""
+        names = [f"eve{number}@example.org" for number in range(REPORT_NOTICE_LINE_COUNT_MAX + 1)]
+        block(service.bind("alice"), *((name, report()) for name in names))
+        [body] = self.bodies(anna)
+        assert names[-2] in body
+        assert names[-1] not in body
+        assert "1 more" in body

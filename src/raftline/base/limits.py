@@ -50,6 +50,12 @@ Cluster time for which a token that was shown in time may still open an account 
 stream may take to authenticate.
 """
 
+ROOM_INVITE_COUNT_MAX: Final = 128
+"""Invitations by link to one room that are open."""
+
+ROOM_INVITE_USE_COUNT_MAX: Final = 1024
+"""How many may come by one of them: as many as a group is meant to have."""
+
 INVITE_DIGEST_SIZE: Final = 32
 """Bytes of the digest that the token of an invitation is kept by."""
 
@@ -136,6 +142,24 @@ ROOM_CHANGE_MEMORY_COUNT_MAX: Final = 1024
 ROOM_CHANGE_COUNT_MAX: Final = 128
 """Changes of roles and affiliations that one request asks for: all are carried out by one command."""
 
+ROOM_JOIN_REQUEST_COUNT_MAX: Final = 64
+"""Requests to join one room that wait for an answer: an admin who enters is shown all of them."""
+
+ACCOUNT_JOIN_REQUEST_COUNT_MAX: Final = 32
+"""Requests of one account that wait, in all rooms."""
+
+JOIN_REQUEST_AGE_MAX_MS: Final = 14 * 24 * 60 * 60 * 1000
+"""Cluster time for which one waits: an admin who is on holiday finds it."""
+
+SLOW_MODE_S_MAX: Final = 6 * 60 * 60
+"""Longest time that a room may have pass between two messages of one account (XEP-0500), in seconds."""
+
+REACTION_COUNT_MAX: Final = 16
+"""Reactions of one message that somebody without voice may send (XEP-0444)."""
+
+REACTION_SIZE_MAX: Final = 64
+"""Bytes of each of them: an emoji with all that is joined to it has some forty."""
+
 ROOM_HISTORY_COUNT_MAX: Final = 100
 """Messages that a newcomer is shown; older ones are in the archive."""
 
@@ -201,6 +225,9 @@ EXPIRED_UPLOAD_COUNT_MAX: Final = 64
 
 EXPIRED_ITEM_COUNT_MAX: Final = 16
 """Items of nodes that one command lets expire, each of which all contacts may be told of."""
+
+EXPIRED_JOIN_REQUEST_COUNT_MAX: Final = 64
+"""Requests to join rooms that one command lets expire."""
 
 EPHEMERAL_TIMER_S_MIN: Final = 1
 """Seconds after which a message disappears (XEP-0466) at the earliest: no delay at all would be no message."""
@@ -288,6 +315,21 @@ UNINDEXED_WINDOW_ROW_COUNT_MAX: Final = 64
 
 REPORT_COUNT_MAX: Final = 10_000
 """Reports of spam and abuse that are kept (XEP-0377); beyond it the oldest is forgotten."""
+
+REPORT_AGE_MAX_MS: Final = 180 * 24 * 60 * 60 * 1000
+"""Cluster time after which a report is forgotten, closed or not."""
+
+REPORT_PAGE_ROW_COUNT_MAX: Final = 100
+"""Reports of one page."""
+
+REPORT_EXCERPT_CHARACTERS_MAX: Final = 500
+"""Of the text of a reported message that operators are shown."""
+
+REPORT_NOTICE_INTERVAL_MS: Final = 60 * 1000
+"""Administrators are told of a report only when there was none for so long: nobody floods them by reporting."""
+
+REPORT_NOTICE_LINE_COUNT_MAX: Final = 10
+"""Reports of one request that such a notice names."""
 
 ACCOUNT_REPORT_COUNT_MAX: Final = 100
 """Reports of one account that are kept, so that no account floods the operators; the oldest goes first."""

@@ -21,6 +21,7 @@ COMMANDS = (
     ("up", "nodes:up", UP_HELP),
     ("node", "nodes:app", "Run one node."),
     ("user", "users:app", "Add, list, change, delete, export and import accounts."),
+    ("reports", "reports:app", "Read what people report about others, and close it."),
     ("cluster", "cluster:app", "Look at the nodes of a cluster, choose who leads, and who belongs to it."),
     ("backup", "backups:backup", "Copy all that a cluster knows into one file, while it serves."),
     ("restore", "backups:restore", "Found a new cluster with the state of a backup."),

@@ -106,7 +106,7 @@ def invite(
     print(told["uri"])
     if told["landing_url"]:
         print(told["landing_url"])
-    print(f"Good once, until {_moment(told['expires_ms'])}. Whoever has the link can use it.")
+    print(f"Good once, until {moment(told['expires_ms'])}. Whoever has the link can use it.")
 
 
 @app.command
@@ -116,11 +116,12 @@ def invitations(*, target: Target = HERE) -> None:
 
     Example: raftline user invitations
     """
-    table = Table("Id", "Invited by", "User name", "Opens an account", "Good until")
+    table = Table("Id", "Invited by", "User name", "Opens an account", "Into room", "Uses", "Good until")
     for entry in open_client(target).request("GET", "/admin/v1/invitations")["invitations"]:
         inviter, username = entry["inviter"] or "an operator", entry["username"] or "any"
         opens = "yes" if entry["registers"] else "no"
-        table.add_row(entry["id"], inviter, username, opens, _moment(entry["expires_ms"]))
+        room, uses = entry["room"] or "-", str(entry["uses"])
+        table.add_row(entry["id"], inviter, username, opens, room, uses, moment(entry["expires_ms"]))
     Console(soft_wrap=True).print(table)
 
 
@@ -153,7 +154,8 @@ def parse_duration(text: str) -> int:
     return int(found[1]) * _SECONDS[found[2]]
 
 
-def _moment(time_ms: int) -> str:
+def moment(time_ms: int) -> str:
+    """Write a cluster time for people."""
     return f"{dt.datetime.fromtimestamp(time_ms / 1_000, dt.UTC):%Y-%m-%d %H:%M} UTC"
 
 
@@ -161,7 +163,7 @@ def _add_page(client: AdminClient, after: str, table: Table) -> str | None:
     """Fetch a page of accounts. Returns: where the next one begins, None after the last."""
     page = client.request("GET", f"/admin/v1/users?limit={PAGE}&after={quote(after, safe='')}")
     for user in page["users"]:
-        table.add_row(user["jid"], _moment(user["created_ms"]), str(user["session_count"]), user["inviter"] or "-")
+        table.add_row(user["jid"], moment(user["created_ms"]), str(user["session_count"]), user["inviter"] or "-")
     following: str | None = page["next"]
     return following
 

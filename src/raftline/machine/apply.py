@@ -73,9 +73,9 @@ from raftline.machine.components import handlers as components
 from raftline.machine.components.commands import SendFromComponent, SendToComponent
 from raftline.machine.components.messages import store_message as store_component_message
 from raftline.machine.context import Context
-from raftline.machine.history import preferences
-from raftline.machine.history.commands import SetArchivePreferences
-from raftline.machine.invites.handlers import INVITE_HANDLERS, INVITE_RECEIVERS
+from raftline.machine.history import preferences, reports
+from raftline.machine.history.commands import CloseReport, SetArchivePreferences
+from raftline.machine.invites.handlers import INVITE_HANDLERS, INVITE_RECEIVERS, INVITE_SESSION_HANDLERS
 from raftline.machine.login.commands import LogIn
 from raftline.machine.login.log_in import log_in
 from raftline.machine.media import uploads
@@ -278,6 +278,7 @@ _HANDLERS: Final[Mapping[type, Callable[[Context, Any], Outcome]]] = MappingProx
         DetachSession: resumption.detach_session,
         ResumeSession: resumption.resume_session,
         CarryOutDue: carry_out_due,
+        CloseReport: reports.close_report,
         LogIn: log_in,
         **components.HANDLERS,
         StoreUpload: uploads.store_upload,
@@ -308,6 +309,7 @@ _SESSION_HANDLERS: Final[Mapping[type, Callable[[Context, Session, Any], Outcome
         **ROOM_HANDLERS,
         RequestUploadSlot: uploads.request_slot,
         **PUSH_SESSION_HANDLERS,
+        **INVITE_SESSION_HANDLERS,
     }
 )
 """What a session does."""

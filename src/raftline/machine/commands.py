@@ -23,7 +23,7 @@ from raftline.base.ids import Cursor, NodeId, Position, SessionId
 from raftline.base.limits import EPHEMERAL_TIMER_S_MAX, EPHEMERAL_TIMER_S_MIN, RESUMPTION_TIMEOUT_S_MAX
 from raftline.machine.components import commands as components
 from raftline.machine.components.commands import ComponentAction
-from raftline.machine.history.commands import Report, Retraction, SetArchivePreferences
+from raftline.machine.history.commands import CloseReport, Report, Retraction, SetArchivePreferences
 from raftline.machine.invites.commands import INVITE_ACTIONS, InviteAction
 from raftline.machine.login.commands import LogIn
 from raftline.machine.media import commands as media
@@ -475,6 +475,7 @@ Action = (
     | SetVcard
     | LogIn
     | SetArchivePreferences
+    | CloseReport
     | pubsub.Publish
     | pubsub.RetractItem
     | pubsub.CreateNode
@@ -505,6 +506,7 @@ SINCE_VERSION: Final[Mapping[type, int]] = MappingProxyType(
         ActForAccount: 3,
         SendEphemeral: 3,
         SetArchivePreferences: 3,
+        CloseReport: 3,
         **dict.fromkeys(pubsub.ACTIONS, 3),
         **dict.fromkeys(components.ACTIONS, 3),
         **dict.fromkeys(ROOM_ACTIONS, 3),

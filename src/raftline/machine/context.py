@@ -58,6 +58,7 @@ from raftline.machine.records import (
 )
 from raftline.machine.rooms import tables as rooms_tables
 from raftline.machine.rooms.alert_tables import ALERT_ROUND, AlertRound
+from raftline.machine.rooms.door_tables import JOIN_REQUEST, ROOM_TURN, JoinRequestRow, RoomTurn
 from raftline.machine.rooms.index import Occupants, Visits
 from raftline.machine.rooms.watchers import Watchers
 from raftline.machine.rows import RowStore
@@ -105,6 +106,7 @@ class Context:
         "inboxes",
         "invitations",
         "invites",
+        "join_requests",
         "kept_requests",
         "left_resources",
         "login_tokens",
@@ -134,6 +136,7 @@ class Context:
         "room_affiliations",
         "room_departures",
         "room_list_changes",
+        "room_turns",
         "room_vcards",
         "rooms",
         "rooms_domain",
@@ -199,6 +202,8 @@ class Context:
         self.room_list_changes: Final = rows.table(rooms_tables.ROOM_LIST_CHANGE, rooms_tables.RoomListChange._make)
         self.room_vcards: Final = rows.table(rooms_tables.ROOM_VCARD, rooms_tables.RoomVcard._make)
         self.alert_rounds: Final = rows.table(ALERT_ROUND, AlertRound._make)
+        self.join_requests: Final = rows.table(JOIN_REQUEST, JoinRequestRow._make)
+        self.room_turns: Final = rows.table(ROOM_TURN, RoomTurn._make)
         self.components: Final = rows.table(COMPONENT, Component._make)
         occupants = rows.table(rooms_tables.OCCUPANT, rooms_tables.Occupant._make)
         self.occupants: Final = Occupants(rows, occupants, self.sessions)

@@ -19,16 +19,19 @@ from raftline.base.limits import (
     ORIGIN_ID_AGE_MAX_MS,
     PUBSUB_REMOVAL_AGE_MAX_MS,
     PUSH_NOTIFICATION_AGE_MAX_MS,
+    REPORT_AGE_MAX_MS,
+    SLOW_MODE_S_MAX,
 )
 from raftline.machine import inbox
 from raftline.machine.commands import Storage
 from raftline.machine.context import Context
 from raftline.machine.conversations.read_marks import forget_some
 from raftline.machine.invites import issuing
+from raftline.machine.invites.rooms import forget_room_invites
 from raftline.machine.media.uploads import forget_uploads
 from raftline.machine.pubsub.removal import delete_some
 from raftline.machine.push import outbox as push
-from raftline.machine.rooms import administration
+from raftline.machine.rooms import administration, join_requests
 from raftline.machine.rows import Table
 
 ROWS_PER_ENTRY: Final = 64
@@ -59,6 +62,8 @@ class Pruner:
             self._expire(context.login_tokens, LOGIN_TOKEN_AGE_MAX_MS, budget)
             self._expire(context.pubsub.removals, PUBSUB_REMOVAL_AGE_MAX_MS, budget)
             self._expire(context.room_departures, LEFT_RESOURCE_AGE_MAX_MS, budget)
+            self._expire(context.reports, REPORT_AGE_MAX_MS, budget)
+            self._expire(context.room_turns, 1000 * SLOW_MODE_S_MAX, budget)
             self._expire_invites(budget)
             expire_notification = partial(push.expire, context)
             self._expire(context.push.notifications, PUSH_NOTIFICATION_AGE_MAX_MS, budget, expire_notification)
@@ -131,6 +136,8 @@ class Pruner:
         budget -= forget_some(context, account_id, budget)
         budget -= push.delete_some(context, account_id, budget)
         budget -= administration.forget_lists(context, account_id, budget)
+        budget -= join_requests.forget_requests(context, account_id, budget)
+        budget -= forget_room_invites(context, account_id, budget)
         budget -= forget_uploads(context, account_id, budget)
         if budget > 0:
             context.doomed.delete(account_id)

@@ -100,7 +100,7 @@ class Admin:
 
     async def list_users(self, request: Request) -> Response:
         """List accounts by name, a page at a time."""
-        limit = _page_limit(request)
+        limit = page_limit(request)
         after = request.query_params.get("after", "")
         await self.node.barrier()
         rows = cast("list[AccountRow]", await self.node.ask(ListAccounts(after=after, limit=limit + 1)))
@@ -159,8 +159,14 @@ class Admin:
         require_done(await self.node.execute(action, key=self.key_of(request)))
 
 
-def _page_limit(request: Request) -> int:
+def page_limit(request: Request, greatest: int = PAGE_MAX) -> int:
+    """
+    Return how many rows a page is to have.
+
+    Raises:
+        BadRequest: It is no number from 1 to `greatest`.
+    """
     text = request.query_params.get("limit", "100")
-    if not (text.isascii() and text.isdigit() and 1 <= int(text[:9]) <= PAGE_MAX):
-        raise BadRequest(400, "bad-request", f"limit must be a number from 1 to {PAGE_MAX}.")
+    if not (text.isascii() and text.isdigit() and 1 <= int(text[:9]) <= greatest):
+        raise BadRequest(400, "bad-request", f"limit must be a number from 1 to {greatest}.")
     return int(text)

@@ -1,15 +1,16 @@
 """
 Invitations of people over HTTP, behind the administrator's token (XEP-0401).
 
-    GET    /admin/v1/invitations      {"invitations": [{"id", "inviter", "username", "registers", "expires_ms"}]}
+    GET    /admin/v1/invitations      {"invitations": [{"id", "inviter", "username", "registers", "room", "uses",
+                                      "expires_ms"}]}
     POST   /admin/v1/invitations      {"username": NAME or null, "lifetime_s": N}
                                       → 201 {"uri", "landing_url", "username", "expires_ms"}
     DELETE /admin/v1/invitations/ID   204
 
-`inviter` is null for operators, `landing_url` where browsers do not reach the node by HTTPS. A link is told once, in
-the answer to its request. So that a repeat under the same `Idempotency-Key`, at whichever node, tells the same link,
-its token is made from the key and the administrator's token, which all nodes have and nobody else; without a key the
-node draws one.
+`inviter` is null for operators, `room` for what leads into no room, `landing_url` where browsers do not reach the node
+by HTTPS. A link is told once, in the answer to its request. So that a repeat under the same `Idempotency-Key`, at
+whichever node, tells the same link, its token is made from the key and the administrator's token, which all nodes have
+and nobody else; without a key the node draws one.
 """
 
 from __future__ import annotations
@@ -77,6 +78,8 @@ class Invitations:
                         "inviter": view.inviter or None,
                         "username": view.username or None,
                         "registers": bool(view.purposes & Purpose.REGISTER),
+                        "room": view.room or None,
+                        "uses": view.uses,
                         "expires_ms": view.expires_ms,
                     }
                     for view in found

@@ -77,6 +77,7 @@ from raftline.xmpp.xeps import (
     xep_0487_host_meta_2,
     xep_0490_displayed_sync,
     xep_0492_alerts,
+    xep_0500_slow_mode,
 )
 from raftline.xmpp.xeps.xep_0215_external_services import ExternalServices
 from raftline.xmpp.xeps.xep_0363_http_upload import UploadService
@@ -144,6 +145,7 @@ MODULES: Final = (
     xep_0421_occupant_ids,
     xep_0425_moderation,
     xep_0486_room_avatars,
+    xep_0500_slow_mode,
 )
 """Those that need nothing but the registry: the RFCs, then the XEPs by number."""
 
@@ -175,7 +177,7 @@ def all_modules(
         external_services: Those an operator offers; without them XEP-0215 is left out.
         uploads: Where files are put, and how large they may be; without it XEP-0363 is left out.
     """
-    modules = Modules()
+    modules = Modules(page_url=page_url, administrators=frozenset(administrators), users_register=users_register)
     for module in MODULES:
         module.register(modules)
     xep_0455_service_outage.register(modules, status_addresses)

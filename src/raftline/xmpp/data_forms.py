@@ -13,6 +13,8 @@ from typing import Final
 from raftline.xmpp.element import Element
 from raftline.xmpp.payloads import FORM_NAMESPACE, form_field
 
+_DIGITS_MAX: Final = 16
+
 _BOOLEANS: Final[Mapping[str, bool]] = {"true": True, "1": True, "false": False, "0": False}
 
 
@@ -66,6 +68,45 @@ def choice_field(name: str, value: str, choices: Sequence[str]) -> Element:
         option = Element("value", FORM_NAMESPACE, None, [choice])
         field.children.append(Element("option", FORM_NAMESPACE, None, [option]))
     return field
+
+
+def read_count(values: Sequence[str], least: int, greatest: int, default: int) -> int:
+    """
+    Read a field that holds a number; an empty one has the default.
+
+    Raises:
+        ValueError: It is none, or out of bounds.
+    """
+    text = read_text(values)
+    if not text:
+        return default
+    if not (text.isascii() and text.isdigit() and len(text) < _DIGITS_MAX and least <= int(text) <= greatest):
+        raise ValueError(f"no number from {least} to {greatest}")
+    return int(text)
+
+
+def table_form(form_type: str, columns: Mapping[str, str], rows: Sequence[Mapping[str, str]]) -> Element:
+    """
+    Make a form of type `result` that reports several items (XEP-0004 section 3.4).
+
+    Args:
+        columns: Label by name of the field.
+        rows: Values by name of the field.
+    """
+    form = make_form("result", form_type, ())
+    reported = Element("reported", FORM_NAMESPACE)
+    for name, label in columns.items():
+        field = form_field(name, "text-single")
+        field.attributes["label"] = label
+        reported.children.append(field)
+    form.children.append(reported)
+    for row in rows:
+        fields: list[Element | str] = [
+            Element("field", FORM_NAMESPACE, {"var": name}, [Element("value", FORM_NAMESPACE, None, [row[name]])])
+            for name in columns
+        ]
+        form.children.append(Element("item", FORM_NAMESPACE, None, fields))
+    return form
 
 
 def make_form(kind: str, form_type: str, fields: Sequence[Element]) -> Element:

@@ -9,12 +9,26 @@ from __future__ import annotations
 
 import string
 from hashlib import blake2b
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
+from raftline.base.errors import Refused
 from raftline.base.limits import INVITE_DIGEST_SIZE, INVITE_TOKEN_SIZE_MAX
+from raftline.base.timestamps import format_timestamp
+from raftline.machine.outcomes import Done, InviteIssued, Outcome, Rejected
+from raftline.xmpp.data_forms import make_form
+from raftline.xmpp.effects import Execute
+from raftline.xmpp.payloads import form_field
+
+if TYPE_CHECKING:
+    from raftline.machine.invites.commands import IssueInvite
+    from raftline.xmpp.effects import Steps
+    from raftline.xmpp.element import Element
 
 PREAUTH_NAMESPACE: Final = "urn:xmpp:pars:0"
 """Of the element that shows a token, `<preauth token='…'/>` (XEP-0379 section 3.4, XEP-0445 section 4)."""
+
+INVITATION_FORM: Final = "urn:xmpp:invite#invitation"
+"""Of the form that tells an invitation (XEP-0401 section 5.1)."""
 
 TOKEN_BYTES: Final = 12
 """Bytes of chance in a token: 96 bits, XEP-0379 section 5.1 asks for 80."""
@@ -42,6 +56,11 @@ def contact_link(domain: str, inviter: str, token: str, *, registers: bool) -> s
     return f"xmpp:{_address(inviter, domain)}?roster;preauth={token}{';ibr=y' if registers else ''}"
 
 
+def room_link(rooms_domain: str, room: str, token: str, *, registers: bool) -> str:
+    """Write the link by which somebody becomes a member of a room (docs/rooms.md)."""
+    return f"xmpp:{_address(room, rooms_domain)}?join;preauth={token}{';ibr=y' if registers else ''}"
+
+
 def landing_page(page_url: str, link: str) -> str:
     """
     Write the address of a page that shows an invitation to who has no chat app yet (XEP-0379 section 3.3).
@@ -52,6 +71,39 @@ def landing_page(page_url: str, link: str) -> str:
         page_url: Where browsers reach a node by HTTPS; empty for nowhere, and then there is no page.
     """
     return f"{page_url}/invite/#{link.removeprefix('xmpp:')}" if page_url else ""
+
+
+def issue(action: IssueInvite) -> Steps:
+    """
+    Keep an invitation.
+
+    Returns: The cluster time at which it expires.
+
+    Raises:
+        Refused: As machine.invites.commands.IssueInvite says.
+    """
+    outcome: Outcome = yield Execute(action)
+    if isinstance(outcome, Rejected):
+        raise Refused(*outcome)
+    assert isinstance(outcome, Done)
+    assert isinstance(outcome.result, InviteIssued)
+    return outcome.result.expires_ms
+
+
+def invitation_form(link: str, landing_url: str, expires_ms: int, **more: str) -> Element:
+    """
+    Make the form that tells an invitation, the only place where its token is told.
+
+    Args:
+        landing_url: Empty for none.
+        more: Further fields; a `_` stands for `-`.
+    """
+    fields = [form_field("uri", "text-single", link)]
+    if landing_url:
+        fields.append(form_field("landing-url", "text-single", landing_url))
+    fields += [form_field(name.replace("_", "-"), "text-single", value) for name, value in more.items()]
+    fields.append(form_field("expire", "text-single", format_timestamp(expires_ms)))
+    return make_form("result", INVITATION_FORM, fields)
 
 
 def _address(localpart: str, domain: str) -> str:

@@ -236,6 +236,12 @@ class Modules:
     account_node_info: IqHandler | None = None
     account_items: IqHandler | None = None
     hosts: dict[str, Host] = field(default_factory=dict)
+    page_url: str = ""
+    """Where browsers reach this node by HTTPS; empty for nowhere."""
+    administrators: frozenset[str] = frozenset()
+    """Bare JIDs of those who administer the service."""
+    users_register: bool = True
+    """Who is invited by a user may open an account."""
 
     def add_host(self, host: Host) -> None:
         """Add a service below the domain; the server lists it in service discovery."""

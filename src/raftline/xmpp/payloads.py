@@ -32,6 +32,7 @@ DELAY_NAMESPACE: Final = "urn:xmpp:delay"
 FORM_NAMESPACE: Final = "jabber:x:data"
 HINTS_NAMESPACE: Final = "urn:xmpp:hints"
 RSM_NAMESPACE: Final = "http://jabber.org/protocol/rsm"
+VALIDATE_NAMESPACE: Final = "http://jabber.org/protocol/xdata-validate"
 STANZA_ID_NAMESPACE: Final = "urn:xmpp:sid:0"
 
 TRUE: Final = frozenset({"true", "1"})
@@ -314,6 +315,16 @@ def parse_form(parent: Element, form_type: str) -> dict[str, list[str]] | None:
     if fields.pop("FORM_TYPE", None) != [form_type] and form_type:
         raise Refused("bad-request", "modify", f"The form is not of type {form_type}.")
     return fields
+
+
+def form_type_of(parent: Element) -> str:
+    """Return the FORM_TYPE of the form inside a query or a message, whatever its type; empty without one."""
+    form = parent.child("x", FORM_NAMESPACE)
+    for field in () if form is None else form.elements():
+        if field.name == "field" and field.get("var") == "FORM_TYPE":
+            value = field.child("value", FORM_NAMESPACE)
+            return "" if value is None else value.text
+    return ""
 
 
 def form_field(name: str, kind: str, *values: str) -> Element:

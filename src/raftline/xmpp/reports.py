@@ -1,4 +1,4 @@
-"""Reports of spam and abuse as they stand in a request to block (XEP-0377 sections 4 to 6)."""
+"""Reports of spam and abuse: in a request to block (XEP-0377 sections 4 to 6), and in a notice to administrators."""
 
 from __future__ import annotations
 
@@ -6,12 +6,24 @@ from typing import TYPE_CHECKING, Final
 
 from raftline.base.errors import Refused
 from raftline.base.ids import parse_stanza_id
-from raftline.base.limits import REPORT_MESSAGE_COUNT_MAX
+from raftline.base.limits import (
+    REPORT_MESSAGE_COUNT_MAX,
+    REPORT_NOTICE_INTERVAL_MS,
+    REPORT_NOTICE_LINE_COUNT_MAX,
+)
+from raftline.machine.history.answers import ReportRecord
 from raftline.machine.history.commands import Report, ReportConsent
+from raftline.machine.history.queries import ListReports
+from raftline.machine.queries import SessionRow, SessionsOf
+from raftline.xmpp.effects import Route, ask
+from raftline.xmpp.element import Element
+from raftline.xmpp.jid import parse_jid
 from raftline.xmpp.payloads import STANZA_ID_NAMESPACE
+from raftline.xmpp.stanza import CLIENT_NAMESPACE
 
 if TYPE_CHECKING:
-    from raftline.xmpp.element import Element
+    from raftline.xmpp.effects import Steps
+    from raftline.xmpp.module import StreamContext
 
 REPORTING_NAMESPACE: Final = "urn:xmpp:reporting:1"
 
@@ -55,3 +67,46 @@ def report_of(item: Element, jid: str, cluster_epoch: int) -> Report | None:
     if element.child("third-party", REPORTING_NAMESPACE) is not None:
         consents |= ReportConsent.THIRD_PARTY
     return Report(jid, reason, "" if text is None else text.text.strip(), positions, int(consents))
+
+
+def tell_administrators(context: StreamContext, reports: tuple[Report, ...]) -> Steps:
+    """
+    Tell administrators who are available that reports have been kept, by a message of the service.
+
+    It stays off the log: who is away finds the reports in the list, and nobody is told again. There is at most one
+    notice in a minute.
+    """
+    administrators = sorted(context.modules.administrators)
+    if not administrators:
+        return
+    found: list[ReportRecord] = yield from ask(ListReports(limit=len(reports) + 1), list)
+    earlier = found[len(reports) :]
+    if earlier and found[0].time_ms - earlier[0].time_ms < REPORT_NOTICE_INTERVAL_MS:
+        return
+    text = _notice(str(context.jid.bare), reports)
+    for administrator in map(parse_jid, administrators):
+        if administrator.domain != context.domain:
+            continue
+        sessions: list[SessionRow] = yield from ask(SessionsOf(administrator.local), list)
+        for session in sessions:
+            if session.priority is not None:
+                attributes = {
+                    "from": context.domain,
+                    "to": f"{administrator.bare}/{session.resource}",
+                    "id": context.new_id(),
+                }
+                children: list[Element | str] = [
+                    Element("subject", CLIENT_NAMESPACE, None, ["Abuse was reported"]),
+                    Element("body", CLIENT_NAMESPACE, None, [text]),
+                ]
+                yield Route(session.session_id, Element("message", CLIENT_NAMESPACE, attributes, children).to_bytes())
+
+
+def _notice(reporter: str, reports: tuple[Report, ...]) -> str:
+    lines = [
+        f"{reporter} reports {report.jid}: {report.reason.rpartition(':')[2]}"
+        for report in reports[:REPORT_NOTICE_LINE_COUNT_MAX]
+    ]
+    if len(reports) > len(lines):
+        lines.append(f"… and {len(reports) - len(lines)} more")
+    return "\n".join([*lines, "`raftline reports list` shows what was said."])

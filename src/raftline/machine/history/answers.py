@@ -45,7 +45,14 @@ class Found(NamedTuple):
 
 
 class ReportRecord(NamedTuple):
-    """A report for the operators (XEP-0377); see `tables.ReportRow`."""
+    """
+    A report for the operators (XEP-0377); see `tables.ReportRow`.
+
+    Attributes:
+        reporter: Name of the account that reported.
+        excerpts: Of each message what its text begins with; empty where there is none, where it cannot be read, or
+            where the reporter's archive does not have it.
+    """
 
     position: Position
     number: int
@@ -56,3 +63,6 @@ class ReportRecord(NamedTuple):
     text: str
     messages: tuple[int, ...]
     consents: int
+    closed_ms: int
+    reporter: str
+    excerpts: tuple[str, ...]

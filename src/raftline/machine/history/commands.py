@@ -72,3 +72,14 @@ class Report(msgspec.Struct, frozen=True, array_like=True, gc=False):
     text: str
     messages: Annotated[tuple[Annotated[int, NATURAL], ...], msgspec.Meta(max_length=REPORT_MESSAGE_COUNT_MAX)]
     consents: Annotated[int, NATURAL]
+
+
+class CloseReport(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=167):
+    """
+    An operator is done with a report. Machine version 3.
+
+    Refused with `item-not-found` for one that is not there, or was closed before.
+    """
+
+    position: Annotated[int, NATURAL]
+    number: Annotated[int, NATURAL]

@@ -52,7 +52,9 @@ class ListReports(Query, frozen=True, array_like=True, tag=88):
 
     Attributes:
         before: Position and number of a report: those that came before it.
+        is_closed: Those alone that operators are done with, or are not; None for both.
     """
 
     before: tuple[Position, int] | None = None
     limit: int = 100
+    is_closed: bool | None = None

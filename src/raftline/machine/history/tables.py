@@ -16,7 +16,7 @@ ARCHIVE_RULE: Final = TableDefinition(73, "archive_rule", ("owner_id", "jid", "k
 REPORT: Final = TableDefinition(
     74,
     "report",
-    ("position", "number", "account_id", "time_ms", "jid", "reason", "text", "messages", "consents"),
+    ("position", "number", "account_id", "time_ms", "jid", "reason", "text", "messages", "consents", "closed_ms"),
     key_width=2,
 )
 
@@ -39,6 +39,7 @@ CREATE TABLE report (
     text TEXT NOT NULL,
     messages BLOB NOT NULL,
     consents INTEGER NOT NULL,
+    closed_ms INTEGER NOT NULL,
     PRIMARY KEY (position, number)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX report_by_account ON report (account_id, position, number);
@@ -70,6 +71,7 @@ class ReportRow(NamedTuple):
         reason: A URN, such as `urn:xmpp:reporting:spam`.
         messages: Positions of the messages that are reported, as a msgpack array.
         consents: Sum of `commands.ReportConsent`.
+        closed_ms: Cluster time at which an operator was done with it; 0 while nobody is.
     """
 
     position: Position
@@ -81,3 +83,4 @@ class ReportRow(NamedTuple):
     text: str
     messages: bytes
     consents: int
+    closed_ms: int = 0

@@ -7,14 +7,15 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
 from raftline.machine.commands import RegisterByInvite
-from raftline.machine.invites import issuing, joining
-from raftline.machine.invites.commands import IssueInvite, RevokeInvite
-from raftline.machine.invites.handovers import NewcomerCame, NewcomerWelcomed
-from raftline.machine.invites.queries import InviteOf, ListInvites
+from raftline.machine.invites import issuing, joining, rooms
+from raftline.machine.invites.commands import IssueInvite, RevokeInvite, RevokeRoomInvite
+from raftline.machine.invites.handovers import NewcomerBrought, NewcomerCame, NewcomerWelcomed
+from raftline.machine.invites.queries import InviteOf, ListInvites, RoomInvites
 
 if TYPE_CHECKING:
     from raftline.machine.context import Context
     from raftline.machine.outcomes import Outcome
+    from raftline.machine.records import Session
 
 INVITE_HANDLERS: Final[Mapping[type, Callable[[Context, Any], Outcome]]] = MappingProxyType(
     {
@@ -24,10 +25,17 @@ INVITE_HANDLERS: Final[Mapping[type, Callable[[Context, Any], Outcome]]] = Mappi
     }
 )
 
+INVITE_SESSION_HANDLERS: Final[Mapping[type, Callable[[Context, Session, Any], Outcome]]] = MappingProxyType(
+    {
+        RevokeRoomInvite: rooms.revoke,
+    }
+)
+
 INVITE_RECEIVERS: Final[Mapping[type, Callable[[Context, Any], None]]] = MappingProxyType(
     {
         NewcomerCame: joining.welcome_newcomer,
         NewcomerWelcomed: joining.greet_inviter,
+        NewcomerBrought: rooms.admit_newcomer,
     }
 )
 
@@ -35,5 +43,6 @@ INVITE_ANSWERS: Final[Mapping[type, Callable[[Context, Any], Any]]] = MappingPro
     {
         InviteOf: issuing.invite_of,
         ListInvites: issuing.list_invites,
+        RoomInvites: rooms.list_room_invites,
     }
 )

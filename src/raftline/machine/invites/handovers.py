@@ -22,4 +22,12 @@ class NewcomerWelcomed(NamedTuple):
     inviter: str
 
 
-InviteHandover = NewcomerCame | NewcomerWelcomed
+class NewcomerBrought(NamedTuple):
+    """An account was opened by an invitation to a room, which had this id then."""
+
+    room: str
+    room_id: AccountId
+    newcomer: str
+
+
+InviteHandover = NewcomerCame | NewcomerWelcomed | NewcomerBrought

@@ -10,6 +10,8 @@ The token is drawn before a command is proposed and known to nobody but who is t
 that an invitation is for is kept from everyone else until that is used or gone. Of an invitation by which an account
 was opened the row stays as long as the account, and says who invited; a deleted inviter is not named any more.
 
+An invitation to a room may be good for several; each takes one of its uses, in the order of the log (rooms.py).
+
 Invitations are no part of their inviter's account: they live where names of accounts are given out, since they keep
 some, and since whoever comes by one has no account yet.
 """
@@ -25,6 +27,8 @@ from raftline.base.limits import (
     INVITE_LIFETIME_MIN_MS,
     LOCALPART_SIZE_MAX,
     OPERATOR_INVITE_COUNT_MAX,
+    ROOM_INVITE_COUNT_MAX,
+    ROOM_INVITE_USE_COUNT_MAX,
 )
 from raftline.machine.context import Context
 from raftline.machine.invites.commands import IssueInvite, Purpose, RevokeInvite
@@ -33,11 +37,13 @@ from raftline.machine.invites.tables import NOBODY, Invite
 from raftline.machine.invites.views import InviteView
 from raftline.machine.outcomes import Done, InviteIssued, Outcome, Rejected
 from raftline.machine.records import Account
+from raftline.machine.rooms import doors
 
 UNKNOWN = Rejected("item-not-found", "cancel", "The provided token is invalid or expired.")
 _TAKEN = Rejected("conflict", "cancel", "There is an account of this name, or an invitation keeps it.")
 
 _PURPOSES = frozenset({int(Purpose.REGISTER), int(Purpose.SUBSCRIBE), int(Purpose.REGISTER | Purpose.SUBSCRIBE)})
+_ROOM_PURPOSES = frozenset({int(Purpose.JOIN), int(Purpose.JOIN | Purpose.REGISTER)})
 
 
 def issue_invite(context: Context, action: IssueInvite) -> Outcome:
@@ -59,8 +65,29 @@ def issue_invite(context: Context, action: IssueInvite) -> Outcome:
     limit = ACCOUNT_INVITE_COUNT_MAX if inviter_id else OPERATOR_INVITE_COUNT_MAX
     if _open_count(context, inviter_id) >= limit:
         return Rejected("resource-constraint", "wait", f"At most {limit} invitations are open at a time.")
+    room_id = NOBODY
+    if action.room:
+        inviting = doors.find_inviting(context, action.room, action.inviter)
+        if isinstance(inviting, Rejected):
+            return inviting
+        if _room_count(context, inviting.room_id) >= ROOM_INVITE_COUNT_MAX:
+            return Rejected(
+                "resource-constraint", "wait", f"A room has at most {ROOM_INVITE_COUNT_MAX} open invitations."
+            )
+        room_id = inviting.room_id
     expires_ms = context.time_ms + action.lifetime_ms
-    row = Invite(action.digest, inviter_id, action.inviter, name, action.purposes, expires_ms, NOBODY)
+    row = Invite(
+        action.digest,
+        inviter_id,
+        action.inviter,
+        name,
+        action.purposes,
+        expires_ms,
+        NOBODY,
+        action.room,
+        room_id,
+        action.uses,
+    )
     context.invites.insert(row.digest, row)
     return Done(InviteIssued(expires_ms))
 
@@ -79,13 +106,32 @@ def find_for_registration(context: Context, digest: bytes) -> Invite | None:
     row = context.invites.get(digest)
     if row is None or row.account_id or not row.purposes & Purpose.REGISTER:
         return None
+    if row.room and not leads_into_room(context, row):
+        return None
     return None if context.time_ms > row.expires_ms + INVITE_GRACE_MS else row
+
+
+def leads_into_room(context: Context, row: Invite) -> bool:
+    """Whether the room of an invitation is there, and who made the invitation may still make members."""
+    room = context.rooms.get(row.room)
+    return room is not None and room.room_id == row.room_id and doors.may_invite(context, room, row.inviter)
 
 
 def use_for_registration(context: Context, row: Invite, account: Account) -> None:
     """Use an invitation up, and note by whom the account was invited."""
+    spend(context, row)
     if row.inviter_id:
-        context.invites.put(row.digest, row._replace(username="", expires_ms=0, account_id=account.account_id))
+        digest = row.digest + account.account_id.to_bytes(8, "big") if row.uses > 1 else row.digest
+        remembered = row._replace(
+            digest=digest, username="", expires_ms=0, account_id=account.account_id, room="", room_id=NOBODY, uses=0
+        )
+        context.invites.put(digest, remembered)
+
+
+def spend(context: Context, row: Invite) -> None:
+    """Take one use of an open invitation; with the last one it is gone."""
+    if row.uses > 1:
+        context.invites.put(row.digest, row._replace(uses=row.uses - 1))
     else:
         context.invites.delete(row.digest)
 
@@ -137,7 +183,7 @@ def prune(context: Context, budget: int) -> int:
 def invite_of(context: Context, query: InviteOf) -> InviteView | None:
     """Show an open invitation to who has its token."""
     row = context.invites.get(query.digest)
-    return None if row is None or row.account_id else _view(context, row)
+    return None if row is None or row.account_id else view_of(context, row)
 
 
 def list_invites(context: Context, query: ListInvites) -> list[InviteView]:
@@ -145,18 +191,28 @@ def list_invites(context: Context, query: ListInvites) -> list[InviteView]:
     sql = "SELECT * FROM invite WHERE account_id = 0 AND expires_ms >= ? ORDER BY expires_ms, digest LIMIT ?"
     limit = min(max(query.limit, 0), OPERATOR_INVITE_COUNT_MAX)
     found = context.rows.select((context.invites,), sql, (context.time_ms, limit))
-    return [_view(context, Invite._make(row)) for row in found]
+    return [view_of(context, Invite._make(row)) for row in found]
 
 
-def _view(context: Context, row: Invite) -> InviteView:
+def view_of(context: Context, row: Invite) -> InviteView:
+    """Show an open invitation."""
     is_expired = context.time_ms > row.expires_ms
-    return InviteView(row.digest, row.inviter, row.username, row.purposes, row.expires_ms, is_expired)
+    return InviteView(
+        row.digest, row.inviter, row.username, row.purposes, row.expires_ms, is_expired, row.room, row.uses
+    )
 
 
 def _open_count(context: Context, inviter_id: AccountId) -> int:
     """Count the invitations of an account, or of operators, that were neither used nor pruned."""
     sql = "SELECT count(*) FROM invite WHERE account_id = 0 AND inviter_id = ?"
     count: int = context.rows.select((context.invites,), sql, (inviter_id,))[0][0]
+    return count
+
+
+def _room_count(context: Context, room_id: AccountId) -> int:
+    """Count the invitations to a room that were neither used up nor pruned."""
+    sql = "SELECT count(*) FROM invite WHERE room_id = ? AND room_id <> 0"
+    count: int = context.rows.select((context.invites,), sql, (room_id,))[0][0]
     return count
 
 
@@ -170,10 +226,15 @@ def _refusal(action: IssueInvite) -> Rejected | None:
     """Say what is wrong with an invitation by itself, if anything is."""
     if len(action.digest) != INVITE_DIGEST_SIZE:
         return Rejected("bad-request", "modify", "The digest of the token has another size.")
-    if action.purposes not in _PURPOSES or (action.username and not action.purposes & Purpose.REGISTER):
+    purposes = _ROOM_PURPOSES if action.room else _PURPOSES
+    if action.purposes not in purposes or (action.username and not action.purposes & Purpose.REGISTER):
         return Rejected("bad-request", "modify", "The invitation is good for nothing.")
-    if action.purposes & Purpose.SUBSCRIBE and not action.inviter:
-        return Rejected("bad-request", "modify", "An operator is nobody's contact.")
+    if action.purposes & (Purpose.SUBSCRIBE | Purpose.JOIN) and not action.inviter:
+        return Rejected("bad-request", "modify", "An operator is nobody's contact, and in no room.")
+    if not 1 <= action.uses <= (ROOM_INVITE_USE_COUNT_MAX if action.room else 1):
+        return Rejected(
+            "not-acceptable", "modify", f"An invitation is good once, one to a room {ROOM_INVITE_USE_COUNT_MAX} times."
+        )
     if len(action.username.encode()) > LOCALPART_SIZE_MAX:
         return Rejected("not-acceptable", "modify", "The name of the account is too long.")
     if not INVITE_LIFETIME_MIN_MS <= action.lifetime_ms <= INVITE_LIFETIME_MAX_MS:

@@ -14,7 +14,7 @@ from raftline.machine.commands import RegisterByInvite
 from raftline.machine.context import Context
 from raftline.machine.invites import issuing
 from raftline.machine.invites.commands import Purpose
-from raftline.machine.invites.handovers import NewcomerCame, NewcomerWelcomed
+from raftline.machine.invites.handovers import NewcomerBrought, NewcomerCame, NewcomerWelcomed
 from raftline.machine.outcomes import Done, Outcome, Rejected
 
 
@@ -31,6 +31,8 @@ def register_by_invite(context: Context, action: RegisterByInvite) -> Outcome:
     issuing.use_for_registration(context, invite, account)
     if invite.purposes & Purpose.SUBSCRIBE:
         context.outbox.append(NewcomerCame(invite.inviter, invite.inviter_id, action.localpart))
+    if invite.purposes & Purpose.JOIN:
+        context.outbox.append(NewcomerBrought(invite.room, invite.room_id, action.localpart))
     return Done()
 
 

@@ -15,3 +15,10 @@ class ListInvites(Query, frozen=True, array_like=True, tag=121):
     """Answer: `list[InviteView]`, open invitations by when they expire, at most `limit`."""
 
     limit: int = 100
+
+
+class RoomInvites(Query, frozen=True, array_like=True, tag=155):
+    """Answer: `list[InviteView]`, open invitations to a room by when they expire; of one inviter, unless it is None."""
+
+    room: str
+    inviter: str | None = None

@@ -14,3 +14,5 @@ class InviteView(NamedTuple):
     purposes: int
     expires_ms: int
     is_expired: bool
+    room: str = ""
+    uses: int = 1

@@ -15,9 +15,11 @@ from raftline.machine.rooms import markup, moderation, showing
 from raftline.machine.rooms import settings as room_settings
 from raftline.machine.rooms.blocks import block_between
 from raftline.machine.rooms.entering import affiliation_of
+from raftline.machine.rooms.join_requests import join_requests_for
 from raftline.machine.rooms.queries import (
     AffiliatedTo,
     BlockInRoom,
+    JoinRequestsFor,
     OccupantVcardOf,
     PeopleIn,
     PublicRooms,
@@ -52,6 +54,7 @@ def _room_of(context: Context, query: RoomOf) -> RoomView | None:
         "" if row is None else row.nick,
         bool(context.occupants.of_account(room.room_id, jid)),
         markup.occupant_id(room.secret, jid),
+        context.join_requests.get((room.room_id, jid)) is not None,
     )
 
 
@@ -179,6 +182,7 @@ ROOM_ANSWERS: Final[Mapping[type[Query], Callable[[Context, Any], Answer]]] = Ma
         PublicRooms: _public_rooms,
         PeopleIn: _people_in,
         AffiliatedTo: _affiliated_to,
+        JoinRequestsFor: join_requests_for,
         SessionsUnder: _sessions_under,
         RoomVcardOf: _room_vcard_of,
         OccupantVcardOf: _occupant_vcard_of,

@@ -36,6 +36,7 @@ class EnterRoom(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=100)
         history_seconds: None, or how old they are at most.
         secret: Chance, in case that the room is made now.
         list_since: None, or the version of the room's lists that the client has (XEP-0463); empty for none.
+        invite: Digest of the token of an invitation that is shown; empty for none.
     """
 
     room: str
@@ -49,6 +50,7 @@ class EnterRoom(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=100)
     history_since_ms: Annotated[int, NATURAL] | None = None
     history_seconds: Annotated[int, NATURAL] | None = None
     list_since: str | None = None
+    invite: bytes = b""
 
 
 class LeaveRoom(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=101):
@@ -73,6 +75,7 @@ class SpeakInRoom(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=10
         timer_s: Seconds after which its content is gone (XEP-0466); 0 as the room has it.
         marked: Message of the room up to which the sender says that it has read (XEP-0333); 0 for none.
         marks_only: It says nothing else.
+        reacts: It is a reaction and nothing else (XEP-0444), so that who has no voice may send it where that is let.
     """
 
     room: str
@@ -87,6 +90,7 @@ class SpeakInRoom(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=10
     timer_s: Annotated[int, _TIMER] = 0
     marked: Annotated[Position, NATURAL] = Position(0)
     marks_only: bool = False
+    reacts: bool = False
 
 
 class WhisperInRoom(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=103):
@@ -202,10 +206,30 @@ class SetRoomVcard(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=1
 
 
 class RegisterInRoom(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=112):
-    """Become a member of an open room under a nickname that is kept (section 7.10); an empty one gives it up."""
+    """
+    Become a member of an open room under a nickname that is kept (section 7.10), or ask to be one where admins decide.
+
+    An empty nickname gives it up.
+
+    Attributes:
+        invite: As in EnterRoom.
+    """
 
     room: str
     nick: str
+    invite: bytes = b""
+
+
+class DecideJoinRequest(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=166):
+    """
+    Let somebody in who asked to be a member, or not, as an admin (sections 7.10, 9.9).
+
+    Refused with `item-not-found` when nobody of this bare JID waits for an answer, any more.
+    """
+
+    room: str
+    jid: str
+    allows: bool
 
 
 RoomAction = (
@@ -222,6 +246,7 @@ RoomAction = (
     | ModerateMessage
     | SetRoomVcard
     | RegisterInRoom
+    | DecideJoinRequest
 )
 
 ROOM_ACTIONS: tuple[type, ...] = (
@@ -238,4 +263,5 @@ ROOM_ACTIONS: tuple[type, ...] = (
     ModerateMessage,
     SetRoomVcard,
     RegisterInRoom,
+    DecideJoinRequest,
 )

@@ -233,7 +233,7 @@ def _arrive(context: Context, room: Room, session: Session, action: EnterRoom, s
     settings = room_settings.decode(room.settings)
     jid = context.bare_jid(session.localpart)
     affiliation = affiliation_of(context, room, jid)
-    role = ranks.initial_role(affiliation, moderated=settings.moderated)
+    role = ranks.initial_role(affiliation, moderated=settings.moderated, announces=settings.announcements)
     for other in context.occupants.named(room.room_id, action.nick):
         role = other.role
     occupant = Occupant(

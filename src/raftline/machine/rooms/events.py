@@ -133,6 +133,16 @@ class VoiceRequested(NamedTuple):
     nick: str
 
 
+class JoinRequested(NamedTuple):
+    """Somebody asks to be a member; admins are shown it (XEP-0045 section 9.9)."""
+
+    node_id: NodeId
+    session_ids: tuple[SessionId, ...]
+    room: str
+    jid: str
+    nick: str
+
+
 RoomEvent = (
     RoomMessageArrived
     | OccupantShown
@@ -141,6 +151,7 @@ RoomEvent = (
     | AffiliationsListed
     | AffiliationsRefused
     | VoiceRequested
+    | JoinRequested
 )
 
 SHARED_EVENTS: Final = (
@@ -151,4 +162,5 @@ SHARED_EVENTS: Final = (
     AffiliationsListed,
     AffiliationsRefused,
     VoiceRequested,
+    JoinRequested,
 )

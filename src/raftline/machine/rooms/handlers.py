@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from raftline.machine.context import Context
 from raftline.machine.conversations.read_marks import made_member
+from raftline.machine.invites.rooms import by_invitation
 from raftline.machine.outcomes import Outcome
 from raftline.machine.records import Session
 from raftline.machine.rooms import (
@@ -16,6 +17,7 @@ from raftline.machine.rooms import (
     deliveries,
     entering,
     invitations,
+    join_requests,
     moderation,
     ownership,
     speaking,
@@ -23,6 +25,7 @@ from raftline.machine.rooms import (
 from raftline.machine.rooms.commands import (
     ChangeOccupants,
     ConfigureRoom,
+    DecideJoinRequest,
     DeclineInvitation,
     DestroyRoom,
     EnterRoom,
@@ -48,13 +51,14 @@ from raftline.machine.rooms.handovers import (
 
 ROOM_HANDLERS: Final[Mapping[type, Callable[[Context, Session, Any], Outcome]]] = MappingProxyType(
     {
-        EnterRoom: entering.enter_room,
+        EnterRoom: by_invitation(join_requests.enter_and_hear),
         LeaveRoom: entering.leave_room,
         SpeakInRoom: speaking.speak,
         WhisperInRoom: speaking.whisper,
         RequestVoice: speaking.request_voice,
         ChangeOccupants: administration.change_occupants,
-        RegisterInRoom: administration.register,
+        RegisterInRoom: by_invitation(join_requests.ask_or_register),
+        DecideJoinRequest: join_requests.decide,
         ConfigureRoom: ownership.configure,
         DestroyRoom: ownership.destroy,
         SetRoomVcard: ownership.set_vcard,

@@ -45,7 +45,7 @@ class RoomMail(NamedTuple):
     A room writes to an account: an invitation, or an answer to one.
 
     Attributes:
-        sender: Full JID of who had it written.
+        sender: Full JID of who had it written; the room's own where it was asked for.
         address_id: Stands for the room.
     """
 

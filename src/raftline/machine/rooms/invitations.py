@@ -58,7 +58,7 @@ def invite(context: Context, session: Session, action: InviteToRoom) -> Outcome:
     if standing == Affiliation.OUTCAST:
         return Rejected("not-allowed", "cancel", "The account is banned from this room.")
     if settings.members_only and standing == Affiliation.NONE and context.accounts.get(action.localpart) is not None:
-        if _is_list_full(context, room):
+        if is_list_full(context, room):
             return Rejected("resource-constraint", "wait", "The room has no place for another member.")
         change = OccupantChange(ChangeKind.AFFILIATION, invitee, int(Affiliation.MEMBER))
         set_affiliation(context, room, invitee, change)
@@ -125,7 +125,8 @@ def _is_refused(context: Context, session: Session, action: InviteToRoom | Decli
     return any(context.blocks(session, address) for address in addresses)
 
 
-def _is_list_full(context: Context, room: Room) -> bool:
+def is_list_full(context: Context, room: Room) -> bool:
+    """Whether there is no place for another member."""
     sql = "SELECT count(*) FROM room_affiliation WHERE room_id = ?"
     ((count,),) = context.rows.select((context.room_affiliations,), sql, (room.room_id,))
     return bool(count >= ROOM_AFFILIATION_COUNT_MAX)

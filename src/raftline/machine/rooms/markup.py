@@ -88,6 +88,22 @@ def refusal(room: str, invitee: str, to: str, *, reason: str) -> bytes:
     ).encode()
 
 
+def decision(room: str, to: str, namespace: str, *, is_approved: bool, password: str = "") -> bytes:
+    """
+    Write what is told to who asked to be a member: who may come is invited, as any client understands.
+
+    Args:
+        password: Of the room; empty for none.
+    """
+    word = "approved" if is_approved else "declined"
+    inner = f"<body>Your request to join {escape(room)} was {word}.</body>"
+    if is_approved:
+        invite = f"<invite from='{quoted(room)}'/>{text_element('password', password)}"
+        inner += f"<x xmlns='{USER_NAMESPACE}'>{invite}</x>"
+    inner += f"<join-request xmlns='{namespace}' decision='{word}'/>"
+    return f"<message from='{quoted(room)}' to='{quoted(to)}'>{inner}</message>".encode()
+
+
 def moderation(room: str, message_id: str, stanza_id: str, *, by: str, moderator: bytes, reason: str) -> bytes:
     """
     Write the retraction that a moderator made (XEP-0425 section 4.1).

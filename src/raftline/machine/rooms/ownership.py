@@ -8,14 +8,14 @@ from raftline.base.limits import ROOM_REASON_SIZE_MAX, ROOM_VCARD_SIZE_MAX
 from raftline.machine.context import Context
 from raftline.machine.outcomes import Done, Outcome, Rejected
 from raftline.machine.records import Session
+from raftline.machine.rooms import ranks, showing
 from raftline.machine.rooms import settings as room_settings
-from raftline.machine.rooms import showing
-from raftline.machine.rooms.administration import remove
+from raftline.machine.rooms.administration import remove, show_change
 from raftline.machine.rooms.commands import ConfigureRoom, DestroyRoom, SetRoomVcard
 from raftline.machine.rooms.deliveries import DESTROYED
 from raftline.machine.rooms.entering import NO_SUCH_ROOM, affiliation_of, erase, release
 from raftline.machine.rooms.events import RoomNoticed
-from raftline.machine.rooms.ranks import Affiliation
+from raftline.machine.rooms.ranks import Affiliation, Role
 from raftline.machine.rooms.settings import RoomSettings
 from raftline.machine.rooms.showing import News
 from raftline.machine.rooms.tables import Room, RoomVcard
@@ -43,6 +43,8 @@ def configure(context: Context, session: Session, action: ConfigureRoom) -> Outc
         for occupant in list(context.occupants.of(room.room_id).values()):
             if occupant.affiliation == Affiliation.NONE:
                 remove(context, changed, occupant, News(statuses=(showing.STATUS_MEMBERS_ONLY,)))
+    if before.announcements != action.settings.announcements:
+        _change_voices(context, changed)
     if before.broadcast_roles != action.settings.broadcast_roles:
         _show_roles(context, changed, before)
     if not room.locked:
@@ -110,6 +112,15 @@ def _statuses(before: RoomSettings, after: RoomSettings) -> tuple[int, ...]:
     if after.non_anonymous != before.non_anonymous:
         codes.append(STATUS_NON_ANONYMOUS if after.non_anonymous else STATUS_SEMI_ANONYMOUS)
     return tuple(codes)
+
+
+def _change_voices(context: Context, room: Room) -> None:
+    """Give everyone who is no moderator the role of who enters now: voice is a matter of the room, not of the visit."""
+    settings = room_settings.decode(room.settings)
+    for occupant in list(context.occupants.of(room.room_id).values()):
+        role = ranks.initial_role(occupant.affiliation, moderated=settings.moderated, announces=settings.announcements)
+        if occupant.role < Role.MODERATOR and role != occupant.role:
+            show_change(context, room, occupant, occupant._replace(role=role), showing.NO_NEWS)
 
 
 def _show_roles(context: Context, room: Room, before: RoomSettings) -> None:

@@ -35,6 +35,12 @@ class AffiliatedTo(Query, frozen=True, array_like=True, tag=103):
     affiliation: int
 
 
+class JoinRequestsFor(Query, frozen=True, array_like=True, tag=156):
+    """Answer: `list[JoinRequestView]`, who waits to be let in, the longest first."""
+
+    room: str
+
+
 class SessionsUnder(Query, frozen=True, array_like=True, tag=104):
     """Answer: `list[SessionRow]`, sessions under a nickname or all in the room, less `besides`, at most `limit`."""
 

@@ -66,21 +66,28 @@ ROLE_OF_AFFILIATION: Final[Mapping[int, int]] = MappingProxyType(
 """Role that an affiliation brings on entering (section 5.1.2)."""
 
 
-def initial_role(affiliation: int, *, moderated: bool) -> int:
-    """Return the role on entering: without an affiliation nobody has voice in a moderated room (section 5.1.2)."""
-    if moderated and affiliation == _NONE:
+def initial_role(affiliation: int, *, moderated: bool, announces: bool = False) -> int:
+    """
+    Return the role on entering: without an affiliation nobody has voice in a moderated room (section 5.1.2).
+
+    Args:
+        announces: Members have none either.
+    """
+    if (moderated and affiliation == _NONE) or (announces and _NONE <= affiliation < _ADMIN):
         return int(_VISITOR)
     return int(ROLE_OF_AFFILIATION[affiliation])
 
 
-def role_after(affiliation_before: int, affiliation: int, role: int, *, moderated: bool) -> int:
+def role_after(
+    affiliation_before: int, affiliation: int, role: int, *, moderated: bool, announces: bool = False
+) -> int:
     """
     Return the role of somebody in the room whose affiliation changed.
 
     Up brings the role of the new affiliation unless the present one is higher. Down from admin or owner takes the
     role of a moderator away (sections 9.3, 9.7, 10.3 to 10.8).
     """
-    brought = initial_role(affiliation, moderated=moderated)
+    brought = initial_role(affiliation, moderated=moderated, announces=announces)
     if affiliation_before >= _ADMIN > affiliation:
         return brought
     return brought if affiliation == _OUTCAST else max(brought, role)

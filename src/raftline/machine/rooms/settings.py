@@ -18,6 +18,7 @@ from raftline.base.limits import (
     ROOM_OCCUPANT_COUNT_MAX,
     ROOM_PASSWORD_SIZE_MAX,
     ROOM_TITLE_SIZE_MAX,
+    SLOW_MODE_S_MAX,
 )
 from raftline.machine.rooms.ranks import Role
 
@@ -55,6 +56,10 @@ class RoomSettings(msgspec.Struct, frozen=True, array_like=True, kw_only=True, g
         list_roles: Roles that may read the lists of members, admins and owners.
         history_count: Messages that who enters is shown at most.
         voice_requests: Visitors may ask for voice.
+        join_requests: Who is no member of a members-only room may ask to be one.
+        slow_mode_s: Seconds between two messages of one account (XEP-0500); 0 for none.
+        announcements: Admins and owners alone have voice, members have not.
+        announcement_reactions: Who has no voice in such a room may react, and say how far they have read.
         message_timer_s: Seconds after which what is said is gone at the latest (XEP-0466); 0 for never.
     """
 
@@ -77,10 +82,19 @@ class RoomSettings(msgspec.Struct, frozen=True, array_like=True, kw_only=True, g
     history_count: Annotated[int, msgspec.Meta(ge=0, le=ROOM_HISTORY_COUNT_MAX)] = 20
     voice_requests: bool = True
     message_timer_s: Annotated[int, msgspec.Meta(ge=0, le=EPHEMERAL_TIMER_S_MAX)] = 0
+    join_requests: bool = False
+    slow_mode_s: Annotated[int, msgspec.Meta(ge=0, le=SLOW_MODE_S_MAX)] = 0
+    announcements: bool = False
+    announcement_reactions: bool = True
 
     def is_broadcast(self, role: int) -> bool:
         """Whether presence of this role is shown to everyone."""
         return bool(self.broadcast_roles >> role & 1)
+
+    @property
+    def gives_voice(self) -> bool:
+        """Whether voice is given to people rather than had by everyone: any client knows a moderated room."""
+        return self.moderated or self.announcements
 
     @property
     def is_private_group(self) -> bool:

@@ -26,7 +26,7 @@ from raftline.machine.outbox import SessionOverdue
 from raftline.machine.outcomes import Done, MessageArrived, Outcome, Rejected
 from raftline.machine.pubsub.displayed import note_displayed
 from raftline.machine.records import Owed, Session, StoredMessage
-from raftline.machine.rooms import markup, moderation, showing
+from raftline.machine.rooms import markup, moderation, pace, showing
 from raftline.machine.rooms import settings as room_settings
 from raftline.machine.rooms.alerting import tell_away
 from raftline.machine.rooms.blocks import block_between
@@ -61,13 +61,16 @@ def speak(context: Context, session: Session, action: SpeakInRoom) -> Outcome:
         return found
     room, occupant = found
     settings = room_settings.decode(room.settings)
-    if occupant.role < Role.PARTICIPANT:
+    if occupant.role < Role.PARTICIPANT and not (
+        settings.announcements and settings.announcement_reactions and (action.reacts or action.marks_only)
+    ):
         return _NO_VOICE
     if action.is_subject and not settings.subject_open and occupant.role < Role.MODERATOR:
         return Rejected("forbidden", "auth", "Moderators alone set the subject.")
     if action.is_subject and action.timer_s:
         return Rejected("not-acceptable", "modify", "A subject stays until there is another one.")
     timer_s = 0 if action.is_subject else _shorter(action.timer_s, settings.message_timer_s)
+    mark = len(context.rows.journal)
     if action.displayed:
         address = showing.address_of(context, room.name)
         refusal = note_displayed(context, account_of(context, session), address, action.displayed)
@@ -81,6 +84,11 @@ def speak(context: Context, session: Session, action: SpeakInRoom) -> Outcome:
         recipient = f"{action.room}@".encode()  # no account is called so
         if messages.remember_origin(context, session, recipient, action.fingerprint, action.origin_id) is None:
             return _DONE
+    if settings.slow_mode_s:
+        refusal = pace.take_turn(context, occupant, action.stanza, settings.slow_mode_s)
+        if refusal is not None:
+            context.take_back(mark)
+            return refusal
     speaker = f"{showing.address_of(context, room.name)}/{occupant.nick}"
     stanza = markup.with_child(
         markup.sent_from(action.stanza, speaker), markup.occupant_id_element(room.secret, occupant.jid)

@@ -23,6 +23,7 @@ class RoomView(NamedTuple):
         kept_nick: The nickname that is kept for the account; empty for none.
         is_inside: Whether any session of the account is.
         occupant_id: Of the account that asks.
+        waits_for_admins: It has asked to be a member.
     """
 
     settings: RoomSettings
@@ -36,6 +37,7 @@ class RoomView(NamedTuple):
     kept_nick: str
     is_inside: bool
     occupant_id: str
+    waits_for_admins: bool = False
 
 
 class RoomName(NamedTuple):
@@ -80,4 +82,13 @@ class RoomBlock(enum.Enum):
     UNSEEN = 3
 
 
-RoomAnswer = RoomView | RoomNames | list[OccupantView] | list[AffiliationView] | RoomBlock
+class JoinRequestView(NamedTuple):
+    """Somebody who waits to be let in; fields as in door_tables.JoinRequestRow."""
+
+    jid: str
+    nick: str
+    asked_ms: int
+    due_ms: int
+
+
+RoomAnswer = RoomView | RoomNames | list[OccupantView] | list[AffiliationView] | list[JoinRequestView] | RoomBlock

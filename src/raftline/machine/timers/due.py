@@ -26,6 +26,7 @@ from typing import Any, Final, NamedTuple
 
 from raftline.base.limits import (
     EXPIRED_ITEM_COUNT_MAX,
+    EXPIRED_JOIN_REQUEST_COUNT_MAX,
     EXPIRED_MESSAGE_COUNT_MAX,
     EXPIRED_SESSION_COUNT_MAX,
     EXPIRED_UPLOAD_COUNT_MAX,
@@ -38,7 +39,7 @@ from raftline.machine.media import uploads
 from raftline.machine.outcomes import Done, Outcome
 from raftline.machine.pubsub import items
 from raftline.machine.queries import NextExpiry
-from raftline.machine.rooms import alerting
+from raftline.machine.rooms import alerting, join_requests
 from raftline.machine.rows import Table
 from raftline.machine.timers import ephemeral
 
@@ -64,6 +65,7 @@ KINDS: Final = (
     TimerKind(lambda context: context.media.uploads, EXPIRED_UPLOAD_COUNT_MAX, uploads.expire_upload),
     TimerKind(lambda context: context.alert_rounds, ROOM_ALERT_ROOM_COUNT_MAX, alerting.carry_on),
     TimerKind(lambda context: context.pubsub.items, EXPIRED_ITEM_COUNT_MAX, items.expire_item),
+    TimerKind(lambda context: context.join_requests, EXPIRED_JOIN_REQUEST_COUNT_MAX, join_requests.expire_request),
 )
 
 

@@ -2,7 +2,7 @@
 //
 // The link stands behind the # of the page's address, which browsers send to no server.
 
-const LINK = /^(?:([^\s"'<>&/:@?;#]+)@)?([^\s"'<>&/@?;#]+)\?(roster|register)((?:;(?:preauth|ibr|name)=[\w.~%+-]*)+)$/u;
+const LINK = /^(?:([^\s"'<>&/:@?;#]+)@)?([^\s"'<>&/@?;#]+)\?(roster|register|join)((?:;(?:preauth|ibr|name)=[\w.~%+-]*)+)$/u;
 
 // Returns what a fragment invites to, or null when it is no invitation.
 export function readInvitation(fragment) {
@@ -15,9 +15,13 @@ export function readInvitation(fragment) {
   } catch {
     return null;
   }
-  if (action === "roster" && !local) return null;
+  if (action !== "register" && !local) return null;
   const mayRegister = action === "register" || /;ibr=y(?:;|$)/.test(found[4]);
-  return { link: `xmpp:${text}`, address, action, mayRegister };
+  // An account is opened at the service, not at the host of rooms below it.
+  const token = /;preauth=([^;]+)/.exec(found[4])[1];
+  const service = action === "join" ? domain.replace(/^[^.]+\./u, "") : domain;
+  const register = action === "join" && mayRegister ? `xmpp:${service}?register;preauth=${token}` : null;
+  return { link: `xmpp:${text}`, address, action, mayRegister, register };
 }
 
 // Returns for which kind of device a browser is made.
@@ -30,7 +34,13 @@ export function kindOfDevice(userAgent, touchPoints) {
 
 function headline({ action, address, link }) {
   if (action === "roster") return `${address} invites you to chat`;
+  if (action === "join") return `You are invited to the group ${address}`;
   return link.includes("@") ? `The address ${address} is kept for you` : `You are invited to ${address}`;
+}
+
+function note({ action, mayRegister }) {
+  if (!mayRegister) return "";
+  return action === "join" ? "No account yet? Open one, and you are in." : "An account comes with it. The link is good once.";
 }
 
 function show() {
@@ -44,8 +54,10 @@ function show() {
     return;
   }
   element("headline").textContent = headline(invitation);
-  element("entry-domain").textContent = invitation.mayRegister ? "An account comes with it. The link is good once." : "";
+  element("entry-domain").textContent = note(invitation);
   element("open").href = invitation.link;
+  element("register").hidden = !invitation.register;
+  if (invitation.register) element("register").href = invitation.register;
   const kind = kindOfDevice(navigator.userAgent, navigator.maxTouchPoints);
   const fitting = kind === "android" || kind === "ios" ? [kind] : [kind, "desktop"];
   for (const item of document.querySelectorAll("#clients li")) item.hidden = !fitting.includes(item.dataset.for);

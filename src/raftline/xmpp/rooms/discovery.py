@@ -10,13 +10,16 @@ from raftline.machine.rooms.queries import PeopleIn, PublicRooms
 from raftline.machine.rooms.settings import RoomSettings
 from raftline.machine.rooms.views import OccupantView, RoomNames, RoomView
 from raftline.machine.timers.ephemeral import EPHEMERAL_NAMESPACE
+from raftline.xmpp.ad_hoc import COMMANDS_NAMESPACE, describe_command, find_command, list_commands, list_element
 from raftline.xmpp.avatars import VCARD_NAMESPACE
 from raftline.xmpp.capabilities import INFO_NAMESPACE, ITEMS_NAMESPACE
 from raftline.xmpp.effects import ask
 from raftline.xmpp.element import Element
+from raftline.xmpp.invites import PREAUTH_NAMESPACE
 from raftline.xmpp.jid import JID, parse_jid
 from raftline.xmpp.payloads import FORM_NAMESPACE, form_field, page_element, parse_page_request
-from raftline.xmpp.rooms.forms import MESSAGE_TIMER_FIELD
+from raftline.xmpp.rooms.commands import commands_of
+from raftline.xmpp.rooms.forms import ANNOUNCEMENTS_FIELD, JOIN_REQUESTS_FIELD, MESSAGE_TIMER_FIELD, REACTIONS_FIELD
 from raftline.xmpp.rooms.names import PING_NAMESPACE, VERSIONS_NAMESPACE, address, view_of
 from raftline.xmpp.stanza import CLIENT_NAMESPACE, MUC_NAMESPACE, parse_stanza
 
@@ -53,6 +56,8 @@ ROOM_FEATURES: Final = (
     "urn:xmpp:message-moderate:1",
     VERSIONS_NAMESPACE,
     EPHEMERAL_NAMESPACE,
+    COMMANDS_NAMESPACE,
+    PREAUTH_NAMESPACE,
 )
 """What every room announces, whatever its settings."""
 
@@ -114,16 +119,22 @@ def handle_host_ping(_context: StreamContext, _stanza: Stanza) -> Steps:
 
 def handle_room_info(context: StreamContext, stanza: Stanza) -> Steps:
     """
-    Describe a room (section 6.4), or tell the user's kept nickname (section 7.12).
+    Describe a room (section 6.4), or its commands (XEP-0050), or tell the user's kept nickname (section 7.12).
 
     Raises:
-        Refused: `item-not-found` for a room that does not exist, and for any other node.
+        Refused: `item-not-found` for a room that does not exist, and for any other node; `forbidden` for a command that
+            is not the user's.
     """
     view: RoomView = yield from view_of(context, stanza)
     query = stanza.element.child("query", INFO_NAMESPACE)
     assert query is not None, "dispatch found the payload by this name"
     if query.get("node") == NICK_NODE:
         return _kept_nick(view)
+    if query.get("node") == COMMANDS_NAMESPACE:
+        return list_element()
+    commands = commands_of(view, address(stanza))
+    if query.get("node") in commands:
+        return describe_command(find_command(context, commands, query.get("node") or ""))
     _require_no_node(stanza, INFO_NAMESPACE)
     settings = view.settings
     features = [*ROOM_FEATURES, *_features_of(settings)]
@@ -136,12 +147,16 @@ def handle_room_info(context: StreamContext, stanza: Stanza) -> Steps:
 
 def handle_room_items(context: StreamContext, stanza: Stanza) -> Steps:
     """
-    Return who is in a room to those who are in it, and nobody to others (section 6.5).
+    Return who is in a room to those who are in it, and nobody to others (section 6.5); or the commands for the user.
 
     Raises:
         Refused: `item-not-found` for a room that does not exist, or a node.
     """
     view: RoomView = yield from view_of(context, stanza)
+    query = stanza.element.child("query", ITEMS_NAMESPACE)
+    assert query is not None, "dispatch found the payload by this name"
+    if query.get("node") == COMMANDS_NAMESPACE:
+        return list_commands(context, commands_of(view, address(stanza)), str(address(stanza).bare))
     _require_no_node(stanza, ITEMS_NAMESPACE)
     items: list[Element | str] = []
     if view.nick:
@@ -160,7 +175,7 @@ def _features_of(settings: RoomSettings) -> list[str]:
     return [
         "muc_public" if settings.public else "muc_hidden",
         "muc_membersonly" if settings.members_only else "muc_open",
-        "muc_moderated" if settings.moderated else "muc_unmoderated",
+        "muc_moderated" if settings.gives_voice else "muc_unmoderated",
         "muc_nonanonymous" if settings.non_anonymous else "muc_semianonymous",
         "muc_passwordprotected" if settings.password else "muc_unsecured",
         "muc_persistent" if settings.persistent else "muc_temporary",
@@ -178,7 +193,13 @@ def _details(view: RoomView) -> Element:
         form_field("muc#roomconfig_changesubject", "boolean", "1" if settings.subject_open else "0"),
         form_field("muc#roomconfig_allowinvites", "boolean", "1" if settings.invites_open else "0"),
         form_field("muc#maxhistoryfetch", "text-single", str(settings.history_count)),
+        form_field("muc#roominfo_slow_mode_duration", "text-single", str(settings.slow_mode_s)),
     ]
+    if settings.announcements:
+        fields.append(form_field(ANNOUNCEMENTS_FIELD, "boolean", "1"))
+        fields.append(form_field(REACTIONS_FIELD, "boolean", "1" if settings.announcement_reactions else "0"))
+    if settings.members_only and settings.join_requests:
+        fields.append(form_field(JOIN_REQUESTS_FIELD, "boolean", "1"))
     if settings.message_timer_s:
         fields.append(form_field(MESSAGE_TIMER_FIELD, "text-single", str(settings.message_timer_s)))
     if settings.language:

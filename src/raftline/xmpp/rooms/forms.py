@@ -12,17 +12,20 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from raftline.base.errors import Refused
-from raftline.base.limits import ROOM_OCCUPANT_COUNT_MAX
+from raftline.base.limits import ROOM_OCCUPANT_COUNT_MAX, SLOW_MODE_S_MAX
 from raftline.machine.rooms.ranks import Role
 from raftline.machine.rooms.settings import PrivateMessages, RoomSettings
-from raftline.xmpp.data_forms import read_boolean, read_choice, read_text
+from raftline.xmpp.data_forms import read_boolean, read_choice, read_count, read_text
 from raftline.xmpp.element import Element
-from raftline.xmpp.payloads import FORM_NAMESPACE
+from raftline.xmpp.payloads import FORM_NAMESPACE, VALIDATE_NAMESPACE
 from raftline.xmpp.rooms.names import ROLES
 
 CONFIG_FORM: Final = "http://jabber.org/protocol/muc#roomconfig"
 MESSAGE_TIMER_FIELD: Final = "{urn:raftline:rooms}message_timer"
 """XEP-0045 has no field for what XEP-0466 brought, so its name says whose it is (XEP-0068 section 3.4)."""
+JOIN_REQUESTS_FIELD: Final = "{urn:raftline:rooms}join_requests"
+ANNOUNCEMENTS_FIELD: Final = "{urn:raftline:rooms}announcements"
+REACTIONS_FIELD: Final = "{urn:raftline:rooms}announcement_reactions"
 _PREFIX: Final = "muc#roomconfig_"
 
 _WHISPERERS: Final = {
@@ -43,6 +46,8 @@ class _Kind(NamedTuple):
     write: Callable[[Any], list[str]]
     read: Callable[[list[str]], Any]
     options: tuple[str, ...] = ()
+    greatest: int | None = None
+    """Of a number from 0 on, for clients to check (XEP-0122)."""
 
 
 class _Field(NamedTuple):
@@ -72,6 +77,10 @@ def _read_timer(values: list[str]) -> int:
     return int(text)
 
 
+def _read_pace(values: list[str]) -> int:
+    return read_count(values, 0, SLOW_MODE_S_MAX, 0)
+
+
 def _read_roles(values: list[str]) -> int:
     if not set(values) <= set(_ROLE_NAMES):
         raise ValueError("names roles")
@@ -90,6 +99,7 @@ _BOOLEAN: Final = _Kind("boolean", lambda value: ["1" if value else "0"], read_b
 _TEXT: Final = _Kind("text-single", lambda value: [value] if value else [], read_text)
 _NUMBER: Final = _Kind("text-single", lambda value: [str(value)], _read_count)
 _TIMER: Final = _Kind("text-single", lambda value: [str(value)] if value else [], _read_timer)
+_PACE: Final = _Kind("text-single", lambda value: [str(value)], _read_pace, greatest=SLOW_MODE_S_MAX)
 _CROWD: Final = _Kind("list-single", lambda value: [str(value)], _read_count, _COUNTS)
 _SET_OF_ROLES: Final = _Kind(
     "list-multi", lambda value: [name for name in _ROLE_NAMES if value >> ROLES[name] & 1], _read_roles, _ROLE_NAMES
@@ -120,6 +130,10 @@ _FIELDS: Final = (
     _Field(f"{_PREFIX}getmemberlist", "Roles that may read the lists of members", "list_roles", _SET_OF_ROLES),
     _Field("muc#maxhistoryfetch", "Messages of history for newcomers", "history_count", _NUMBER),
     _Field(f"{_PREFIX}allowvoicerequests", "Visitors may ask for voice", "voice_requests", _BOOLEAN),
+    _Field(f"{_PREFIX}slow_mode_duration", "Seconds between two messages of one person", "slow_mode_s", _PACE),
+    _Field(ANNOUNCEMENTS_FIELD, "Admins and owners alone have voice", "announcements", _BOOLEAN),
+    _Field(REACTIONS_FIELD, "Others may react to announcements", "announcement_reactions", _BOOLEAN),
+    _Field(JOIN_REQUESTS_FIELD, "Who is no member may ask to be one", "join_requests", _BOOLEAN),
     _Field(MESSAGE_TIMER_FIELD, "Seconds after which messages disappear", "message_timer_s", _TIMER),
 )
 _PROTECTED: Final = f"{_PREFIX}passwordprotectedroom"
@@ -136,7 +150,11 @@ def config_form(room: str, settings: RoomSettings) -> Element:
     ]
     for field in _FIELDS:
         values = field.kind.write(getattr(settings, field.setting))
-        children.append(_field(field.name, field.kind.name, field.label, values, field.kind.options))
+        shown = _field(field.name, field.kind.name, field.label, values, field.kind.options)
+        if field.kind.greatest is not None:
+            bounds = Element("range", VALIDATE_NAMESPACE, {"min": "0", "max": str(field.kind.greatest)})
+            shown.children.append(Element("validate", VALIDATE_NAMESPACE, {"datatype": "xs:integer"}, [bounds]))
+        children.append(shown)
     password = settings.password
     children.append(_field(_PROTECTED, "boolean", "A password is asked for", ["1" if password else "0"]))
     children.append(_field(_SECRET, "text-private", "Password", [password] if password else []))

@@ -9,6 +9,7 @@ Messages to rooms (XEP-0045 sections 7.4, 7.5, 7.8.2, 7.13, 8.1, 8.6).
 | any type but groupchat, to an occupant | log |
 | with an invitation or its refusal, to the room | log |
 | request for voice, or a moderator's answer to one | log |
+| an admin's answer to who asks to be a member | log |
 | type error | nowhere |
 | anything else to the room | refused |
 
@@ -31,6 +32,7 @@ from raftline.machine.rooms import markup
 from raftline.machine.rooms.commands import (
     ChangeKind,
     ChangeOccupants,
+    DecideJoinRequest,
     DeclineInvitation,
     InviteToRoom,
     OccupantChange,
@@ -38,9 +40,9 @@ from raftline.machine.rooms.commands import (
     SpeakInRoom,
     WhisperInRoom,
 )
-from raftline.machine.rooms.queries import SessionsUnder
+from raftline.machine.rooms.queries import JoinRequestsFor, SessionsUnder
 from raftline.machine.rooms.ranks import Role
-from raftline.machine.rooms.views import RoomView
+from raftline.machine.rooms.views import JoinRequestView, RoomView
 from raftline.xmpp.effects import Route, Submit, ask
 from raftline.xmpp.ephemeral import timer_of
 from raftline.xmpp.jid import JID, parse_jid
@@ -53,14 +55,24 @@ from raftline.xmpp.messages import (
     NO_PERMANENT_STORE,
     NO_STORE,
     OTHER,
+    QUIET,
     SIGNAL,
     STORE,
     displayed_of,
     fingerprint_of,
     traits_of,
 )
-from raftline.xmpp.payloads import STANZA_ID_NAMESPACE, TRUE, own_position, parse_form
-from raftline.xmpp.rooms.names import REQUEST_FORM, USER_NAMESPACE, address, require_inside, view_of
+from raftline.xmpp.payloads import FORM_NAMESPACE, STANZA_ID_NAMESPACE, TRUE, form_type_of, own_position, parse_form
+from raftline.xmpp.reactions import is_reaction
+from raftline.xmpp.rooms.names import (
+    REGISTER_FORM,
+    REQUEST_FORM,
+    REQUESTER_FIELD,
+    USER_NAMESPACE,
+    address,
+    require_inside,
+    view_of,
+)
 from raftline.xmpp.stanza import CLIENT_NAMESPACE
 
 if TYPE_CHECKING:
@@ -119,6 +131,7 @@ def _speak(context: StreamContext, stanza: Stanza, to: JID) -> Steps:
             timer_s=timer_s,
             marked=_marked(context, stanza.element) if traits & MARKER and not traits & NO_STORE else Position(0),
             marks_only=bool(traits & MARKER) and not traits & (CONTENT | OTHER | STORE),
+            reacts=is_reaction(stanza.element) if traits & QUIET else False,
         )
     )
 
@@ -162,6 +175,9 @@ def _ask_room(context: StreamContext, stanza: Stanza, to: JID) -> Steps:
             if found:
                 yield Submit(_invitation(context, to, name, found))
                 return
+    if form_type_of(stanza.element) == REGISTER_FORM:
+        yield from _decide(stanza, to)
+        return
     form = parse_form(stanza.element, REQUEST_FORM)
     if form is None:
         raise Refused("service-unavailable", "cancel", "A room takes messages of type groupchat.")
@@ -173,6 +189,24 @@ def _ask_room(context: StreamContext, stanza: Stanza, to: JID) -> Steps:
         nick = "".join(form.get("muc#roomnick", []))
         change = OccupantChange(ChangeKind.ROLE, nick, int(Role.PARTICIPANT))
         yield Submit(ChangeOccupants(to.local, (change,)))
+
+
+def _decide(stanza: Stanza, to: JID) -> Steps:
+    """Take an admin's answer to who asked to be a member (section 9.9); one that is cancelled decides nothing."""
+    form = stanza.element.child("x", FORM_NAMESPACE)
+    assert form is not None, "the caller looked"
+    if form.get("type") == "cancel":
+        return
+    fields = parse_form(stanza.element, REGISTER_FORM)
+    assert fields is not None, "there is one"
+    allows, nick = fields.get("muc#register_allow", []), "".join(fields.get("muc#register_roomnick", []))
+    jid = "".join(fields.get(REQUESTER_FIELD, []))
+    if len(allows) != 1:
+        raise Refused("bad-request", "modify", "The form says neither yes nor no.")
+    if not jid:  # a client that sends back what it knows alone
+        waiting: list[JoinRequestView] = yield from ask(JoinRequestsFor(to.local), list)
+        jid = next((request.jid for request in waiting if request.nick == nick), "")
+    yield Submit(DecideJoinRequest(to.local, jid, allows[0] in TRUE))
 
 
 def _invitation(context: StreamContext, to: JID, name: str, found: list[Element]) -> InviteToRoom | DeclineInvitation:

@@ -12,6 +12,7 @@ from raftline.machine.rooms.commands import EnterRoom, LeaveRoom
 from raftline.machine.rooms.markup import OCCUPANT_ID_NAMESPACE
 from raftline.xmpp.avatars import is_empty_update
 from raftline.xmpp.effects import Submit, ask
+from raftline.xmpp.invites import PREAUTH_NAMESPACE, digest_of
 from raftline.xmpp.payloads import parse_timestamp
 from raftline.xmpp.rooms.names import USER_NAMESPACE, VERSIONS_NAMESPACE, address
 from raftline.xmpp.stanza import MUC_NAMESPACE
@@ -26,7 +27,8 @@ VERSION_CHARACTERS_MAX: Final = 64
 """Of a version of lists that is looked at (XEP-0463); ours have some twenty, and a longer one is unknown."""
 
 _COUNT: Final = re.compile(r"\d{1,9}", re.ASCII)
-_WRITTEN_BY_ROOM: Final = frozenset({MUC_NAMESPACE, USER_NAMESPACE, OCCUPANT_ID_NAMESPACE})
+_WRITTEN_BY_ROOM: Final = frozenset({MUC_NAMESPACE, USER_NAMESPACE, OCCUPANT_ID_NAMESPACE, PREAUTH_NAMESPACE})
+"""What nobody sees of it: what the room writes itself, and the token of an invitation."""
 
 
 def handle_presence(context: StreamContext, stanza: Stanza) -> Steps:
@@ -70,7 +72,14 @@ def _entrance(context: StreamContext, stanza: Stanza, digest: str) -> EnterRoom:
         history_since_ms=_since(history),
         history_seconds=_count(history, "seconds"),
         list_since=None if versions is None else (versions.get("since") or "")[:VERSION_CHARACTERS_MAX],
+        invite=shown_invitation(stanza.element),
     )
+
+
+def shown_invitation(parent: Element) -> bytes:
+    """Return the digest of the token that is shown (docs/rooms.md); empty for none."""
+    preauth = parent.child("preauth", PREAUTH_NAMESPACE)
+    return b"" if preauth is None else digest_of(preauth.get("token") or "")
 
 
 def _inside(stanza: Stanza) -> bytes:

@@ -1,4 +1,9 @@
-"""Registration with a room: membership of an open room and a nickname that is kept (XEP-0045 section 7.10)."""
+"""
+Registration with a room: membership and a nickname that is kept (XEP-0045 section 7.10).
+
+In an open room it is had for the asking; in one for members alone by an invitation (docs/rooms.md), or from its admins,
+where the room takes requests.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +16,8 @@ from raftline.machine.rooms.views import RoomView
 from raftline.xmpp.element import Element
 from raftline.xmpp.jid import prepare_resource
 from raftline.xmpp.payloads import FORM_NAMESPACE, form_field, parse_form, propose_or_refuse
-from raftline.xmpp.rooms.names import address, view_of
+from raftline.xmpp.rooms.names import REGISTER_FORM, address, view_of
+from raftline.xmpp.rooms.presence import shown_invitation
 
 if TYPE_CHECKING:
     from raftline.xmpp.effects import Steps
@@ -19,7 +25,6 @@ if TYPE_CHECKING:
     from raftline.xmpp.stanza import Stanza
 
 REGISTER_NAMESPACE: Final = "jabber:iq:register"
-REGISTER_FORM: Final = "http://jabber.org/protocol/muc#register"
 _NICK: Final = "muc#register_roomnick"
 
 
@@ -39,7 +44,7 @@ def handle_get(context: StreamContext, stanza: Stanza) -> Steps:
     field.children.append(Element("required", FORM_NAMESPACE))
     fields: list[Element | str] = [form_field("FORM_TYPE", "hidden", REGISTER_FORM), field]
     form = Element("x", FORM_NAMESPACE, {"type": "form"}, fields)
-    instructions = Element("instructions", REGISTER_NAMESPACE, None, ["Choose the nickname to keep for you."])
+    instructions = Element("instructions", REGISTER_NAMESPACE, None, [_instructions(view)])
     return Element("query", REGISTER_NAMESPACE, None, [instructions, form])
 
 
@@ -48,8 +53,9 @@ def handle_set(context: StreamContext, stanza: Stanza) -> Steps:
     Register, or give it up.
 
     Raises:
-        Refused: `not-allowed` to who may not register, `bad-request` without a form or a nickname; from apply:
-            `conflict` for a nickname that is taken.
+        Refused: `not-allowed` to who may not register and shows no invitation, `bad-request` without a form or a
+            nickname; from apply: `conflict` for a nickname that is taken, `not-allowed` for an invitation that is no
+            good.
     """
     view: RoomView = yield from view_of(context, stanza)
     query = stanza.element.child("query", REGISTER_NAMESPACE)
@@ -58,7 +64,9 @@ def handle_set(context: StreamContext, stanza: Stanza) -> Steps:
     if query.child("remove", REGISTER_NAMESPACE) is not None:
         yield from propose_or_refuse(RegisterInRoom(room, ""))
         return
-    _require_open(view)
+    invite = shown_invitation(query)
+    if not invite:
+        _require_open(view)
     form = parse_form(query, REGISTER_FORM)
     if form is None:
         raise Refused("bad-request", "modify", "Submit the form.")
@@ -66,9 +74,19 @@ def handle_set(context: StreamContext, stanza: Stanza) -> Steps:
         nick = prepare_resource("".join(form.get(_NICK, [])))
     except ValueError as error:
         raise Refused("bad-request", "modify", "This cannot be a nickname.") from error
-    yield from propose_or_refuse(RegisterInRoom(room, nick))
+    yield from propose_or_refuse(RegisterInRoom(room, nick, invite))
+
+
+def _instructions(view: RoomView) -> str:
+    if view.waits_for_admins:
+        return "You have asked to join; an admin has yet to answer. Send the form again to change your nickname."
+    if view.settings.members_only and view.affiliation == Affiliation.NONE:
+        return "Choose the nickname to keep for you. An admin will decide whether you may join."
+    return "Choose the nickname to keep for you."
 
 
 def _require_open(view: RoomView) -> None:
-    if view.affiliation == Affiliation.OUTCAST or (view.settings.members_only and view.affiliation == Affiliation.NONE):
+    settings = view.settings
+    is_closed = settings.members_only and not settings.join_requests and view.affiliation == Affiliation.NONE
+    if view.affiliation == Affiliation.OUTCAST or is_closed:
         raise Refused("not-allowed", "cancel", "Members are made by admins here.")

@@ -13,6 +13,7 @@ from raftline.machine.rooms.events import (
     AffiliationChanged,
     AffiliationsListed,
     AffiliationsRefused,
+    JoinRequested,
     OccupantShown,
     RoomMessageArrived,
     RoomNoticed,
@@ -23,7 +24,9 @@ from raftline.xmpp.element import Element, escape_attribute, escape_text
 from raftline.xmpp.payloads import FORM_NAMESPACE, append_child, delay_element, form_field, stanza_id_element
 from raftline.xmpp.rooms.names import (
     AFFILIATION_NAMES,
+    REGISTER_FORM,
     REQUEST_FORM,
+    REQUESTER_FIELD,
     ROLE_NAMES,
     USER_NAMESPACE,
     VERSIONS_NAMESPACE,
@@ -49,6 +52,7 @@ def register(modules: Modules) -> None:
     modules.on_event(AffiliationsListed, render_lists)
     modules.on_event(AffiliationsRefused, render_lists_refusal)
     modules.on_event(VoiceRequested, render_voice_request)
+    modules.on_event(JoinRequested, render_join_request)
 
 
 def render_message(context: StreamContext, event: RoomMessageArrived) -> bytes:
@@ -156,6 +160,22 @@ def render_voice_request(context: StreamContext, event: VoiceRequested) -> bytes
         form_field("muc#jid", "jid-single", event.jid),
         form_field("muc#roomnick", "text-single", event.nick),
         form_field("muc#request_allow", "boolean", "false"),
+    ]
+    form = Element("x", FORM_NAMESPACE, {"type": "form"}, fields)
+    attributes = {"from": event.room, "to": str(context.jid), "id": context.new_id()}
+    return Element("message", CLIENT_NAMESPACE, attributes, [form]).to_bytes()
+
+
+def render_join_request(context: StreamContext, event: JoinRequested) -> bytes:
+    """Write the form by which an admin answers (section 9.9); beside its fields it says whose request it is."""
+    allow = form_field("muc#register_allow", "boolean", "0")
+    allow.attributes["label"] = "Allow this person to register with the room?"
+    fields: list[Element | str] = [
+        Element("title", FORM_NAMESPACE, None, [f"{event.jid} asks to join {event.room}"]),
+        form_field("FORM_TYPE", "hidden", REGISTER_FORM),
+        form_field(REQUESTER_FIELD, "jid-single", event.jid),
+        form_field("muc#register_roomnick", "text-single", event.nick),
+        allow,
     ]
     form = Element("x", FORM_NAMESPACE, {"type": "form"}, fields)
     attributes = {"from": event.room, "to": str(context.jid), "id": context.new_id()}

@@ -10,12 +10,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from raftline.machine.rooms.markup import MODERATE_NAMESPACE
+from raftline.xmpp.ad_hoc import COMMANDS_NAMESPACE
 from raftline.xmpp.avatars import VCARD_NAMESPACE
 from raftline.xmpp.capabilities import INFO_NAMESPACE, ITEMS_NAMESPACE
 from raftline.xmpp.module import Declaration, Host
 from raftline.xmpp.rooms import (
     administration,
     archive,
+    commands,
     discovery,
     messages,
     moderation,
@@ -39,8 +41,7 @@ def register(modules: Modules) -> None:
             title="Multi-User Chat",
             version="1.35.5",
             status="partial",
-            note="Entering by the groupchat 1.0 protocol is refused; one invitation a message; registration needs no "
-            "approval.",
+            note="Entering by the groupchat 1.0 protocol is refused; one invitation a message.",
         )
     )
     host = Host(
@@ -66,5 +67,6 @@ def register(modules: Modules) -> None:
     host.on_iq("entity", "get", registration.REGISTER_NAMESPACE, "query", registration.handle_get)
     host.on_iq("entity", "set", registration.REGISTER_NAMESPACE, "query", registration.handle_set)
     host.on_iq("entity", "set", MODERATE_NAMESPACE, "moderate", moderation.handle_moderate)
+    host.on_iq("entity", "set", COMMANDS_NAMESPACE, "command", commands.handle_command)
     modules.add_host(host)
     render.register(modules)

@@ -1,36 +1,23 @@
 """
 XEP-0050 Ad-Hoc Commands: what users may have the server do, by forms that any client can show.
 
-    nothing known --execute--> has a form?  no  --> done, result at once
-                                  |
-                                 yes --> session with an id, form is shown --execute, next, complete--> done
-                                                                           --cancel-------------------> gone
-
-A command has one form at most, so there is no way back (`prev`). Its sessions belong to the stream that began them and
-end with it: nothing of them is replicated, as nothing has happened yet. The commands themselves are declared by other
-modules (`Modules.commands`).
+The commands themselves are declared by other modules (`Modules.commands`); how they go is in ../ad_hoc.py, which rooms
+use for theirs as well.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
-from raftline.base.errors import Refused
-from raftline.base.limits import COMMAND_SESSION_COUNT_MAX
-from raftline.xmpp.capabilities import ITEMS_NAMESPACE, info_element
-from raftline.xmpp.element import Element
-from raftline.xmpp.module import CommandResult, Declaration
-from raftline.xmpp.payloads import FORM_NAMESPACE, parse_form
-from raftline.xmpp.stanza import LANG
+from raftline.xmpp import ad_hoc
+from raftline.xmpp.ad_hoc import COMMANDS_NAMESPACE, describe_command, find_command, list_element, run_command
+from raftline.xmpp.module import Declaration
 
 if TYPE_CHECKING:
     from raftline.xmpp.effects import Steps
-    from raftline.xmpp.module import Command, Modules, StreamContext
+    from raftline.xmpp.element import Element
+    from raftline.xmpp.module import Modules, StreamContext
     from raftline.xmpp.stanza import Stanza
-
-COMMANDS_NAMESPACE: Final = "http://jabber.org/protocol/commands"
-
-_FORWARD: Final = frozenset({"", "execute", "next", "complete"})
 
 
 def register(modules: Modules) -> None:
@@ -51,11 +38,10 @@ def describe_node(context: StreamContext, node: str) -> Element | None:
         Refused: `forbidden` for a command that is not the user's to execute.
     """
     if node == COMMANDS_NAMESPACE:
-        return info_element("automation", "command-list", "Commands", (COMMANDS_NAMESPACE,))
+        return list_element()
     if node not in context.modules.commands:
         return None
-    command = _command_of(context, node)
-    return info_element("automation", "command-node", command.name, (COMMANDS_NAMESPACE, FORM_NAMESPACE))
+    return describe_command(find_command(context, context.modules.commands, node))
 
 
 def list_commands(context: StreamContext, node: str) -> list[Element] | None:
@@ -64,92 +50,14 @@ def list_commands(context: StreamContext, node: str) -> list[Element] | None:
         return []
     if node != COMMANDS_NAMESPACE:
         return None
-    return [
-        Element("item", ITEMS_NAMESPACE, {"jid": context.domain, "node": command.node, "name": command.name})
-        for command in context.modules.commands.values()
-        if command.is_allowed(context)
-    ]
+    return list(ad_hoc.list_commands(context, context.modules.commands, context.domain).elements())
 
 
 def handle_command(context: StreamContext, stanza: Stanza) -> Steps:
     """
-    Begin a command, go on with it, or let it be (section 2.4).
+    Begin a command of the server, go on with it, or let it be (section 2.4).
 
     Raises:
-        Refused: `item-not-found` for a command that there is not, `forbidden` for one that is not the user's, and
-            `bad-request` with the conditions of section 4.4; what the command itself refuses.
+        Refused: As `ad_hoc.run_command`.
     """
-    request = stanza.element.child("command", COMMANDS_NAMESPACE)
-    assert request is not None, "dispatch found the payload by this name"
-    command = _command_of(context, request.get("node") or "")
-    action = request.get("action") or ""
-    if action not in {*_FORWARD, "cancel", "prev"}:
-        raise _bad("malformed-action", "There is no such action.")
-    session_id = request.get("sessionid")
-    if session_id is None:
-        return (yield from _begin(context, command, action))
-    if context.command_sessions.get(session_id) != command.node:
-        raise _bad("bad-sessionid", "There is no such session, or it is over.")
-    if action == "prev":
-        raise _bad("bad-action", "There is no earlier stage.")
-    if action == "cancel":
-        del context.command_sessions[session_id]
-        return _answer(command, session_id, "canceled")
-    fields = _submitted(command, request)
-    result: CommandResult = yield from command.run(context, fields)
-    context.command_sessions.pop(session_id, None)
-    return _completed(command, session_id, result)
-
-
-def _begin(context: StreamContext, command: Command, action: str) -> Steps:
-    if action not in {"", "execute"}:
-        raise _bad("bad-action", "This command has not been begun.")
-    session_id = context.new_id()
-    if command.form is None:
-        result: CommandResult = yield from command.run(context, {})
-        return _completed(command, session_id, result)
-    sessions = context.command_sessions
-    while len(sessions) >= COMMAND_SESSION_COUNT_MAX:
-        del sessions[next(iter(sessions))]  # the oldest; whoever goes on with it is told that it is over
-    sessions[session_id] = command.node
-    actions = Element("actions", COMMANDS_NAMESPACE, {"execute": "complete"}, [Element("complete", COMMANDS_NAMESPACE)])
-    return _answer(command, session_id, "executing", actions, command.form)
-
-
-def _command_of(context: StreamContext, node: str) -> Command:
-    command = context.modules.commands.get(node)
-    if command is None:
-        raise Refused("item-not-found", "cancel", "There is no such command.")
-    if not command.is_allowed(context):
-        raise Refused("forbidden", "auth", "This command is not yours to execute.")
-    return command
-
-
-def _submitted(command: Command, request: Element) -> dict[str, list[str]]:
-    """Read the form that came with a request; `cancel` counts as `submit` (section 3.5.1)."""
-    submitted = request.child("x", FORM_NAMESPACE)
-    if submitted is not None and submitted.get("type") == "cancel":
-        submitted.attributes["type"] = "submit"
-    try:
-        fields = parse_form(request, command.form_type)
-    except Refused as refused:
-        raise _bad("bad-payload", str(refused)) from refused
-    if fields is None:
-        raise _bad("bad-payload", "The form is missing.")
-    return fields
-
-
-def _completed(command: Command, session_id: str, result: CommandResult) -> Element:
-    """Make the last answer; whoever fails in part is told so by a note (section 3.6)."""
-    notes = [Element("note", COMMANDS_NAMESPACE, {"type": "error"}, [text]) for text in result.failures]
-    payload = [] if result.form is None else [result.form]
-    return _answer(command, session_id, "completed", *payload, *notes)
-
-
-def _answer(command: Command, session_id: str, status: str, *children: Element) -> Element:
-    attributes = {"node": command.node, "sessionid": session_id, "status": status, LANG: "en"}
-    return Element("command", COMMANDS_NAMESPACE, attributes, list(children))
-
-
-def _bad(condition: str, text: str) -> Refused:
-    return Refused("bad-request", "modify", text, f"{{{COMMANDS_NAMESPACE}}}{condition}")
+    return (yield from run_command(context, stanza, context.modules.commands))

@@ -20,7 +20,7 @@ from raftline.xmpp.jid import JID, parse_jid
 from raftline.xmpp.module import Declaration
 from raftline.xmpp.payloads import propose_or_refuse, require_own
 from raftline.xmpp.presence import farewells
-from raftline.xmpp.reports import report_of
+from raftline.xmpp.reports import report_of, tell_administrators
 from raftline.xmpp.stanza import CLIENT_NAMESPACE
 
 if TYPE_CHECKING:
@@ -87,6 +87,8 @@ def handle_block(context: StreamContext, stanza: Stanza) -> Steps:
     yield from farewells(context, concerned=lambda jid: _is_among(texts, parse_jid(jid)))
     yield from propose_or_refuse(ChangeBlocklist(blocked=True, addresses=texts, reports=reports))
     yield AwaitReplicas(context.jid.local)
+    if reports:
+        yield from tell_administrators(context, reports)
 
 
 def handle_unblock(context: StreamContext, stanza: Stanza) -> Steps:

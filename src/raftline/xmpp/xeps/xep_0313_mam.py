@@ -26,6 +26,7 @@ from raftline.xmpp.module import Declaration
 from raftline.xmpp.payloads import (
     FORM_NAMESPACE,
     RSM_NAMESPACE,
+    VALIDATE_NAMESPACE,
     concerns_own_account,
     delay_element,
     form_field,
@@ -43,7 +44,6 @@ if TYPE_CHECKING:
     from raftline.xmpp.stanza import Stanza
 
 MAM_NAMESPACE: Final = "urn:xmpp:mam:2"
-VALIDATE_NAMESPACE: Final = "http://jabber.org/protocol/xdata-validate"
 
 PAGE_LIMIT_DEFAULT: Final = 50
 """Rows of a page when the client names no maximum."""

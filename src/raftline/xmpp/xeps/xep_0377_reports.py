@@ -2,8 +2,8 @@
 XEP-0377 Blocking Command Reports: why somebody is blocked, kept for the operators.
 
 The report travels in the items of a block request (xep_0191_blocking.py) and is kept with the change of the list
-(machine/history/reports.py). Reports are sent to nobody, whatever the reporter agrees to; what they agreed to is kept
-(section 5).
+(machine/history/reports.py), where they read and close it (web/reports.py); administrators who are connected are told.
+Reports are sent to nobody else, whatever the reporter agrees to; what they agreed to is kept (section 5).
 """
 
 from __future__ import annotations

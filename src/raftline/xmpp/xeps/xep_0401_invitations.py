@@ -15,13 +15,10 @@ from typing import TYPE_CHECKING, Final
 
 from raftline.base.errors import Refused
 from raftline.base.limits import INVITE_LIFETIME_MS
-from raftline.base.timestamps import format_timestamp
 from raftline.machine.invites.commands import IssueInvite, Purpose
-from raftline.machine.outcomes import Done, InviteIssued, Outcome, Rejected
-from raftline.xmpp.data_forms import make_form, read_boolean, read_text
-from raftline.xmpp.effects import Execute
+from raftline.xmpp.data_forms import read_boolean, read_text
 from raftline.xmpp.element import Element
-from raftline.xmpp.invites import contact_link, digest_of, landing_page, registration_link
+from raftline.xmpp.invites import contact_link, digest_of, invitation_form, issue, landing_page, registration_link
 from raftline.xmpp.jid import prepare_local
 from raftline.xmpp.module import Command, CommandResult, Declaration
 from raftline.xmpp.payloads import FORM_NAMESPACE, form_field
@@ -32,7 +29,6 @@ if TYPE_CHECKING:
 
 INVITE_NODE: Final = "urn:xmpp:invite#invite"
 CREATE_NODE: Final = "urn:xmpp:invite#create-account"
-INVITATION_FORM: Final = "urn:xmpp:invite#invitation"
 _COMMANDS: Final = "http://jabber.org/protocol/commands"
 
 Fields = dict[str, list[str]]
@@ -52,11 +48,11 @@ def register(modules: Modules, administrators: Collection[str], *, users_registe
 
     def invite(context: StreamContext, _fields: Fields) -> Steps:
         link, expires_ms = yield from invite_contact(context, registers=users_register)
-        return _result(link, landing_page(page_url, link), expires_ms)
+        return CommandResult(invitation_form(link, landing_page(page_url, link), expires_ms))
 
     def create(context: StreamContext, fields: Fields) -> Steps:
         link, expires_ms = yield from invite_user(context, fields)
-        return _result(link, landing_page(page_url, link), expires_ms)
+        return CommandResult(invitation_form(link, landing_page(page_url, link), expires_ms))
 
     modules.commands[INVITE_NODE] = Command(INVITE_NODE, "Invite somebody", lambda _context: True, invite)
     modules.commands[CREATE_NODE] = Command(
@@ -79,7 +75,9 @@ def invite_contact(context: StreamContext, *, registers: bool) -> Steps:
     """
     purposes = Purpose.SUBSCRIBE | Purpose.REGISTER if registers else Purpose.SUBSCRIBE
     token = context.new_id()
-    expires_ms = yield from _issue(token, context.jid.local, "", purposes)
+    expires_ms = yield from issue(
+        IssueInvite(digest_of(token), context.jid.local, "", int(purposes), INVITE_LIFETIME_MS)
+    )
     return contact_link(context.domain, context.jid.local, token, registers=registers), expires_ms
 
 
@@ -103,26 +101,10 @@ def invite_user(context: StreamContext, fields: Fields) -> Steps:
         ) from error
     purposes = Purpose.REGISTER | Purpose.SUBSCRIBE if is_contact else Purpose.REGISTER
     token = context.new_id()
-    expires_ms = yield from _issue(token, context.jid.local, username, purposes)
+    expires_ms = yield from issue(
+        IssueInvite(digest_of(token), context.jid.local, username, int(purposes), INVITE_LIFETIME_MS)
+    )
     return registration_link(context.domain, username, token), expires_ms
-
-
-def _issue(token: str, inviter: str, username: str, purposes: Purpose) -> Steps:
-    action = IssueInvite(digest_of(token), inviter, username, int(purposes), INVITE_LIFETIME_MS)
-    outcome: Outcome = yield Execute(action)
-    if isinstance(outcome, Rejected):
-        raise Refused(*outcome)
-    assert isinstance(outcome, Done)
-    assert isinstance(outcome.result, InviteIssued)
-    return outcome.result.expires_ms
-
-
-def _result(link: str, landing_url: str, expires_ms: int) -> CommandResult:
-    fields = [form_field("uri", "text-single", link)]
-    if landing_url:
-        fields.append(form_field("landing-url", "text-single", landing_url))
-    fields.append(form_field("expire", "text-single", format_timestamp(expires_ms)))
-    return CommandResult(make_form("result", INVITATION_FORM, fields))
 
 
 def _asking() -> Element:
