@@ -36,6 +36,8 @@ from raftline.machine.node_commands import (
     RedeemInvitation,
     StartNode,
 )
+from raftline.machine.polls.commands import POLL_ACTIONS, PollAction
+from raftline.machine.polls.terms import PollTerms
 from raftline.machine.portability.commands import ImportedContact, ImportedMessage
 from raftline.machine.pubsub import commands as pubsub
 from raftline.machine.push.commands import PUSH_ACTIONS, PushAction
@@ -369,6 +371,21 @@ class SendEphemeral(SendMessage, frozen=True, array_like=True, kw_only=True, gc=
     timer_s: Annotated[int, msgspec.Meta(ge=EPHEMERAL_TIMER_S_MIN, le=EPHEMERAL_TIMER_S_MAX)]
 
 
+class SendPoll(SendMessage, frozen=True, array_like=True, kw_only=True, gc=False, tag=175):
+    """
+    Send a message that asks a question (polls/). Machine version 3.
+
+    Refused as SendMessage is, with `not-acceptable` where it would not be archived, `resource-constraint` where too
+    many questions are open, and for its terms (polls/terms.py).
+
+    Attributes:
+        timer_s: As in SendEphemeral; 0 for never.
+    """
+
+    poll: PollTerms
+    timer_s: Annotated[int, msgspec.Meta(ge=0, le=EPHEMERAL_TIMER_S_MAX)] = 0
+
+
 class SetCarbons(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=60):
     """Turn copies of messages for this session on or off (XEP-0280 sections 4, 5). Idempotent."""
 
@@ -468,6 +485,7 @@ Action = (
     | DeclareInterest
     | SendMessage
     | SendEphemeral
+    | SendPoll
     | SetCarbons
     | ChangeBlocklist
     | DeclareBlocklistInterest
@@ -491,6 +509,7 @@ Action = (
     | media.MediaAction
     | InviteAction
     | PushAction
+    | PollAction
 )
 """What a command does. Tags are never reused."""
 
@@ -504,6 +523,7 @@ SINCE_VERSION: Final[Mapping[type, int]] = MappingProxyType(
         EndFormerCluster: 3,
         ActForAccount: 3,
         SendEphemeral: 3,
+        SendPoll: 3,
         SetArchivePreferences: 3,
         **dict.fromkeys(pubsub.ACTIONS, 3),
         **dict.fromkeys(components.ACTIONS, 3),
@@ -512,6 +532,7 @@ SINCE_VERSION: Final[Mapping[type, int]] = MappingProxyType(
         RegisterByInvite: 3,
         **dict.fromkeys(INVITE_ACTIONS, 3),
         **dict.fromkeys(PUSH_ACTIONS, 3),
+        **dict.fromkeys(POLL_ACTIONS, 3),
     }
 )
 """Machine version from which on a kind of command is understood; 1 for what is not named."""

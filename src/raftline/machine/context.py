@@ -24,6 +24,7 @@ from raftline.machine.login.tables import LOGIN_TOKEN, LoginToken
 from raftline.machine.media.state import MediaState
 from raftline.machine.outbox import Handover
 from raftline.machine.outcomes import Event
+from raftline.machine.polls.state import PollState
 from raftline.machine.pubsub.state import PubsubState
 from raftline.machine.push.state import PushState
 from raftline.machine.records import (
@@ -117,6 +118,7 @@ class Context:
         "offline_counts",
         "origins",
         "outbox",
+        "polls",
         "position",
         "presences",
         "private",
@@ -188,6 +190,7 @@ class Context:
         self.pubsub: Final = PubsubState(rows)
         self.media: Final = MediaState(rows)
         self.read_marks: Final = rows.table(READ_MARK, ReadMark._make)
+        self.polls: Final = PollState(rows)
         self.push: Final = PushState(rows)
         self.rooms: Final = rows.table(rooms_tables.ROOM, rooms_tables.Room._make)
         self.room_affiliations: Final = rows.table(rooms_tables.ROOM_AFFILIATION, rooms_tables.RoomAffiliation._make)

@@ -25,6 +25,7 @@ from raftline.machine.carbons import FORM_RECEIVED
 from raftline.machine.commands import Storage
 from raftline.machine.context import Context
 from raftline.machine.outcomes import InboxWaiting, MessageArrived
+from raftline.machine.polls import ending as polls
 from raftline.machine.records import Account, Owed, Session, StoredMessage
 
 _ARCHIVE = int(Storage.ARCHIVE)
@@ -167,6 +168,7 @@ def release_message(context: Context, position: Position) -> None:
     assert message is not None, position
     if message.holders <= 1:
         context.messages.delete(position)
+        polls.message_gone(context, position, message.stanza)
         return
     context.messages.put(
         position,

@@ -26,6 +26,7 @@ from raftline.machine.context import Context
 from raftline.machine.conversations.read_marks import forget_some
 from raftline.machine.invites import issuing
 from raftline.machine.media.uploads import forget_uploads
+from raftline.machine.polls import ending as polls
 from raftline.machine.pubsub.removal import delete_some
 from raftline.machine.push import outbox as push
 from raftline.machine.rooms import administration
@@ -100,7 +101,7 @@ class Pruner:
             self._due_ms[name] = issuing.prune(context, budget)
 
     def _bury_doomed(self, budget: int) -> None:
-        """Delete messages of an account that was deleted, or messages and affiliations of a room."""
+        """Delete what is left of an account that was deleted, of a room, or of a poll."""
         context = self._context
         if self._nobody_doomed and not context.doomed.pending_count:
             return
@@ -132,5 +133,6 @@ class Pruner:
         budget -= push.delete_some(context, account_id, budget)
         budget -= administration.forget_lists(context, account_id, budget)
         budget -= forget_uploads(context, account_id, budget)
+        budget -= polls.forget_some(context, account_id, budget)
         if budget > 0:
             context.doomed.delete(account_id)

@@ -8,6 +8,7 @@ from typing import Final
 
 from raftline.xmpp import messages, presence, render, roster
 from raftline.xmpp.module import Modules
+from raftline.xmpp.polls import extension as polls
 from raftline.xmpp.xeps import (
     xep_0012_last_activity,
     xep_0030_disco,
@@ -144,8 +145,9 @@ MODULES: Final = (
     xep_0421_occupant_ids,
     xep_0425_moderation,
     xep_0486_room_avatars,
+    polls,
 )
-"""Those that need nothing but the registry: the RFCs, then the XEPs by number."""
+"""Those that need nothing but the registry: the RFCs, then the XEPs by number, then extensions of our own."""
 
 
 def all_modules(

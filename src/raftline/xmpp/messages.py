@@ -51,7 +51,7 @@ from msgspec.structs import asdict
 
 from raftline.base.errors import Refused
 from raftline.base.ids import Position
-from raftline.machine.commands import MessageKind, SendEphemeral, SendMessage, Storage
+from raftline.machine.commands import MessageKind, SendEphemeral, SendMessage, SendPoll, Storage
 from raftline.machine.conversations.payloads import INSTANT_PAYLOADS
 from raftline.machine.pubsub.bookmarks import PRIVATE_OPTIONS
 from raftline.machine.pubsub.commands import Publish
@@ -70,6 +70,8 @@ from raftline.xmpp.payloads import (
     blocked_by_user,
     is_delay_of_ours,
 )
+from raftline.xmpp.polls.reading import read_question, with_text
+from raftline.xmpp.polls.words import ALL as QUESTIONS
 from raftline.xmpp.retraction import RETRACTION_NAMESPACE, find_retraction
 from raftline.xmpp.stanza import CLIENT_NAMESPACE
 
@@ -97,6 +99,7 @@ EPHEMERAL: Final = 8192
 MARKER: Final = 16384
 ALERTING: Final = 32768
 QUIET: Final = 65536
+QUESTION: Final = 131072
 
 _DROPPED: Final = STANZA_ID | PRIVATE | DELAY | DISPLAYED
 """What `is_dropped` looks for."""
@@ -107,6 +110,7 @@ _RECEIPTS: Final = "urn:xmpp:receipts"
 
 _TRAITS: Final[dict[tuple[str, str], int]] = {
     **dict.fromkeys(sorted(INSTANT_PAYLOADS), CONTENT | ALERTING),
+    **{(words.namespace, words.noun): CONTENT | ALERTING | QUESTION for words in QUESTIONS},
     (CLIENT_NAMESPACE, "subject"): CONTENT,
     (CLIENT_NAMESPACE, "thread"): _STATE,
     ("urn:xmpp:sfs:0", "sources"): CONTENT,
@@ -211,7 +215,17 @@ def handle_message(context: StreamContext, stanza: Stanza) -> Steps:
         displayed=displayed,
         marked=marked,
     )
+    if traits & QUESTION and kind in _CONVERSING:
+        yield Submit(_asking(stanza, command, timer_s))
+        return
     yield Submit(SendEphemeral(**asdict(command), timer_s=timer_s) if timer_s else command)
+
+
+def _asking(stanza: Stanza, command: SendMessage, timer_s: int) -> SendPoll:
+    """Return the command of a message that asks a question."""
+    terms = read_question(stanza)
+    fields = {**asdict(command), "stanza": with_text(command.stanza, stanza, terms)}
+    return SendPoll(**fields, timer_s=timer_s, poll=terms)
 
 
 def kind_of(stanza: Stanza) -> MessageKind:

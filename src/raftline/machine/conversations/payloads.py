@@ -42,6 +42,8 @@ INSTANT_PAYLOADS: Final = _ENCRYPTED | frozenset(
         ("urn:xmpp:sfs:0", "file-sharing"),  # XEP-0447
         ("http://jabber.org/protocol/geoloc", "geoloc"),  # XEP-0080
         ("jabber:x:conference", "x"),  # XEP-0249
+        ("urn:raftline:polls:0", "poll"),
+        ("urn:raftline:events:0", "event"),
     }
 )
 """Namespace and name of what makes a message an instant message."""

@@ -26,6 +26,7 @@ from raftline.machine.history.answers import SentMessages
 from raftline.machine.history.commands import Retraction
 from raftline.machine.history.queries import FindSent
 from raftline.machine.outbox import MessageHandedOver
+from raftline.machine.polls import ending as polls
 from raftline.machine.queries import ArchiveRow
 from raftline.machine.records import Account
 from raftline.machine.timers import ephemeral
@@ -95,6 +96,7 @@ def bury(context: Context, position: Position, retraction: Retraction) -> None:
     tombstone = b"%b>%b%b%b</message>" % (start_tag, retraction.head, stamp, retraction.tail)
     context.messages.put(position, message._replace(stanza=tombstone))
     ephemeral.cancel(context, position)
+    polls.message_gone(context, position, message.stanza)
 
 
 def find_sent(context: Context, query: FindSent) -> SentMessages:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Final, NamedTuple
 
 from raftline.base.ids import NodeId, Position, SessionId
+from raftline.machine.polls.events import PollTold
 
 
 class RoomMessageArrived(NamedTuple):
@@ -151,4 +152,5 @@ SHARED_EVENTS: Final = (
     AffiliationsListed,
     AffiliationsRefused,
     VoiceRequested,
+    PollTold,
 )

@@ -27,14 +27,17 @@ from typing import Any, Final, NamedTuple
 from raftline.base.limits import (
     EXPIRED_ITEM_COUNT_MAX,
     EXPIRED_MESSAGE_COUNT_MAX,
+    EXPIRED_POLL_COUNT_MAX,
     EXPIRED_SESSION_COUNT_MAX,
     EXPIRED_UPLOAD_COUNT_MAX,
+    TOLD_POLL_COUNT_MAX,
 )
 from raftline.machine import resumption
 from raftline.machine.commands import CarryOutDue
 from raftline.machine.context import Context
 from raftline.machine.media import uploads
 from raftline.machine.outcomes import Done, Outcome
+from raftline.machine.polls import choosing, telling
 from raftline.machine.pubsub import items
 from raftline.machine.queries import NextExpiry
 from raftline.machine.rows import Table
@@ -61,6 +64,8 @@ KINDS: Final = (
     TimerKind(lambda context: context.message_timers, EXPIRED_MESSAGE_COUNT_MAX, ephemeral.expire_message),
     TimerKind(lambda context: context.media.uploads, EXPIRED_UPLOAD_COUNT_MAX, uploads.expire_upload),
     TimerKind(lambda context: context.pubsub.items, EXPIRED_ITEM_COUNT_MAX, items.expire_item),
+    TimerKind(lambda context: context.polls.polls, EXPIRED_POLL_COUNT_MAX, choosing.close_due),
+    TimerKind(lambda context: context.polls.news, TOLD_POLL_COUNT_MAX, telling.tell_due),
 )
 
 

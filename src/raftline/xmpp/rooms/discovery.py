@@ -126,7 +126,7 @@ def handle_room_info(context: StreamContext, stanza: Stanza) -> Steps:
         return _kept_nick(view)
     _require_no_node(stanza, INFO_NAMESPACE)
     settings = view.settings
-    features = [*ROOM_FEATURES, *_features_of(settings)]
+    features = [*ROOM_FEATURES, *_features_of(settings), *context.modules.extensions]
     if settings.archived:
         features += ARCHIVE_FEATURES
     info = _info(settings.title or address(stanza).local, features)

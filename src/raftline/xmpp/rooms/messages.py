@@ -20,9 +20,12 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
+from msgspec.structs import asdict
+
 from raftline.base.errors import Refused
 from raftline.base.ids import Position
 from raftline.base.limits import ROOM_STATE_AUDIENCE_MAX
+from raftline.machine.polls.commands import AskInRoom
 from raftline.machine.pubsub.bookmarks import PRIVATE_OPTIONS
 from raftline.machine.pubsub.commands import Publish
 from raftline.machine.pubsub.displayed import DISPLAYED_NODE
@@ -53,6 +56,7 @@ from raftline.xmpp.messages import (
     NO_PERMANENT_STORE,
     NO_STORE,
     OTHER,
+    QUESTION,
     SIGNAL,
     STORE,
     displayed_of,
@@ -60,6 +64,7 @@ from raftline.xmpp.messages import (
     traits_of,
 )
 from raftline.xmpp.payloads import STANZA_ID_NAMESPACE, TRUE, own_position, parse_form
+from raftline.xmpp.polls.reading import read_question, with_text
 from raftline.xmpp.rooms.names import REQUEST_FORM, USER_NAMESPACE, address, require_inside, view_of
 from raftline.xmpp.stanza import CLIENT_NAMESPACE
 
@@ -105,22 +110,26 @@ def _speak(context: StreamContext, stanza: Stanza, to: JID) -> Steps:
             yield Submit(Publish(DISPLAYED_NODE, str(to), displayed, PRIVATE_OPTIONS))
         yield from _send_state(context, stanza, message)
         return
-    yield Submit(
-        SpeakInRoom(
-            to.local,
-            message,
-            is_subject=_is_subject(stanza.element),
-            kept=not traits & (NO_STORE | NO_PERMANENT_STORE),
-            origin_id=origin_id,
-            fingerprint=fingerprint_of(message, origin_id),
-            retracts=_retracted(context, stanza.element),
-            message_id=stanza.id,
-            displayed=displayed,
-            timer_s=timer_s,
-            marked=_marked(context, stanza.element) if traits & MARKER and not traits & NO_STORE else Position(0),
-            marks_only=bool(traits & MARKER) and not traits & (CONTENT | OTHER | STORE),
-        )
+    command = SpeakInRoom(
+        to.local,
+        message,
+        is_subject=_is_subject(stanza.element),
+        kept=not traits & (NO_STORE | NO_PERMANENT_STORE),
+        origin_id=origin_id,
+        fingerprint=fingerprint_of(message, origin_id),
+        retracts=_retracted(context, stanza.element),
+        message_id=stanza.id,
+        displayed=displayed,
+        timer_s=timer_s,
+        marked=_marked(context, stanza.element) if traits & MARKER and not traits & NO_STORE else Position(0),
+        marks_only=bool(traits & MARKER) and not traits & (CONTENT | OTHER | STORE),
     )
+    if traits & QUESTION:
+        terms = read_question(stanza)
+        fields = {**asdict(command), "stanza": with_text(message, stanza, terms)}
+        yield Submit(AskInRoom(**fields, poll=terms))
+        return
+    yield Submit(command)
 
 
 def _marked(context: StreamContext, message: Element) -> Position:
