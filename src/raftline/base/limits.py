@@ -466,3 +466,6 @@ TOLD_POLL_COUNT_MAX: Final = 64
 
 EVENT_TEXT_SIZE_MAX: Final = 8192
 """Bytes of the description of an event, and of its place."""
+
+PIN_COUNT_MAX: Final = 32
+"""Messages pinned in one conversation: more would be a second history."""

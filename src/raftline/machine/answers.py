@@ -24,6 +24,8 @@ from raftline.machine.invites.handlers import INVITE_ANSWERS
 from raftline.machine.login import tokens
 from raftline.machine.media.answers import MEDIA_ANSWERS
 from raftline.machine.outcomes import RosterItem
+from raftline.machine.pins.pinning import pins_of
+from raftline.machine.pins.queries import PinsOf
 from raftline.machine.polls.handlers import POLL_ANSWERS
 from raftline.machine.portability.answers import PORTABLE_ANSWERS
 from raftline.machine.presence import SUBSCRIBED_FROM
@@ -266,5 +268,6 @@ _ANSWERS: Final[Mapping[type[Query], Callable[[Context, Any], Answer]]] = Mappin
         **INVITE_ANSWERS,
         **PUSH_ANSWERS,
         **POLL_ANSWERS,
+        PinsOf: pins_of,
     }
 )

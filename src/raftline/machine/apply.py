@@ -100,6 +100,8 @@ from raftline.machine.outbox import (
     SubscriptionHandedOver,
 )
 from raftline.machine.outcomes import CommandResult, Done, Outcome, Rejected
+from raftline.machine.pins.commands import PinMessage
+from raftline.machine.pins.pinning import pin_message
 from raftline.machine.polls import asking
 from raftline.machine.polls.handlers import POLL_HANDLERS
 from raftline.machine.portability.importing import act_for_account
@@ -313,6 +315,7 @@ _SESSION_HANDLERS: Final[Mapping[type, Callable[[Context, Session, Any], Outcome
         RequestUploadSlot: uploads.request_slot,
         **PUSH_SESSION_HANDLERS,
         **POLL_HANDLERS,
+        PinMessage: pin_message,
     }
 )
 """What a session does."""

@@ -36,6 +36,7 @@ from raftline.machine.node_commands import (
     RedeemInvitation,
     StartNode,
 )
+from raftline.machine.pins.commands import PIN_ACTIONS, PinMessage
 from raftline.machine.polls.commands import POLL_ACTIONS, PollAction
 from raftline.machine.polls.terms import PollTerms
 from raftline.machine.portability.commands import ImportedContact, ImportedMessage
@@ -510,6 +511,7 @@ Action = (
     | InviteAction
     | PushAction
     | PollAction
+    | PinMessage
 )
 """What a command does. Tags are never reused."""
 
@@ -533,6 +535,7 @@ SINCE_VERSION: Final[Mapping[type, int]] = MappingProxyType(
         **dict.fromkeys(INVITE_ACTIONS, 3),
         **dict.fromkeys(PUSH_ACTIONS, 3),
         **dict.fromkeys(POLL_ACTIONS, 3),
+        **dict.fromkeys(PIN_ACTIONS, 3),
     }
 )
 """Machine version from which on a kind of command is understood; 1 for what is not named."""

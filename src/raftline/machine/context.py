@@ -24,6 +24,7 @@ from raftline.machine.login.tables import LOGIN_TOKEN, LoginToken
 from raftline.machine.media.state import MediaState
 from raftline.machine.outbox import Handover
 from raftline.machine.outcomes import Event
+from raftline.machine.pins.tables import PIN, Pin
 from raftline.machine.polls.state import PollState
 from raftline.machine.pubsub.state import PubsubState
 from raftline.machine.push.state import PushState
@@ -118,6 +119,7 @@ class Context:
         "offline_counts",
         "origins",
         "outbox",
+        "pins",
         "polls",
         "position",
         "presences",
@@ -190,6 +192,7 @@ class Context:
         self.pubsub: Final = PubsubState(rows)
         self.media: Final = MediaState(rows)
         self.read_marks: Final = rows.table(READ_MARK, ReadMark._make)
+        self.pins: Final = rows.table(PIN, Pin._make)
         self.polls: Final = PollState(rows)
         self.push: Final = PushState(rows)
         self.rooms: Final = rows.table(rooms_tables.ROOM, rooms_tables.Room._make)

@@ -24,8 +24,8 @@ from raftline.base.limits import INBOX_MESSAGE_COUNT_MAX, INBOX_PAGE_ROW_COUNT_M
 from raftline.machine.carbons import FORM_RECEIVED
 from raftline.machine.commands import Storage
 from raftline.machine.context import Context
+from raftline.machine.conversations.belongings import row_gone
 from raftline.machine.outcomes import InboxWaiting, MessageArrived
-from raftline.machine.polls import ending as polls
 from raftline.machine.records import Account, Owed, Session, StoredMessage
 
 _ARCHIVE = int(Storage.ARCHIVE)
@@ -168,7 +168,7 @@ def release_message(context: Context, position: Position) -> None:
     assert message is not None, position
     if message.holders <= 1:
         context.messages.delete(position)
-        polls.message_gone(context, position, message.stanza)
+        row_gone(context, message)
         return
     context.messages.put(
         position,

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from raftline.base.ids import Cursor, NodeId, Position, SessionId
 from raftline.machine.components.events import PresenceForComponent
+from raftline.machine.pins.events import PinTold
 from raftline.machine.polls.events import PollTold
 from raftline.machine.pubsub.values import CapabilitiesUnknown, NodeNotified
 from raftline.machine.rooms.events import RoomEvent, RoomMessageArrived
@@ -287,6 +288,7 @@ Event = (
     | RoomEvent
     | PresenceForComponent
     | PollTold
+    | PinTold
 )
 
 Delivery = MessageArrived | CarbonCopied | RoomMessageArrived

@@ -26,6 +26,7 @@ from raftline.machine.context import Context
 from raftline.machine.conversations.read_marks import forget_some
 from raftline.machine.invites import issuing
 from raftline.machine.media.uploads import forget_uploads
+from raftline.machine.pins import ending as pins
 from raftline.machine.polls import ending as polls
 from raftline.machine.pubsub.removal import delete_some
 from raftline.machine.push import outbox as push
@@ -134,5 +135,6 @@ class Pruner:
         budget -= administration.forget_lists(context, account_id, budget)
         budget -= forget_uploads(context, account_id, budget)
         budget -= polls.forget_some(context, account_id, budget)
+        budget -= pins.forget_some(context, account_id, budget)
         if budget > 0:
             context.doomed.delete(account_id)

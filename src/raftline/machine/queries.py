@@ -19,6 +19,7 @@ from raftline.machine.invites.views import InviteView
 from raftline.machine.media.tables import StoredFile, UploadUse
 from raftline.machine.media.values import UploadView
 from raftline.machine.outcomes import Event, Outcome, Rejected, RosterItem
+from raftline.machine.pins.events import PinView
 from raftline.machine.polls.events import TallyPage
 from raftline.machine.pubsub.values import NodeDetails, NodeItems, NodeSubscription
 from raftline.machine.push.answers import WaitingNotification
@@ -374,5 +375,6 @@ Answer = (
     | list[InviteView]
     | list[WaitingNotification]
     | TallyPage
+    | list[PinView]
     | None
 )

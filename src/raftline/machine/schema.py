@@ -24,6 +24,7 @@ from raftline.machine.history.tables import HISTORY_SQL, HISTORY_TABLES
 from raftline.machine.invites import tables as invites
 from raftline.machine.login import tables as login
 from raftline.machine.media import tables as media
+from raftline.machine.pins import tables as pins
 from raftline.machine.polls import tables as polls
 from raftline.machine.pubsub import tables as pubsub
 from raftline.machine.push import tables as push
@@ -149,6 +150,7 @@ TABLES: Final = (
     invites.INVITE,
     *push.TABLES,
     *polls.TABLES,
+    *pins.TABLES,
 )
 assert len({table.number for table in TABLES}) == len(TABLES)
 
@@ -327,7 +329,7 @@ CREATE TABLE invitation (
 """
 
 _AREAS: Final = (login.SQL, HISTORY_SQL, pubsub.SCHEMA, rooms_tables.SQL, components.SQL, media.SQL, timers.SQL)
-_VERSION_3: Final = "".join((*_AREAS, conversations.SQL, invites.SQL, push.SQL, polls.SQL))
+_VERSION_3: Final = "".join((*_AREAS, conversations.SQL, invites.SQL, push.SQL, polls.SQL, pins.SQL))
 
 MIGRATIONS: Final = (_VERSION_1, _VERSION_2, _VERSION_3)
 """`MIGRATIONS[n]` takes a database from version n to n + 1. A released one is never edited."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Final, NamedTuple
 
 from raftline.base.ids import NodeId, Position, SessionId
+from raftline.machine.pins.events import PinTold
 from raftline.machine.polls.events import PollTold
 
 
@@ -153,4 +154,5 @@ SHARED_EVENTS: Final = (
     AffiliationsRefused,
     VoiceRequested,
     PollTold,
+    PinTold,
 )

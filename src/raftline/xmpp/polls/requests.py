@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 from raftline.base.errors import Refused
 from raftline.base.ids import Position, format_stanza_id
 from raftline.base.limits import POLL_OPTION_COUNT_MAX, POLL_PAGE_ROW_COUNT_MAX
-from raftline.machine.context import ROOMS_LABEL
 from raftline.machine.outcomes import Rejected
 from raftline.machine.polls.commands import Choose, ClosePoll
 from raftline.machine.polls.events import TallyPage
@@ -22,8 +21,8 @@ from raftline.machine.polls.queries import PollsOf
 from raftline.machine.polls.terms import ANSWERS, QuestionKind
 from raftline.xmpp.effects import Ask, Effect
 from raftline.xmpp.element import Element
-from raftline.xmpp.jid import parse_jid
-from raftline.xmpp.payloads import TRUE, own_position, page_element, parse_page_request, propose_or_refuse, require_own
+from raftline.xmpp.payloads import TRUE, page_element, parse_page_request, propose_or_refuse
+from raftline.xmpp.places import partner_of, position_of, room_of
 from raftline.xmpp.polls.render import tally_element
 
 if TYPE_CHECKING:
@@ -55,14 +54,14 @@ def handle_choose(words: Words, context: StreamContext, stanza: Stanza) -> Steps
             `machine.polls.commands.Choose` says.
     """
     request = _request(stanza, words, words.choose)
-    room = _room_of(context, stanza)
+    room = room_of(context, stanza)
     yield from propose_or_refuse(Choose(room, _named(context, words, request), _options(words, request)))
 
 
 def handle_end(words: Words, context: StreamContext, stanza: Stanza) -> Steps:
     """End a question: close a poll, cancel an event. Raises Refused as `machine.polls.commands.ClosePoll` says."""
     request = _request(stanza, words, words.end)
-    yield from propose_or_refuse(ClosePoll(_room_of(context, stanza), _named(context, words, request)))
+    yield from propose_or_refuse(ClosePoll(room_of(context, stanza), _named(context, words, request)))
 
 
 def handle_tally(words: Words, context: StreamContext, stanza: Stanza) -> Steps:
@@ -77,7 +76,7 @@ def handle_tally(words: Words, context: StreamContext, stanza: Stanza) -> Steps:
     query = PollsOf(
         context.session_id,
         int(words.kind),
-        _room_of(context, stanza),
+        room_of(context, stanza),
         position=_named(context, words, request),
         names_voters=request.get(words.people) in TRUE,
     )
@@ -95,10 +94,10 @@ def handle_listing(words: Words, context: StreamContext, stanza: Stanza) -> Step
     """
     request = _request(stanza, words, words.listing)
     assert context.session_id is not None, "only bound streams send stanzas"
-    room = _room_of(context, stanza)
-    partner = "" if room else _partner(context, request)
+    room = room_of(context, stanza)
+    partner = "" if room else partner_of(context, request)
     paging = parse_page_request(request)
-    after, before = (None if bound is None else _position(context, bound) for bound in (paging.after, paging.before))
+    after, before = (None if bound is None else position_of(context, bound) for bound in (paging.after, paging.before))
     limit = POLL_PAGE_ROW_COUNT_MAX if paging.limit is None else min(paging.limit, POLL_PAGE_ROW_COUNT_MAX)
     query = PollsOf(
         context.session_id,
@@ -131,34 +130,8 @@ def _request(stanza: Stanza, words: Words, name: str) -> Element:
     return found
 
 
-def _room_of(context: StreamContext, stanza: Stanza) -> str:
-    """Return the local part of the room that a request is to; empty for the user's own account."""
-    if stanza.to is not None and stanza.to.domain == f"{ROOMS_LABEL}.{context.domain}":
-        return stanza.to.local
-    require_own(context, stanza)
-    return ""
-
-
 def _named(context: StreamContext, words: Words, request: Element) -> Position:
-    return _position(context, request.get(words.noun) or "")
-
-
-def _position(context: StreamContext, stanza_id: str) -> Position:
-    position = own_position(stanza_id, context.cluster_epoch)
-    if not position:
-        raise Refused("item-not-found", "cancel", "Nothing was asked there.")
-    return position
-
-
-def _partner(context: StreamContext, request: Element) -> str:
-    """Return the bare JID of the contact whose chat is meant."""
-    try:
-        partner = parse_jid(request.get("with") or "").bare
-    except ValueError as error:
-        raise Refused("jid-malformed", "modify", "Which conversation? This is no address.") from error
-    if partner.domain != context.domain or not partner.local:
-        raise Refused("item-not-found", "cancel", "There is nobody there to have asked anything.")
-    return str(partner)
+    return position_of(context, request.get(words.noun) or "")
 
 
 def _options(words: Words, request: Element) -> tuple[int, ...]:
