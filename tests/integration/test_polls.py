@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import random
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
@@ -21,13 +22,16 @@ from slixmpp.xmlstream.matcher import MatchXPath
 from integration.cluster_process import Cluster, wait_until
 from integration.xmpp_client import CONNECT_TIMEOUT_S, Client
 from integration.xmpp_raw import register
+from raftline.machine.database import checkpoint
 
-pytestmark = pytest.mark.timeout(180)
+pytestmark = pytest.mark.timeout(240)
 
 PASSWORD = "raise-your-hands"
 POLLS = "urn:raftline:polls:0"
 EVENTS = "urn:raftline:events:0"
 PINS = "urn:raftline:pins:0"
+VIEW_ONCE = "urn:raftline:view-once:0"
+SECRET = "nevermoreseen"
 MUC = "http://jabber.org/protocol/muc"
 ROOM = "den@conference.localhost"
 SID = "{urn:xmpp:sid:0}stanza-id"
@@ -126,7 +130,7 @@ async def vote_often(person: Person, poll_id: str, seed: int, voted: asyncio.Eve
     return option
 
 
-async def test_exact_through_the_death_of_the_leader(cluster: Cluster) -> None:
+async def _votes_in_a_room(cluster: Cluster) -> None:
     """
     Eight people vote a dozen times each while the leader is killed: the tally is that of everyone's last vote.
 
@@ -183,13 +187,12 @@ async def test_exact_through_the_death_of_the_leader(cluster: Cluster) -> None:
     with pytest.raises(IqError) as refused:
         await late.vote(poll_id, 1)
     assert refused.value.condition == "not-allowed"
-    await cluster.wait_equal_hashes()
     for person in (owner, late, *voters):
         await person.log_out()
     await guest.log_out()
 
 
-async def test_a_chat_of_two(cluster: Cluster) -> None:
+async def _a_chat_of_two(cluster: Cluster) -> None:
     """A poll that ends by its time, an event that is answered and cancelled, a message that is pinned: on two nodes."""
     anna, bert = await log_in(cluster, "anna", 1), await log_in(cluster, "bert", 2)
     closes = datetime.now(UTC) + timedelta(seconds=4)
@@ -235,3 +238,44 @@ async def test_a_chat_of_two(cluster: Cluster) -> None:
     assert [pin.get("id") for pin in found] == [event_id]
     for person in (anna, bert):
         await person.log_out()
+
+
+async def _viewed_once(cluster: Cluster) -> None:
+    """Two devices of one account, on different nodes, ask at the same time: the log decides which one is given it."""
+    dora, emil = await log_in(cluster, "dora", 1), await log_in(cluster, "emil", 2)
+    desk = Person("emil")
+    await desk.log_in(cluster.node(3).xmpp)
+    secret = f"<view-once xmlns='{VIEW_ONCE}'><body xmlns='jabber:client'>{SECRET}</body></view-once>"
+    dora.say("emil@localhost", secret, "a photo")
+    heard = await emil.heard("view-once", VIEW_ONCE)
+    assert heard.findtext("{jabber:client}body") == "a photo"
+    request = f"<open xmlns='{VIEW_ONCE}' id='{stanza_id(heard)}'/>"
+    answers = await asyncio.gather(emil.ask("set", request), desk.ask("set", request), return_exceptions=True)
+    [refused] = [answer for answer in answers if answer is not None]
+    assert isinstance(refused, IqError)
+    assert refused.condition == "gone"
+    winner, other = (emil, desk) if answers[0] is None else (desk, emil)
+    given = await winner.heard("content", VIEW_ONCE)
+    assert "".join(given.itertext()) == SECRET
+    await dora.heard("opened", VIEW_ONCE)
+    await other.heard("opened", VIEW_ONCE)
+    assert not any(SECRET in "".join(message.itertext()) for message in (*other.seen, *dora.seen))
+    for person in (dora, emil, desk):
+        await person.log_out()
+
+
+async def test_what_people_share(cluster: Cluster) -> None:
+    """
+    In a room while the leader dies, and in chats on the nodes that are there.
+
+    At the end all nodes have the same state, and what was viewed once is in no database.
+    """
+    await _votes_in_a_room(cluster)
+    await _a_chat_of_two(cluster)
+    await _viewed_once(cluster)
+    await cluster.wait_equal_hashes()
+    files = [Path(cluster.node(node_id).data) / "state.db" for node_id in cluster.node_ids]
+    await cluster.stop()
+    for path in files:
+        checkpoint(path, truncate=True)
+        assert SECRET.encode() not in path.read_bytes(), path

@@ -469,3 +469,18 @@ EVENT_TEXT_SIZE_MAX: Final = 8192
 
 PIN_COUNT_MAX: Final = 32
 """Messages pinned in one conversation: more would be a second history."""
+
+SEALED_COUNT_MAX: Final = 256
+"""Messages of one account, to be viewed once, that wait to be opened: each is kept until it is, or its time is over."""
+
+SEALED_LIFETIME_MS: Final = 14 * 24 * 60 * 60 * 1000
+"""Cluster time for which what is viewed once may be opened: a fortnight's holiday."""
+
+SEALED_FILE_COUNT_MAX: Final = 32
+"""Uploaded files that belong to one such message."""
+
+SEALED_FILE_GRACE_MS: Final = 15 * 60 * 1000
+"""Cluster time for which such a file may be fetched after the message was opened: a video by a slow connection."""
+
+EXPIRED_SEALED_COUNT_MAX: Final = 64
+"""Such messages whose time is over that one command forgets."""

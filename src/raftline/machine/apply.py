@@ -61,6 +61,7 @@ from raftline.machine.commands import (
     SendEphemeral,
     SendMessage,
     SendPoll,
+    SendSealed,
     SessionOrigin,
     SetCarbons,
     SetCredentials,
@@ -111,6 +112,8 @@ from raftline.machine.records import Session
 from raftline.machine.rooms.handlers import ROOM_HANDLERS, ROOM_RECEIVERS
 from raftline.machine.timers import ephemeral
 from raftline.machine.timers.due import carry_out_due
+from raftline.machine.view_once import opening, sealing
+from raftline.machine.view_once.commands import OpenSealed, SealInRoom
 
 INTERNAL_ERROR: Final = Rejected("internal-server-error", "cancel")
 """Outcome of a command that met a fault in the code."""
@@ -316,6 +319,9 @@ _SESSION_HANDLERS: Final[Mapping[type, Callable[[Context, Session, Any], Outcome
         **PUSH_SESSION_HANDLERS,
         **POLL_HANDLERS,
         PinMessage: pin_message,
+        SendSealed: sealing.seal_in_chat,
+        SealInRoom: sealing.seal_in_room,
+        OpenSealed: opening.open_sealed,
     }
 )
 """What a session does."""
@@ -324,6 +330,7 @@ _WHEN_STORED: Final[Mapping[type, Callable[[Context, Session, Any], None]]] = Ma
     {
         SendEphemeral: lambda context, _session, action: ephemeral.begin(context, action.timer_s),
         SendPoll: asking.message_stored,
+        SendSealed: sealing.message_stored,
     }
 )
 """What a message of a kind of its own brings, once it is known that a side keeps it."""

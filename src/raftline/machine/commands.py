@@ -44,6 +44,7 @@ from raftline.machine.pubsub import commands as pubsub
 from raftline.machine.push.commands import PUSH_ACTIONS, PushAction
 from raftline.machine.rooms.commands import ROOM_ACTIONS, RoomAction
 from raftline.machine.tables import NATURAL
+from raftline.machine.view_once.commands import SEALED_ACTIONS, OpenSealed, SealedContent, SealInRoom
 
 
 class OpenRequest(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -374,16 +375,23 @@ class SendEphemeral(SendMessage, frozen=True, array_like=True, kw_only=True, gc=
 
 class SendPoll(SendMessage, frozen=True, array_like=True, kw_only=True, gc=False, tag=175):
     """
-    Send a message that asks a question (polls/). Machine version 3.
+    Send a message that asks a question, and as polls.commands.AskInRoom says. Machine version 3.
 
-    Refused as SendMessage is, with `not-acceptable` where it would not be archived, `resource-constraint` where too
-    many questions are open, and for its terms (polls/terms.py).
-
-    Attributes:
-        timer_s: As in SendEphemeral; 0 for never.
+    `timer_s` as in SendEphemeral; 0 for never.
     """
 
     poll: PollTerms
+    timer_s: Annotated[int, msgspec.Meta(ge=0, le=EPHEMERAL_TIMER_S_MAX)] = 0
+
+
+class SendSealed(SendMessage, frozen=True, array_like=True, kw_only=True, gc=False, tag=185):
+    """
+    Send a message of which a part is viewed once, not to oneself, and as view_once.commands.SealInRoom says.
+
+    `timer_s` as in SendEphemeral; 0 for never. Machine version 3.
+    """
+
+    sealed: SealedContent
     timer_s: Annotated[int, msgspec.Meta(ge=0, le=EPHEMERAL_TIMER_S_MAX)] = 0
 
 
@@ -487,6 +495,7 @@ Action = (
     | SendMessage
     | SendEphemeral
     | SendPoll
+    | SendSealed
     | SetCarbons
     | ChangeBlocklist
     | DeclareBlocklistInterest
@@ -512,6 +521,8 @@ Action = (
     | PushAction
     | PollAction
     | PinMessage
+    | SealInRoom
+    | OpenSealed
 )
 """What a command does. Tags are never reused."""
 
@@ -526,6 +537,7 @@ SINCE_VERSION: Final[Mapping[type, int]] = MappingProxyType(
         ActForAccount: 3,
         SendEphemeral: 3,
         SendPoll: 3,
+        SendSealed: 3,
         SetArchivePreferences: 3,
         **dict.fromkeys(pubsub.ACTIONS, 3),
         **dict.fromkeys(components.ACTIONS, 3),
@@ -536,6 +548,7 @@ SINCE_VERSION: Final[Mapping[type, int]] = MappingProxyType(
         **dict.fromkeys(PUSH_ACTIONS, 3),
         **dict.fromkeys(POLL_ACTIONS, 3),
         **dict.fromkeys(PIN_ACTIONS, 3),
+        **dict.fromkeys(SEALED_ACTIONS, 3),
     }
 )
 """Machine version from which on a kind of command is understood; 1 for what is not named."""

@@ -63,6 +63,7 @@ from raftline.machine.rooms.index import Occupants, Visits
 from raftline.machine.rows import RowStore
 from raftline.machine.timers.tables import MESSAGE_TIMER, MessageTimer
 from raftline.machine.versions import FIRST_VERSION
+from raftline.machine.view_once.state import SealedState
 
 ROOMS_LABEL: Final = "conference"
 """Rooms live at the domain under this label."""
@@ -140,6 +141,7 @@ class Context:
         "rooms_domain",
         "roster",
         "rows",
+        "sealed",
         "search",
         "session_index",
         "sessions",
@@ -194,6 +196,7 @@ class Context:
         self.read_marks: Final = rows.table(READ_MARK, ReadMark._make)
         self.pins: Final = rows.table(PIN, Pin._make)
         self.polls: Final = PollState(rows)
+        self.sealed: Final = SealedState(rows)
         self.push: Final = PushState(rows)
         self.rooms: Final = rows.table(rooms_tables.ROOM, rooms_tables.Room._make)
         self.room_affiliations: Final = rows.table(rooms_tables.ROOM_AFFILIATION, rooms_tables.RoomAffiliation._make)

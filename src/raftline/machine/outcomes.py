@@ -15,6 +15,7 @@ from raftline.machine.pins.events import PinTold
 from raftline.machine.polls.events import PollTold
 from raftline.machine.pubsub.values import CapabilitiesUnknown, NodeNotified
 from raftline.machine.rooms.events import RoomEvent, RoomMessageArrived
+from raftline.machine.view_once.events import SealedOpened
 
 
 class Bound(NamedTuple):
@@ -289,6 +290,7 @@ Event = (
     | PresenceForComponent
     | PollTold
     | PinTold
+    | SealedOpened
 )
 
 Delivery = MessageArrived | CarbonCopied | RoomMessageArrived

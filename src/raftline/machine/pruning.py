@@ -32,6 +32,7 @@ from raftline.machine.pubsub.removal import delete_some
 from raftline.machine.push import outbox as push
 from raftline.machine.rooms import administration
 from raftline.machine.rows import Table
+from raftline.machine.view_once import ending as view_once
 
 ROWS_PER_ENTRY: Final = 64
 ROWS_PER_COMMAND: Final = 2
@@ -136,5 +137,6 @@ class Pruner:
         budget -= forget_uploads(context, account_id, budget)
         budget -= polls.forget_some(context, account_id, budget)
         budget -= pins.forget_some(context, account_id, budget)
+        budget -= view_once.forget_some(context, account_id, budget)
         if budget > 0:
             context.doomed.delete(account_id)

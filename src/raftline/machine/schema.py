@@ -31,6 +31,7 @@ from raftline.machine.push import tables as push
 from raftline.machine.rooms import tables as rooms_tables
 from raftline.machine.tables import TableDefinition
 from raftline.machine.timers import tables as timers
+from raftline.machine.view_once import tables as view_once
 
 SCHEMA_VERSION: Final = 3
 
@@ -151,6 +152,7 @@ TABLES: Final = (
     *push.TABLES,
     *polls.TABLES,
     *pins.TABLES,
+    *view_once.TABLES,
 )
 assert len({table.number for table in TABLES}) == len(TABLES)
 
@@ -329,7 +331,7 @@ CREATE TABLE invitation (
 """
 
 _AREAS: Final = (login.SQL, HISTORY_SQL, pubsub.SCHEMA, rooms_tables.SQL, components.SQL, media.SQL, timers.SQL)
-_VERSION_3: Final = "".join((*_AREAS, conversations.SQL, invites.SQL, push.SQL, polls.SQL, pins.SQL))
+_VERSION_3: Final = "".join((*_AREAS, conversations.SQL, invites.SQL, push.SQL, polls.SQL, pins.SQL, view_once.SQL))
 
 MIGRATIONS: Final = (_VERSION_1, _VERSION_2, _VERSION_3)
 """`MIGRATIONS[n]` takes a database from version n to n + 1. A released one is never edited."""

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from types import MappingProxyType
 from typing import Final
 
-from raftline.xmpp import messages, pins, presence, render, roster
+from raftline.xmpp import messages, pins, presence, render, roster, view_once
 from raftline.xmpp.module import Modules
 from raftline.xmpp.polls import extension as polls
 from raftline.xmpp.xeps import (
@@ -149,6 +149,7 @@ MODULES: Final = (
     xep_0486_room_avatars,
     polls,
     pins,
+    view_once,
 )
 """Those that need nothing but the registry: the RFCs, then the XEPs by number, then extensions of our own."""
 

@@ -47,6 +47,7 @@ INSTANT_PAYLOADS: Final = _ENCRYPTED | frozenset(
         ("urn:ietf:params:xml:ns:vcard-4.0", "vcard"),  # XEP-0292, likewise
         ("urn:raftline:polls:0", "poll"),
         ("urn:raftline:events:0", "event"),
+        ("urn:raftline:view-once:0", "view-once"),
     }
 )
 """Namespace and name of what makes a message an instant message."""

@@ -12,6 +12,7 @@ from typing import Final, NamedTuple
 from raftline.base.ids import NodeId, Position, SessionId
 from raftline.machine.pins.events import PinTold
 from raftline.machine.polls.events import PollTold
+from raftline.machine.view_once.events import SealedOpened
 
 
 class RoomMessageArrived(NamedTuple):
@@ -155,4 +156,5 @@ SHARED_EVENTS: Final = (
     VoiceRequested,
     PollTold,
     PinTold,
+    SealedOpened,
 )

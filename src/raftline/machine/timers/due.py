@@ -28,6 +28,7 @@ from raftline.base.limits import (
     EXPIRED_ITEM_COUNT_MAX,
     EXPIRED_MESSAGE_COUNT_MAX,
     EXPIRED_POLL_COUNT_MAX,
+    EXPIRED_SEALED_COUNT_MAX,
     EXPIRED_SESSION_COUNT_MAX,
     EXPIRED_UPLOAD_COUNT_MAX,
     TOLD_POLL_COUNT_MAX,
@@ -42,6 +43,7 @@ from raftline.machine.pubsub import items
 from raftline.machine.queries import NextExpiry
 from raftline.machine.rows import Table
 from raftline.machine.timers import ephemeral
+from raftline.machine.view_once import opening
 
 
 class TimerKind(NamedTuple):
@@ -66,6 +68,7 @@ KINDS: Final = (
     TimerKind(lambda context: context.pubsub.items, EXPIRED_ITEM_COUNT_MAX, items.expire_item),
     TimerKind(lambda context: context.polls.polls, EXPIRED_POLL_COUNT_MAX, choosing.close_due),
     TimerKind(lambda context: context.polls.news, TOLD_POLL_COUNT_MAX, telling.tell_due),
+    TimerKind(lambda context: context.sealed.contents, EXPIRED_SEALED_COUNT_MAX, opening.expire_sealed),
 )
 
 

@@ -44,6 +44,7 @@ from raftline.machine.rooms.commands import (
 from raftline.machine.rooms.queries import SessionsUnder
 from raftline.machine.rooms.ranks import Role
 from raftline.machine.rooms.views import RoomView
+from raftline.machine.view_once.commands import SealInRoom
 from raftline.xmpp.effects import Route, Submit, ask
 from raftline.xmpp.ephemeral import timer_of
 from raftline.xmpp.jid import JID, parse_jid
@@ -57,6 +58,7 @@ from raftline.xmpp.messages import (
     NO_STORE,
     OTHER,
     QUESTION,
+    SEALED,
     SIGNAL,
     STORE,
     displayed_of,
@@ -67,6 +69,7 @@ from raftline.xmpp.payloads import STANZA_ID_NAMESPACE, TRUE, own_position, pars
 from raftline.xmpp.polls.reading import read_question, with_text
 from raftline.xmpp.rooms.names import REQUEST_FORM, USER_NAMESPACE, address, require_inside, view_of
 from raftline.xmpp.stanza import CLIENT_NAMESPACE
+from raftline.xmpp.view_once import is_sealed, read_sealed, without_sealed
 
 if TYPE_CHECKING:
     from raftline.xmpp.effects import Steps
@@ -92,6 +95,8 @@ def handle_message(context: StreamContext, stanza: Stanza) -> Steps:
     if to.resource:
         if stanza.type == "groupchat":
             raise Refused("bad-request", "modify", "What is for everyone goes to the room.")
+        if any(map(is_sealed, stanza.element.elements())):
+            raise Refused("not-acceptable", "modify", "What is viewed once is sent to an account, or to everyone.")
         timer_s = timer_of(stanza.element)
         yield Submit(WhisperInRoom(to.local, to.resource, _without_addresses(stanza, to), timer_s))
     elif stanza.type == "groupchat":
@@ -124,6 +129,12 @@ def _speak(context: StreamContext, stanza: Stanza, to: JID) -> Steps:
         marked=_marked(context, stanza.element) if traits & MARKER and not traits & NO_STORE else Position(0),
         marks_only=bool(traits & MARKER) and not traits & (CONTENT | OTHER | STORE),
     )
+    if traits & SEALED:
+        if traits & QUESTION:
+            raise Refused("not-acceptable", "modify", "A question is for everyone to see.")
+        fields = asdict(command) | {"stanza": without_sealed(stanza, None, None, partial(_is_forged, str(to.bare)))}
+        yield Submit(SealInRoom(**fields, sealed=read_sealed(stanza)))
+        return
     if traits & QUESTION:
         terms = read_question(stanza)
         fields = {**asdict(command), "stanza": with_text(message, stanza, terms)}
