@@ -30,6 +30,13 @@ REPLY = "<reply xmlns='urn:xmpp:reply:0' id='m1' to='bob@example.org'/>"
 RETRACT = "<retract xmlns='urn:xmpp:message-retract:1' id='m1'/>"
 REPLACE = "<replace xmlns='urn:xmpp:message-correct:0' id='m1'/>"
 STATE = "<{} xmlns='http://jabber.org/protocol/chatstates'/>"
+THINGS = {
+    "0449 sticker": "<sticker xmlns='urn:xmpp:stickers:0'/>",
+    "0054 card": "<vCard xmlns='vcard-temp'/>",
+    "0292 card": "<vcard xmlns='urn:ietf:params:xml:ns:vcard-4.0'/>",
+    "poll": "<poll xmlns='urn:raftline:polls:0'/>",
+    "event": "<event xmlns='urn:raftline:events:0'/>",
+}
 
 
 def way_of(inner: str, kind: str = "chat") -> Storage | None:
@@ -53,6 +60,7 @@ def decided(inner: str, kind: str) -> int | None:
         pytest.param("<file-sharing xmlns='urn:xmpp:sfs:0'/>", ALL, id="0447 file"),
         pytest.param("<geoloc xmlns='http://jabber.org/protocol/geoloc'/>", ALL, id="0080 location"),
         pytest.param("<x xmlns='jabber:x:conference' jid='r@c'/>", ALL, id="0249 invitation"),
+        *[pytest.param(content, ALL, id=name) for name, content in THINGS.items()],
         pytest.param(REACTIONS, ALL, id="0444 reaction"),
         pytest.param(REPLY, OFF_LOG, id="0461 reply without content"),
         pytest.param(REPLY + BODY, ALL, id="0461 reply"),
@@ -124,6 +132,7 @@ def test_other_types(inner: str, kind: str, way: Storage | None) -> None:
         pytest.param("<file-sharing xmlns='urn:xmpp:sfs:0'/>", "chat", True, id="0447 file"),
         pytest.param("<geoloc xmlns='http://jabber.org/protocol/geoloc'/>", "chat", True, id="0080 location"),
         pytest.param("<x xmlns='jabber:x:conference' jid='r@c'/>", "normal", True, id="0249 invitation"),
+        *[pytest.param(content, "chat", True, id=name) for name, content in THINGS.items()],
         pytest.param(CALL.format("propose"), "chat", True, id="0353 propose"),
         *[
             pytest.param(CALL.format(name), "chat", False, id=f"0353 {name}")

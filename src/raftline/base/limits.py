@@ -481,3 +481,63 @@ EXPORT_PAGE_BYTES_MAX: Final = 1_048_576
 
 IMPORT_STANZA_SIZE_MAX: Final = 1_048_576
 """Of a message that is imported, in bytes: what a server's own limit for stanzas may be at most."""
+
+POLL_OPTION_COUNT_MIN: Final = 2
+"""Options of a poll, at least: one would be no question."""
+
+POLL_OPTION_COUNT_MAX: Final = 12
+"""Options of a poll, at most: what people look through at a glance."""
+
+POLL_TITLE_SIZE_MAX: Final = 1024
+"""Bytes of the question of a poll, or of the title of an event."""
+
+POLL_OPTION_SIZE_MAX: Final = 512
+"""Bytes of one option."""
+
+POLL_DURATION_MAX_MS: Final = 2 * 366 * 24 * 60 * 60 * 1000
+"""Cluster time after which a poll or an event ends by itself, at most: next year's holiday is planned this year."""
+
+POLL_OPEN_COUNT_MAX: Final = 64
+"""Polls and events of one conversation that are open; those that have ended live as long as their messages."""
+
+POLL_VOTER_COUNT_MAX: Final = 16_384
+"""Accounts whose choice one poll counts: all members of a room, and as many again who came and went."""
+
+POLL_NEWS_INTERVAL_MS: Final = 1000
+"""Cluster time between two tellings of one count to those who are there: nobody reads faster."""
+
+POLL_NEWS_CROWD_INTERVAL_MS: Final = 10_000
+"""Such time in a crowd, where a telling is a stanza to each of a thousand."""
+
+POLL_PAGE_ROW_COUNT_MAX: Final = 50
+"""Polls or events that one answer tells of."""
+
+POLL_NAMED_VOTER_COUNT_MAX: Final = 1024
+"""Voters that one answer names, the first ones: some 200 KiB."""
+
+EXPIRED_POLL_COUNT_MAX: Final = 64
+"""Polls and events that one command ends because their time is over, each of which all are told of."""
+
+TOLD_POLL_COUNT_MAX: Final = 64
+"""Counts that one command tells."""
+
+EVENT_TEXT_SIZE_MAX: Final = 8192
+"""Bytes of the description of an event, and of its place."""
+
+PIN_COUNT_MAX: Final = 32
+"""Messages pinned in one conversation: more would be a second history."""
+
+SEALED_COUNT_MAX: Final = 256
+"""Messages of one account, to be viewed once, that wait to be opened: each is kept until it is, or its time is over."""
+
+SEALED_LIFETIME_MS: Final = 14 * 24 * 60 * 60 * 1000
+"""Cluster time for which what is viewed once may be opened: a fortnight's holiday."""
+
+SEALED_FILE_COUNT_MAX: Final = 32
+"""Uploaded files that belong to one such message."""
+
+SEALED_FILE_GRACE_MS: Final = 15 * 60 * 1000
+"""Cluster time for which such a file may be fetched after the message was opened: a video by a slow connection."""
+
+EXPIRED_SEALED_COUNT_MAX: Final = 64
+"""Such messages whose time is over that one command forgets."""

@@ -24,6 +24,9 @@ from raftline.machine.invites.handlers import INVITE_ANSWERS
 from raftline.machine.login import tokens
 from raftline.machine.media.answers import MEDIA_ANSWERS
 from raftline.machine.outcomes import RosterItem
+from raftline.machine.pins.pinning import pins_of
+from raftline.machine.pins.queries import PinsOf
+from raftline.machine.polls.handlers import POLL_ANSWERS
 from raftline.machine.portability.answers import PORTABLE_ANSWERS
 from raftline.machine.presence import SUBSCRIBED_FROM
 from raftline.machine.pubsub.handlers import ANSWERS as PUBSUB_ANSWERS
@@ -264,5 +267,7 @@ _ANSWERS: Final[Mapping[type[Query], Callable[[Context, Any], Answer]]] = Mappin
         **CONVERSATION_ANSWERS,
         **INVITE_ANSWERS,
         **PUSH_ANSWERS,
+        **POLL_ANSWERS,
+        PinsOf: pins_of,
     }
 )

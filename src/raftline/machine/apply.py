@@ -60,6 +60,8 @@ from raftline.machine.commands import (
     ResumeSession,
     SendEphemeral,
     SendMessage,
+    SendPoll,
+    SendSealed,
     SessionOrigin,
     SetCarbons,
     SetCredentials,
@@ -99,6 +101,10 @@ from raftline.machine.outbox import (
     SubscriptionHandedOver,
 )
 from raftline.machine.outcomes import CommandResult, Done, Outcome, Rejected
+from raftline.machine.pins.commands import PinMessage
+from raftline.machine.pins.pinning import pin_message
+from raftline.machine.polls import asking
+from raftline.machine.polls.handlers import POLL_HANDLERS
 from raftline.machine.portability.importing import act_for_account
 from raftline.machine.pubsub import handlers as pubsub
 from raftline.machine.push.handlers import PUSH_HANDLERS, PUSH_SESSION_HANDLERS
@@ -106,6 +112,8 @@ from raftline.machine.records import Session
 from raftline.machine.rooms.handlers import ROOM_HANDLERS, ROOM_RECEIVERS
 from raftline.machine.timers import ephemeral
 from raftline.machine.timers.due import carry_out_due
+from raftline.machine.view_once import opening, sealing
+from raftline.machine.view_once.commands import OpenSealed, SealInRoom
 
 INTERNAL_ERROR: Final = Rejected("internal-server-error", "cancel")
 """Outcome of a command that met a fault in the code."""
@@ -230,13 +238,14 @@ class CommandRunner:
             assert session is not None
             if isinstance(action, SendMessage):
                 messages.store_message(context, session, action)
-                timer_s = action.timer_s if type(action) is SendEphemeral else 0
+                stored = _WHEN_STORED.get(type(action))
+                if stored is not None:
+                    stored(context, session, action)
             else:
                 assert isinstance(action, SendToComponent | SendFromComponent)
                 store_component_message(context, session, action)
-                timer_s = action.timer_s
-            if timer_s:
-                ephemeral.begin(context, timer_s)
+                if action.timer_s:
+                    ephemeral.begin(context, action.timer_s)
             context.message_holders = 0
         return outcome
 
@@ -310,9 +319,23 @@ _SESSION_HANDLERS: Final[Mapping[type, Callable[[Context, Session, Any], Outcome
         RequestUploadSlot: uploads.request_slot,
         **PUSH_SESSION_HANDLERS,
         **INVITE_SESSION_HANDLERS,
+        **POLL_HANDLERS,
+        PinMessage: pin_message,
+        SendSealed: sealing.seal_in_chat,
+        SealInRoom: sealing.seal_in_room,
+        OpenSealed: opening.open_sealed,
     }
 )
 """What a session does."""
+
+_WHEN_STORED: Final[Mapping[type, Callable[[Context, Session, Any], None]]] = MappingProxyType(
+    {
+        SendEphemeral: lambda context, _session, action: ephemeral.begin(context, action.timer_s),
+        SendPoll: asking.message_stored,
+        SendSealed: sealing.message_stored,
+    }
+)
+"""What a message of a kind of its own brings, once it is known that a side keeps it."""
 
 _RECEIVERS: Final[Mapping[type, Callable[[Context, Any], None]]] = MappingProxyType(
     {

@@ -36,11 +36,15 @@ from raftline.machine.node_commands import (
     RedeemInvitation,
     StartNode,
 )
+from raftline.machine.pins.commands import PIN_ACTIONS, PinMessage
+from raftline.machine.polls.commands import POLL_ACTIONS, PollAction
+from raftline.machine.polls.terms import PollTerms
 from raftline.machine.portability.commands import ImportedContact, ImportedMessage
 from raftline.machine.pubsub import commands as pubsub
 from raftline.machine.push.commands import PUSH_ACTIONS, PushAction
 from raftline.machine.rooms.commands import ROOM_ACTIONS, RoomAction
 from raftline.machine.tables import NATURAL
+from raftline.machine.view_once.commands import SEALED_ACTIONS, OpenSealed, SealedContent, SealInRoom
 
 
 class OpenRequest(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -369,6 +373,28 @@ class SendEphemeral(SendMessage, frozen=True, array_like=True, kw_only=True, gc=
     timer_s: Annotated[int, msgspec.Meta(ge=EPHEMERAL_TIMER_S_MIN, le=EPHEMERAL_TIMER_S_MAX)]
 
 
+class SendPoll(SendMessage, frozen=True, array_like=True, kw_only=True, gc=False, tag=175):
+    """
+    Send a message that asks a question, and as polls.commands.AskInRoom says. Machine version 3.
+
+    `timer_s` as in SendEphemeral; 0 for never.
+    """
+
+    poll: PollTerms
+    timer_s: Annotated[int, msgspec.Meta(ge=0, le=EPHEMERAL_TIMER_S_MAX)] = 0
+
+
+class SendSealed(SendMessage, frozen=True, array_like=True, kw_only=True, gc=False, tag=185):
+    """
+    Send a message of which a part is viewed once, not to oneself, and as view_once.commands.SealInRoom says.
+
+    `timer_s` as in SendEphemeral; 0 for never. Machine version 3.
+    """
+
+    sealed: SealedContent
+    timer_s: Annotated[int, msgspec.Meta(ge=0, le=EPHEMERAL_TIMER_S_MAX)] = 0
+
+
 class SetCarbons(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=60):
     """Turn copies of messages for this session on or off (XEP-0280 sections 4, 5). Idempotent."""
 
@@ -468,6 +494,8 @@ Action = (
     | DeclareInterest
     | SendMessage
     | SendEphemeral
+    | SendPoll
+    | SendSealed
     | SetCarbons
     | ChangeBlocklist
     | DeclareBlocklistInterest
@@ -492,6 +520,10 @@ Action = (
     | media.MediaAction
     | InviteAction
     | PushAction
+    | PollAction
+    | PinMessage
+    | SealInRoom
+    | OpenSealed
 )
 """What a command does. Tags are never reused."""
 
@@ -505,6 +537,8 @@ SINCE_VERSION: Final[Mapping[type, int]] = MappingProxyType(
         EndFormerCluster: 3,
         ActForAccount: 3,
         SendEphemeral: 3,
+        SendPoll: 3,
+        SendSealed: 3,
         SetArchivePreferences: 3,
         CloseReport: 3,
         **dict.fromkeys(pubsub.ACTIONS, 3),
@@ -514,6 +548,9 @@ SINCE_VERSION: Final[Mapping[type, int]] = MappingProxyType(
         RegisterByInvite: 3,
         **dict.fromkeys(INVITE_ACTIONS, 3),
         **dict.fromkeys(PUSH_ACTIONS, 3),
+        **dict.fromkeys(POLL_ACTIONS, 3),
+        **dict.fromkeys(PIN_ACTIONS, 3),
+        **dict.fromkeys(SEALED_ACTIONS, 3),
     }
 )
 """Machine version from which on a kind of command is understood; 1 for what is not named."""

@@ -24,6 +24,8 @@ from raftline.machine.login.tables import LOGIN_TOKEN, LoginToken
 from raftline.machine.media.state import MediaState
 from raftline.machine.outbox import Handover
 from raftline.machine.outcomes import Event
+from raftline.machine.pins.tables import PIN, Pin
+from raftline.machine.polls.state import PollState
 from raftline.machine.pubsub.state import PubsubState
 from raftline.machine.push.state import PushState
 from raftline.machine.records import (
@@ -64,6 +66,7 @@ from raftline.machine.rooms.watchers import Watchers
 from raftline.machine.rows import RowStore
 from raftline.machine.timers.tables import MESSAGE_TIMER, MessageTimer
 from raftline.machine.versions import FIRST_VERSION
+from raftline.machine.view_once.state import SealedState
 
 ROOMS_LABEL: Final = "conference"
 """Rooms live at the domain under this label."""
@@ -122,6 +125,8 @@ class Context:
         "offline_counts",
         "origins",
         "outbox",
+        "pins",
+        "polls",
         "position",
         "presences",
         "private",
@@ -142,6 +147,7 @@ class Context:
         "rooms_domain",
         "roster",
         "rows",
+        "sealed",
         "search",
         "session_index",
         "sessions",
@@ -195,6 +201,9 @@ class Context:
         self.pubsub: Final = PubsubState(rows)
         self.media: Final = MediaState(rows)
         self.read_marks: Final = rows.table(READ_MARK, ReadMark._make)
+        self.pins: Final = rows.table(PIN, Pin._make)
+        self.polls: Final = PollState(rows)
+        self.sealed: Final = SealedState(rows)
         self.push: Final = PushState(rows)
         self.rooms: Final = rows.table(rooms_tables.ROOM, rooms_tables.Room._make)
         self.room_affiliations: Final = rows.table(rooms_tables.ROOM_AFFILIATION, rooms_tables.RoomAffiliation._make)

@@ -24,6 +24,7 @@ from raftline.base.limits import INBOX_MESSAGE_COUNT_MAX, INBOX_PAGE_ROW_COUNT_M
 from raftline.machine.carbons import FORM_RECEIVED
 from raftline.machine.commands import Storage
 from raftline.machine.context import Context
+from raftline.machine.conversations.belongings import row_gone
 from raftline.machine.outcomes import InboxWaiting, MessageArrived
 from raftline.machine.records import Account, Owed, Session, StoredMessage
 
@@ -167,6 +168,7 @@ def release_message(context: Context, position: Position) -> None:
     assert message is not None, position
     if message.holders <= 1:
         context.messages.delete(position)
+        row_gone(context, message)
         return
     context.messages.put(
         position,

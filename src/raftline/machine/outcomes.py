@@ -11,8 +11,11 @@ from typing import NamedTuple
 
 from raftline.base.ids import Cursor, NodeId, Position, SessionId
 from raftline.machine.components.events import PresenceForComponent
+from raftline.machine.pins.events import PinTold
+from raftline.machine.polls.events import PollTold
 from raftline.machine.pubsub.values import CapabilitiesUnknown, NodeNotified
 from raftline.machine.rooms.events import RoomEvent, RoomMessageArrived
+from raftline.machine.view_once.events import SealedOpened
 
 
 class Bound(NamedTuple):
@@ -285,6 +288,9 @@ Event = (
     | SessionReleased
     | RoomEvent
     | PresenceForComponent
+    | PollTold
+    | PinTold
+    | SealedOpened
 )
 
 Delivery = MessageArrived | CarbonCopied | RoomMessageArrived

@@ -29,10 +29,13 @@ from raftline.machine.conversations.read_marks import forget_some
 from raftline.machine.invites import issuing
 from raftline.machine.invites.rooms import forget_room_invites
 from raftline.machine.media.uploads import forget_uploads
+from raftline.machine.pins import ending as pins
+from raftline.machine.polls import ending as polls
 from raftline.machine.pubsub.removal import delete_some
 from raftline.machine.push import outbox as push
 from raftline.machine.rooms import administration, join_requests
 from raftline.machine.rows import Table
+from raftline.machine.view_once import ending as view_once
 
 ROWS_PER_ENTRY: Final = 64
 ROWS_PER_COMMAND: Final = 2
@@ -105,7 +108,7 @@ class Pruner:
             self._due_ms[name] = issuing.prune(context, budget)
 
     def _bury_doomed(self, budget: int) -> None:
-        """Delete messages of an account that was deleted, or messages and affiliations of a room."""
+        """Delete what is left of an account that was deleted, of a room, or of a poll."""
         context = self._context
         if self._nobody_doomed and not context.doomed.pending_count:
             return
@@ -139,5 +142,8 @@ class Pruner:
         budget -= join_requests.forget_requests(context, account_id, budget)
         budget -= forget_room_invites(context, account_id, budget)
         budget -= forget_uploads(context, account_id, budget)
+        budget -= polls.forget_some(context, account_id, budget)
+        budget -= pins.forget_some(context, account_id, budget)
+        budget -= view_once.forget_some(context, account_id, budget)
         if budget > 0:
             context.doomed.delete(account_id)

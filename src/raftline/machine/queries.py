@@ -19,6 +19,8 @@ from raftline.machine.invites.views import InviteView
 from raftline.machine.media.tables import StoredFile, UploadUse
 from raftline.machine.media.values import UploadView
 from raftline.machine.outcomes import Event, Outcome, Rejected, RosterItem
+from raftline.machine.pins.events import PinView
+from raftline.machine.polls.events import TallyPage
 from raftline.machine.pubsub.values import NodeDetails, NodeItems, NodeSubscription
 from raftline.machine.push.answers import WaitingNotification
 from raftline.machine.records import Invitation, NodeProfile
@@ -372,5 +374,7 @@ Answer = (
     | InviteView
     | list[InviteView]
     | list[WaitingNotification]
+    | TallyPage
+    | list[PinView]
     | None
 )

@@ -24,12 +24,15 @@ from raftline.machine.history.tables import HISTORY_SQL, HISTORY_TABLES
 from raftline.machine.invites import tables as invites
 from raftline.machine.login import tables as login
 from raftline.machine.media import tables as media
+from raftline.machine.pins import tables as pins
+from raftline.machine.polls import tables as polls
 from raftline.machine.pubsub import tables as pubsub
 from raftline.machine.push import tables as push
 from raftline.machine.rooms import alert_tables, door_tables
 from raftline.machine.rooms import tables as rooms_tables
 from raftline.machine.tables import TableDefinition
 from raftline.machine.timers import tables as timers
+from raftline.machine.view_once import tables as view_once
 
 SCHEMA_VERSION: Final = 3
 
@@ -150,6 +153,9 @@ TABLES: Final = (
     invites.INVITE,
     *push.TABLES,
     *door_tables.TABLES,
+    *polls.TABLES,
+    *pins.TABLES,
+    *view_once.TABLES,
 )
 assert len({table.number for table in TABLES}) == len(TABLES)
 
@@ -328,7 +334,9 @@ CREATE TABLE invitation (
 """
 
 _AREAS: Final = (login.SQL, HISTORY_SQL, pubsub.SCHEMA, rooms_tables.SQL, components.SQL, media.SQL, timers.SQL)
-_VERSION_3: Final = "".join((*_AREAS, conversations.SQL, invites.SQL, push.SQL, alert_tables.SQL, door_tables.SQL))
+_ROOM_AREAS: Final = (alert_tables.SQL, door_tables.SQL)
+_SHARED_AREAS: Final = (polls.SQL, pins.SQL, view_once.SQL)
+_VERSION_3: Final = "".join((*_AREAS, conversations.SQL, invites.SQL, push.SQL, *_ROOM_AREAS, *_SHARED_AREAS))
 
 MIGRATIONS: Final = (_VERSION_1, _VERSION_2, _VERSION_3)
 """`MIGRATIONS[n]` takes a database from version n to n + 1. A released one is never edited."""

@@ -6,8 +6,9 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from types import MappingProxyType
 from typing import Final
 
-from raftline.xmpp import messages, presence, render, roster
+from raftline.xmpp import messages, pins, presence, render, roster, view_once
 from raftline.xmpp.module import Modules
+from raftline.xmpp.polls import extension as polls
 from raftline.xmpp.xeps import (
     xep_0012_last_activity,
     xep_0030_disco,
@@ -66,6 +67,7 @@ from raftline.xmpp.xeps import (
     xep_0441_preferences,
     xep_0444_reactions,
     xep_0445_preauth,
+    xep_0449_stickers,
     xep_0455_service_outage,
     xep_0461_replies,
     xep_0463_list_versions,
@@ -132,6 +134,7 @@ MODULES: Final = (
     xep_0441_preferences,
     xep_0444_reactions,
     xep_0445_preauth,
+    xep_0449_stickers,
     xep_0461_replies,
     xep_0463_list_versions,
     xep_0466_ephemeral,
@@ -146,8 +149,11 @@ MODULES: Final = (
     xep_0425_moderation,
     xep_0486_room_avatars,
     xep_0500_slow_mode,
+    polls,
+    pins,
+    view_once,
 )
-"""Those that need nothing but the registry: the RFCs, then the XEPs by number."""
+"""Those that need nothing but the registry: the RFCs, then the XEPs by number, then extensions of our own."""
 
 
 def all_modules(

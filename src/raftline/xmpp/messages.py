@@ -51,13 +51,14 @@ from msgspec.structs import asdict
 
 from raftline.base.errors import Refused
 from raftline.base.ids import Position
-from raftline.machine.commands import MessageKind, SendEphemeral, SendMessage, Storage
+from raftline.machine.commands import MessageKind, SendEphemeral, SendMessage, SendPoll, SendSealed, Storage
 from raftline.machine.conversations.payloads import INSTANT_PAYLOADS
 from raftline.machine.pubsub.bookmarks import PRIVATE_OPTIONS
 from raftline.machine.pubsub.commands import Publish
 from raftline.machine.pubsub.displayed import DISPLAYED_NODE
 from raftline.machine.queries import Reachable, SessionRow
 from raftline.machine.timers.ephemeral import EPHEMERAL_NAMESPACE
+from raftline.machine.view_once.ending import VIEW_ONCE_NAMESPACE
 from raftline.xmpp.effects import Route, Submit, ask
 from raftline.xmpp.ephemeral import timer_of
 from raftline.xmpp.jid import JID, parse_jid
@@ -70,8 +71,11 @@ from raftline.xmpp.payloads import (
     blocked_by_user,
     is_delay_of_ours,
 )
+from raftline.xmpp.polls.reading import read_question, with_text
+from raftline.xmpp.polls.words import ALL as QUESTIONS
 from raftline.xmpp.retraction import RETRACTION_NAMESPACE, find_retraction
 from raftline.xmpp.stanza import CLIENT_NAMESPACE
+from raftline.xmpp.view_once import read_sealed, without_sealed
 
 if TYPE_CHECKING:
     from raftline.xmpp.effects import Steps
@@ -97,6 +101,8 @@ EPHEMERAL: Final = 8192
 MARKER: Final = 16384
 ALERTING: Final = 32768
 QUIET: Final = 65536
+QUESTION: Final = 131072
+SEALED: Final = 262144
 
 _DROPPED: Final = STANZA_ID | PRIVATE | DELAY | DISPLAYED
 """What `is_dropped` looks for."""
@@ -107,6 +113,8 @@ _RECEIPTS: Final = "urn:xmpp:receipts"
 
 _TRAITS: Final[dict[tuple[str, str], int]] = {
     **dict.fromkeys(sorted(INSTANT_PAYLOADS), CONTENT | ALERTING),
+    **{(words.namespace, words.noun): CONTENT | ALERTING | QUESTION for words in QUESTIONS},
+    (VIEW_ONCE_NAMESPACE, "view-once"): CONTENT | ALERTING | SEALED,
     (CLIENT_NAMESPACE, "subject"): CONTENT,
     (CLIENT_NAMESPACE, "thread"): _STATE,
     ("urn:xmpp:sfs:0", "sources"): CONTENT,
@@ -190,6 +198,9 @@ def handle_message(context: StreamContext, stanza: Stanza) -> Steps:
         raise Refused("service-unavailable", "cancel", "The server takes no messages.")
     traits, origin_id, storage, message, timer_s = prepare_message(context, stanza, kind, to)
     displayed = displayed_of(stanza.element) if traits & DISPLAYED else b""
+    is_sealed = traits & SEALED != 0 and kind is not MessageKind.ERROR
+    if is_sealed and (storage is None or not storage & _ARCHIVE or traits & QUESTION):
+        raise Refused("not-acceptable", "modify", "What is viewed once is sent where an archive keeps the message.")
     if storage is None:
         if displayed:
             yield Submit(Publish(DISPLAYED_NODE, str(to), displayed, PRIVATE_OPTIONS))
@@ -211,7 +222,22 @@ def handle_message(context: StreamContext, stanza: Stanza) -> Steps:
         displayed=displayed,
         marked=marked,
     )
+    if is_sealed:
+        placeholder = without_sealed(stanza, context.jid, to, partial(is_dropped, context.domain, to.domain))
+        fields = asdict(command) | {"stanza": placeholder}
+        yield Submit(SendSealed(**fields, timer_s=timer_s, sealed=read_sealed(stanza)))
+        return
+    if traits & QUESTION and kind in _CONVERSING:
+        yield Submit(_asking(stanza, command, timer_s))
+        return
     yield Submit(SendEphemeral(**asdict(command), timer_s=timer_s) if timer_s else command)
+
+
+def _asking(stanza: Stanza, command: SendMessage, timer_s: int) -> SendPoll:
+    """Return the command of a message that asks a question."""
+    terms = read_question(stanza)
+    fields = {**asdict(command), "stanza": with_text(command.stanza, stanza, terms)}
+    return SendPoll(**fields, timer_s=timer_s, poll=terms)
 
 
 def kind_of(stanza: Stanza) -> MessageKind:

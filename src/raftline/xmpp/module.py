@@ -214,6 +214,8 @@ class Modules:
     """
 
     declarations: list[Declaration] = field(default_factory=list)
+    extensions: list[str] = field(default_factory=list)
+    """Features of extensions of our own, which no XEP describes: announced on accounts and by rooms."""
     iq_handlers: dict[tuple[str, str, str, str], IqHandler] = field(default_factory=dict)
     relay_checks: dict[tuple[str, str], RelayCheck] = field(default_factory=dict)
     info_nodes: list[InfoNode] = field(default_factory=list)

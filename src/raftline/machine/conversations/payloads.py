@@ -42,6 +42,12 @@ INSTANT_PAYLOADS: Final = _ENCRYPTED | frozenset(
         ("urn:xmpp:sfs:0", "file-sharing"),  # XEP-0447
         ("http://jabber.org/protocol/geoloc", "geoloc"),  # XEP-0080
         ("jabber:x:conference", "x"),  # XEP-0249
+        ("urn:xmpp:stickers:0", "sticker"),  # XEP-0449
+        ("vcard-temp", "vCard"),  # XEP-0054, somebody's card
+        ("urn:ietf:params:xml:ns:vcard-4.0", "vcard"),  # XEP-0292, likewise
+        ("urn:raftline:polls:0", "poll"),
+        ("urn:raftline:events:0", "event"),
+        ("urn:raftline:view-once:0", "view-once"),
     }
 )
 """Namespace and name of what makes a message an instant message."""

@@ -22,6 +22,7 @@ from raftline.base.limits import RETRACTION_SEARCH_ROW_COUNT_MAX
 from raftline.base.timestamps import format_timestamp
 from raftline.machine.archive import account_name
 from raftline.machine.context import Context
+from raftline.machine.conversations.belongings import content_gone
 from raftline.machine.history.answers import SentMessages
 from raftline.machine.history.commands import Retraction
 from raftline.machine.history.queries import FindSent
@@ -95,6 +96,7 @@ def bury(context: Context, position: Position, retraction: Retraction) -> None:
     tombstone = b"%b>%b%b%b</message>" % (start_tag, retraction.head, stamp, retraction.tail)
     context.messages.put(position, message._replace(stanza=tombstone))
     ephemeral.cancel(context, position)
+    content_gone(context, message)
 
 
 def find_sent(context: Context, query: FindSent) -> SentMessages:

@@ -113,6 +113,17 @@ def expire_upload(context: Context, token: bytes) -> None:
     _delete(context, upload)
 
 
+def end_by(context: Context, token: bytes, account_id: AccountId, until_ms: int) -> None:
+    """Let an account's slot or file go at a cluster time, unless it goes before; that of anybody else stays."""
+    upload = context.media.uploads.get(token)
+    if upload is None or upload.account_id != account_id:
+        return
+    ends = upload._replace(
+        due_ms=min(upload.due_ms or until_ms, until_ms), until_ms=min(upload.until_ms or until_ms, until_ms)
+    )
+    context.media.uploads.put(token, ends)
+
+
 def forget_uploads(context: Context, account_id: AccountId, budget: int) -> int:
     """Delete some uploads of an account that was deleted; return how many."""
     sql = "SELECT * FROM upload WHERE account_id = ? ORDER BY due_ms, token LIMIT ?"

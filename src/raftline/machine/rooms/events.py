@@ -10,6 +10,9 @@ from __future__ import annotations
 from typing import Final, NamedTuple
 
 from raftline.base.ids import NodeId, Position, SessionId
+from raftline.machine.pins.events import PinTold
+from raftline.machine.polls.events import PollTold
+from raftline.machine.view_once.events import SealedOpened
 
 
 class RoomMessageArrived(NamedTuple):
@@ -163,4 +166,7 @@ SHARED_EVENTS: Final = (
     AffiliationsRefused,
     VoiceRequested,
     JoinRequested,
+    PollTold,
+    PinTold,
+    SealedOpened,
 )

@@ -12,6 +12,7 @@ from typing import Final
 from raftline.base.ids import Position
 from raftline.base.limits import ROOM_REASON_SIZE_MAX
 from raftline.machine.context import Context
+from raftline.machine.conversations.belongings import content_gone
 from raftline.machine.outcomes import Done, Outcome, Rejected
 from raftline.machine.records import Session, StoredMessage
 from raftline.machine.rooms import markup, showing
@@ -69,6 +70,7 @@ def bury(context: Context, room: Room, message: StoredMessage, author: str, mess
     stone = markup.tombstone(message.stanza, author_id, stamp=stamp, message_id=message_id, inside=mark)
     context.messages.put(message.position, message._replace(stanza=stone))
     ephemeral.cancel(context, message.position)
+    content_gone(context, message)
     current = context.rooms.get(room.name)
     if current is not None and current.subject == message.stanza:
         context.rooms.put(room.name, current._replace(subject=b"", subject_ms=0))

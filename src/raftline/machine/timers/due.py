@@ -28,20 +28,25 @@ from raftline.base.limits import (
     EXPIRED_ITEM_COUNT_MAX,
     EXPIRED_JOIN_REQUEST_COUNT_MAX,
     EXPIRED_MESSAGE_COUNT_MAX,
+    EXPIRED_POLL_COUNT_MAX,
+    EXPIRED_SEALED_COUNT_MAX,
     EXPIRED_SESSION_COUNT_MAX,
     EXPIRED_UPLOAD_COUNT_MAX,
     ROOM_ALERT_ROOM_COUNT_MAX,
+    TOLD_POLL_COUNT_MAX,
 )
 from raftline.machine import resumption
 from raftline.machine.commands import CarryOutDue
 from raftline.machine.context import Context
 from raftline.machine.media import uploads
 from raftline.machine.outcomes import Done, Outcome
+from raftline.machine.polls import choosing, telling
 from raftline.machine.pubsub import items
 from raftline.machine.queries import NextExpiry
 from raftline.machine.rooms import alerting, join_requests
 from raftline.machine.rows import Table
 from raftline.machine.timers import ephemeral
+from raftline.machine.view_once import opening
 
 
 class TimerKind(NamedTuple):
@@ -66,6 +71,9 @@ KINDS: Final = (
     TimerKind(lambda context: context.alert_rounds, ROOM_ALERT_ROOM_COUNT_MAX, alerting.carry_on),
     TimerKind(lambda context: context.pubsub.items, EXPIRED_ITEM_COUNT_MAX, items.expire_item),
     TimerKind(lambda context: context.join_requests, EXPIRED_JOIN_REQUEST_COUNT_MAX, join_requests.expire_request),
+    TimerKind(lambda context: context.polls.polls, EXPIRED_POLL_COUNT_MAX, choosing.close_due),
+    TimerKind(lambda context: context.polls.news, TOLD_POLL_COUNT_MAX, telling.tell_due),
+    TimerKind(lambda context: context.sealed.contents, EXPIRED_SEALED_COUNT_MAX, opening.expire_sealed),
 )
 
 

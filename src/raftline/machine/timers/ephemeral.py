@@ -20,6 +20,7 @@ from typing import Final
 
 from raftline.base.ids import Position
 from raftline.machine.context import Context
+from raftline.machine.conversations.belongings import content_gone
 from raftline.machine.timers.tables import MessageTimer
 
 EPHEMERAL_NAMESPACE: Final = "urn:xmpp:ephemeral:0"
@@ -56,3 +57,4 @@ def expire_message(context: Context, position: Position) -> None:
         start_tag = message.stanza[: message.stanza.index(b">")].removesuffix(b"/")
         remains = b"%b>%b</message>" % (start_tag, timer.remains)
         context.messages.put(position, message._replace(stanza=remains))
+        content_gone(context, message)

@@ -137,7 +137,7 @@ def handle_room_info(context: StreamContext, stanza: Stanza) -> Steps:
         return describe_command(find_command(context, commands, query.get("node") or ""))
     _require_no_node(stanza, INFO_NAMESPACE)
     settings = view.settings
-    features = [*ROOM_FEATURES, *_features_of(settings)]
+    features = [*ROOM_FEATURES, *_features_of(settings), *context.modules.extensions]
     if settings.archived:
         features += ARCHIVE_FEATURES
     info = _info(settings.title or address(stanza).local, features)

@@ -21,9 +21,12 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
+from msgspec.structs import asdict
+
 from raftline.base.errors import Refused
 from raftline.base.ids import Position
 from raftline.base.limits import ROOM_STATE_AUDIENCE_MAX
+from raftline.machine.polls.commands import AskInRoom
 from raftline.machine.pubsub.bookmarks import PRIVATE_OPTIONS
 from raftline.machine.pubsub.commands import Publish
 from raftline.machine.pubsub.displayed import DISPLAYED_NODE
@@ -43,6 +46,7 @@ from raftline.machine.rooms.commands import (
 from raftline.machine.rooms.queries import JoinRequestsFor, SessionsUnder
 from raftline.machine.rooms.ranks import Role
 from raftline.machine.rooms.views import JoinRequestView, RoomView
+from raftline.machine.view_once.commands import SealInRoom
 from raftline.xmpp.effects import Route, Submit, ask
 from raftline.xmpp.ephemeral import timer_of
 from raftline.xmpp.jid import JID, parse_jid
@@ -55,7 +59,9 @@ from raftline.xmpp.messages import (
     NO_PERMANENT_STORE,
     NO_STORE,
     OTHER,
+    QUESTION,
     QUIET,
+    SEALED,
     SIGNAL,
     STORE,
     displayed_of,
@@ -63,6 +69,7 @@ from raftline.xmpp.messages import (
     traits_of,
 )
 from raftline.xmpp.payloads import FORM_NAMESPACE, STANZA_ID_NAMESPACE, TRUE, form_type_of, own_position, parse_form
+from raftline.xmpp.polls.reading import read_question, with_text
 from raftline.xmpp.reactions import is_reaction
 from raftline.xmpp.rooms.names import (
     REGISTER_FORM,
@@ -74,6 +81,7 @@ from raftline.xmpp.rooms.names import (
     view_of,
 )
 from raftline.xmpp.stanza import CLIENT_NAMESPACE
+from raftline.xmpp.view_once import is_sealed, read_sealed, without_sealed
 
 if TYPE_CHECKING:
     from raftline.xmpp.effects import Steps
@@ -99,6 +107,8 @@ def handle_message(context: StreamContext, stanza: Stanza) -> Steps:
     if to.resource:
         if stanza.type == "groupchat":
             raise Refused("bad-request", "modify", "What is for everyone goes to the room.")
+        if any(map(is_sealed, stanza.element.elements())):
+            raise Refused("not-acceptable", "modify", "What is viewed once is sent to an account, or to everyone.")
         timer_s = timer_of(stanza.element)
         yield Submit(WhisperInRoom(to.local, to.resource, _without_addresses(stanza, to), timer_s))
     elif stanza.type == "groupchat":
@@ -117,23 +127,33 @@ def _speak(context: StreamContext, stanza: Stanza, to: JID) -> Steps:
             yield Submit(Publish(DISPLAYED_NODE, str(to), displayed, PRIVATE_OPTIONS))
         yield from _send_state(context, stanza, message)
         return
-    yield Submit(
-        SpeakInRoom(
-            to.local,
-            message,
-            is_subject=_is_subject(stanza.element),
-            kept=not traits & (NO_STORE | NO_PERMANENT_STORE),
-            origin_id=origin_id,
-            fingerprint=fingerprint_of(message, origin_id),
-            retracts=_retracted(context, stanza.element),
-            message_id=stanza.id,
-            displayed=displayed,
-            timer_s=timer_s,
-            marked=_marked(context, stanza.element) if traits & MARKER and not traits & NO_STORE else Position(0),
-            marks_only=bool(traits & MARKER) and not traits & (CONTENT | OTHER | STORE),
-            reacts=is_reaction(stanza.element) if traits & QUIET else False,
-        )
+    command = SpeakInRoom(
+        to.local,
+        message,
+        is_subject=_is_subject(stanza.element),
+        kept=not traits & (NO_STORE | NO_PERMANENT_STORE),
+        origin_id=origin_id,
+        fingerprint=fingerprint_of(message, origin_id),
+        retracts=_retracted(context, stanza.element),
+        message_id=stanza.id,
+        displayed=displayed,
+        timer_s=timer_s,
+        marked=_marked(context, stanza.element) if traits & MARKER and not traits & NO_STORE else Position(0),
+        marks_only=bool(traits & MARKER) and not traits & (CONTENT | OTHER | STORE),
+        reacts=is_reaction(stanza.element) if traits & QUIET else False,
     )
+    if traits & SEALED:
+        if traits & QUESTION:
+            raise Refused("not-acceptable", "modify", "A question is for everyone to see.")
+        fields = asdict(command) | {"stanza": without_sealed(stanza, None, None, partial(_is_forged, str(to.bare)))}
+        yield Submit(SealInRoom(**fields, sealed=read_sealed(stanza)))
+        return
+    if traits & QUESTION:
+        terms = read_question(stanza)
+        fields = {**asdict(command), "stanza": with_text(message, stanza, terms)}
+        yield Submit(AskInRoom(**fields, poll=terms))
+        return
+    yield Submit(command)
 
 
 def _marked(context: StreamContext, message: Element) -> Position:

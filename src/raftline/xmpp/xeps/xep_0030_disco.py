@@ -103,7 +103,8 @@ def handle_account_info(context: StreamContext, stanza: Stanza) -> Steps:
     if not concerns_own_account(context, stanza) and not (yield from _is_seen(context, stanza)):
         raise Refused("service-unavailable", "cancel")
     _require_no_node(stanza, INFO_NAMESPACE)
-    features = (feature for declaration in context.modules.declarations for feature in declaration.account_features)
+    features = [feature for declaration in context.modules.declarations for feature in declaration.account_features]
+    features += context.modules.extensions
     info = info_element("account", "registered", None, features)
     info.children[1:1] = [
         Element("identity", INFO_NAMESPACE, {"category": category, "type": kind})
