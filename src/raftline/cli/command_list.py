@@ -51,6 +51,21 @@ Exit codes: 0 it is whole, 1 there is nothing, 2 usage, 3 damaged, or of a later
 Example: raftline verify --input raftline-monday.backup
 """
 
+TOP_HELP: Final = """
+Show the cluster live in the terminal: who leads, how far each node is, what it does; q ends it.
+
+A line for each node: term, committed and applied entries, how many it lags behind, room on its disk (red: it takes no
+more), how long the log's fsync takes, clients, messages per second, commit latency, commands in flight. Below, what
+changed since: elections, leaders, nodes that went and came back. Any node is asked, and another one when it dies.
+
+With --once one reading is printed, after one interval; so it is where the output is no terminal. With --json alone,
+on a terminal, a line of JSON for each reading.
+
+Example: raftline top
+
+Example: raftline top --once --json
+"""
+
 COMMANDS: Final = (
     ("up", "nodes:up", UP_HELP),
     ("node", "nodes:app", "Run one node."),
@@ -59,6 +74,7 @@ COMMANDS: Final = (
     ("backup", "backups:backup", BACKUP_HELP),
     ("restore", "backups:restore", RESTORE_HELP),
     ("verify", "backups:verify", VERIFY_HELP),
+    ("top", "top.command:top", TOP_HELP),
     ("config", "config:app", "Check and show a node's settings."),
 )
 """Name, where it is found below this package, and its help; of a group the line in the list of commands."""
