@@ -11,6 +11,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 INSTALLED := .venv/.installed
 BENCH_INSTALLED := .venv/.installed-bench
+OPERATORS_INSTALLED := .venv/.installed-operators
 CLIENTS_INSTALLED := build/clients/.installed
 WEB_CLIENT := src/raftline/web/static/converse/.copied
 LOCK := UV_CUSTOM_COMPILE_COMMAND="make lock" build/lock/bin/uv pip compile --python-version 3.11 --universal \
@@ -41,12 +42,12 @@ run: setup ## Start a three-node cluster on loopback and print what to open
 	$(BIN)/raftline up --open-registration --allow-plaintext
 
 # Twice three minutes of simulation come first: seeds that nobody has seen, two at a time.
-test: setup $(CLIENTS_INSTALLED) ## All tests but the long ones: simulation, the cheap ones on both cores, then real processes one by one
+test: setup $(CLIENTS_INSTALLED) $(OPERATORS_INSTALLED) ## All tests but the long ones: simulation, the cheap ones on both cores, then real processes one by one
 	$(MAKE) --no-print-directory sim MINUTES=3 JOBS=2
 	$(PYTEST) -m "not long" -n 2 $(addprefix --ignore=,$(SLOW_DIRS)) tests
 	$(PYTEST) -m "not long" -p no:randomly -s $(SLOW_DIRS)
 
-test-all: setup $(CLIENTS_INSTALLED) ## All tests, the long ones too, and more simulation
+test-all: setup $(CLIENTS_INSTALLED) $(OPERATORS_INSTALLED) ## All tests, the long ones too, and more simulation
 	$(MAKE) --no-print-directory sim MINUTES=30 JOBS=2
 	$(PYTEST) -n 2 $(addprefix --ignore=,$(SLOW_DIRS)) tests
 	$(MAKE) --no-print-directory spread
@@ -80,12 +81,16 @@ $(BENCH_INSTALLED): requirements/bench.txt $(INSTALLED)
 	$(PIP) install --quiet --require-hashes --only-binary :all: -r requirements/bench.txt
 	@touch $@
 
-check: $(INSTALLED) ## Format, lint, types, import rules, house rules
+check: $(INSTALLED) $(OPERATORS_INSTALLED) ## Format, lint, types, import rules, house rules, operators' files
 	$(BIN)/ruff format --check
 	$(BIN)/ruff check
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
-	$(PYTEST) -q tests/tidy
+	$(PYTEST) -q tests/tidy tests/deploy
+
+$(OPERATORS_INSTALLED): requirements/operators.txt $(INSTALLED)
+	$(PIP) install --quiet --require-hashes --only-binary :all: -r requirements/operators.txt
+	@touch $@
 
 claims: $(INSTALLED) ## Write doap.xml and docs/xeps.md from the modules and tests/requirements
 	PYTHONPATH=tests $(BIN)/python -m claims write
@@ -100,6 +105,7 @@ lock: $(INSTALLED) ## Pin dependencies anew from pyproject.toml and package.json
 	$(LOCK) --upgrade pyproject.toml -o requirements/run.txt
 	$(LOCK) --upgrade pyproject.toml --group dev --group build -c requirements/run.txt -o requirements/dev.txt
 	$(LOCK) --upgrade requirements/bench.in -o requirements/bench.txt
+	$(LOCK) --upgrade requirements/operators.in -c requirements/dev.txt -o requirements/operators.txt
 	$(LOCK) --upgrade --no-deps requirements/clients.in -o requirements/clients.txt
 	$(LOCK) --upgrade requirements/lock.in -o requirements/lock.txt
 	npm install --package-lock-only

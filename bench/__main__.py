@@ -19,6 +19,7 @@ from bench import goals, machine, report
 from bench.log_alone.systems import LOGS
 from bench.plot import write_plots
 from bench.processes import BenchError, MissingError, end_children_with_the_bench, lift_file_limit
+from bench.progress import figure_progress
 from bench.results import Run
 from bench.runner import LOG_CLIENT_COUNTS, LOG_PAYLOAD_SIZE, Recorder, measure_log, measure_server, say
 from bench.scenarios import Load, all_scenarios
@@ -102,14 +103,21 @@ def run_bench(options: argparse.Namespace) -> Run:
         if run.missing and not options.allow_missing:
             reasons = "\n".join(f"  {name}: {reason}" for name, reason in run.missing.items())
             raise MissingError(f"not everything is installed (--allow-missing goes on without):\n{reasons}")
-        recorder = Recorder(run, lambda: write_results(run, options.out))
-        for number in range(options.rounds):
-            say(f"round {number + 1} of {options.rounds}")
-            for server in servers:
-                if server.name not in run.missing:
+        servers = [server for server in servers if server.name not in run.missing]
+        present_logs = [log for log in logs if log.system not in run.missing]
+        figure_count = options.rounds * (len(servers) * len(wanted) + len(present_logs) * len(LOG_CLIENT_COUNTS))
+        with figure_progress(figure_count) as advance:
+
+            def save() -> None:
+                write_results(run, options.out)
+                advance()
+
+            recorder = Recorder(run, save)
+            for number in range(options.rounds):
+                say(f"round {number + 1} of {options.rounds}")
+                for server in servers:
                     measure_server(server, wanted, load, data, recorder)
-            for log in logs:
-                if log.system not in run.missing:
+                for log in present_logs:
                     measure_log(log, load, data, recorder)
     write_results(run, options.out)
     return run

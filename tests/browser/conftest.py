@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -11,12 +10,12 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, Playwright, async_playwright
 
+from debian import skip_for
 from integration.conftest import cluster, cluster_folder, pytest_runtest_makereport
 
 __all__ = ["browser", "cluster", "cluster_folder", "pytest_runtest_makereport"]
 
 CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
-REQUIRE_ALL = "RAFTLINE_REQUIRE_ALL_TESTS"
 ARGUMENTS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -48,11 +47,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest_asyncio.fixture
 async def browser() -> AsyncIterator[Browser]:
     """Debian's Chromium. Without it the test skips by name, or fails where all tests are required."""
-    absence = chromium_absence()
-    if absence and os.environ.get(REQUIRE_ALL):
-        pytest.fail(f"{absence}, and all tests are required here")
-    if absence:
-        pytest.skip(absence)
+    skip_for(chromium_absence())
     async with async_playwright() as playwright:
         launched = await launch_chromium(playwright)
         yield launched

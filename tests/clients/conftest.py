@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import os
 import shutil
 import socket
 from collections.abc import AsyncIterator
@@ -16,11 +15,12 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from playwright.async_api import Browser, async_playwright
 
-from browser.conftest import REQUIRE_ALL, launch_chromium
+from browser.conftest import launch_chromium
 from clients.device import Client, Surroundings
 from clients.front import Front
 from clients.page import Results
 from clients.scenarios import ELSEWHERE, Stage, Stages
+from debian import skip_for
 from integration.cluster_process import Cluster
 from integration.conftest import REPORT, RESULTS, pytest_runtest_makereport
 
@@ -110,10 +110,7 @@ async def surroundings(cluster: Cluster, tmp_path_factory: pytest.TempPathFactor
 def skip_if_absent(client: Client) -> None:
     """Without its packages a client is skipped by name, or fails where all tests are required."""
     absence = client.absence()
-    if absence and os.environ.get(REQUIRE_ALL):
-        pytest.fail(f"{client.name}: {absence}; all tests are required here")
-    if absence:
-        pytest.skip(f"{client.name}: {absence}")
+    skip_for(f"{client.name}: {absence}" if absence else "")
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")

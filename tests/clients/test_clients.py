@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from browser.conftest import REQUIRE_ALL
 from clients.conftest import skip_if_absent
 from clients.device import Surroundings
 from clients.front import Front
 from clients.known import CLIENTS
 from clients.page import Results, render, without_versions
 from clients.scenarios import HOME, KILL_KEY, SCENARIOS, Scenario, Stage, Stages, Survivor
+from debian import REQUIRE_ALL
 from integration.cluster_process import Cluster
 
 pytestmark = [pytest.mark.timeout(120), pytest.mark.asyncio(loop_scope="session")]

@@ -50,6 +50,7 @@ class TestPlain:
         alice.close()
         await until(lambda: not service.node.sessions)
         assert [type(action) for _, action in session.submitted] == [SendMessage]
+        assert service.gateway.figures().messages_total == 1
 
     async def test_conflict_ends_the_older_stream(self, service: Service) -> None:
         """Who binds the same resource again ends the first stream with conflict (RFC 6120 section 7.7.2.2)."""

@@ -8,9 +8,7 @@ where all tests are required.
 from __future__ import annotations
 
 import asyncio
-import os
 import re
-import shutil
 import socket
 import subprocess
 from collections.abc import AsyncIterator
@@ -20,6 +18,7 @@ from xml.etree import ElementTree as ET
 import pytest
 import pytest_asyncio
 
+from debian import program
 from integration.cluster_process import Cluster, wait_until
 from integration.xmpp_raw import RawClient, register
 
@@ -34,17 +33,6 @@ START_TIMEOUT_S = 20
 RELAY_TIMEOUT_S = 40
 
 
-def tool(name: str) -> str:
-    """Find a program of coturn; skip without it."""
-    path = shutil.which(name)
-    if path is None:
-        text = f"{name} is not installed (Debian package coturn)"
-        if os.environ.get("RAFTLINE_REQUIRE_ALL_TESTS"):
-            pytest.fail(f"{text}, and all tests are required here")
-        pytest.skip(text)
-    return path
-
-
 def free_port() -> int:
     """Pick a UDP port that nobody has now."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
@@ -56,7 +44,7 @@ def free_port() -> int:
 @pytest_asyncio.fixture
 async def turn_port(tmp_path: Path) -> AsyncIterator[int]:
     """A TURN server on loopback that shares the secret; its port."""
-    program, port = tool("turnserver"), free_port()
+    server, port = program("turnserver", "coturn"), free_port()
     options = [
         *("-n", "--use-auth-secret", f"--static-auth-secret={SECRET}", "--realm=localhost", "--fingerprint"),
         *(f"--listening-ip={HOST}", f"--relay-ip={HOST}", f"--listening-port={port}", "--allow-loopback-peers"),
@@ -65,7 +53,7 @@ async def turn_port(tmp_path: Path) -> AsyncIterator[int]:
     ]
     with (tmp_path / "turn.log").open("wb") as log:
         process = await asyncio.create_subprocess_exec(
-            program, *options, stdin=subprocess.DEVNULL, stdout=log, stderr=log
+            server, *options, stdin=subprocess.DEVNULL, stdout=log, stderr=log
         )
     try:
         await wait_until("the TURN server answers", lambda: answers_binding(port), START_TIMEOUT_S)
@@ -105,10 +93,10 @@ async def calling_cluster(
 
 async def relay(port: int, username: str, password: str) -> tuple[int, str]:
     """Have coturn's own client send messages between two allocations; return how many came, and what it said."""
-    program = tool("turnutils_uclient")
+    client = program("turnutils_uclient", "coturn")
     arguments = ["-y", "-c", "-m", "1", "-n", str(MESSAGE_COUNT), "-p", str(port), "-u", username, "-w", password, HOST]
     done = await asyncio.to_thread(
-        subprocess.run, [program, *arguments], capture_output=True, text=True, timeout=RELAY_TIMEOUT_S, check=False
+        subprocess.run, [client, *arguments], capture_output=True, text=True, timeout=RELAY_TIMEOUT_S, check=False
     )
     said = done.stdout + done.stderr
     received = re.findall(r"tot_recv_msgs=(\d+)", said)

@@ -82,6 +82,7 @@ def test_a_node_may_have_no_address(replica: Replica, tmp_path: Path) -> None:
     replica.start(1, "", "one:5222")
     replica.start(2, "https://two:5443", "two:5222")
     replica.start(3, "https://three:5443", "")
+    assert addresses.http_urls_by_node() == [(2, "https://two:5443"), (3, "https://three:5443")]
     assert addresses.websockets() == ("wss://two:5443/xmpp-websocket", "wss://three:5443/xmpp-websocket")
     assert addresses.resumption_location() == "one:5222"
     replica.start(1, "", "")

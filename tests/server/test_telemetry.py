@@ -12,7 +12,7 @@ import pytest
 import structlog
 from prometheus_client.exposition import generate_latest
 
-from raftline.server.telemetry import ByLabel, make_registry, set_up_logging
+from raftline.server.telemetry import ByLabel, Distribution, make_registry, set_up_logging
 
 
 @dataclass
@@ -53,6 +53,20 @@ def test_figures_become_metrics() -> None:
     assert "raftline_web_requests 1.0" in lines
     assert not [line for line in lines if "role" in line or "nothing" in line]
     assert [line for line in lines if line.startswith("process_resident_memory_bytes")]
+
+
+def test_durations_become_a_histogram() -> None:
+    """Cumulative, as Prometheus has them, with the sum and the last class without a bound."""
+    registry = make_registry({"raft": lambda: {"commit_seconds": Distribution((0.1, 0.5), (3, 2, 1), 1.75)}})
+    lines = generate_latest(registry).decode().splitlines()
+    assert [line for line in lines if line.startswith("raftline_raft")] == [
+        'raftline_raft_commit_seconds_bucket{le="0.1"} 3.0',
+        'raftline_raft_commit_seconds_bucket{le="0.5"} 5.0',
+        'raftline_raft_commit_seconds_bucket{le="+Inf"} 6.0',
+        "raftline_raft_commit_seconds_count 6.0",
+        "raftline_raft_commit_seconds_sum 1.75",
+    ]
+    assert "# TYPE raftline_raft_commit_seconds histogram" in lines
 
 
 @pytest.mark.usefixtures("restored_logging")

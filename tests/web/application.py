@@ -88,7 +88,9 @@ class Application:
             websocket=self._websocket,
             bosh=FakeBosh(),
             upload=FakeUpload(),
-            operations=Operations(lambda: frozenset({1, 2, 3}), self.transfers.append, self._reload),
+            operations=Operations(
+                lambda: frozenset({1, 2, 3}), self.transfers.append, self._reload, lambda: list(enumerate(HTTP_URLS, 1))
+            ),
         )
 
     def client(self, token: str | None = TOKEN) -> httpx2.AsyncClient:

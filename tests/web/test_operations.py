@@ -46,6 +46,18 @@ async def test_a_refused_reload_says_why(application: Application) -> None:
     assert "stay as they were" in text
 
 
+async def test_the_nodes_are_told(application: Application) -> None:
+    """Where each is reached, for tools that go on with another one."""
+    async with application.client() as client:
+        reply = await client.get("/admin/v1/cluster/nodes")
+    assert reply.status_code == 200
+    assert reply.json() == {
+        "nodes": [{"id": 1, "http_url": "http://127.0.0.1:15002"}, {"id": 2, "http_url": "http://127.0.0.1:15012"}]
+    }
+    async with application.client(token=None) as client:
+        assert (await client.get("/admin/v1/cluster/nodes")).status_code == 401
+
+
 @pytest.mark.parametrize("path", ["/admin/v1/cluster/transfer", "/admin/v1/reload"])
 async def test_operations_need_the_token(application: Application, path: str) -> None:
     """Without it nothing is done."""

@@ -6,21 +6,19 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, Final
 from urllib.parse import quote
 
 import msgspec
 from cyclopts import Parameter
-from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
 from raftline.base.errors import ConfigError, StorageCorrupt
 from raftline.cli.connection import DATA_DEFAULT, HERE, AdminClient, Target, open_client
+from raftline.cli.output import Json, print_json
+from raftline.cli.progress import Step, byte_progress
 from raftline.cluster.backup_file import STATE_PART, BackupHeader, BackupWriter, read_header, read_part, verify_parts
-from raftline.cluster.verification import Findings, compare, verify_node
+from raftline.cluster.verification import Findings, bytes_to_verify, compare, verify_node
 from raftline.machine.inspection import inspect
 from raftline.server.cluster_file import read_cluster_file
 from raftline.server.config_file import load_settings
@@ -32,9 +30,7 @@ from raftline.server.restoring import restore_development, restore_node, total_b
 LOOK_INTERVAL_S: Final = 0.1
 CHUNK_BYTES: Final = 1 << 20
 
-Json = Annotated[bool, Parameter(help="Print JSON for programs.", negative=())]
 Input = Annotated[Path, Parameter(help="The file of a backup.")]
-Step = Callable[[int], object]
 
 
 def backup(
@@ -43,20 +39,12 @@ def backup(
     json: Json = False,
     target: Target = HERE,
 ) -> None:
-    """
-    Copy all that a cluster knows into one file, while it serves.
-
-    The file holds everything: messages, addresses, credentials. Any node makes it; of a development cluster one that
-    does not lead. What was acknowledged before this command began is in it.
-
-    Exit codes: 1 refused (another backup is under way, no room), 3 what arrived is damaged or the disk failed, 6 nobody
-    answers. Example: raftline backup --output raftline-monday.backup
-    """
+    """Back a cluster up; its help stands in command_list.py."""
     client = _choose_node(target)
     told = client.request("POST", "/admin/v1/backups")
     path = f"/admin/v1/backups/{quote(told['name'], safe='')}"
     try:
-        with _progress("Copying", int(told["expected_bytes"])) as (step, restart):
+        with byte_progress("Copying", int(told["expected_bytes"]), json=json) as (step, restart):
             done = 0
             while told["state"] == "copying":
                 time.sleep(LOOK_INTERVAL_S)
@@ -71,7 +59,7 @@ def backup(
     finally:
         _let_go(client, path)
     if json:
-        _print_json({"file": str(output.resolve()), "is_current": told["is_current"], "header": header})
+        print_json({"file": str(output.resolve()), "is_current": told["is_current"], "header": header})
         return
     print(f"{output}: everything up to entry {header.applied_index} of cluster {header.cluster_id} ({header.domain}).")
     if not told["is_current"]:
@@ -124,25 +112,19 @@ def restore(
     base_port: Annotated[int | None, Parameter(help="First port of node 1; 15000 by default.")] = None,
     domain: Annotated[str | None, Parameter(help="The backup's domain; another one is refused.")] = None,
     epoch: Annotated[int | None, Parameter(help="First part of stanza ids; one more than before by default.")] = None,
+    json: Json = False,
 ) -> None:
-    """
-    Found a new cluster with the state of a backup: the same accounts, rosters, rooms and archives.
-
-    What happened after the backup is lost. Never let the former cluster serve the domain again. With --data the cluster
-    is one on this machine, started by `raftline up`. With --config the settings are those of one node: a new
-    cluster.id, a greater cluster.epoch, cluster.peers with this node alone; start it, then invite others with
-    `raftline cluster add`.
-
-    Exit codes: 1 the directory is not empty, 2 another domain or wrong settings, 3 the file is damaged, cut short or of
-    a later release. Example: raftline restore --input raftline-monday.backup --data .raftline
-    """
+    """Restore a backup; its help stands in command_list.py."""
     if (data is None) == (config is None):
         raise ConfigError("--data", "give either --data DIR or --config FILE")
     header = read_header(input)
     if config is not None:
         settings = load_settings(config, os.environ)
-        with _progress("Restoring", total_bytes(header, 1)) as (step, _restart):
+        with byte_progress("Restoring", total_bytes(header, 1), json=json) as (step, _restart):
             restore_node(input, settings, step)
+        if json:
+            print_json({"data": str(settings.data_dir), "header": header})
+            return
         print(
             f"Node {settings.cluster.node_id} of the new cluster {settings.cluster.id} has everything up to entry"
             f" {header.applied_index}.\nStart it; then invite other nodes with `raftline cluster add`, with the same"
@@ -150,10 +132,13 @@ def restore(
         )
         return
     assert data is not None
-    with _progress("Restoring", total_bytes(header, nodes or NODE_COUNT_DEFAULT)) as (step, _restart):
+    with byte_progress("Restoring", total_bytes(header, nodes or NODE_COUNT_DEFAULT), json=json) as (step, _restart):
         restore_development(
             input, data.resolve(), nodes=nodes, base_port=base_port, domain=domain, epoch=epoch, told=step
         )
+    if json:
+        print_json({"data": str(data.resolve()), "header": header})
+        return
     print(f"A new cluster with everything up to entry {header.applied_index} is in {data}; start it:")
     print(f"  raftline up --data {data}")
 
@@ -165,21 +150,18 @@ def verify(
     scratch: Annotated[Path | None, Parameter(help="Where copies may lie meanwhile; /tmp by default.")] = None,
     json: Json = False,
 ) -> ExitCode:
-    """
-    Look whether a backup, or what a stopped node or cluster keeps, is whole; changes nothing.
-
-    Exit codes: 0 it is whole, 1 there is nothing, 2 usage, 3 damaged, or of a later release, 5 a node runs on it.
-    Example: raftline verify --input raftline-monday.backup
-    """
+    """Verify a backup or data; its help stands in command_list.py."""
     if (input is None) == (data is None):
         raise ConfigError("--input", "give either --input FILE or --data DIR")
     with tempfile.TemporaryDirectory(prefix="raftline-verify-", dir=scratch) as place:
         found = (
-            _verify_file(input, Path(place)) if input is not None else _verify_data(data or DATA_DEFAULT, Path(place))
+            _verify_file(input, Path(place), json=json)
+            if input is not None
+            else _verify_data(data or DATA_DEFAULT, Path(place), json=json)
         )
     complaints: list[str] = found["complaints"]
     if json:
-        _print_json(found)
+        print_json(found)
     else:
         for line in found["seen"]:
             print(line)
@@ -189,9 +171,9 @@ def verify(
     return ExitCode.STORAGE if complaints else ExitCode.DONE
 
 
-def _verify_file(file: Path, scratch: Path) -> dict[str, Any]:
+def _verify_file(file: Path, scratch: Path, *, json: bool) -> dict[str, Any]:
     header = read_header(file)
-    with _progress("Reading", header.content_bytes) as (step, _restart):
+    with byte_progress("Reading", header.content_bytes, json=json) as (step, _restart):
         complaints = verify_parts(file, step)
     upto = f"everything up to entry {header.applied_index} of term {header.applied_term}"
     seen = [
@@ -216,16 +198,17 @@ def _verify_file(file: Path, scratch: Path) -> dict[str, Any]:
     return {"seen": seen, "complaints": complaints, "header": header}
 
 
-def _verify_data(directory: Path, scratch: Path) -> dict[str, Any]:
+def _verify_data(directory: Path, scratch: Path, *, json: bool) -> dict[str, Any]:
     places = sorted(directory.glob("node*/data")) if not (directory / "identity.json").exists() else [directory]
     if not places:
         raise Failure(ExitCode.REFUSED, f"{directory} holds neither a node's data nor a cluster.")
     nodes: list[Findings] = []
-    for number, place in enumerate(places):
-        own_scratch = scratch / str(number)
-        own_scratch.mkdir()
-        with unused(place / "lock"):
-            nodes.append(verify_node(place, own_scratch))
+    with byte_progress("Reading", sum(map(bytes_to_verify, places)), json=json) as (step, _restart):
+        for number, place in enumerate(places):
+            own_scratch = scratch / str(number)
+            own_scratch.mkdir()
+            with unused(place / "lock"):
+                nodes.append(verify_node(place, own_scratch, step))
     seen = []
     for node in nodes:
         head = node.head
@@ -238,20 +221,3 @@ def _verify_data(directory: Path, scratch: Path) -> dict[str, Any]:
         )
     complaints = [complaint for node in nodes for complaint in node.complaints] + compare(nodes)
     return {"seen": seen, "complaints": complaints}
-
-
-def _print_json(content: object) -> None:
-    sys.stdout.write(msgspec.json.format(msgspec.json.encode(content), indent=2).decode() + "\n")
-
-
-@contextmanager
-def _progress(what: str, total_bytes_expected: int) -> Iterator[tuple[Step, Callable[[str, int], None]]]:
-    """Show how far something has come, on standard error, if that is a terminal. Yields: advance, begin anew."""
-    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
-    with Progress(*columns, console=Console(stderr=True), disable=not sys.stderr.isatty(), transient=True) as progress:
-        task = progress.add_task(what, total=total_bytes_expected)
-
-        def restart(description: str, total: int) -> None:
-            progress.reset(task, description=description, total=total)
-
-        yield lambda count: progress.advance(task, count), restart

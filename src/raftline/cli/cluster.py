@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from typing import Annotated, Any, Final
 
-import msgspec
 from cyclopts import App, Parameter
 from rich.console import Console
 from rich.table import Table
 
 from raftline.cli import members
 from raftline.cli.connection import HERE, Target, open_client
+from raftline.cli.output import Json, print_json
 from raftline.server.cluster_file import read_cluster_file
 from raftline.server.failures import ExitCode, Failure
 
@@ -27,17 +26,19 @@ LOOK_INTERVAL_S: Final = 0.05
 @app.command
 def status(
     *,
-    json: Annotated[bool, Parameter(help="Print JSON for programs.", negative=())] = False,
+    json: Json = False,
     target: Target = HERE,
 ) -> None:
     """
     Show who leads and how far each node has come.
 
-    Equal state hashes at equal index mean equal data. Example: raftline cluster status --json
+    Equal state hashes at equal index mean equal data.
+
+    Example: raftline cluster status --json
     """
     content = open_client(target).request("GET", "/admin/v1/cluster")
     if json:
-        sys.stdout.write(msgspec.json.format(msgspec.json.encode(content), indent=2).decode() + "\n")
+        print_json(content)
         return
     console = Console(soft_wrap=True)
     console.print(describe(content))
@@ -48,26 +49,30 @@ def status(
 def transfer(
     *,
     to: Annotated[int | None, Parameter(help="Node that is to lead; without it the most caught-up one.")] = None,
+    json: Json = False,
     target: Target = HERE,
 ) -> None:
     """
     Have another node lead, before the one that leads is taken down; clients notice nothing.
 
-    Exit codes: 1 no such node, or the leadership stayed where it is; 6 nobody answers. Example: raftline cluster
-    transfer --to 2
+    Exit codes: 1 no such node, or the leadership stayed where it is; 6 nobody answers.
+
+    Example: raftline cluster transfer --to 2
     """
     client = open_client(target)
     before = client.request("GET", "/admin/v1/cluster")["leader"]
     if before is not None and before == to:
-        print(f"Node {to} leads already.")
+        _told_leader(before, to, json, f"Node {to} leads already.")
         return
-    print(f"Node {before} leads; " + ("another node is asked." if to is None else f"node {to} is asked."), flush=True)
+    if not json:
+        asked = "another node is asked." if to is None else f"node {to} is asked."
+        print(f"Node {before} leads; {asked}", flush=True)
     client.request("POST", "/admin/v1/cluster/transfer", {"to": to})
     deadline = time.monotonic() + TRANSFER_TIMEOUT_S
     while time.monotonic() < deadline:
         leader = client.request("GET", "/admin/v1/cluster")["leader"]
         if leader is not None and leader != before:
-            print(f"Node {leader} leads.")
+            _told_leader(before, leader, json, f"Node {leader} leads.")
             return
         time.sleep(LOOK_INTERVAL_S)
     raise Failure(
@@ -75,6 +80,13 @@ def transfer(
         f"Node {before} still leads: "
         + ("no other node took it." if to is None else f"node {to} is down or has not caught up."),
     )
+
+
+def _told_leader(before: int | None, leader: int | None, json: bool, sentence: str) -> None:
+    if json:
+        print_json({"before": before, "leader": leader})
+    else:
+        print(sentence)
 
 
 def describe(content: dict[str, Any]) -> str:

@@ -68,21 +68,33 @@ class AdminClient:
         base_urls: Nodes in the order they are tried.
         token: Bearer token.
         trust: For https; None for plain http.
+
+    Attributes:
+        base_urls: As given.
     """
 
     def __init__(self, base_urls: list[str], token: str, trust: ssl.SSLContext | bool) -> None:
-        self._base_urls = base_urls
+        self.base_urls = base_urls
         self._token = token
         self._trust = trust
 
+    @property
+    def authorization(self) -> dict[str, str]:
+        """The header that shows the token."""
+        return {"Authorization": f"Bearer {self._token}"}
+
+    def open_async(self) -> httpx2.AsyncClient:
+        """Return a client, to be closed, for requests of any kind to any node; they carry no token by themselves."""
+        return httpx2.AsyncClient(verify=self._trust, trust_env=False)
+
     def each(self) -> list[AdminClient]:
         """Return a client of each node alone, for what has to go on where it began."""
-        return [AdminClient([base_url], self._token, self._trust) for base_url in self._base_urls]
+        return [AdminClient([base_url], self._token, self._trust) for base_url in self.base_urls]
 
     @property
     def name(self) -> str:
         """Its first node, for people."""
-        return self._base_urls[0]
+        return self.base_urls[0]
 
     @contextmanager
     def connected(self) -> Iterator[Callable[[str], bytes]]:
@@ -91,14 +103,15 @@ class AdminClient:
 
         Yields: A function that returns the bytes at a path. It raises Failure, as `request`.
         """
-        headers = {"Authorization": f"Bearer {self._token}"}
-        with httpx2.Client(verify=self._trust, timeout=TIMEOUT_S, trust_env=False, headers=headers) as client:
+        with httpx2.Client(
+            verify=self._trust, timeout=TIMEOUT_S, trust_env=False, headers=self.authorization
+        ) as client:
 
             def read(path: str) -> bytes:
                 try:
                     reply = client.get(f"{self.name}{path}")
                 except httpx2.TransportError as error:
-                    raise _no_answer([f"{self.name}: {_first_line(error)}"], unknown=False) from error
+                    raise no_answer([f"{self.name}: {_first_line(error)}"], unknown=False) from error
                 if reply.is_error:
                     raise _refusal(reply.status_code, self.name, _error_of(reply)[1])
                 return reply.content
@@ -115,13 +128,13 @@ class AdminClient:
         Raises:
             Failure: REFUSED, USAGE (wrong token), UNAVAILABLE or UNKNOWN, with a sentence that says what to do.
         """
-        headers = {"Authorization": f"Bearer {self._token}"}
+        headers = self.authorization
         if method != "GET":
             headers["Idempotency-Key"] = key or secrets.token_hex(16)
         failures: list[str] = []
         unknown = False
         with httpx2.Client(verify=self._trust, timeout=TIMEOUT_S, trust_env=False) as client:
-            for base_url in self._base_urls:
+            for base_url in self.base_urls:
                 try:
                     reply = client.request(method, f"{base_url}{path}", headers=headers, json=body)
                 except httpx2.ConnectError as error:
@@ -139,7 +152,7 @@ class AdminClient:
                 if reply.is_error:
                     raise _refusal(reply.status_code, base_url, text)
                 return msgspec.json.decode(reply.content) if reply.content else None
-        raise _no_answer(failures, unknown=unknown and method != "GET")
+        raise no_answer(failures, unknown=unknown and method != "GET")
 
 
 def open_client(target: Target) -> AdminClient:
@@ -187,13 +200,25 @@ def _error_of(reply: httpx2.Response) -> tuple[str, str]:
         return "", f"HTTP status {reply.status_code}"
 
 
+def refused_token(base_url: str) -> Failure:
+    """Return the failure of a token that a node does not take."""
+    return Failure(ExitCode.USAGE, f"{base_url} does not take this token; check --token-file.")
+
+
 def _refusal(status: int, base_url: str, text: str) -> Failure:
     if status == 401:
-        return Failure(ExitCode.USAGE, f"{base_url} does not take this token; check --token-file.")
+        return refused_token(base_url)
     return Failure(ExitCode.REFUSED, text)
 
 
-def _no_answer(failures: list[str], *, unknown: bool) -> Failure:
+def no_answer(failures: list[str], *, unknown: bool) -> Failure:
+    """
+    Return the failure of a request that no node took.
+
+    Args:
+        failures: What each that was tried said.
+        unknown: One of them may have taken it.
+    """
     tried = "".join(f"\n  {line}" for line in failures)
     if unknown:
         return Failure(

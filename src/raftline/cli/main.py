@@ -3,32 +3,21 @@
 from __future__ import annotations
 
 import importlib.metadata
+import sys
+from collections.abc import Iterator
+from typing import Annotated, Final, Literal
 
-from cyclopts import App
+from cyclopts import App, Parameter
 
+from raftline.cli.command_list import COMMANDS
+from raftline.cli.output import Json, print_json
 from raftline.cli.report import run_reporting
-from raftline.server.failures import ExitCode
+from raftline.server.failures import EXIT_CODES, ExitCode
 
-UP_HELP = """
-Run a whole cluster on this machine, in the foreground; Ctrl-C ends it.
+EXIT_CODES_LINE: Final = "Exit codes: " + ", ".join(f"{int(code)} {end.word}" for code, end in EXIT_CODES.items()) + "."
+"""At the end of every command's help."""
 
-Called again on the same directory it continues the same cluster.
-
-Example: raftline up --open-registration --allow-plaintext
-"""
-
-COMMANDS = (
-    ("up", "nodes:up", UP_HELP),
-    ("node", "nodes:app", "Run one node."),
-    ("user", "users:app", "Add, list, change, delete, export and import accounts."),
-    ("reports", "reports:app", "Read what people report about others, and close it."),
-    ("cluster", "cluster:app", "Look at the nodes of a cluster, choose who leads, and who belongs to it."),
-    ("backup", "backups:backup", "Copy all that a cluster knows into one file, while it serves."),
-    ("restore", "backups:restore", "Found a new cluster with the state of a backup."),
-    ("verify", "backups:verify", "Look whether a backup, or the data of a stopped cluster, are whole."),
-    ("config", "config:app", "Check and show a node's settings."),
-)
-"""Name, where it is found below this package, and its help; of a group the line in the list of commands."""
+Shell = Literal["bash", "zsh", "fish"]
 
 
 def version() -> str:
@@ -41,6 +30,7 @@ def make_app() -> App:
     app = App(
         name="raftline",
         help="A self-hosted messenger whose servers agree through Raft.",
+        help_epilogue=EXIT_CODES_LINE,
         version=version,
         result_action="return_value",
     )
@@ -49,18 +39,53 @@ def make_app() -> App:
         app.command(f"raftline.cli.{place}", name=name, help=summary)
 
     @app.command(name="version")
-    def show_version() -> None:
-        """Print the version."""
-        print(version())
+    def show_version(*, json: Json = False) -> None:
+        """
+        Print the version.
+
+        Example: raftline version
+        """
+        if json:
+            print_json({"version": version().removeprefix("raftline ")})
+        else:
+            print(version())
+
+    @app.command
+    def completion(shell: Annotated[Shell, Parameter(help="For which shell.")], /) -> None:
+        """
+        Print a script that completes commands and options in a shell.
+
+        For bash: write it to ~/.local/share/bash-completion/completions/raftline; for zsh to a file _raftline in a
+        directory of $fpath; for fish to ~/.config/fish/completions/raftline.fish. It counts in new shells.
+
+        Example: raftline completion bash > ~/.local/share/bash-completion/completions/raftline
+        """
+        print(app.generate_completion(shell=shell))
 
     return app
 
 
+def walk(app: App, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], App]]:
+    """
+    Yield every command and group below an application, by the words that name it, in alphabetical order.
+
+    This imports all of them.
+    """
+    for name, found in sorted(app.resolved_commands().items()):
+        if not name.startswith("-"):
+            yield (*path, name), found
+            yield from walk(found, (*path, name))
+
+
 def main() -> None:
     """Run the command line; never returns."""
+    app, arguments = make_app(), sys.argv[1:]
 
     def command() -> ExitCode | None:
-        code: ExitCode | None = make_app()(exit_on_error=False, result_action="return_value")
+        code: ExitCode | None = app(arguments, exit_on_error=False, result_action="return_value")
         return code
 
-    run_reporting(command)
+    def name() -> str:
+        return " ".join(("raftline", *app.parse_commands(arguments)[0]))
+
+    run_reporting(command, name)

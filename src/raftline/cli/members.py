@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Annotated, Any, Final
 
-import msgspec
 from cyclopts import Parameter
 
 from raftline.cli.connection import HERE, AdminClient, Target, open_client
+from raftline.cli.output import Json, print_json
+from raftline.cli.progress import entry_progress, shows_progress
 from raftline.server.development_members import add_node, drop_node
 from raftline.server.failures import ExitCode, Failure
 
@@ -31,7 +32,9 @@ def add(*, json: JsonFlag = False, no_wait: WaitFlag = False, target: Target = H
     Invite a new node, and wait until it votes.
 
     Prints its number and a token that is good once, for an hour; how to start the new node is told as well. Ctrl-C
-    leaves the invitation open. Example: raftline cluster add
+    leaves the invitation open.
+
+    Example: raftline cluster add
     """
     _invite(target, replaces=None, json=json, waits=not no_wait)
 
@@ -40,23 +43,30 @@ def replace(node: Node, /, *, json: JsonFlag = False, no_wait: WaitFlag = False,
     """
     Invite a new node that takes the place of NODE when it has caught up: in one step, never with a voter less.
 
-    Also for a node that is dead. Example: raftline cluster replace 2
+    Also for a node that is dead.
+
+    Example: raftline cluster replace 2
     """
     _invite(target, replaces=node, json=json, waits=not no_wait)
 
 
-def remove(node: Node, /, *, target: Target = HERE) -> None:
+def remove(node: Node, /, *, json: Json = False, target: Target = HERE) -> None:
     """
     Remove a node, and wait until it is gone; it stops by itself.
 
     Exit codes: 1 no such node, or the last one that votes; 6 nobody answers, or too few of the others to decide without
-    it. Example: raftline cluster remove 3
+    it.
+
+    Example: raftline cluster remove 3
     """
     client = open_client(target)
     _retry(lambda: client.request("DELETE", f"/admin/v1/cluster/nodes/{node}"))
-    _wait(client, f"node {node} to go", lambda nodes: node not in nodes)
+    _wait(client, f"node {node} to go", lambda nodes: node not in nodes, is_quiet=json)
     _forget(target, node)
-    print(f"Node {node} is removed.")
+    if json:
+        print_json({"removed": node})
+    else:
+        print(f"Node {node} is removed.")
 
 
 def drain(
@@ -64,14 +74,20 @@ def drain(
     /,
     *,
     undo: Annotated[bool, Parameter(negative=(), help="Let it serve clients again.")] = False,
+    json: Json = False,
     target: Target = HERE,
 ) -> None:
     """
     Have a node serve no clients and not lead, before its machine is worked on; its clients go on elsewhere.
 
-    It goes on storing and voting. A restart ends it. Example: raftline cluster drain 2
+    It goes on storing and voting. A restart ends it.
+
+    Example: raftline cluster drain 2
     """
     open_client(target).request("POST", f"/admin/v1/cluster/nodes/{node}/drain", {"drained": not undo})
+    if json:
+        print_json({"node": node, "drained": not undo})
+        return
     print(f"Node {node} serves clients again." if undo else f"Node {node} is drained: it serves no clients.")
 
 
@@ -82,7 +98,7 @@ def _invite(target: Target, *, replaces: int | None, json: bool, waits: bool) ->
     if target.server is None:
         add_node(target.data, node_id, told["token"])
     if json:
-        sys.stdout.write(msgspec.json.format(msgspec.json.encode(told), indent=2).decode() + "\n")
+        print_json(told)
         return
     print(_how_to_start(told, target, replaces), flush=True)
     if not waits:
@@ -136,29 +152,45 @@ def _retry(request: Callable[[], Any]) -> Any:
         time.sleep(LOOK_INTERVAL_S)
 
 
-def _wait(client: AdminClient, what: str, is_done: Callable[[dict[int, str]], bool]) -> None:
-    """Wait until the nodes, by number and role, are as they should be; say now and then what is missing."""
+def _wait(client: AdminClient, what: str, is_done: Callable[[dict[int, str]], bool], *, is_quiet: bool = False) -> None:
+    """Wait until the nodes, by number and role, are as they should be; show how far new ones have come."""
     said = ""
-    while True:
-        try:
-            status = client.request("GET", "/admin/v1/cluster")
-        except Failure as failure:
-            if failure.code is not ExitCode.UNAVAILABLE:
-                raise
-        else:
-            nodes = {node["id"]: node["role"] for node in status["nodes"]}
-            if is_done(nodes):
-                return
-            learners = [
-                f"node {node['id']} stores {node['match_index'] or 0} of {status['commit_index']} entries"
-                for node in status["nodes"]
-                if node["role"] == "learner"
-            ]
-            text = f"Waiting for {what}" + (f"; {', '.join(learners)}" if learners else "")
-            if text != said:
-                said = text
-                print(text, flush=True)
-        time.sleep(LOOK_INTERVAL_S)
+    shows_bar = shows_progress(json=is_quiet)
+    with entry_progress() if shows_bar else nullcontext() as show:
+        while True:
+            try:
+                status = client.request("GET", "/admin/v1/cluster")
+            except Failure as failure:
+                if failure.code is not ExitCode.UNAVAILABLE:
+                    raise
+            else:
+                if is_done({node["id"]: node["role"] for node in status["nodes"]}):
+                    return
+                text, done, total = describe_waiting(what, status)
+                if show is not None:
+                    show(text, done, total)
+                elif text != said and not is_quiet:
+                    said = text
+                    print(text, flush=True)
+            time.sleep(LOOK_INTERVAL_S)
+
+
+def describe_waiting(what: str, status: dict[str, Any]) -> tuple[str, int | None, int | None]:
+    """
+    Say what is waited for.
+
+    Args:
+        status: As `/admin/v1/cluster` tells it.
+
+    Returns: A sentence; how many entries of how many the new node that is furthest behind has, None and None for none.
+        A node that gets a snapshot has 0 until all of it has come.
+    """
+    upto = status["commit_index"]
+    learners = {node["id"]: node["match_index"] or 0 for node in status["nodes"] if node["role"] == "learner"}
+    if not learners:
+        return f"Waiting for {what}", None, None
+    stored = ", ".join(f"node {node_id} stores {count} of {upto} entries" for node_id, count in learners.items())
+    return f"Waiting for {what}; {stored}", min(learners.values()), upto
 
 
 def _forget(target: Target, node_id: int) -> None:

@@ -10,6 +10,7 @@ from cyclopts import App, Parameter
 
 from raftline.base.errors import ConfigError
 from raftline.cli.connection import DATA_DEFAULT
+from raftline.cli.output import Json, print_json
 from raftline.server.certificates import check_identity
 from raftline.server.cluster_file import record_process
 from raftline.server.config import NodeSettings
@@ -38,7 +39,7 @@ def up(
         tuple[str, ...], Parameter(help="A component that may connect (XEP-0114), as LABEL:SECRET.", negative=())
     ] = (),
 ) -> ExitCode:
-    """Run a whole cluster; its help stands in main.py, where the list of commands needs it."""
+    """Run a whole cluster; its help stands in command_list.py."""
     return run_cluster(
         data.resolve(),
         _say,
@@ -87,19 +88,25 @@ def start(
 
 
 @app.command
-def init(*, config: Annotated[Path, Parameter(help="The node's settings (TOML).")]) -> None:
+def init(*, config: Annotated[Path, Parameter(help="The node's settings (TOML).")], json: Json = False) -> None:
     """
     Found a new cluster: prepare the empty data directory of one of the nodes that `cluster.peers` names.
 
     To be done once on each of them, before their first start, with the same `cluster.peers`. Never for a node that
     lost its data: `raftline cluster replace` puts a new one in its place.
 
-    Exit codes: 1 the directory holds data already. Example: raftline node init --config /etc/raftline/node.toml
+    Exit codes: 1 the directory holds data already.
+
+    Example: raftline node init --config /etc/raftline/node.toml
     """
     settings = load_settings(config, os.environ)
     check_identity(settings)
     found(settings)
-    founders = ", ".join(str(peer.node_id) for peer in settings.cluster.peers)
+    founder_ids = [peer.node_id for peer in settings.cluster.peers]
+    if json:
+        print_json({"node": settings.cluster.node_id, "founders": founder_ids})
+        return
+    founders = ", ".join(map(str, founder_ids))
     print(f"Node {settings.cluster.node_id} may now found the cluster of nodes {founders}: start all of them.")
 
 
@@ -131,6 +138,7 @@ def force(
     *,
     config: Annotated[Path, Parameter(help="The node's settings (TOML).")],
     lose_the_rest: Annotated[bool, Flag, Parameter(help="Do it.")] = False,
+    json: Json = False,
 ) -> None:
     """
     Let a stopped node go on alone after a majority of its cluster was lost for good. Loses messages.
@@ -141,7 +149,12 @@ def force(
 
     Example: raftline node force-new-cluster --config /etc/raftline/node.toml
     """
-    print(force_new_cluster(load_settings(config, os.environ), is_confirmed=lose_the_rest))
+    settings = load_settings(config, os.environ)
+    told = force_new_cluster(settings, is_confirmed=lose_the_rest)
+    if json:
+        print_json({"node": settings.cluster.node_id, "told": told})
+    else:
+        print(told)
 
 
 def _say(text: str) -> None:

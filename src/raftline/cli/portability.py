@@ -15,6 +15,7 @@ from cyclopts import Parameter
 
 from raftline.base.errors import StorageError
 from raftline.cli.connection import HERE, AdminClient, Target, open_client
+from raftline.cli.output import Json, print_json
 from raftline.cluster.backup_file import disk_errors
 from raftline.server.failures import ExitCode, Failure
 from raftline.web.portability import PIECE_COUNT_MAX
@@ -48,6 +49,7 @@ def export_user(
     /,
     *,
     output: Annotated[Path, Parameter(help="The file to write; one of that name is replaced when all is there.")],
+    json: Json = False,
     target: Target = HERE,
 ) -> None:
     """
@@ -75,6 +77,9 @@ def export_user(
             stream.write(page["xml"].encode())
             page = client.request("GET", f"{path}?page={quote(page['next'])}") if page["next"] else None
         stream.write(f"{end}{USER_END}".encode())
+    if json:
+        print_json({"file": str(output.resolve()), "jid": f"{localpart}@{domain}", "never_carried": NEVER_CARRIED})
+        return
     print(f"{output}: {localpart}@{domain}. Not in it: {NEVER_CARRIED}.")
 
 
@@ -83,6 +88,7 @@ def import_user(
     input: Annotated[Path, Parameter(help="A file of XEP-0227, of this server or another one.")],  # noqa: A002
     user: Annotated[str | None, Parameter(help="Which user, if there are several in the file.")] = None,
     go_on: Annotated[bool, Parameter(help="Go on with an import that was cut short.", negative=())] = False,
+    json: Json = False,
     target: Target = HERE,
 ) -> None:
     """
@@ -91,8 +97,9 @@ def import_user(
     What was cut short goes on within a day with --go-on and the same file: nothing is there twice. Times of imported
     messages are kept, but they are found at the end of the archive. What cannot be taken over is told.
 
-    Exit codes: 1 refused (there is an account of the name, another domain), 3 the file cannot be read. Example:
-    raftline user import --input anna.xml
+    Exit codes: 1 refused (there is an account of the name, another domain), 3 the file cannot be read.
+
+    Example: raftline user import --input anna.xml
     """
     client = open_client(target)
     try:
@@ -101,7 +108,8 @@ def import_user(
         if not go_on:
             made = {"name": begun.name, "host": begun.host, "password": begun.password, "credentials": credentials}
             told = client.request("POST", "/admin/v1/imports", made)
-            print(f"Created {told['jid']}.", flush=True)
+            if not json:
+                print(f"Created {told['jid']}.", flush=True)
             left = told["left"]
         done: Counter[str] = Counter()
         for is_first in (True, False):
@@ -110,6 +118,9 @@ def import_user(
                 _send(client, begun, batch, f"{digest}-{is_first:d}-{number}", done, left)
     except BadFile as error:
         raise StorageError(f"{input}: {error}") from error
+    if json:
+        print_json({"jid": f"{begun.name}@{begun.host}", "done": dict(sorted(done.items())), "not_taken_over": left})
+        return
     for kind, count in sorted(done.items()):
         print(f"  {count} of kind {kind}")
     for sentence in left[:TOLD_MAX]:

@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Annotated, Any, Final
 from urllib.parse import quote
 
-import msgspec
 from cyclopts import App, Parameter
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from raftline.cli.connection import HERE, AdminClient, Target, open_client
+from raftline.cli.output import Json, print_json
 from raftline.cli.users import moment
 
 app = App(name="reports", help="Read what people report about others when they block them, and close it.")
 
 PAGE: Final = 100
-
-Json = Annotated[bool, Parameter(help="Print JSON for programs.", negative=())]
 
 
 @app.command(name="list")
@@ -36,7 +33,7 @@ def list_reports(
     """
     found = _all(open_client(target), "closed" if closed else "open")
     if json:
-        _print_json({"reports": found})
+        print_json({"reports": found})
         return
     table = Table("Id", "When", "By", "About", "Reason", "Text", "Messages")
     for report in found:
@@ -62,7 +59,7 @@ def close(
     """
     open_client(target).request("POST", f"/admin/v1/reports/{quote(report, safe='')}/close")
     if json:
-        _print_json({"id": report, "closed": True})
+        print_json({"id": report, "closed": True})
     else:
         print(f"Closed {report}.")
 
@@ -84,7 +81,3 @@ def _harmless(text: str) -> Text:
     return Text(
         "".join(letter if letter.isprintable() or letter == "\n" else "\N{REPLACEMENT CHARACTER}" for letter in text)
     )
-
-
-def _print_json(value: object) -> None:
-    sys.stdout.write(msgspec.json.format(msgspec.json.encode(value), indent=2).decode() + "\n")

@@ -6,16 +6,17 @@ import datetime as dt
 import getpass
 import re
 import sys
-from typing import Annotated, Final
+from collections.abc import Iterator
+from typing import Annotated, Any, Final
 from urllib.parse import quote
 
-import msgspec
 from cyclopts import App, Parameter
 from rich.console import Console
 from rich.table import Table
 
 from raftline.cli import portability
 from raftline.cli.connection import HERE, AdminClient, Target, open_client
+from raftline.cli.output import Json, print_json
 from raftline.server.failures import ExitCode, Failure
 
 app = App(
@@ -34,7 +35,7 @@ Name = Annotated[str, Parameter(help="User name: the part of the address before 
 
 
 @app.command
-def add(name: Name, /, *, password_stdin: PasswordStdin = False, target: Target = HERE) -> None:
+def add(name: Name, /, *, password_stdin: PasswordStdin = False, json: Json = False, target: Target = HERE) -> None:
     """
     Create an account.
 
@@ -43,11 +44,14 @@ def add(name: Name, /, *, password_stdin: PasswordStdin = False, target: Target 
     client = open_client(target)
     password = read_password(password_stdin)
     reply = client.request("POST", "/admin/v1/users", {"username": name, "password": password})
-    print(f"Created {reply['jid']}.")
+    if json:
+        print_json(reply)
+    else:
+        print(f"Created {reply['jid']}.")
 
 
 @app.command
-def passwd(name: Name, /, *, password_stdin: PasswordStdin = False, target: Target = HERE) -> None:
+def passwd(name: Name, /, *, password_stdin: PasswordStdin = False, json: Json = False, target: Target = HERE) -> None:
     """
     Set a new password. Clients that are connected stay connected.
 
@@ -56,33 +60,42 @@ def passwd(name: Name, /, *, password_stdin: PasswordStdin = False, target: Targ
     client = open_client(target)
     password = read_password(password_stdin)
     client.request("PUT", f"/admin/v1/users/{quote(name, safe='')}/password", {"password": password})
-    print(f"Changed the password of {name}.")
+    if json:
+        print_json({"name": name})
+    else:
+        print(f"Changed the password of {name}.")
 
 
 @app.command(name="list")
-def list_users(*, target: Target = HERE) -> None:
+def list_users(*, json: Json = False, target: Target = HERE) -> None:
     """
     List all accounts.
 
     Example: raftline user list --server https://one.example.org:5443 --token-file admin.token
     """
     client = open_client(target)
+    users = list(_all_users(client))
+    if json:
+        print_json({"users": users})
+        return
     table = Table("Address", "Created", "Sessions", "Invited by")
-    after: str | None = ""
-    while after is not None:
-        after = _add_page(client, after, table)
+    for user in users:
+        table.add_row(user["jid"], moment(user["created_ms"]), str(user["session_count"]), user["inviter"] or "-")
     Console(soft_wrap=True).print(table)
 
 
 @app.command
-def delete(name: Name, /, *, target: Target = HERE) -> None:
+def delete(name: Name, /, *, json: Json = False, target: Target = HERE) -> None:
     """
     Delete an account with its contacts and messages; its clients are disconnected.
 
     Example: raftline user delete anna
     """
     open_client(target).request("DELETE", f"/admin/v1/users/{quote(name, safe='')}")
-    print(f"Deleted {name}.")
+    if json:
+        print_json({"name": name})
+    else:
+        print(f"Deleted {name}.")
 
 
 @app.command
@@ -90,18 +103,20 @@ def invite(
     *,
     name: Annotated[str | None, Parameter(help="User name that the account is to have; without it any.")] = None,
     valid_for: Annotated[str, Parameter(help="How long: a number and s, m, h or d.")] = "7d",
-    json: Annotated[bool, Parameter(help="Print JSON for programs.", negative=())] = False,
+    json: Json = False,
     target: Target = HERE,
 ) -> None:
     """
     Invite somebody to open an account, where registration is closed too: prints a link that is good once.
 
-    A name that is given is kept for who is invited. Example: raftline user invite --name anna --valid-for 12h
+    A name that is given is kept for who is invited.
+
+    Example: raftline user invite --name anna --valid-for 12h
     """
     body = {"username": name, "lifetime_s": parse_duration(valid_for)}
     told = open_client(target).request("POST", "/admin/v1/invitations", body)
     if json:
-        sys.stdout.write(msgspec.json.format(msgspec.json.encode(told), indent=2).decode() + "\n")
+        print_json(told)
         return
     print(told["uri"])
     if told["landing_url"]:
@@ -110,14 +125,18 @@ def invite(
 
 
 @app.command
-def invitations(*, target: Target = HERE) -> None:
+def invitations(*, json: Json = False, target: Target = HERE) -> None:
     """
     List invitations that nobody has used yet.
 
     Example: raftline user invitations
     """
+    told = open_client(target).request("GET", "/admin/v1/invitations")
+    if json:
+        print_json(told)
+        return
     table = Table("Id", "Invited by", "User name", "Opens an account", "Into room", "Uses", "Good until")
-    for entry in open_client(target).request("GET", "/admin/v1/invitations")["invitations"]:
+    for entry in told["invitations"]:
         inviter, username = entry["inviter"] or "an operator", entry["username"] or "any"
         opens = "yes" if entry["registers"] else "no"
         room, uses = entry["room"] or "-", str(entry["uses"])
@@ -130,6 +149,7 @@ def uninvite(
     invitation: Annotated[str, Parameter(help="Id, as `raftline user invitations` tells it.")],
     /,
     *,
+    json: Json = False,
     target: Target = HERE,
 ) -> None:
     """
@@ -138,7 +158,10 @@ def uninvite(
     Example: raftline user uninvite 1d8e…
     """
     open_client(target).request("DELETE", f"/admin/v1/invitations/{quote(invitation, safe='')}")
-    print("The invitation is taken back.")
+    if json:
+        print_json({"id": invitation})
+    else:
+        print("The invitation is taken back.")
 
 
 def parse_duration(text: str) -> int:
@@ -159,13 +182,13 @@ def moment(time_ms: int) -> str:
     return f"{dt.datetime.fromtimestamp(time_ms / 1_000, dt.UTC):%Y-%m-%d %H:%M} UTC"
 
 
-def _add_page(client: AdminClient, after: str, table: Table) -> str | None:
-    """Fetch a page of accounts. Returns: where the next one begins, None after the last."""
-    page = client.request("GET", f"/admin/v1/users?limit={PAGE}&after={quote(after, safe='')}")
-    for user in page["users"]:
-        table.add_row(user["jid"], moment(user["created_ms"]), str(user["session_count"]), user["inviter"] or "-")
-    following: str | None = page["next"]
-    return following
+def _all_users(client: AdminClient) -> Iterator[dict[str, Any]]:
+    """Yield all accounts, a page at a time."""
+    after: str | None = ""
+    while after is not None:
+        page = client.request("GET", f"/admin/v1/users?limit={PAGE}&after={quote(after, safe='')}")
+        yield from page["users"]
+        after = page["next"]
 
 
 def read_password(from_stdin: bool) -> str:

@@ -4,30 +4,41 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from raftline.cluster.latency import CommitLatency
+
 if TYPE_CHECKING:
     from raftline.cluster.driver import Driver
     from raftline.machine.outcomes import CommandResult
 
 
 class Deliveries:
-    """Hands out what the apply loop yields, in log order."""
+    """
+    Hands out what the apply loop yields, in log order.
+
+    Attributes:
+        latency: How long this node's commands took until here.
+    """
 
     def __init__(self, driver: Driver) -> None:
         self._driver = driver
+        self.latency = CommitLatency()
 
     def entry_applied(self, results: list[CommandResult]) -> None:
         """Hand out an entry's outcomes and events, in the order of their commands."""
         driver = self._driver
         own_id = driver.config.node_id
         subscriber = driver.subscriber
+        now_ns = driver.now_ns()
         for result in results:
             if result.node_id == own_id and driver.lives.is_of_this_process(result.incarnation):
                 proposal = driver.forwarding.pending.resolve(result.ticket)
                 if proposal is None:
                     if subscriber is not None:
                         subscriber.unclaimed(result)
-                elif proposal.on_result is not None:
-                    proposal.on_result(result)
+                else:
+                    self.latency.observe(now_ns - proposal.created_ns)
+                    if proposal.on_result is not None:
+                        proposal.on_result(result)
             if subscriber is not None:
                 for event in result.events:
                     if event.node_id == own_id:

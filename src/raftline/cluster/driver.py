@@ -569,6 +569,7 @@ class Driver:
             self._links,
             self.off_log.inbox,
             self.upkeep.writer.sync_latency,
+            self._deliveries.latency,
             election_count=self._election_count,
             storage=self.storage,
             succession=self.succession,

@@ -8,6 +8,7 @@ from raftline.base.ids import LogIndex, NodeId, Term
 from raftline.cluster.apply_loop import ApplyLoop
 from raftline.cluster.comparison import Comparison
 from raftline.cluster.forwarding import Forwarding
+from raftline.cluster.latency import CommitLatency, LatencyFigures
 from raftline.cluster.links import PeerLinks
 from raftline.cluster.off_log import OffLogInbox
 from raftline.cluster.pause_watch import PauseWatch
@@ -80,6 +81,8 @@ class ClusterMetrics:
         clock_lead_seconds: How far this node's clock was ahead of the voters' median, when it last looked as leader.
         pause_count, pause_seconds: How often this process did not run, by half an election timeout or more.
         refused_link_count: Peer connections dropped for what they said.
+        disk_room_bytes: What the disk takes before the node is out of space; 0 where nobody looks at it.
+        commit_latency: Of this node's commands, from their proposal until they were applied here.
         off_log_waiting_count, off_log_dropped_count: Off-log stanzas from other nodes.
     """
 
@@ -114,6 +117,8 @@ class ClusterMetrics:
     refused_link_count: int
     off_log_waiting_count: int
     off_log_dropped_count: int
+    disk_room_bytes: int
+    commit_latency: LatencyFigures
     links: tuple[LinkMetrics, ...]
     upkeep: UpkeepMetrics
 
@@ -152,6 +157,8 @@ def initial_metrics(durable_index: LogIndex, applied_index: LogIndex) -> Cluster
         refused_link_count=0,
         off_log_waiting_count=0,
         off_log_dropped_count=0,
+        disk_room_bytes=0,
+        commit_latency=CommitLatency().figures(),
         links=(),
         upkeep=UpkeepMetrics(),
     )
@@ -163,7 +170,8 @@ def collect_metrics(
     apply: ApplyLoop,
     links: PeerLinks,
     off_log: OffLogInbox,
-    latency: SyncLatency,
+    syncs: SyncLatency,
+    commits: CommitLatency,
     *,
     storage: StorageWatch,
     succession: Succession,
@@ -189,9 +197,9 @@ def collect_metrics(
         applied_command_count=apply.command_count,
         apply_seconds=apply.apply_ns / 1e9,
         apply_queue_bytes=apply.queue_bytes,
-        sync_count=latency.count,
-        sync_seconds=latency.total_seconds,
-        sync_last_seconds=latency.last_seconds,
+        sync_count=syncs.count,
+        sync_seconds=syncs.total_seconds,
+        sync_last_seconds=syncs.last_seconds,
         is_out_of_space=not storage.has_space,
         disk_state=int(storage.state),
         ballast_release_count=storage.release_count,
@@ -205,6 +213,8 @@ def collect_metrics(
         refused_link_count=links.refused_count,
         off_log_waiting_count=off_log.waiting_count,
         off_log_dropped_count=off_log.dropped_count,
+        disk_room_bytes=storage.room_bytes,
+        commit_latency=commits.figures(),
         links=tuple(
             LinkMetrics(
                 node_id=link.node_id,

@@ -65,6 +65,11 @@ class StorageWatch:
         return SpaceState.AMPLE if self._disk is None else self._disk.state
 
     @property
+    def room_bytes(self) -> int:
+        """What the disk still takes, as it is now; 0 where only the log's own space is looked at, or none is left."""
+        return 0 if self._disk is None else max(0, self._disk.room_bytes())
+
+    @property
     def has_space(self) -> bool:
         """New commands can be taken."""
         return self.state is SpaceState.AMPLE and self.takes_entries

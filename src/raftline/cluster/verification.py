@@ -17,6 +17,7 @@ from __future__ import annotations
 import hashlib
 import shutil
 from array import array
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -38,6 +39,9 @@ from raftline.wal.read_only import ReadOnlyFiles
 
 READ_BYTES: Final = 4 << 20
 """How much of a log is read at a time."""
+
+Told = Callable[[int], object]
+"""Takes a count of bytes."""
 
 
 class Findings(msgspec.Struct):
@@ -63,12 +67,19 @@ class Findings(msgspec.Struct):
     complaints: list[str] = msgspec.field(default_factory=list)
 
 
-def verify_node(data_dir: Path, scratch: Path) -> Findings:
+def bytes_to_verify(data_dir: Path) -> int:
+    """Return about how many bytes `verify_node` reads: those of the database and of the log's files."""
+    files = [data_dir / DATABASE_FILE, *(data_dir / LOG_DIRECTORY).glob("*")]
+    return sum(file.stat().st_size for file in files if file.is_file())
+
+
+def verify_node(data_dir: Path, scratch: Path, told: Told = lambda _count: None) -> Findings:
     """
     Read all that a stopped node keeps.
 
     Args:
         scratch: An empty directory, for a copy of the database if one is needed.
+        told: Called with how many of `bytes_to_verify` were read since the last call.
 
     Raises:
         StorageError: There is nothing, a later release wrote it, or the disk failed.
@@ -90,8 +101,12 @@ def verify_node(data_dir: Path, scratch: Path) -> Findings:
     if note is not None:
         findings.complaints.append(f"{data_dir} was damaged before, and is not repaired yet: {note.reason}")
     _verify_database(findings, scratch)
+    database = data_dir / DATABASE_FILE
+    database_size = database.stat().st_size if database.exists() else 0
+    told(database_size)
     if identity.has_begun or (data_dir / LOG_DIRECTORY).exists():
         _verify_log(findings, identity)
+        told(bytes_to_verify(data_dir) - database_size)
     return findings
 
 

@@ -91,6 +91,8 @@ class GatewayFigures:
     What happened so far, for metrics.
 
     Attributes:
+        submitted_total: Stanzas that became commands, of whatever kind.
+        messages_total: Those of them that are messages, to people and to rooms.
         stream_end_total: Ended streams by the condition of their error; `none` for those that ended in peace.
     """
 
@@ -99,6 +101,7 @@ class GatewayFigures:
     bound_total: int
     resumed_total: int
     submitted_total: int
+    messages_total: int
     received_bytes_total: int
     sent_bytes_total: int
     stream_end_total: dict[str, int]
@@ -151,6 +154,7 @@ class Gateway:
         self.bound_total = 0
         self.resumed_total = 0
         self.submitted_total = 0
+        self.messages_total = 0
         self.received_bytes_total = 0
         self.sent_bytes_total = 0
         self._stream_ends: dict[str, int] = {}
@@ -187,6 +191,7 @@ class Gateway:
             bound_total=self.bound_total,
             resumed_total=self.resumed_total,
             submitted_total=self.submitted_total,
+            messages_total=self.messages_total,
             received_bytes_total=self.received_bytes_total,
             sent_bytes_total=self.sent_bytes_total,
             stream_end_total=dict(self._stream_ends),

@@ -38,6 +38,10 @@ class Addresses:
         told = [Address(row.node_id, row.http_url, row.xmpp_address) for row in rows if isinstance(row, NodeProfile)]
         return _from(self._own_id, told or self._configured)
 
+    def http_urls_by_node(self) -> list[tuple[int, str]]:
+        """Return which nodes' HTTP listeners are known, and where they are."""
+        return [(address.node_id, address.http_url) for address in self._all() if address.http_url]
+
     def http_urls(self) -> tuple[str, ...]:
         """Return where the HTTP listeners of all nodes are."""
         return tuple(address.http_url for address in self._all() if address.http_url)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from raftline.base.ids import NodeId
 from raftline.cluster.metrics import ClusterMetrics, UpkeepMetrics
 from raftline.gateway.server import GatewayFigures
-from raftline.server.telemetry import ByLabel
+from raftline.server.telemetry import ByLabel, Distribution
 
 ROLES = ("leader", "follower", "candidate", "pre-candidate")
 
@@ -32,6 +32,7 @@ def cluster_figures(metrics: ClusterMetrics) -> dict[str, object]:
         "queued_commands": metrics.queue_count,
         "entries_proposed_total": metrics.entry_count,
         "commands_proposed_total": metrics.entry_command_count,
+        "commit_seconds": Distribution(*metrics.commit_latency),
         "commands_applied_total": metrics.applied_command_count,
         "apply_seconds_total": metrics.apply_seconds,
         "apply_queue_bytes": metrics.apply_queue_bytes,
@@ -40,6 +41,7 @@ def cluster_figures(metrics: ClusterMetrics) -> dict[str, object]:
         "log_sync_last_seconds": metrics.sync_last_seconds,
         "log_out_of_space": int(metrics.is_out_of_space),
         "disk_state": metrics.disk_state,
+        "disk_room_bytes": metrics.disk_room_bytes,
         "disk_ballast_releases_total": metrics.ballast_release_count,
         "handovers_total": metrics.handover_count,
         "step_downs_total": metrics.step_down_count,
@@ -83,6 +85,7 @@ def gateway_figures(figures: GatewayFigures) -> dict[str, object]:
         "bound_total": figures.bound_total,
         "resumed_total": figures.resumed_total,
         "submitted_total": figures.submitted_total,
+        "messages_total": figures.messages_total,
         "received_bytes_total": figures.received_bytes_total,
         "sent_bytes_total": figures.sent_bytes_total,
         "streams_ended_total": ByLabel("condition", figures.stream_end_total),

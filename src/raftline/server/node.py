@@ -314,6 +314,7 @@ class RunningNode:
                 node_ids=lambda: member_ids(driver),
                 transfer=lambda target: driver.transfer_leadership(None if target is None else NodeId(target)),
                 reload=self.reload,
+                http_urls=addresses.http_urls_by_node,
             ),
         )
         http_context = None if settings.plaintext.allow else client_context(settings)

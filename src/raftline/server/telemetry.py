@@ -10,12 +10,13 @@ from __future__ import annotations
 import dataclasses
 import logging
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import accumulate
 from typing import Any, NamedTuple
 
 import structlog
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 
 COUNTER_SUFFIX = "_total"
 
@@ -73,12 +74,28 @@ class ByLabel(NamedTuple):
     values: Mapping[str, float]
 
 
+class Distribution(NamedTuple):
+    """
+    Durations by classes.
+
+    Attributes:
+        bounds_s: Greatest duration of each class but the last.
+        counts: How many were in each class alone; one more than bounds.
+        total_seconds: The sum of all durations.
+    """
+
+    bounds_s: Sequence[float]
+    counts: Sequence[int]
+    total_seconds: float
+
+
 class ValuesCollector:
     """
     Shows plain figures as metrics `raftline_<group>_<name>`, read when someone asks.
 
     A source returns a dataclass instance, a NamedTuple or a mapping. A number becomes a metric, `ByLabel` one with a
-    label; a name that ends in `_total` is a counter, any other a gauge; what is no number is left out.
+    label, `Distribution` a histogram; a name that ends in `_total` is a counter, any other a gauge; what is no number
+    is left out.
     """
 
     def __init__(self, sources: Mapping[str, Callable[[], object]]) -> None:
@@ -124,6 +141,8 @@ def _metric(name: str, value: object) -> Metric | None:
         for key, item in value.values.items():
             labelled.add_metric([key], float(item))
         return labelled
+    if isinstance(value, Distribution):
+        return _histogram(name, value)
     if not isinstance(value, int | float):
         return None
     family = _family(name, [])
@@ -131,8 +150,18 @@ def _metric(name: str, value: object) -> Metric | None:
     return family
 
 
+def _histogram(name: str, value: Distribution) -> HistogramMetricFamily:
+    bounds = [*map(str, value.bounds_s), "+Inf"]
+    buckets = list(zip(bounds, map(float, accumulate(value.counts)), strict=True))
+    return HistogramMetricFamily(name, _help(name), buckets=buckets, sum_value=value.total_seconds)
+
+
+def _help(name: str) -> str:
+    return name.removeprefix("raftline_").removesuffix(COUNTER_SUFFIX).replace("_", " ")
+
+
 def _family(name: str, labels: list[str]) -> CounterMetricFamily | GaugeMetricFamily:
-    help_text = name.removeprefix("raftline_").removesuffix(COUNTER_SUFFIX).replace("_", " ")
+    help_text = _help(name)
     if name.endswith(COUNTER_SUFFIX):
         return CounterMetricFamily(name.removesuffix(COUNTER_SUFFIX), help_text, labels=labels)
     return GaugeMetricFamily(name, help_text, labels=labels)

@@ -1,6 +1,7 @@
 """
 What operators do to a running cluster over HTTP, behind the administrator's token.
 
+    GET  /admin/v1/cluster/nodes      → {"nodes": [{"id", "http_url"}]}: where each node is reached, this one first
     POST /admin/v1/cluster/transfer   {"to": NODE or null} → 202: the leader was asked; `GET /admin/v1/cluster` tells
     POST /admin/v1/reload             → {"changed": ["tls", ...]}: this node has read its settings again
 """
@@ -34,19 +35,26 @@ class Operations:
     Attributes:
         node_ids: Returns all nodes of the cluster.
         transfer: Asks the leader to hand over; raises Unavailable when nobody can be asked.
+        http_urls: Returns where the HTTP listener of each node is, this node's first; without those that tell none.
         reload: Reads the settings again and returns what changed; raises ConfigError, and then all is as before.
     """
 
     node_ids: Callable[[], frozenset[int]]
     transfer: Callable[[int | None], None]
     reload: Callable[[], list[str]]
+    http_urls: Callable[[], list[tuple[int, str]]]
 
     def routes(self, guard: Callable[[Endpoint], Endpoint]) -> list[Route]:
         """Return all routes, each behind the guard."""
         return [
+            Route("/admin/v1/cluster/nodes", guard(self.list_nodes), methods=["GET"]),
             Route("/admin/v1/cluster/transfer", guard(self.transfer_leadership), methods=["POST"]),
             Route("/admin/v1/reload", guard(self.reload_settings), methods=["POST"]),
         ]
+
+    async def list_nodes(self, _request: Request) -> Response:
+        """Tell where the nodes are, for tools that go on when the one they ask dies."""
+        return json_reply({"nodes": [{"id": node_id, "http_url": url} for node_id, url in self.http_urls()]})
 
     async def transfer_leadership(self, request: Request) -> Response:
         """Have another node lead."""

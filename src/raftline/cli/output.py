@@ -1,0 +1,23 @@
+"""
+What commands print: sentences and tables for people, with `--json` one JSON value for programs.
+
+Every command that ends by itself takes `--json`. What is printed then is one value on standard output, whose fields are
+told in the reference; fields may be added later, none goes or changes its meaning. Failures are told on standard error
+and by the exit code, with and without `--json` (report.py).
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import msgspec
+from cyclopts import Parameter
+
+Json = Annotated[bool, Parameter(help="Print JSON for programs.", negative=())]
+"""The option of all commands that end by themselves."""
+
+
+def print_json(content: object) -> None:
+    """Print a value as indented JSON on standard output."""
+    sys.stdout.write(msgspec.json.format(msgspec.json.encode(content), indent=2).decode() + "\n")
