@@ -151,6 +151,16 @@ class TestWho:
         say(alice, "three")
         assert who_is_told(world) == ["bob", "carol"]
 
+    def test_another_device_takes_over_what_one_enabled(self, world: World, alice: Client) -> None:
+        """The one that enabled it last is the one to be told."""
+        bob = phone(world, node="bob")
+        enter(bob, "bob")
+        say(alice, "one")
+        assert who_is_told(world) == ["carol"]
+        enable(world.bind("bob", "tablet"), "bob")
+        say(alice, "two")
+        assert who_is_told(world) == ["bob", "carol"]
+
     def test_an_account_that_is_deleted(self, world: World, alice: Client) -> None:
         """Its successor of the same name is nobody's member."""
         say(alice, "one")
@@ -166,6 +176,7 @@ class TestWho:
         say(alice, "one")
         told(world)
         alice.do(DestroyRoom("den"))
+        assert world.machine._context.watchers._rooms == {}
         enter(alice, "alice")
         configure(alice)
         say(alice, "two")
@@ -339,6 +350,15 @@ class TestMentions:
         for body, mentioned in (("bobby, rob", []), ("robin", ["bob"]), ("robert the bruce", ["bob"])):
             say(alice, body)
             assert who_is_told(world) == mentioned, body
+        change_affiliation(alice, "bob", Affiliation.ADMIN)  # keeps both
+        for body in ("robin", "robert the bruce"):
+            say(alice, body)
+            assert who_is_told(world) == ["bob"], body
+        bob = world.bind("bob", "desk")
+        bob.do(RegisterInRoom("den", ""))  # an admin who gives a nickname up stays one
+        for body, mentioned in (("robert the bruce", []), ("robin", ["bob"])):
+            say(alice, body)
+            assert who_is_told(world) == mentioned, body
         change_affiliation(alice, "bob", Affiliation.NONE)
         say(alice, "robin")
         assert told(world) == []
@@ -354,7 +374,10 @@ class TestConnections:
         """It is told of what comes while it waits, and not when it is back."""
         bob = phone(world, node="bob")
         enter(bob, "bob")
+        say(alice, "zero")
+        assert who_is_told(world) == ["carol"]
         detach(bob)
+        assert who_is_told(world) == ["bob"]
         say(alice, "one")
         assert who_is_told(world) == ["bob", "carol"]
         resume(bob, node_id=1)
@@ -459,8 +482,10 @@ class TestRounds:
         assert take_steps(world, 0.001) == 2
         assert told(world) == [(name, last, 4, f"{ADDRESS}/alice") for name in names]
         say(alice, "five")
-        assert take_steps(world, 2 * INTERVAL_S) == 2
+        assert take_steps(world, 2 * INTERVAL_S) == 2  # late
         assert who_is_told(world) == names
+        say(alice, "six")
+        assert take_steps(world, INTERVAL_S - 0.001) == 0, "it counts from when the steps were taken"
 
     def test_a_message_in_the_midst_of_a_round(self, world: World) -> None:
         """It waits for the next one, which tells everybody."""

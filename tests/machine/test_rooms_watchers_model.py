@@ -36,6 +36,10 @@ class Group(RuleBasedStateMachine):
         self.alice = open_group(self.world, members_only=False)
         self.clients: dict[str, Client] = {}
         self.waiting: set[str] = set()
+        for name in PEOPLE:  # from here it is one step to any of the differences
+            change_affiliation(self.alice, name, Affiliation.MEMBER)
+            enable(self.client(name), "one")
+            enter(self.client(name), name)
 
     def client(self, name: str) -> Client:
         """The one session of somebody, which is connected."""

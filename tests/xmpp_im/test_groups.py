@@ -70,7 +70,7 @@ class TestReturn:
         """Alice in her group, of which Bob is a member who has never been there."""
         alice = service.bind("alice", "desk")
         make_room(alice, "alice", *GROUP)
-        admin(alice, *members("bob"))
+        admin(alice, f"<item affiliation='member' jid='bob@{DOMAIN}' nick='rob'/>")
         return alice
 
     def test_the_group_is_on_the_list_at_once(self, service: Service, group: Client) -> None:
@@ -81,13 +81,13 @@ class TestReturn:
 
     def test_what_was_said_meanwhile(self, service: Service, group: Client) -> None:
         """Count, mentions and messages, on each device, without entering; what one reads is read on the other."""
-        for body in ("one", "bob, where are you?", "three"):
+        for body in ("one", "rob, where are you?", "three"):
             say_in_room(group, body)
         phone, desk = service.bind("bob", "phone"), service.bind("bob", "desk")
         for device in (phone, desk):
             entry = entry_of(device, ROOM)
             assert (entry.unread, entry.state, entry.text) == (3, {"mentions": "1"}, "three")
-            assert history(device) == ["one", "bob, where are you?", "three"]
+            assert history(device) == ["one", "rob, where are you?", "three"]
         last = entry_of(phone, ROOM).id
         assert last is not None
         displayed(phone, ROOM, last, by=ROOM)

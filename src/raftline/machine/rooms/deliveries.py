@@ -120,7 +120,6 @@ def leave_blocked(context: Context, session: Session) -> None:
 def session_ended(context: Context, session: Session) -> None:
     """Let a session that is over leave its rooms; nothing is owed to it any more."""
     leave_all(context, session, b"")
-    _touch(context, session)
     context.visits.closed(session.session_id)
 
 
