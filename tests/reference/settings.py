@@ -68,10 +68,11 @@ def _table_of(info: StructType, path: str, *, is_list: bool = False) -> str:
     for field in info.fields:
         if _struct_of(field.type)[0] is not None:
             continue
-        variable = "" if is_list else f"<br>`{ENVIRONMENT_PREFIX}{path.replace('.', '__').upper()}{field.name.upper()}`"
         purpose = _cell(said.get(field.name, ""))
-        rows.append(f"| `{field.name}`{variable} | {_takes(field.type)} | {_default(field)} | {purpose} |")
-    return "| key | takes | default | what for |\n|---|---|---|---|\n" + "\n".join(rows) + "\n"
+        rows.append(f"| `{field.name}` | {_takes(field.type)} | {_default(field)} | {purpose} |")
+    variables = f"{ENVIRONMENT_PREFIX}{path.replace('.', '__').upper()}"
+    note = "" if is_list else f"\nIn the environment: `{variables}…`, with the key in capitals.\n"
+    return "| key | takes | default | what for |\n|---|---|---|---|\n" + "\n".join(rows) + "\n" + note
 
 
 def _struct_of(told: Type) -> tuple[StructType | None, bool]:

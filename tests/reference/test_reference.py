@@ -66,10 +66,11 @@ class TestContent:
     def test_settings(self) -> None:
         """A plain one, one of a list, bounds, a default, a choice, what each is for, and the environment."""
         page = render("settings.md")
-        assert "| `port`<br>`RAFTLINE_HTTP__PORT` | 1 to 65,535 | 5,443 | HTTPS; plain HTTP where" in page
+        assert "| `port` | 1 to 65,535 | 5,443 | HTTPS; plain HTTP where" in page
         assert "## `[[cluster.peers]]`" in page
-        assert "| `level`<br>`RAFTLINE_LOG__LEVEL` | `debug`, `error`, `info`, `warning` | `info` |" in page
-        assert "| `token_file`<br>`RAFTLINE_ADMIN__TOKEN_FILE` | a path | must be given |" in page
+        assert "In the environment: `RAFTLINE_HTTP__…`, with the key in capitals." in page
+        assert "| `level` | `debug`, `error`, `info`, `warning` | `info` |" in page
+        assert "| `token_file` | a path | must be given |" in page
         assert "|  |\n" not in page, "a setting that says nothing of itself"
 
     def test_limits(self) -> None:
