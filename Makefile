@@ -19,7 +19,7 @@ LOCK := UV_CUSTOM_COMPILE_COMMAND="make lock" build/lock/bin/uv pip compile --py
 PYTEST := $(BIN)/python -m pytest
 SLOW_DIRS := tests/integration tests/browser tests/clients
 
-.PHONY: help setup run test test-all spread clients sim bench check claims fmt lock
+.PHONY: help setup run test test-all spread clients sim bench check docs claims fmt lock
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -81,12 +81,16 @@ $(BENCH_INSTALLED): requirements/bench.txt $(INSTALLED)
 	$(PIP) install --quiet --require-hashes --only-binary :all: -r requirements/bench.txt
 	@touch $@
 
-check: $(INSTALLED) $(OPERATORS_INSTALLED) ## Format, lint, types, import rules, house rules, operators' files
+check: $(INSTALLED) $(OPERATORS_INSTALLED) ## Format, lint, types, import rules, house rules, operators' files, documentation
 	$(BIN)/ruff format --check
 	$(BIN)/ruff check
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
-	$(PYTEST) -q tests/tidy tests/deploy
+	$(PYTEST) -q tests/tidy tests/deploy tests/reference
+
+docs: $(INSTALLED) $(OPERATORS_INSTALLED) ## Write the reference from the code, and build the documentation site into build/site
+	PYTHONPATH=tests $(BIN)/python -m reference write
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 $(OPERATORS_INSTALLED): requirements/operators.txt $(INSTALLED)
 	$(PIP) install --quiet --require-hashes --only-binary :all: -r requirements/operators.txt

@@ -3,18 +3,62 @@
 # administrator's token. Nothing is sent anywhere. Needs bash and openssl (3.0 or newer).
 #
 #   deploy/prepare.sh [--self-signed] DOMAIN FOLDER HOST...
+#   deploy/prepare.sh --node NUMBER FOLDER
 #
 #   deploy/prepare.sh example.org settings one.example.org two.example.org three.example.org
 #
 # FOLDER/nodeK is /etc/raftline of node K: put tls/fullchain.pem and tls/privkey.pem, the certificate that clients see,
 # into it, or have one made with --self-signed, for a try. FOLDER/ca.key signs the keys of later nodes: keep it offline.
+# --node does that, for the number that `raftline cluster add` or `replace` has told.
 set -euo pipefail
 umask 077
 
 usage() {
-  sed -n '5,7s/^# *//p' "$0" >&2
+  sed -n '5,8s/^# *//p' "$0" >&2
   exit 2
 }
+
+days=3650
+
+new_key() {
+  openssl genpkey -quiet -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out "$1"
+}
+
+# Usage: signed KEY CERTIFICATE COMMON_NAME EXTENSIONS
+signed() {
+  openssl req -new -key "$1" -subj "/CN=$3" |
+    openssl x509 -req -CA "$folder/ca.pem" -CAkey "$folder/ca.key" -days "$days" -out "$2" \
+      -extfile <(printf '%s\n' "basicConstraints=critical,CA:FALSE" "$4") 2>/dev/null
+}
+
+# Makes the key of a node's links, its certificate, and the place for the certificate that clients see.
+# Usage: new_node NUMBER; prints the key's fingerprint
+new_node() {
+  local node=$1 own=$folder/node$1 fingerprint
+  mkdir -p "$own/tls"
+  new_key "$own/peer.key"
+  signed "$own/peer.key" "$own/peer.pem" "$node" \
+    "$(printf 'subjectAltName=DNS:node%s\nextendedKeyUsage=serverAuth,clientAuth' "$node")"
+  cp "$folder/ca.pem" "$own/peer-ca.pem"
+  cp "$folder/admin.token" "$own/admin.token"
+  fingerprint=$(openssl x509 -pubkey -noout -in "$own/peer.pem" | openssl pkey -pubin -outform der | sha256sum)
+  echo "${fingerprint%% *}"
+}
+
+if [[ ${1-} == --node ]]; then
+  [[ $# -eq 3 && $2 =~ ^[1-9][0-9]{0,4}$ ]] || usage
+  folder=$3
+  if [[ ! -e $folder/ca.key ]]; then
+    echo "$folder has no ca.key: name the folder that this script made for the first nodes." >&2
+    exit 1
+  fi
+  if [[ -e $folder/node$2 ]]; then
+    echo "$folder/node$2 is there already; numbers of nodes are never used twice." >&2
+    exit 1
+  fi
+  new_node "$2"
+  exit 0
+fi
 
 self_signed=false
 if [[ ${1-} == --self-signed ]]; then
@@ -31,18 +75,6 @@ if [[ -e $folder ]]; then
   exit 1
 fi
 mkdir -p "$folder"
-days=3650
-
-new_key() {
-  openssl genpkey -quiet -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out "$1"
-}
-
-# Usage: signed KEY CERTIFICATE COMMON_NAME EXTENSIONS
-signed() {
-  openssl req -new -key "$1" -subj "/CN=$3" |
-    openssl x509 -req -CA "$folder/ca.pem" -CAkey "$folder/ca.key" -days "$days" -out "$2" \
-      -extfile <(printf '%s\n' "basicConstraints=critical,CA:FALSE" "$4") 2>/dev/null
-}
 
 new_key "$folder/ca.key"
 openssl req -new -x509 -key "$folder/ca.key" -days "$days" -subj "/CN=Raftline nodes of $domain" \
@@ -53,18 +85,13 @@ cluster_id=$(openssl rand -hex 16)
 peers=""
 for place in "${!hosts[@]}"; do
   node=$((place + 1)) host=${hosts[place]}
-  own=$folder/node$node
-  mkdir -p "$own/tls"
-  new_key "$own/peer.key"
-  signed "$own/peer.key" "$own/peer.pem" "$node" \
-    "$(printf 'subjectAltName=DNS:node%s\nextendedKeyUsage=serverAuth,clientAuth' "$node")"
-  fingerprint=$(openssl x509 -pubkey -noout -in "$own/peer.pem" | openssl pkey -pubin -outform der | sha256sum)
+  fingerprint=$(new_node "$node")
   peers+="
 [[cluster.peers]]
 node_id = $node
 host = \"$host\"
 port = 5269
-fingerprint = \"${fingerprint%% *}\"
+fingerprint = \"$fingerprint\"
 http_url = \"https://$host:5443\"
 xmpp_address = \"$host:5222\"
 "
@@ -73,8 +100,6 @@ done
 for place in "${!hosts[@]}"; do
   node=$((place + 1))
   own=$folder/node$node
-  cp "$folder/ca.pem" "$own/peer-ca.pem"
-  cp "$folder/admin.token" "$own/admin.token"
   cat >"$own/node.toml" <<EOF
 # Written by deploy/prepare.sh. All settings: docs/reference/settings.md; \`raftline config check\` reads them.
 domain = "$domain"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -14,7 +16,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from cli.serving import bind, raftline, serve
+from cli.serving import RAFTLINE, bind, raftline, serve
 from raftline.cli.connection import Target, open_client
 from raftline.cli.top.probe import Probe
 from raftline.server.failures import ExitCode, Failure
@@ -135,6 +137,24 @@ async def test_one_reading_for_a_program(tmp_path: Path) -> None:
         assert ended.code == 0
         assert ended.out.startswith("Node 1 leads in term 4")
         assert "\x1b" not in ended.out
+
+
+async def test_readings_line_by_line(tmp_path: Path) -> None:
+    """`--json` alone: a program reads as many as it wants; when it has enough the command ends in peace."""
+    node = FakeNode()
+    (tmp_path / "token").write_text(TOKEN)
+    async with serve(node.app) as port, asyncio.timeout(30):
+        target = ("--server", f"http://127.0.0.1:{port}", "--token-file", str(tmp_path / "token"))
+        process = await asyncio.create_subprocess_exec(
+            RAFTLINE, "top", "--json", "--interval", "0.1", *target, stdout=asyncio.subprocess.PIPE
+        )
+        assert process.stdout is not None
+        told = [json.loads(await process.stdout.readline()) for _ in range(3)]
+        process.send_signal(signal.SIGINT)
+        await process.stdout.read()
+        assert await process.wait() == 0
+    assert [reading["leader"] for reading in told] == [1, 1, 1]
+    assert told[0]["wall_ms"] < told[2]["wall_ms"]
 
 
 async def test_an_interval_out_of_range() -> None:

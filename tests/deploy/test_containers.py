@@ -10,8 +10,10 @@ from typing import Any
 
 import pytest
 import yaml
+from cryptography import x509
 
 from debian import program
+from raftline.cluster.connections import key_fingerprint
 from raftline.server.certificates import check_identity
 from raftline.server.config_file import check_files, load_settings
 from raftline.server.failures import ExitCode
@@ -143,6 +145,21 @@ class TestPrepare:
         done = run(TOOLS / "raftline", "config", "check", folder / "node1" / "node.toml")
         assert done.returncode == ExitCode.USAGE
         assert "tls.certificate_file" in done.stderr
+
+    def test_a_later_node_gets_a_key(self, tmp_path: Path) -> None:
+        """Signed by the same authority, for its number; the fingerprint that is printed is that of the key."""
+        folder = tmp_path / "settings"
+        passes(PREPARE, "example.org", folder, "one.example.org")
+        done = run(PREPARE, "--node", "4", folder)
+        assert done.returncode == 0, done.stderr
+        certificate = x509.load_pem_x509_certificate((folder / "node4" / "peer.pem").read_bytes())
+        authority = x509.load_pem_x509_certificate((folder / "node4" / "peer-ca.pem").read_bytes())
+        certificate.verify_directly_issued_by(authority)
+        assert [name.value for name in certificate.subject] == ["4"]
+        assert done.stdout.strip() == key_fingerprint(certificate)
+        assert run(PREPARE, "--node", "4", folder).returncode == 1
+        assert run(PREPARE, "--node", "5", tmp_path).returncode == 1
+        assert run(PREPARE, "--node", "four", folder).returncode == 2
 
     def test_nothing_is_overwritten(self, tmp_path: Path) -> None:
         """A folder that is there holds keys that are in use, perhaps; too few words are no cluster."""

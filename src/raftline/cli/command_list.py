@@ -58,8 +58,8 @@ A line for each node: term, committed and applied entries, how many it lags behi
 more), how long the log's fsync takes, clients, messages per second, commit latency, commands in flight. Below, what
 changed since: elections, leaders, nodes that went and came back. Any node is asked, and another one when it dies.
 
-With --once one reading is printed, after one interval; so it is where the output is no terminal. With --json alone,
-on a terminal, a line of JSON for each reading.
+With --once one reading is printed, after one interval; so it is where the output is no terminal. With --json alone a
+line of JSON is printed for each reading, until it is stopped.
 
 Example: raftline top
 

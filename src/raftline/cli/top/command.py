@@ -50,7 +50,7 @@ def top(
     """Show the cluster live; its help stands in command_list.py."""
     watch = Watch(open_client(target), interval)
     try:
-        if once or not sys.stdout.isatty():
+        if once or not (json or sys.stdout.isatty()):
             reading = asyncio.run(watch.once())
             if json:
                 print_json(reading)
