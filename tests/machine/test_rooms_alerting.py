@@ -266,6 +266,20 @@ class TestSettings:
         say(alice, "hello")
         assert who_is_told(world) == ["bob", "carol"]
 
+    def test_a_group_of_somebody_who_is_blocked(self, world: World, alice: Client) -> None:
+        """Who is on its list by no choice of theirs hears nothing of it, whoever speaks (rooms/blocks.py)."""
+        world.account("dave")
+        add_members(alice, ("dave",))
+        dave = world.online("dave")
+        enter(dave, "dave")
+        bob = world.bind("bob", "desk")
+        bob.do(ChangeBlocklist(True, (f"alice@{DOMAIN}",)))
+        say(dave, "hello")
+        assert who_is_told(world) == ["carol"]
+        want(bob, "always")
+        say(dave, "hello")
+        assert who_is_told(world) == ["bob", "carol"]
+
     def test_a_blocked_author_whom_nobody_knows(self, world: World) -> None:
         """In a room that hides addresses a block list must not tell who is behind a nickname; admins know anyhow."""
         alice = open_group(world, non_anonymous=False)

@@ -39,11 +39,13 @@ from raftline.machine.context import Context
 from raftline.machine.conversations.mentions import Mentions
 from raftline.machine.conversations.payloads import Kind, kind_of
 from raftline.machine.conversations.unread import nicks_of
+from raftline.machine.pubsub.bookmarks import BOOKMARKS_NODE
 from raftline.machine.push.alerts import Chat, alert
 from raftline.machine.records import Account, Session, StoredMessage
 from raftline.machine.rooms import settings as room_settings
 from raftline.machine.rooms import showing
 from raftline.machine.rooms.alert_tables import AlertRound
+from raftline.machine.rooms.blocks import is_unwanted
 from raftline.machine.rooms.entering import affiliation_of
 from raftline.machine.rooms.handovers import MemberAlerted
 from raftline.machine.rooms.moderation import address_at
@@ -106,6 +108,9 @@ def member_alerted(context: Context, handed: MemberAlerted) -> None:
     account = context.accounts.get(handed.localpart)
     sender = f"{handed.room}/{handed.nick}"
     if account is None or _is_blocked(context, account, sender, handed.author):
+        return
+    room = context.rooms.get(handed.room.partition("@")[0])
+    if room is None or is_unwanted(context, account, room, is_chosen=_has_chosen(context, account, handed)):
         return
     chat = Chat(is_public=handed.is_public, is_mention=handed.is_mention)
     alert(context, account, sender, handed.given, chat=chat, position=handed.position, count=handed.message_count)
@@ -171,6 +176,12 @@ def _hand_over(
 def _is_blocked(context: Context, account: Account, sender: str, author: str) -> bool:
     """Whether the account has blocked the room, the nickname there, or the author as far as it may know who that is."""
     return context.blocks(account, sender) or (author != "" and context.blocks(account, author))
+
+
+def _has_chosen(context: Context, account: Account, handed: MemberAlerted) -> bool:
+    """Whether the account is there, or has bookmarked the room, and so was not only put on its list."""
+    bookmark = (account.account_id, BOOKMARKS_NODE, handed.room)
+    return bool(handed.given) or context.pubsub.items.get(bookmark) is not None
 
 
 def _tell_owed(context: Context, account: Account, session: Session, visit: Visit, after: int) -> None:
