@@ -56,14 +56,18 @@ def ask_in_chat(client: Client, to: str, **changes: Any) -> Position:
     return result.position
 
 
-def choose(client: Client, position: Position, *options: int, room: str = ROOM) -> CommandResult:
+def choose(
+    client: Client, position: Position, *options: int, room: str = ROOM, kind: QuestionKind = QuestionKind.POLL
+) -> CommandResult:
     """Choose options, or none."""
-    return client.do(Choose(room, position, options))
+    return client.do(Choose(room, position, options, kind))
 
 
-def close(client: Client, position: Position, *, room: str = ROOM) -> CommandResult:
+def close(
+    client: Client, position: Position, *, room: str = ROOM, kind: QuestionKind = QuestionKind.POLL
+) -> CommandResult:
     """End a question."""
-    return client.do(ClosePoll(room, position))
+    return client.do(ClosePoll(room, position, kind))
 
 
 def answer(client: Client, **fields: Any) -> TallyPage | Rejected:

@@ -103,6 +103,7 @@ class TestTerms:
             ({"title": ""}, "bad-request", "no-text"),
             ({"title": "x" * (POLL_TITLE_SIZE_MAX + 1)}, "policy-violation", "too-long"),
             ({"options": ("a", "x" * (POLL_OPTION_SIZE_MAX + 1))}, "policy-violation", "too-long"),
+            ({"message_id": "x" * (POLL_TITLE_SIZE_MAX + 1)}, "policy-violation", "too-long"),
             ({"choice_count_max": 0}, "bad-request", "bad-choice-count"),
             ({"choice_count_max": 4}, "bad-request", "bad-choice-count"),
             ({"closes_ms": START_MS}, "not-acceptable", "bad-end"),
@@ -122,6 +123,7 @@ class TestTerms:
         "changes",
         [
             {"title": "x" * POLL_TITLE_SIZE_MAX},
+            {"message_id": "x" * POLL_TITLE_SIZE_MAX},
             {"options": ("a", "x" * POLL_OPTION_SIZE_MAX)},
             {"choice_count_max": 3},
             {"closes_ms": START_MS + POLL_DURATION_MAX_MS},
@@ -480,15 +482,22 @@ class TestEvents:
 
     def test_answers(self, world: World, alice: Client, bob: Client) -> None:
         """Answered, answered anew, over by its time."""
-        ends_ms = world.time_ms + MINUTE_MS
-        position = ask(alice, kind=QuestionKind.EVENT, options=ANSWERS, closes_ms=ends_ms)
-        choose(bob, position, 3)
-        choose(bob, position, 1)
-        choose(alice, position, 2)
-        found = tally(alice, position, kind=QuestionKind.EVENT)
+        kind = QuestionKind.EVENT
+        position = ask(alice, kind=kind, options=ANSWERS, closes_ms=world.time_ms + MINUTE_MS)
+        choose(bob, position, 3, kind=kind)
+        choose(bob, position, 1, kind=kind)
+        choose(alice, position, 2, kind=kind)
+        found = tally(alice, position, kind=kind)
         assert (found.counts, found.state, found.terms.options) == ((1, 1, 0), OPEN, ANSWERS)
         assert told(pass_time(world, 60), bob) == [(1, 1, 0)]
-        assert refusal(choose(bob, position, 1))[0] == "not-allowed"
+        assert refusal(choose(bob, position, 1, kind=kind))[0] == "not-allowed"
+
+    def test_taken_for_the_other(self, alice: Client) -> None:
+        """What is said of polls finds no event, and the other way round."""
+        poll, event = ask(alice), ask(alice, kind=QuestionKind.EVENT, options=ANSWERS)
+        for position, kind in ((poll, QuestionKind.EVENT), (event, QuestionKind.POLL)):
+            assert refusal(choose(alice, position, 1, kind=kind)) == ("item-not-found", "cancel")
+            assert refusal(close(alice, position, kind=kind)) == ("item-not-found", "cancel")
 
 
 def test_equal_after_a_restart(new_world: Callable[..., World], tmp_path: Path) -> None:

@@ -203,7 +203,7 @@ class TestEnd:
         vote(bob, poll_id, 2)
         take(alice)
         assert close(alice, poll_id).get("type") == "result"
-        [told] = news(bob, "tally")
+        told = news(bob, "tally")[-1]  # the vote may have been told before
         assert told.get("from") == ROOM
         assert told.findtext(BODY) == "Poll closed: Where to?\nPizza: 0\nSushi: 1"
         assert tally(bob, poll_id).get("state") == "closed"

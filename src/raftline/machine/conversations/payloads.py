@@ -1,10 +1,10 @@
 """
 Which messages of an archive count in a list of conversations.
 
-An *instant message* says something new: text, an encrypted payload, a file, a place, an invitation. What refers to
-another message, a correction, a reaction, a retraction, what is left of a retracted one, is none, whatever text it
-carries for clients that do not understand it; nor are receipts, markers, signals of calls, subjects, and encrypted
-messages that carry keys alone.
+An *instant message* says something new: text, an encrypted payload, a file, a place, an invitation, a sticker, a card,
+a poll, what is viewed once (`INSTANT_PAYLOADS`). What refers to another message, a correction, a reaction, a
+retraction, what is left of a retracted one, is none, whatever text it carries for clients that do not understand it;
+nor are receipts, markers, signals of calls, subjects, and encrypted messages that carry keys alone.
 
 Most stanzas are told at a glance: the body comes first, and nothing in the bytes could make it a stand-in. Only the
 rest is parsed, some 10 µs each.

@@ -27,14 +27,13 @@ def polls_of(context: Context, query: PollsOf) -> TallyPage | Rejected:
     if session is None:
         return _NOT_THERE
     if query.position:
-        found = find(context, session, query.room, query.position)
+        found = find(context, session, query.room, query.position, query.kind)
         if isinstance(found, Rejected):
             return found
         poll, participant = found
-        terms = decode(poll.terms)
-        if terms.kind != query.kind:
-            return Rejected("item-not-found", "cancel", "Nothing of this kind was asked there.")
-        voters = [] if terms.is_anonymous or not query.names_voters else _voters(context, poll, participant)
+        voters = (
+            [] if decode(poll.terms).is_anonymous or not query.names_voters else _voters(context, poll, participant)
+        )
         return TallyPage([_tally(context, session, poll)], 1, 0, voters)
     place = _place_of(context, session, query)
     return place if isinstance(place, Rejected) else _page(context, session, place, query)

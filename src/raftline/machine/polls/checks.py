@@ -32,6 +32,8 @@ def _problem_of(terms: PollTerms, time_ms: int) -> tuple[str, str, str] | None:
         return "policy-violation", f"A question has at most {POLL_OPTION_COUNT_MAX} options.", "too-many-options"
     if len(terms.title.encode()) > POLL_TITLE_SIZE_MAX:
         return "policy-violation", f"A question has at most {POLL_TITLE_SIZE_MAX} bytes.", "too-long"
+    if len(terms.message_id.encode()) > POLL_TITLE_SIZE_MAX:
+        return "policy-violation", f"The id of such a message has at most {POLL_TITLE_SIZE_MAX} bytes.", "too-long"
     if any(len(option.encode()) > POLL_OPTION_SIZE_MAX for option in terms.options):
         return "policy-violation", f"An option has at most {POLL_OPTION_SIZE_MAX} bytes.", "too-long"
     if len(set(terms.options)) < count:

@@ -29,7 +29,7 @@ _NOT_THERE: Final = Rejected("item-not-found", "cancel", "Nothing was asked ther
 
 def choose(context: Context, session: Session, action: Choose) -> Outcome:
     """Let the choice of an account count in place of the one before."""
-    found = find(context, session, action.room, action.position)
+    found = find(context, session, action.room, action.position, action.kind)
     if isinstance(found, Rejected):
         return found
     poll, _ = found
@@ -67,7 +67,7 @@ def choose(context: Context, session: Session, action: Choose) -> Outcome:
 
 def close(context: Context, session: Session, action: ClosePoll) -> Outcome:
     """End a question before its time."""
-    found = find(context, session, action.room, action.position)
+    found = find(context, session, action.room, action.position, action.kind)
     if isinstance(found, Rejected):
         return found
     poll, participant = found
@@ -90,15 +90,18 @@ def is_open(context: Context, poll: Poll) -> bool:
     return poll.state == OPEN and not 0 < poll.due_ms <= context.time_ms
 
 
-def find(context: Context, session: Session, room: str, position: Position) -> tuple[Poll, Participant] | Rejected:
+def find(
+    context: Context, session: Session, room: str, position: Position, kind: int
+) -> tuple[Poll, Participant] | Rejected:
     """Return a question and how the account of a session takes part where it was asked; or why it may not know."""
+    poll = context.polls.polls.get(position)
+    if poll is not None and poll.kind != kind:
+        poll = None
     if room:
         found = in_room(context, session, room)
         if isinstance(found, Rejected):
             return found
-        poll = context.polls.polls.get(position)
         return _NOT_THERE if poll is None or _of(poll) != found.conversation else (poll, found)
-    poll = context.polls.polls.get(position)
     own_id = session.account_id
     if poll is None or not poll.partner_id or own_id not in _of(poll):
         return _NOT_THERE

@@ -13,7 +13,7 @@ import msgspec
 
 from raftline.base.ids import Position
 from raftline.base.limits import POLL_OPTION_COUNT_MAX
-from raftline.machine.polls.terms import PollTerms
+from raftline.machine.polls.terms import PollTerms, QuestionKind
 from raftline.machine.rooms.commands import SpeakInRoom
 from raftline.machine.tables import NATURAL
 
@@ -38,11 +38,13 @@ class Choose(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=177):
 
     Attributes:
         options: Numbers of options, from 1.
+        kind: What the question must be.
     """
 
     room: str
     position: Annotated[Position, NATURAL]
     options: Annotated[tuple[Annotated[int, NATURAL], ...], msgspec.Meta(max_length=POLL_OPTION_COUNT_MAX)]
+    kind: QuestionKind = QuestionKind.POLL
 
 
 class ClosePoll(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=178):
@@ -54,6 +56,7 @@ class ClosePoll(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=178)
 
     room: str
     position: Annotated[Position, NATURAL]
+    kind: QuestionKind = QuestionKind.POLL
 
 
 PollAction = AskInRoom | Choose | ClosePoll

@@ -55,13 +55,13 @@ def handle_choose(words: Words, context: StreamContext, stanza: Stanza) -> Steps
     """
     request = _request(stanza, words, words.choose)
     room = room_of(context, stanza)
-    yield from propose_or_refuse(Choose(room, _named(context, words, request), _options(words, request)))
+    yield from propose_or_refuse(Choose(room, _named(context, words, request), _options(words, request), words.kind))
 
 
 def handle_end(words: Words, context: StreamContext, stanza: Stanza) -> Steps:
     """End a question: close a poll, cancel an event. Raises Refused as `machine.polls.commands.ClosePoll` says."""
     request = _request(stanza, words, words.end)
-    yield from propose_or_refuse(ClosePoll(room_of(context, stanza), _named(context, words, request)))
+    yield from propose_or_refuse(ClosePoll(room_of(context, stanza), _named(context, words, request), words.kind))
 
 
 def handle_tally(words: Words, context: StreamContext, stanza: Stanza) -> Steps:
