@@ -216,6 +216,7 @@ class TestRedeeming:
         listed = iq(alice, "get", f"<query xmlns='{MUC}#admin'><item affiliation='member'/></query>")
         assert [(entry.get("jid"), entry.get("nick")) for entry in listed[0]] == [(f"bob@{DOMAIN}", "bob")]
 
+    @pytest.mark.one_process(reason="an account is opened without a stream")
     def test_by_opening_an_account(self, service: Service, alice: Client) -> None:
         """A newcomer is a member at once and enters without a token."""
         token = token_of(told(submit(alice, "invite", register="1"))["uri"])
