@@ -52,6 +52,18 @@ async def test_a_group(page: Page) -> None:
     assert (await show(page, fragment.removesuffix(";ibr=y")))["register"] is None
 
 
+async def test_a_code_for_phones(page: Page) -> None:
+    """A picture of the page's own address, that of each invitation another one; without an invitation there is none."""
+    pictures = set()
+    for fragment in (f"den@conference.example.org?join;preauth={TOKEN}", f"romeo@example.org?roster;preauth={TOKEN}"):
+        await show(page, fragment)
+        await page.wait_for_function("document.getElementById('code-picture').naturalWidth > 0")
+        pictures.add(await page.get_attribute("#code-picture", "src"))
+    assert len(pictures) == 2
+    await show(page, "example.org")
+    assert await page.is_hidden("#code")
+
+
 @pytest.mark.parametrize(
     ("fragment", "headline", "mentions_account"),
     [

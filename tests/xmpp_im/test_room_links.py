@@ -216,6 +216,7 @@ class TestRedeeming:
         listed = iq(alice, "get", f"<query xmlns='{MUC}#admin'><item affiliation='member'/></query>")
         assert [(entry.get("jid"), entry.get("nick")) for entry in listed[0]] == [(f"bob@{DOMAIN}", "bob")]
 
+    @pytest.mark.one_process(reason="an account is opened without a stream")
     def test_by_opening_an_account(self, service: Service, alice: Client) -> None:
         """A newcomer is a member at once and enters without a token."""
         token = token_of(told(submit(alice, "invite", register="1"))["uri"])
@@ -225,6 +226,8 @@ class TestRedeeming:
         assert item(inside[1]).get("affiliation") == "member"
 
     def test_the_form_is_for_those_who_may(self, alice: Client, bob: Client) -> None:
-        """The registration form is shown to who is let in, `not-allowed` to others."""
+        """The registration form is shown to who is let in or has a token, `not-allowed` to others."""
+        shown = iq(bob, "get", f"<query xmlns='{REGISTER}'>{show('0' * 24)}</query>")
+        assert "muc#register_roomnick" in form_values(shown)
         assert condition(iq(bob, "get", f"<query xmlns='{REGISTER}'/>")) == ("not-allowed", "cancel")
         assert "muc#register_roomnick" in form_values(iq(alice, "get", f"<query xmlns='{REGISTER}'/>"))

@@ -148,6 +148,7 @@ class TestSection10Owners:
             ("muc#roomconfig_passwordprotectedroom", "1"),
             ("muc#roomconfig_passwordprotectedroom", "x"),
             ("muc#roomconfig_roomname", "x" * 1025),
+            ("muc#roomconfig_roomdesc", "x" * 1025),
             ("muc#roomconfig_roomsecret", "x" * 257),
         ],
     )
@@ -162,6 +163,7 @@ class TestSection10Owners:
             ("muc#roomconfig_maxusers", "none"),
             ("muc#maxhistoryfetch", "100"),
             ("muc#roomconfig_roomname", "x" * 1024),
+            ("muc#roomconfig_roomdesc", "x" * 1024),
             ("muc#roomconfig_roomsecret", "x" * 256),
             ("muc#roomconfig_presencebroadcast", "visitor"),
         ],

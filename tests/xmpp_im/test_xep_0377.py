@@ -155,6 +155,7 @@ class TestSection6:
         assert error_of(alice) == "policy-violation"
 
 
+@pytest.mark.one_process(reason="other tests report within the minute")
 class TestNotices:
     """Administrators who are connected are told."""
 
@@ -191,7 +192,6 @@ class TestNotices:
         block(service.bind("alice"), (BOB, ""))
         assert self.bodies(anna) == []
 
-    @pytest.mark.one_process(reason="time passes at will")
     def test_once_in_a_minute(self, service: Service, anna: Client) -> None:
         """However much is reported; then they are told again."""
         alice = service.bind("alice")

@@ -20,7 +20,6 @@ from __future__ import annotations
 
 import hashlib
 import struct
-from typing import cast
 
 from raftline.base.ids import AccountId, Position, SessionId
 from raftline.base.limits import INBOX_MESSAGE_COUNT_MAX, OFFLINE_MESSAGE_COUNT_MAX, ORIGIN_ID_AGE_MAX_MS
@@ -265,6 +264,20 @@ def _return(context: Context, handed: MessageHandedOver) -> None:
     )
 
 
+def is_known_origin(context: Context, session: Session, recipient: bytes, fingerprint: bytes, origin_id: str) -> bool:
+    """Whether `remember_origin` would find that these were seen; writes nothing."""
+    digest, verifier = _origin_digests(session, recipient, fingerprint, origin_id)
+    seen = context.origins.get(digest)
+    return seen is not None and seen.verifier == verifier and context.time_ms - seen.time_ms <= ORIGIN_ID_AGE_MAX_MS
+
+
+def _origin_digests(session: Session, recipient: bytes, fingerprint: bytes, origin_id: str) -> tuple[int, int]:
+    head = _LENGTHS.pack(session.account_id, len(recipient), len(fingerprint))
+    block = b"".join((head, recipient, fingerprint, origin_id.encode()))
+    digest, verifier = _HALVES.unpack(hashlib.blake2b(block, digest_size=16, person=b"raftline-origin").digest())
+    return digest, verifier
+
+
 def remember_origin(
     context: Context, session: Session, recipient: bytes, fingerprint: bytes, origin_id: str
 ) -> int | None:
@@ -274,9 +287,7 @@ def remember_origin(
     Sixteen bytes of digest, eight of them as the key. Where only those eight agree the older message is forgotten: it
     could at worst be stored twice, which is better than to swallow the newer one.
     """
-    head = _LENGTHS.pack(session.account_id, len(recipient), len(fingerprint))
-    block = b"".join((head, recipient, fingerprint, origin_id.encode()))
-    digest, verifier = _HALVES.unpack(hashlib.blake2b(block, digest_size=16, person=b"raftline-origin").digest())
+    digest, verifier = _origin_digests(session, recipient, fingerprint, origin_id)
     row = OriginSeen(digest, verifier, context.position, context.time_ms)
     seen = context.origins.get(digest)
     if seen is None:
@@ -285,4 +296,4 @@ def remember_origin(
         context.origins.put(digest, row)
     else:
         return None
-    return cast("int", digest)
+    return digest

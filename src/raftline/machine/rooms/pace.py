@@ -20,26 +20,30 @@ from raftline.machine.rooms.ranks import Affiliation
 from raftline.machine.rooms.tables import Occupant
 
 
-def take_turn(context: Context, occupant: Occupant, stanza: bytes, pace_s: int) -> Rejected | None:
-    """Note that an occupant speaks; or return for how long it has to wait."""
-    if occupant.affiliation >= Affiliation.ADMIN or not _counts(stanza):
-        return None
-    key = (occupant.room_id, occupant.account_id)
-    former = context.room_turns.get(key)
-    if former is not None:
-        wait_ms = former.time_ms + 1000 * pace_s - context.time_ms
-        if wait_ms > 0:
-            wait_s = -(-wait_ms // 1000)
-            return Rejected(
-                "policy-violation",
-                "wait",
-                f"In this room {pace_s} seconds pass between two messages of yours. Try again in {wait_s} seconds.",
-                f"{{{DOORS_NAMESPACE}}}slow-mode remaining={wait_s}",
-            )
-    context.room_turns.put(key, RoomTurn(*key, context.position, context.time_ms))
-    return None
-
-
-def _counts(stanza: bytes) -> bool:
+def is_paced(occupant: Occupant, stanza: bytes) -> bool:
+    """Whether a message has to wait for its turn."""
+    if occupant.affiliation >= Affiliation.ADMIN:
+        return False
     content = content_of(stanza)
     return bool(content.body) or content.kind is not Kind.OTHER
+
+
+def check_turn(context: Context, occupant: Occupant, pace_s: int) -> Rejected | None:
+    """Return for how long an occupant has to wait, if so; nothing is written, as that is asked by who is in a hurry."""
+    former = context.room_turns.get((occupant.room_id, occupant.account_id))
+    wait_ms = 0 if former is None else former.time_ms + 1000 * pace_s - context.time_ms
+    if wait_ms <= 0:
+        return None
+    wait_s = -(-wait_ms // 1000)
+    return Rejected(
+        "policy-violation",
+        "wait",
+        f"In this room {pace_s} seconds pass between two messages of yours. Try again in {wait_s} seconds.",
+        f"{{{DOORS_NAMESPACE}}}slow-mode remaining={wait_s}",
+    )
+
+
+def note_turn(context: Context, occupant: Occupant) -> None:
+    """Note that an occupant speaks."""
+    row = RoomTurn(occupant.room_id, occupant.account_id, context.position, context.time_ms)
+    context.room_turns.put((occupant.room_id, occupant.account_id), row)

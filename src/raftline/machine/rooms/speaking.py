@@ -70,7 +70,13 @@ def speak(context: Context, session: Session, action: SpeakInRoom) -> Outcome:
     if action.is_subject and action.timer_s:
         return Rejected("not-acceptable", "modify", "A subject stays until there is another one.")
     timer_s = 0 if action.is_subject else _shorter(action.timer_s, settings.message_timer_s)
-    mark = len(context.rows.journal)
+    origin = (f"{action.room}@".encode(), action.fingerprint, action.origin_id)  # no account is called so
+    is_paced = settings.slow_mode_s and pace.is_paced(occupant, action.stanza)
+    if is_paced:
+        refusal = pace.check_turn(context, occupant, settings.slow_mode_s)
+        if refusal is not None:
+            is_known = action.origin_id and messages.is_known_origin(context, session, *origin)
+            return _DONE if is_known else refusal
     if action.displayed:
         address = showing.address_of(context, room.name)
         refusal = note_displayed(context, account_of(context, session), address, action.displayed)
@@ -80,15 +86,10 @@ def speak(context: Context, session: Session, action: SpeakInRoom) -> Outcome:
         note_read_in_room(context, session, room, action.marked)
     if action.marks_only and len(context.occupants.of(room.room_id)) > ROOM_STATE_AUDIENCE_MAX:
         return _DONE
-    if action.origin_id:
-        recipient = f"{action.room}@".encode()  # no account is called so
-        if messages.remember_origin(context, session, recipient, action.fingerprint, action.origin_id) is None:
-            return _DONE
-    if settings.slow_mode_s:
-        refusal = pace.take_turn(context, occupant, action.stanza, settings.slow_mode_s)
-        if refusal is not None:
-            context.take_back(mark)
-            return refusal
+    if action.origin_id and messages.remember_origin(context, session, *origin) is None:
+        return _DONE
+    if is_paced:
+        pace.note_turn(context, occupant)
     speaker = f"{showing.address_of(context, room.name)}/{occupant.nick}"
     stanza = markup.with_child(
         markup.sent_from(action.stanza, speaker), markup.occupant_id_element(room.secret, occupant.jid)

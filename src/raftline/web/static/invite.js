@@ -2,6 +2,8 @@
 //
 // The link stands behind the # of the page's address, which browsers send to no server.
 
+import { renderSVG } from "./uqr/index.js";
+
 const LINK = /^(?:([^\s"'<>&/:@?;#]+)@)?([^\s"'<>&/@?;#]+)\?(roster|register|join)((?:;(?:preauth|ibr|name)=[\w.~%+-]*)+)$/u;
 
 // Returns what a fragment invites to, or null when it is no invitation.
@@ -43,11 +45,21 @@ function note({ action, mayRegister }) {
   return action === "join" ? "No account yet? Open one, and you are in." : "An account comes with it. The link is good once.";
 }
 
+// Shows the address of this page, which a phone opens; a phone itself has the button.
+function showCode(kind) {
+  const code = document.getElementById("code");
+  code.hidden = kind === "android" || kind === "ios";
+  if (code.hidden) return;
+  const picture = renderSVG(location.href, { ecc: "M", border: 2 });
+  document.getElementById("code-picture").src = `data:image/svg+xml,${encodeURIComponent(picture)}`;
+}
+
 function show() {
   const invitation = readInvitation(location.hash);
   const element = (id) => document.getElementById(id);
   element("entry").hidden = false;
   element("accept").hidden = element("clients").hidden = element("ignore").hidden = !invitation;
+  element("code").hidden = true;
   if (!invitation) {
     element("headline").textContent = "This is no invitation";
     element("entry-domain").textContent = "The link is incomplete. Ask for it once more.";
@@ -59,6 +71,7 @@ function show() {
   element("register").hidden = !invitation.register;
   if (invitation.register) element("register").href = invitation.register;
   const kind = kindOfDevice(navigator.userAgent, navigator.maxTouchPoints);
+  showCode(kind);
   const fitting = kind === "android" || kind === "ios" ? [kind] : [kind, "desktop"];
   for (const item of document.querySelectorAll("#clients li")) item.hidden = !fitting.includes(item.dataset.for);
 }

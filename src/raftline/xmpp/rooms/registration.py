@@ -33,13 +33,16 @@ def handle_get(context: StreamContext, stanza: Stanza) -> Steps:
     Return the form, or what the user is registered as.
 
     Raises:
-        Refused: `not-allowed` to who may not register.
+        Refused: `not-allowed` to who may not register and shows no invitation.
     """
     view: RoomView = yield from view_of(context, stanza)
     if view.kept_nick:
         name = Element("username", REGISTER_NAMESPACE, None, [view.kept_nick])
         return Element("query", REGISTER_NAMESPACE, None, [Element("registered", REGISTER_NAMESPACE), name])
-    _require_open(view)
+    query = stanza.element.child("query", REGISTER_NAMESPACE)
+    assert query is not None, "dispatch found the payload by this name"
+    if not shown_invitation(query):
+        _require_open(view)
     field = form_field(_NICK, "text-single")
     field.children.append(Element("required", FORM_NAMESPACE))
     fields: list[Element | str] = [form_field("FORM_TYPE", "hidden", REGISTER_FORM), field]
