@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-import pytest_asyncio
 
 from cli.serving import bind, raftline, serve
 from raftline.base.errors import Busy, OutcomeUnknown
@@ -45,22 +43,10 @@ STATUS = {
 
 
 @pytest.fixture
-def application(tmp_path: Path) -> Application:
-    """A node's HTTP around a fake door."""
-    static = tmp_path / "static"
-    static.mkdir()
-    application = Application(static)
+def application(application: Application) -> Application:
+    """One that tells of a cluster."""
     application.status = STATUS
     return application
-
-
-@pytest_asyncio.fixture
-async def server(application: Application, tmp_path: Path) -> AsyncIterator[tuple[str, ...]]:
-    """Options that name a running server."""
-    token_file = tmp_path / "token"
-    token_file.write_text(f"{TOKEN}\n", encoding="utf-8")
-    async with serve(application.app) as port:
-        yield ("--server", f"http://127.0.0.1:{port}", "--token-file", str(token_file))
 
 
 async def test_the_life_of_an_account(application: Application, server: tuple[str, ...]) -> None:

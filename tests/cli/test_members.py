@@ -43,15 +43,6 @@ def application(tmp_path: Path) -> MembershipApplication:
 
 
 @pytest_asyncio.fixture
-async def server(application: MembershipApplication, tmp_path: Path) -> AsyncIterator[tuple[str, ...]]:
-    """Options that name a running server."""
-    token_file = tmp_path / "token"
-    token_file.write_text(f"{TOKEN}\n", encoding="utf-8")
-    async with serve(application.app) as port:
-        yield ("--server", f"http://127.0.0.1:{port}", "--token-file", str(token_file))
-
-
-@pytest_asyncio.fixture
 async def data(application: MembershipApplication, tmp_path: Path) -> AsyncIterator[Path]:
     """The directory of a development cluster whose first node runs."""
     directory = tmp_path / "cluster"

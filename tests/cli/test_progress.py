@@ -76,12 +76,19 @@ class TestANewNode:
         nodes = [
             {"id": 1, "role": "leader", "match_index": 900},
             {"id": 4, "role": "learner", "match_index": 300},
-            {"id": 5, "role": "learner", "match_index": None},
+            {"id": 5, "role": "learner", "match_index": 700},
         ]
         text, done, total = describe_waiting("node 4 to vote", {"commit_index": 900, "nodes": nodes})
         assert "node 4 stores 300 of 900 entries" in text
-        assert "node 5 stores 0 of 900 entries" in text
-        assert (done, total) == (0, 900)
+        assert "node 5 stores 700 of 900 entries" in text
+        assert (done, total) == (300, 900)
+
+    def test_a_snapshot_is_on_its_way(self) -> None:
+        """Nothing is stored before all of it is there: no figure, since one would stand still."""
+        nodes = [{"id": 1, "role": "leader", "match_index": 900}, {"id": 4, "role": "learner", "match_index": None}]
+        text, done, total = describe_waiting("node 4 to vote", {"commit_index": 900, "nodes": nodes})
+        assert "node 4 stores 0 of 900 entries" in text
+        assert (done, total) == (None, None)
 
     def test_nobody_catches_up(self) -> None:
         """Before the new node was started, and when all vote: no figure."""

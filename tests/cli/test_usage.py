@@ -6,12 +6,13 @@ import asyncio
 import io
 import json
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from cyclopts import App
 
-from cli.serving import bind, raftline
+from cli.serving import Ended, bind, raftline
 from debian import program
 from raftline.cli.main import main, make_app, walk
 from raftline.server.failures import EXIT_CODES, ExitCode
@@ -38,6 +39,7 @@ ARGUMENTS: dict[tuple[str, ...], tuple[str, ...]] = {
     ("cluster", "drain"): ("2",),
     ("user", "import"): ("--input", "anna.xml"),
     ("backup",): ("--output", "one.backup"),
+    ("top",): ("--once",),
 }
 """What commands that talk to a cluster need beside its address, where they need something."""
 
@@ -45,6 +47,9 @@ WITHOUT_ANSWER = {
     ("user", "import"): ExitCode.STORAGE,  # reads its file before it asks anybody
 }
 """Commands that talk to a cluster, and fail otherwise before they find that nobody answers."""
+
+
+Here = Callable[..., Ended]
 
 
 def needed(path: tuple[str, ...], folder: Path) -> list[str]:
@@ -55,6 +60,23 @@ def needed(path: tuple[str, ...], folder: Path) -> list[str]:
 def parameters_of(found: App) -> set[str]:
     """The options of a command, by name."""
     return {name for argument in found.assemble_argument_collection() for name in argument.names}
+
+
+@pytest.fixture
+def here(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Here:
+    """Runs a command to its end in this process: a process of its own for each would take long."""
+
+    def run(*arguments: str) -> Ended:
+        monkeypatch.setattr("sys.argv", ["raftline", *arguments])
+        monkeypatch.setattr("sys.stdin", io.StringIO("secret\n"))
+        with pytest.raises(SystemExit) as ended:
+            main()
+        assert isinstance(ended.value.code, int)
+        out, err = capsys.readouterr()
+        assert "Traceback" not in err, err
+        return Ended(ended.value.code, out, err)
+
+    return run
 
 
 def test_the_whole_tree_is_walked() -> None:
@@ -86,9 +108,9 @@ def test_each_command_takes_json(path: tuple[str, ...]) -> None:
 
 
 @pytest.mark.parametrize("path", COMMANDS, ids=" ".join)
-async def test_an_option_that_does_not_exist(path: tuple[str, ...]) -> None:
+def test_an_option_that_does_not_exist(path: tuple[str, ...], here: Here) -> None:
     """Exit code 2 for each command, and where the options are told."""
-    ended = await raftline(*path, "--no-such-option")
+    ended = here(*path, "--no-such-option")
     assert (ended.code, ended.out) == (ExitCode.USAGE, "")
     assert f"`raftline {' '.join(path)} --help`" in ended.err
 
@@ -98,11 +120,7 @@ class TestCommandsThatTalkToACluster:
     """What all of them do when the cluster is not there."""
 
     def test_nobody_answers(
-        self,
-        path: tuple[str, ...],
-        tmp_path: Path,
-        monkeypatch: pytest.MonkeyPatch,
-        capsys: pytest.CaptureFixture[str],
+        self, path: tuple[str, ...], tmp_path: Path, here: Here, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """Exit code 6, nothing on standard output, and what to do next."""
         (tmp_path / "token").write_text("secret")
@@ -111,20 +129,15 @@ class TestCommandsThatTalkToACluster:
         with bind() as unused:
             address = f"http://127.0.0.1:{unused.getsockname()[1]}"
             target = ("--server", address, "--token-file", str(tmp_path / "token"))
-            monkeypatch.setattr("sys.argv", ["raftline", *path, *needed(path, tmp_path), *target, "--json"])
-            monkeypatch.setattr("sys.stdin", io.StringIO("secret\n"))
-            with pytest.raises(SystemExit) as ended:
-                main()
-        told = capsys.readouterr()
-        assert told.out == ""
+            ended = here(*path, *needed(path, tmp_path), *target, "--json")
         code = WITHOUT_ANSWER.get(path, ExitCode.UNAVAILABLE)
-        assert ended.value.code == code, told.err
-        assert EXIT_CODES[code].remedy in told.err
-        assert (address in told.err) is (path not in WITHOUT_ANSWER)
+        assert (ended.code, ended.out) == (code, ""), ended.err
+        assert EXIT_CODES[code].remedy in ended.err
+        assert (address in ended.err) is (path not in WITHOUT_ANSWER)
 
-    async def test_there_is_no_cluster(self, path: tuple[str, ...], tmp_path: Path) -> None:
+    def test_there_is_no_cluster(self, path: tuple[str, ...], tmp_path: Path, here: Here) -> None:
         """Exit code 2, and which option names one."""
-        ended = await raftline(*path, *needed(path, tmp_path), "--data", str(tmp_path), stdin="secret\n")
+        ended = here(*path, *needed(path, tmp_path), "--data", str(tmp_path))
         assert ended.code == ExitCode.USAGE
         assert "raftline up" in ended.err
 

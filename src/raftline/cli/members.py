@@ -182,15 +182,16 @@ def describe_waiting(what: str, status: dict[str, Any]) -> tuple[str, int | None
     Args:
         status: As `/admin/v1/cluster` tells it.
 
-    Returns: A sentence; how many entries of how many the new node that is furthest behind has, None and None for none.
-        A node that gets a snapshot has 0 until all of it has come.
+    Returns: A sentence; how many entries of how many the new node that is furthest behind has. None and None if nobody
+        catches up, and as long as a node has nothing: one that gets a snapshot has none of it until all has come.
     """
     upto = status["commit_index"]
     learners = {node["id"]: node["match_index"] or 0 for node in status["nodes"] if node["role"] == "learner"}
     if not learners:
         return f"Waiting for {what}", None, None
     stored = ", ".join(f"node {node_id} stores {count} of {upto} entries" for node_id, count in learners.items())
-    return f"Waiting for {what}; {stored}", min(learners.values()), upto
+    furthest = min(learners.values())
+    return f"Waiting for {what}; {stored}", furthest or None, upto if furthest else None
 
 
 def _forget(target: Target, node_id: int) -> None:
