@@ -78,8 +78,8 @@ from raftline.machine.history.commands import SetArchivePreferences
 from raftline.machine.invites.handlers import INVITE_HANDLERS, INVITE_RECEIVERS
 from raftline.machine.login.commands import LogIn
 from raftline.machine.login.log_in import log_in
-from raftline.machine.media import uploads
-from raftline.machine.media.commands import RequestUploadSlot, StoreUpload
+from raftline.machine.media import descriptions, uploads
+from raftline.machine.media.commands import DescribeFile, RequestUploadSlot, StoreUpload
 from raftline.machine.node_commands import (
     BuryNode,
     EndFormerCluster,
@@ -281,6 +281,7 @@ _HANDLERS: Final[Mapping[type, Callable[[Context, Any], Outcome]]] = MappingProx
         LogIn: log_in,
         **components.HANDLERS,
         StoreUpload: uploads.store_upload,
+        DescribeFile: descriptions.describe_file,
         ActForAccount: act_for_account,
         **INVITE_HANDLERS,
         **PUSH_HANDLERS,

@@ -16,7 +16,7 @@ from raftline.machine.commands import Credential
 from raftline.machine.conversations.values import ConversationSlice, RoomTickSlice, Tick
 from raftline.machine.history.answers import ArchivePreferences, Found, ReportRecord, SentMessages
 from raftline.machine.invites.views import InviteView
-from raftline.machine.media.tables import StoredFile, UploadUse
+from raftline.machine.media.tables import FileDescription, StoredFile, UndescribedFile, UploadUse
 from raftline.machine.media.values import UploadView
 from raftline.machine.outcomes import Event, Outcome, Rejected, RosterItem
 from raftline.machine.pubsub.values import NodeDetails, NodeItems, NodeSubscription
@@ -365,6 +365,8 @@ Answer = (
     | UploadView
     | UploadUse
     | list[StoredFile]
+    | FileDescription
+    | list[UndescribedFile]
     | ConversationSlice
     | list[ArchiveRow | None]
     | list[Tick | None]

@@ -152,6 +152,9 @@ class Files(Protocol):
             StorageError: The disk failed, or the file went meanwhile.
         """
 
+    def describe(self, digest: bytes, size: int) -> None:
+        """Begin to find out what a file is like that the state refers to; what comes of it is in the state as well."""
+
 
 class Node(Protocol):
     """The system, as an edge sees it."""

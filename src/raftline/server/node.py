@@ -59,7 +59,7 @@ from raftline.server.reload import (
     peer_link_contexts,
 )
 from raftline.server.telemetry import make_registry
-from raftline.server.uploads import media_figures, upload_service
+from raftline.server.uploads import files_url, media_figures, upload_service
 from raftline.wal.files import OperatingSystemFiles
 from raftline.web.admin import Admin
 from raftline.web.app import make_app
@@ -305,7 +305,12 @@ class RunningNode:
             registry=registry,
             websocket=gateway.websocket_endpoint,
             bosh=gateway.bosh_endpoint,
-            upload=UploadEndpoint(node, wall_ms=wall_clock_ms, refused_types=settings.media.refused_types),
+            upload=UploadEndpoint(
+                node,
+                wall_ms=wall_clock_ms,
+                base_url=lambda: files_url(settings),
+                refused_types=settings.media.refused_types,
+            ),
             files_url=settings.media.public_url,
             membership=make_membership(driver, settings),
             backups=make_backups(driver, settings, wall_clock_ms, self._log.info),

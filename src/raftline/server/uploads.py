@@ -15,9 +15,8 @@ _DAY_MS = 24 * 60 * 60 * 1000
 def upload_service(settings: NodeSettings) -> UploadService:
     """Return what the settings offer, with the chance of this machine."""
     media = settings.media
-    base_url = media.public_url or settings.own.http_url
     return UploadService(
-        base_url=lambda: base_url,
+        base_url=lambda: files_url(settings),
         draw_token=lambda: os.urandom(UPLOAD_TOKEN_SIZE),
         size_max=media.size_max,
         bytes_max=media.account_bytes_max,
@@ -25,6 +24,11 @@ def upload_service(settings: NodeSettings) -> UploadService:
         keep_ms=media.keep_days * _DAY_MS,
         refused_types=media.refused_types,
     )
+
+
+def files_url(settings: NodeSettings) -> str:
+    """Return what addresses of uploaded files begin with."""
+    return settings.media.public_url or settings.own.http_url
 
 
 def media_figures(metrics: MediaMetrics) -> dict[str, object]:
@@ -38,4 +42,6 @@ def media_figures(metrics: MediaMetrics) -> dict[str, object]:
         "files_missing": metrics.missing_count,
         "files_deleted_total": metrics.deleted_count,
         "files_damaged_total": metrics.damaged_count,
+        "files_described_total": metrics.described_count,
+        "files_undescribable_total": metrics.undescribable_count,
     }

@@ -7,14 +7,18 @@ and keeps copies by itself can take the place of this whole package behind them.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from raftline.base.errors import Stopping, StorageError, Unavailable
+from raftline.cluster.execution import execute
 from raftline.cluster.frames import MediaKept, MediaOffer, MediaRequest
 from raftline.cluster.media.copies import Copies
+from raftline.cluster.media.describing.describing import Describing
 from raftline.cluster.media.fetch import MediaFetch
 from raftline.cluster.media.healing import Healing
 from raftline.cluster.media.library import Library
@@ -50,6 +54,8 @@ class MediaMetrics:
     missing_count: int
     deleted_count: int
     damaged_count: int
+    described_count: int
+    undescribable_count: int
 
 
 class Media:
@@ -77,7 +83,15 @@ class Media:
         self.copies = Copies(driver.node_id, self.fetch, chores, membership=self._membership, send=driver.send)
         self.healing = Healing(self.library, self.fetch, storage.machine)
         self.scrub = Scrub(self.library, self.healing)
+        self.describing = Describing(
+            self,
+            storage.machine,
+            execute=lambda action: execute(driver, action, None),
+            is_leader=lambda: driver.leader_id == driver.node_id,
+        )
         chores.begin(self.healing.run(), "media healing")
+        chores.begin(self.describing.run(), "media descriptions")
+        chores.begin(self.describing.run_rounds(), "media descriptions of others")
         chores.begin(self.scrub.run(), "media scrub")
 
     def _draw_name(self) -> str:
@@ -121,6 +135,27 @@ class Media:
         except FileNotFoundError as error:
             raise StorageError(f"the file {digest.hex()} is not here any more") from error
 
+    def describe(self, digest: bytes, size: int) -> None:
+        """See `node.door.Files`."""
+        self.describing.begin(digest, size)
+
+    # What is asked for to look into files
+
+    @asynccontextmanager
+    async def on_disk(self, digest: bytes, size: int) -> AsyncIterator[Path]:
+        """See `describing.LookedInto`."""
+        await self.ensure(digest, size)
+        yield self.library.store.path_of(digest)
+
+    async def store(self, content: bytes) -> bytes:
+        """See `describing.LookedInto`."""
+        draft = await self.begin(len(content))
+        try:
+            await draft.write(content)
+            return await draft.keep()
+        finally:
+            await draft.discard()
+
     # What peers ask for
 
     def requested(self, connection: InboundConnection, request: MediaRequest) -> None:
@@ -152,6 +187,8 @@ class Media:
             missing_count=self.healing.missing_count,
             deleted_count=self.healing.deleted_count,
             damaged_count=self.scrub.damaged_count,
+            described_count=self.describing.described_count,
+            undescribable_count=self.describing.failure_count,
         )
 
 

@@ -12,8 +12,26 @@ UPLOAD: Final = TableDefinition(
 )
 UPLOAD_USE: Final = TableDefinition(94, "upload_use", ("account_id", "open_count", "file_count", "size"))
 STORED_FILE: Final = TableDefinition(95, "stored_file", ("digest", "size", "holders"))
+FILE_DESCRIPTION: Final = TableDefinition(
+    130,
+    "file_description",
+    (
+        "digest",
+        "width",
+        "height",
+        "duration_ms",
+        "waveform",
+        "thumbnail",
+        "thumbnail_size",
+        "thumbnail_type",
+        "thumbnail_width",
+        "thumbnail_height",
+        "lack",
+    ),
+)
+UNDESCRIBED_FILE: Final = TableDefinition(131, "undescribed_file", ("digest", "size"))
 
-TABLES: Final = (UPLOAD, UPLOAD_USE, STORED_FILE)
+TABLES: Final = (UPLOAD, UPLOAD_USE, STORED_FILE, FILE_DESCRIPTION, UNDESCRIBED_FILE)
 
 SQL: Final = """
 CREATE TABLE upload (
@@ -39,6 +57,22 @@ CREATE TABLE upload_use (
 CREATE TABLE stored_file (
     digest BLOB PRIMARY KEY, size INTEGER NOT NULL, holders INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
+
+CREATE TABLE file_description (
+    digest BLOB PRIMARY KEY,
+    width INTEGER NOT NULL,
+    height INTEGER NOT NULL,
+    duration_ms INTEGER NOT NULL,
+    waveform BLOB NOT NULL,
+    thumbnail BLOB NOT NULL,
+    thumbnail_size INTEGER NOT NULL,
+    thumbnail_type TEXT NOT NULL,
+    thumbnail_width INTEGER NOT NULL,
+    thumbnail_height INTEGER NOT NULL,
+    lack TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE undescribed_file (digest BLOB PRIMARY KEY, size INTEGER NOT NULL) STRICT, WITHOUT ROWID;
 """
 
 
@@ -80,8 +114,39 @@ class UploadUse(NamedTuple):
 
 
 class StoredFile(NamedTuple):
-    """Bytes that the cluster keeps, once, by their SHA-256; `holders` uploads refer to them."""
+    """Bytes that the cluster keeps, once, by their SHA-256; `holders` uploads and descriptions refer to them."""
 
     digest: bytes
     size: int
     holders: int
+
+
+class FileDescription(NamedTuple):
+    """
+    What is known of the content of a stored file; zero and empty is what it does not have, or nobody found out.
+
+    Attributes:
+        width, height: Pixels, as it is to be shown.
+        waveform: Of a sound: how loud it is, from 0 to 100, in WAVEFORM_SIZE parts of equal length.
+        thumbnail: SHA-256 of a small picture, a stored file as well; `thumbnail_…` is what it is like.
+        lack: Why nothing is known: one of `media.descriptions.LACKS`; empty where something is.
+    """
+
+    digest: bytes
+    width: int = 0
+    height: int = 0
+    duration_ms: int = 0
+    waveform: bytes = b""
+    thumbnail: bytes = b""
+    thumbnail_size: int = 0
+    thumbnail_type: str = ""
+    thumbnail_width: int = 0
+    thumbnail_height: int = 0
+    lack: str = ""
+
+
+class UndescribedFile(NamedTuple):
+    """A stored file whose description is being made, or waits for a node that makes it."""
+
+    digest: bytes
+    size: int

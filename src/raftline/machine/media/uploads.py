@@ -30,8 +30,10 @@ from raftline.base.limits import (
 )
 from raftline.base.timestamps import format_timestamp
 from raftline.machine.context import Context
+from raftline.machine.media import descriptions
 from raftline.machine.media.commands import RequestUploadSlot, StoreUpload
-from raftline.machine.media.tables import StoredFile, Upload, UploadUse
+from raftline.machine.media.files import hold, release
+from raftline.machine.media.tables import Upload, UploadUse
 from raftline.machine.outcomes import Done, Outcome, Rejected
 from raftline.machine.records import Session
 
@@ -95,8 +97,8 @@ def store_upload(context: Context, action: StoreUpload) -> Outcome:
     media.uploads.put(upload.token, stored_upload)
     use = _use_of(context, upload.account_id)
     _put_use(context, use._replace(open_count=use.open_count - 1, file_count=use.file_count + 1))
-    stored = media.files.get(action.digest) or StoredFile(action.digest, action.size, 0)
-    media.files.put(action.digest, stored._replace(holders=stored.holders + 1))
+    hold(context, action.digest, action.size)
+    descriptions.await_description(context, action.digest, action.size)
     return _DONE
 
 
@@ -130,12 +132,7 @@ def _delete(context: Context, upload: Upload) -> None:
         _put_use(context, use._replace(open_count=use.open_count - 1, size=use.size - upload.size))
         return
     _put_use(context, use._replace(file_count=use.file_count - 1, size=use.size - upload.size))
-    stored = media.files.get(upload.digest)
-    assert stored is not None, "an upload refers to a file"
-    if stored.holders > 1:
-        media.files.put(upload.digest, stored._replace(holders=stored.holders - 1))
-    else:
-        media.files.delete(upload.digest)
+    release(context, upload.digest)
 
 
 def _is_well_formed(action: RequestUploadSlot) -> bool:
