@@ -18,6 +18,7 @@ import uvicorn
 from cluster.clusters import Cluster, until
 from cluster.people import Person
 from raftline.base.limits import UPLOAD_TOKEN_SIZE
+from raftline.cluster.media.objects.bucket import BucketSettings
 from raftline.gateway.uploads.endpoint import UploadEndpoint
 from raftline.gateway.uploads.putting import CHUNK_BYTES
 from raftline.machine.media.commands import RequestUploadSlot
@@ -70,9 +71,10 @@ class Server:
 
 
 @asynccontextmanager
-async def serve(directory: Path) -> AsyncIterator[Server]:
+async def serve(directory: Path, bucket: BucketSettings | None = None) -> AsyncIterator[Server]:
     """A node with one account, and its endpoint on a port."""
     cluster = Cluster(directory, 1)
+    cluster[1].bucket = bucket
     await cluster.start()
     await until(lambda: cluster[1].machine.machine_version >= FEATURES_SINCE)
     person = Person("anna")
@@ -95,10 +97,12 @@ async def serve(directory: Path) -> AsyncIterator[Server]:
     await until(lambda: http.started)
     async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client:
         held.append(Server(cluster, client, person, port))
-        yield held[0]
-    http.should_exit = True
-    await task
-    await cluster.stop()
+        try:
+            yield held[0]
+        finally:
+            http.should_exit = True
+            await task
+            await cluster.stop()
 
 
 def reason(reply: httpx2.Response) -> tuple[int, str]:

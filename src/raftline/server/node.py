@@ -59,7 +59,7 @@ from raftline.server.reload import (
     peer_link_contexts,
 )
 from raftline.server.telemetry import make_registry
-from raftline.server.uploads import files_url, media_figures, upload_service
+from raftline.server.uploads import bucket_of, files_url, media_figures, upload_service
 from raftline.wal.files import OperatingSystemFiles
 from raftline.web.admin import Admin
 from raftline.web.app import make_app
@@ -190,6 +190,7 @@ class RunningNode:
                 segment_bytes=settings.storage.segment_bytes,
                 trailing_bytes=settings.storage.trailing_bytes,
                 keeps_media=True,
+                bucket=bucket_of(settings),
                 reserve_bytes=reserve_bytes,
                 files=OperatingSystemFiles(reserve_bytes=reserve_bytes),
             )

@@ -9,10 +9,9 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from raftline.base.errors import Stopping, StorageError, Unavailable
 from raftline.cluster.execution import execute
@@ -22,6 +21,7 @@ from raftline.cluster.media.describing.describing import Describing
 from raftline.cluster.media.fetch import MediaFetch
 from raftline.cluster.media.healing import Healing
 from raftline.cluster.media.library import Library
+from raftline.cluster.media.metrics import MediaMetrics
 from raftline.cluster.media.scrub import Scrub
 from raftline.cluster.media.source import MediaSource
 from raftline.cluster.media.store import MediaStore
@@ -36,26 +36,8 @@ if TYPE_CHECKING:
     from raftline.cluster.media.store import Draft
     from raftline.cluster.storage import NodeStorage
 
-
-@dataclass(frozen=True, slots=True)
-class MediaMetrics:
-    """
-    Figures since the start of this node.
-
-    Attributes:
-        missing_count: Files that this node should have and does not, when it last looked.
-    """
-
-    kept_count: int
-    fetched_count: int
-    fetch_failure_count: int
-    sent_bytes: int
-    received_bytes: int
-    missing_count: int
-    deleted_count: int
-    damaged_count: int
-    described_count: int
-    undescribable_count: int
+STREAM_BYTES: Final = 256 << 10
+"""Read from the disk at once for somebody who reads a file; all of it that is ever in memory."""
 
 
 class Media:
@@ -134,6 +116,16 @@ class Media:
             return await self.library.aside(partial(self.library.store.read, digest, offset, size))
         except FileNotFoundError as error:
             raise StorageError(f"the file {digest.hex()} is not here any more") from error
+
+    async def stream(self, digest: bytes, size: int, start: int, end: int) -> AsyncIterator[bytes]:
+        """See `node.door.Files`."""
+        offset = start
+        while offset < end:
+            data = await self.read(digest, offset, min(STREAM_BYTES, end - offset))
+            if not data:
+                raise StorageError(f"the file {digest.hex()} ends at {offset}, not at {size}")
+            offset += len(data)
+            yield data
 
     def describe(self, digest: bytes, size: int) -> None:
         """See `node.door.Files`."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import msgspec
 import structlog
@@ -34,9 +34,6 @@ if TYPE_CHECKING:
     from raftline.gateway.websocket import Receive, Send
     from raftline.machine.media.values import UploadView
     from raftline.node.door import Node
-
-CHUNK_BYTES: Final = 256 << 10
-"""Read and sent at once; all of a file that is ever in memory."""
 
 _log = structlog.get_logger(__name__)
 
@@ -159,10 +156,10 @@ class Reading:
         gone = asyncio.get_running_loop().create_task(wait_for_disconnect(receive))
         try:
             offset = part.start
-            while offset < part.end and not gone.done():
-                data = await self._node.files.read(upload.digest, offset, min(CHUNK_BYTES, part.end - offset))
-                if not data:
-                    raise StorageError(f"the file {upload.digest.hex()} ends at {offset}")
+            stream = self._node.files.stream(upload.digest, upload.size, part.start, part.end)
+            async for data in stream:
+                if gone.done():
+                    return
                 offset += len(data)
                 await send({"type": "http.response.body", "body": data, "more_body": offset < part.end})
         finally:
