@@ -432,6 +432,24 @@ THUMBNAIL_BYTES_MAX: Final = 262_144
 WAVEFORM_SIZE: Final = 64
 """Parts of a sound of which it is told how loud they are: as many bars as a bubble of a chat has room for."""
 
+RETENTION_AGE_MIN_MS: Final = 24 * 60 * 60 * 1000
+"""Cluster time for which things are kept at least, whatever an operator sets: longer than a session waits."""
+
+RETENTION_AGE_MAX_MS: Final = 36_500 * 24 * 60 * 60 * 1000
+"""Cluster time for which things are kept at most, if there is a limit at all."""
+
+RETENTION_ROW_COUNT_MAX: Final = 512
+"""Rows that one step of retention deletes: some milliseconds of apply, once a second."""
+
+RETENTION_OWNER_COUNT_MAX: Final = 64
+"""Archives that one step of retention looks into."""
+
+KEPT_ACCOUNT_COUNT_MAX: Final = 64
+"""Deleted accounts whose leftovers one command lets go."""
+
+RETENTION_ROUND_MS: Final = 3_600_000
+"""Cluster time between two rounds of retention: how much longer than the limit things may stay."""
+
 DESCRIPTION_AGE_MAX_MS: Final = 3_600_000
 """Cluster time for which the thumbnail of a description counts as kept before anything refers to it."""
 assert DESCRIPTION_AGE_MAX_MS < STORED_FILE_GRACE_MS

@@ -22,6 +22,7 @@ COMMANDS = (
     ("node", "nodes:app", "Run one node."),
     ("user", "users:app", "Add, list, change, delete, export and import accounts."),
     ("cluster", "cluster:app", "Look at the nodes of a cluster, choose who leads, and who belongs to it."),
+    ("retention", "retention:app", "Show and set how long the cluster keeps what it keeps."),
     ("backup", "backups:backup", "Copy all that a cluster knows into one file, while it serves."),
     ("restore", "backups:restore", "Found a new cluster with the state of a backup."),
     ("verify", "backups:verify", "Look whether a backup, or the data of a stopped cluster, are whole."),

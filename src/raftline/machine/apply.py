@@ -103,6 +103,8 @@ from raftline.machine.portability.importing import act_for_account
 from raftline.machine.pubsub import handlers as pubsub
 from raftline.machine.push.handlers import PUSH_HANDLERS, PUSH_SESSION_HANDLERS
 from raftline.machine.records import Session
+from raftline.machine.retention.commands import SetRetention
+from raftline.machine.retention.rules import set_retention
 from raftline.machine.rooms.handlers import ROOM_HANDLERS, ROOM_RECEIVERS
 from raftline.machine.timers import ephemeral
 from raftline.machine.timers.due import carry_out_due
@@ -283,6 +285,7 @@ _HANDLERS: Final[Mapping[type, Callable[[Context, Any], Outcome]]] = MappingProx
         StoreUpload: uploads.store_upload,
         DescribeFile: descriptions.describe_file,
         ActForAccount: act_for_account,
+        SetRetention: set_retention,
         **INVITE_HANDLERS,
         **PUSH_HANDLERS,
     }

@@ -39,6 +39,7 @@ from raftline.machine.node_commands import (
 from raftline.machine.portability.commands import ImportedContact, ImportedMessage
 from raftline.machine.pubsub import commands as pubsub
 from raftline.machine.push.commands import PUSH_ACTIONS, PushAction
+from raftline.machine.retention.commands import SetRetention
 from raftline.machine.rooms.commands import ROOM_ACTIONS, RoomAction
 from raftline.machine.tables import NATURAL
 
@@ -491,6 +492,7 @@ Action = (
     | media.MediaAction
     | InviteAction
     | PushAction
+    | SetRetention
 )
 """What a command does. Tags are never reused."""
 
@@ -512,6 +514,7 @@ SINCE_VERSION: Final[Mapping[type, int]] = MappingProxyType(
         RegisterByInvite: 3,
         **dict.fromkeys(INVITE_ACTIONS, 3),
         **dict.fromkeys(PUSH_ACTIONS, 3),
+        SetRetention: 3,
     }
 )
 """Machine version from which on a kind of command is understood; 1 for what is not named."""

@@ -56,6 +56,7 @@ from raftline.machine.records import (
     Vcard,
     Waiting,
 )
+from raftline.machine.retention.tables import KEPT_DOOMED, RETENTION_RULE, KeptDoomed, RetentionRule
 from raftline.machine.rooms import tables as rooms_tables
 from raftline.machine.rooms.index import Occupants, Visits
 from raftline.machine.rows import RowStore
@@ -102,6 +103,7 @@ class Context:
         "inboxes",
         "invitations",
         "invites",
+        "kept_doomed",
         "kept_requests",
         "left_resources",
         "login_tokens",
@@ -128,6 +130,7 @@ class Context:
         "reports",
         "requests",
         "resumptions",
+        "retention",
         "room_affiliations",
         "room_departures",
         "room_list_changes",
@@ -187,6 +190,8 @@ class Context:
         self.archive_preferences: Final = PreferenceIndex(rows, self.archive_defaults, self.archive_rules)
         self.pubsub: Final = PubsubState(rows)
         self.media: Final = MediaState(rows)
+        self.retention: Final = rows.table(RETENTION_RULE, RetentionRule._make)
+        self.kept_doomed: Final = rows.table(KEPT_DOOMED, KeptDoomed._make)
         self.read_marks: Final = rows.table(READ_MARK, ReadMark._make)
         self.push: Final = PushState(rows)
         self.rooms: Final = rows.table(rooms_tables.ROOM, rooms_tables.Room._make)

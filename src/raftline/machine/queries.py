@@ -22,6 +22,7 @@ from raftline.machine.outcomes import Event, Outcome, Rejected, RosterItem
 from raftline.machine.pubsub.values import NodeDetails, NodeItems, NodeSubscription
 from raftline.machine.push.answers import WaitingNotification
 from raftline.machine.records import Invitation, NodeProfile
+from raftline.machine.retention.tables import RetentionRule
 from raftline.machine.rooms.views import RoomAnswer
 
 
@@ -367,6 +368,7 @@ Answer = (
     | list[StoredFile]
     | FileDescription
     | list[UndescribedFile]
+    | list[RetentionRule]
     | ConversationSlice
     | list[ArchiveRow | None]
     | list[Tick | None]

@@ -26,6 +26,7 @@ from raftline.machine.login import tables as login
 from raftline.machine.media import tables as media
 from raftline.machine.pubsub import tables as pubsub
 from raftline.machine.push import tables as push
+from raftline.machine.retention import tables as retention
 from raftline.machine.rooms import tables as rooms_tables
 from raftline.machine.tables import TableDefinition
 from raftline.machine.timers import tables as timers
@@ -147,6 +148,7 @@ TABLES: Final = (
     *conversations.TABLES,
     invites.INVITE,
     *push.TABLES,
+    *retention.TABLES,
 )
 assert len({table.number for table in TABLES}) == len(TABLES)
 
@@ -325,7 +327,7 @@ CREATE TABLE invitation (
 """
 
 _AREAS: Final = (login.SQL, HISTORY_SQL, pubsub.SCHEMA, rooms_tables.SQL, components.SQL, media.SQL, timers.SQL)
-_VERSION_3: Final = "".join((*_AREAS, conversations.SQL, invites.SQL, push.SQL))
+_VERSION_3: Final = "".join((*_AREAS, conversations.SQL, invites.SQL, push.SQL, retention.SQL))
 
 MIGRATIONS: Final = (_VERSION_1, _VERSION_2, _VERSION_3)
 """`MIGRATIONS[n]` takes a database from version n to n + 1. A released one is never edited."""

@@ -27,6 +27,7 @@ from raftline.web.operations import Operations
 from raftline.web.page import Page, SecurityHeaders, security_policy
 from raftline.web.portability import Portability
 from raftline.web.replies import BadRequest, error_reply
+from raftline.web.retention import Retention
 
 UPLOAD_PATH = "/upload/{path:path}"
 
@@ -82,6 +83,7 @@ def make_app(
             Route("/metrics", metrics, methods=["GET"]),
             *admin.routes(),
             *Invitations(admin).routes(),
+            *Retention(admin.node).routes(admin.guarded),
             *(operations.routes(admin.guarded) if operations is not None else ()),
             *(membership.routes(admin.guarded) if membership is not None else ()),
             *(backups.routes(admin.guarded) if backups is not None else ()),

@@ -20,14 +20,20 @@ from raftline.machine.media.tables import FileDescription, StoredFile, Undescrib
 from raftline.machine.media.uploads import upload_under
 from raftline.machine.media.values import UploadView
 from raftline.machine.queries import Answer, Query
+from raftline.machine.retention.rules import UPLOADS, age_of
 
 
 def _upload_of(context: Context, query: UploadOf) -> UploadView | None:
     upload = upload_under(context, query.token)
     if upload is None:
         return None
-    is_over = 0 < upload.due_ms <= context.time_ms
-    return UploadView(upload.name, upload.size, upload.content_type, upload.until_ms, upload.digest, is_over)
+    ends = [upload.until_ms] if upload.until_ms else []
+    age_ms = age_of(context, UPLOADS)
+    if age_ms and upload.digest:
+        ends.append(upload.stored_ms + age_ms + 1)
+    until_ms = min(ends, default=0)
+    is_over = 0 < upload.due_ms <= context.time_ms or (bool(upload.digest) and 0 < until_ms <= context.time_ms)
+    return UploadView(upload.name, upload.size, upload.content_type, until_ms, upload.digest, is_over)
 
 
 def _stored_files(context: Context, query: StoredFiles) -> list[StoredFile]:

@@ -8,7 +8,7 @@ from raftline.base.ids import AccountId
 from raftline.machine.tables import TableDefinition
 
 UPLOAD: Final = TableDefinition(
-    93, "upload", ("token", "account_id", "name", "size", "content_type", "due_ms", "until_ms", "digest")
+    93, "upload", ("token", "account_id", "name", "size", "content_type", "due_ms", "until_ms", "digest", "stored_ms")
 )
 UPLOAD_USE: Final = TableDefinition(94, "upload_use", ("account_id", "open_count", "file_count", "size"))
 STORED_FILE: Final = TableDefinition(95, "stored_file", ("digest", "size", "holders"))
@@ -42,8 +42,10 @@ CREATE TABLE upload (
     content_type TEXT NOT NULL,
     due_ms INTEGER NOT NULL,
     until_ms INTEGER NOT NULL,
-    digest BLOB NOT NULL
+    digest BLOB NOT NULL,
+    stored_ms INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
+CREATE INDEX upload_by_stored ON upload (stored_ms) WHERE stored_ms > 0;
 CREATE INDEX upload_by_account ON upload (account_id, due_ms);
 CREATE INDEX upload_by_due ON upload (due_ms) WHERE due_ms > 0;
 
@@ -86,6 +88,7 @@ class Upload(NamedTuple):
         due_ms: Cluster time at which the row goes: an open slot's end, or a file's; 0 for never.
         until_ms: Cluster time at which the file goes, once there is one; 0 for never.
         digest: SHA-256 of the bytes; empty while the slot is open.
+        stored_ms: Cluster time at which the file was put; 0 while the slot is open.
     """
 
     token: bytes
@@ -96,6 +99,7 @@ class Upload(NamedTuple):
     due_ms: int
     until_ms: int
     digest: bytes
+    stored_ms: int
 
 
 class UploadUse(NamedTuple):

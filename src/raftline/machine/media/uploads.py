@@ -71,6 +71,7 @@ def request_slot(context: Context, session: Session, action: RequestUploadSlot) 
         due_ms=min([due_ms, *ends]),
         until_ms=min(ends, default=0),
         digest=b"",
+        stored_ms=0,
     )
     context.media.uploads.put(upload.token, upload)
     _put_use(context, use._replace(open_count=use.open_count + 1, size=use.size + action.size))
@@ -94,7 +95,7 @@ def store_upload(context: Context, action: StoreUpload) -> Outcome:
     if len(content_type) > UPLOAD_CONTENT_TYPE_SIZE_MAX:
         return _MALFORMED
     stored_upload = upload._replace(content_type=content_type, due_ms=upload.until_ms, digest=action.digest)
-    media.uploads.put(upload.token, stored_upload)
+    media.uploads.put(upload.token, stored_upload._replace(stored_ms=context.time_ms))
     use = _use_of(context, upload.account_id)
     _put_use(context, use._replace(open_count=use.open_count - 1, file_count=use.file_count + 1))
     hold(context, action.digest, action.size)

@@ -29,6 +29,7 @@ from raftline.base.limits import (
     EXPIRED_MESSAGE_COUNT_MAX,
     EXPIRED_SESSION_COUNT_MAX,
     EXPIRED_UPLOAD_COUNT_MAX,
+    KEPT_ACCOUNT_COUNT_MAX,
 )
 from raftline.machine import resumption
 from raftline.machine.commands import CarryOutDue
@@ -37,6 +38,8 @@ from raftline.machine.media import uploads
 from raftline.machine.outcomes import Done, Outcome
 from raftline.machine.pubsub import items
 from raftline.machine.queries import NextExpiry
+from raftline.machine.retention import deletion
+from raftline.machine.retention.rules import end_keeping
 from raftline.machine.rows import Table
 from raftline.machine.timers import ephemeral
 
@@ -60,6 +63,8 @@ KINDS: Final = (
     TimerKind(lambda context: context.resumptions, EXPIRED_SESSION_COUNT_MAX, resumption.expire_session),
     TimerKind(lambda context: context.message_timers, EXPIRED_MESSAGE_COUNT_MAX, ephemeral.expire_message),
     TimerKind(lambda context: context.media.uploads, EXPIRED_UPLOAD_COUNT_MAX, uploads.expire_upload),
+    TimerKind(lambda context: context.retention, 1, deletion.take_step),
+    TimerKind(lambda context: context.kept_doomed, KEPT_ACCOUNT_COUNT_MAX, end_keeping),
     TimerKind(lambda context: context.pubsub.items, EXPIRED_ITEM_COUNT_MAX, items.expire_item),
 )
 
