@@ -33,7 +33,7 @@ _LOG: Final = logging.getLogger(__name__)
 WAITING_COUNT_MAX: Final = 256
 """Files that wait here; more are left to the leader."""
 
-PERIOD_SECONDS: Final = 15.0
+PERIOD_SECONDS: Final = 5.0
 """Between two looks of the leader at what waits."""
 
 
