@@ -168,3 +168,15 @@ class TestWhoLooks:
         for number in range(describing.WAITING_COUNT_MAX + 10):
             files.describe(number.to_bytes(32, "big"), 1)
         assert files.describing._waiting.qsize() == describing.WAITING_COUNT_MAX
+
+    async def test_what_looks_like_nothing_needs_no_process(
+        self, server: Server, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Most files of a chat are encrypted."""
+
+        async def refuse(*_: object) -> None:
+            pytest.fail("a process for a file that is plain")
+
+        monkeypatch.setattr(describing, "look_into", refuse)
+        found = await metadata(server, await server.uploaded(b"\x01" * 1_000))
+        assert (found["state"], found["reason"]) == ("none", "plain")

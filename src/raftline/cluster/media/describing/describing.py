@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 from raftline.base.errors import OutcomeUnknown, StorageError, Unavailable
 from raftline.base.limits import DESCRIPTION_AGE_MAX_MS
 from raftline.cluster.media.describing.findings import Findings, Thumbnail
+from raftline.cluster.media.describing.formats import HEAD_BYTES, format_of
 from raftline.cluster.media.describing.process import look_into
 from raftline.machine.media.commands import DescribeFile
 from raftline.machine.media.queries import DescriptionOf, UndescribedFiles
@@ -43,6 +44,12 @@ class LookedInto(Protocol):
     @property
     def time_ms(self) -> int:
         """Cluster time, as far as this replica has come."""
+
+    async def ensure(self, digest: bytes, size: int) -> None:
+        """Return once a file can be read here; raises Unavailable or StorageError."""
+
+    async def read(self, digest: bytes, offset: int, size: int) -> bytes:
+        """Return a part of a file that `ensure` has seen; raises Unavailable or StorageError."""
 
     def on_disk(self, digest: bytes, size: int) -> AbstractAsyncContextManager[Path]:
         """Have a file on this node's disk for a while; raises Unavailable or StorageError."""
@@ -113,12 +120,19 @@ class Describing:
                         self.begin(*row)
             seen = frozenset(found)
 
+    async def _look_into(self, digest: bytes, size: int) -> Findings:
+        """Return what there is to say; a process is for what looks like something, which encrypted files do not."""
+        await self._files.ensure(digest, size)
+        if format_of(await self._files.read(digest, 0, min(HEAD_BYTES, size))) is None:
+            return Findings(lack="plain")
+        async with self._files.on_disk(digest, size) as path:
+            return await look_into(path)
+
     async def _describe(self, waiting: UndescribedFile) -> None:
         digest = waiting.digest
         if self._machine.answer(DescriptionOf(digest)) is not None:
             return
-        async with self._files.on_disk(*waiting) as path:
-            findings = await look_into(path)
+        findings = await self._look_into(*waiting)
         due_ms = self._files.time_ms + DESCRIPTION_AGE_MAX_MS
         thumbnail = findings.thumbnail
         thumbnail_digest = b"" if thumbnail is None else await self._files.store(thumbnail.content)
