@@ -19,6 +19,7 @@ from cluster.object_store import ObjectStore, object_store
 from gateway.upload_server import CONTENT, Server, reason, serve
 from raftline.base.errors import StorageError
 from raftline.base.limits import STORED_FILE_GRACE_MS
+from raftline.cluster.backup_file import MEDIA_PREFIX
 from raftline.cluster.media.objects import media as objects
 from raftline.cluster.media.objects.bucket import PART_BYTES, Bucket
 from raftline.cluster.media.objects.media import WINDOW_BYTES, ObjectMedia
@@ -113,6 +114,21 @@ class TestPutAndGet:
         assert await files.read(digest_of(CONTENT), 3, 4) == CONTENT[3:7]
         with pytest.raises(StorageError):
             await files.read(bytes(32), 0, 1)
+
+    async def test_a_backup_has_the_files(self, server: Server, bucket: Bucket) -> None:
+        """Their bytes are read from the bucket; one that is not there is named as missing."""
+        await server.uploaded()
+        await server.uploaded(b"lost")
+        (stored,) = await bucket.find(digest_of(b"lost"))
+        await bucket.delete(stored.name)
+        files_of(server)._names.clear()
+        backups = server.cluster[1].running.upkeep.backups
+        backup = backups.begin()
+        await until(lambda: backup.state != "copying")
+        assert backup.missing == (digest_of(b"lost").hex(),)
+        part = f"{MEDIA_PREFIX}{digest_of(CONTENT).hex()}"
+        assert await backups.chunk(backup.name, part, 0, 1 << 20) == CONTENT
+        await backups.end(backup.name)
 
     async def test_names_are_remembered_up_to_a_bound(self, server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
         """One more pushes the oldest out, which is looked for again."""
