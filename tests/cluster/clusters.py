@@ -18,6 +18,7 @@ from raftline.cluster.disk_space import DiskSpace
 from raftline.cluster.driver import Driver
 from raftline.cluster.frames import JoinRequest
 from raftline.cluster.joining import join
+from raftline.cluster.media.objects.bucket import BucketSettings
 from raftline.cluster.peer_book import peer_of
 from raftline.cluster.storage import StorageSettings, open_storage
 from raftline.machine.machine import Machine
@@ -85,6 +86,7 @@ class ClusterNode:
 
     Attributes:
         files: The log's disk; the operating system's unless a test puts another one in before the start.
+        bucket: Where uploaded files are kept; None for the nodes' disks.
         reserve_bytes: What the node keeps free on it; 0 for a node that does not look.
         segment_bytes, trailing_bytes: As `StorageSettings` has them.
     """
@@ -99,6 +101,7 @@ class ClusterNode:
         self.segment_bytes = 4 << 20
         self.trailing_bytes = 64 << 20
         self.disk: DiskSpace | None = None
+        self.bucket: BucketSettings | None = None
         self.driver: Driver | None = None
         self._node: LocalNode | None = None
 
@@ -137,6 +140,7 @@ class ClusterNode:
             trailing_bytes=self.trailing_bytes,
             reserve_bytes=self.reserve_bytes,
             keeps_media=True,
+            bucket=self.bucket,
             **({} if self.files is None else {"files": self.files}),
         )
         storage = open_storage(settings)

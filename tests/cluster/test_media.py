@@ -14,12 +14,12 @@ import pytest_asyncio
 
 from cluster.clusters import Cluster, ClusterNode, until
 from cluster.people import Person
-from raftline.base.errors import RemoteProtocolError, StorageFull, Unavailable
+from raftline.base.errors import RemoteProtocolError, StorageError, StorageFull, Unavailable
 from raftline.base.limits import UPLOAD_TOKEN_SIZE
 from raftline.cluster.frames import MediaChunk, MediaRequest
 from raftline.cluster.media import copies, fetch, healing, scrub, source
 from raftline.cluster.media.healing import Healing
-from raftline.cluster.media.media import Media
+from raftline.cluster.media.media import STREAM_BYTES, Media
 from raftline.cluster.media.scrub import Scrub
 from raftline.cluster.media.store import MediaStore
 from raftline.machine.commands import DeleteAccount
@@ -295,6 +295,64 @@ class TestFetching:
         with pytest.raises(RemoteProtocolError):
             await connection.next_chunk()
         connection.close()
+
+
+async def streamed(node: ClusterNode, digest: bytes, size: int) -> bytes:
+    """Read a whole file as somebody is served it."""
+    await media_of(node).ensure(digest, size)
+    return b"".join([data async for data in media_of(node).stream(digest, size, 0, size)])
+
+
+class TestDamageWhileReading:
+    """A whole file is compared with its hash as it is served."""
+
+    @pytest_asyncio.fixture
+    async def cluster(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Cluster]:
+        """Three nodes that do not look for damage by themselves."""
+        monkeypatch.setitem(Scrub.__init__.__kwdefaults__, "pause_seconds", 10_000.0)
+        cluster = Cluster(tmp_path, 3)
+        await cluster.start()
+        await understand(cluster)
+        yield cluster
+        await cluster.stop()
+
+    async def flipped(self, cluster: Cluster, size: int) -> tuple[bytes, bytes]:
+        """Put a file, and alter its first bit on the first node; returns content and digest."""
+        content = os.urandom(size)
+        digest = await put(cluster[1], content)
+        await until(lambda: all(has(node, digest) for node in cluster.running))
+        path = media_of(cluster[1]).library.store.path_of(digest)
+        path.write_bytes(bytes([content[0] ^ 1]) + content[1:])
+        return content, digest
+
+    async def test_a_small_file(self, cluster: Cluster) -> None:
+        """Whoever reads gets the right bytes, from another node."""
+        content, digest = await self.flipped(cluster, 1_000)
+        assert await streamed(cluster[1], digest, 1_000) == content
+        assert media_of(cluster[1]).metrics().damaged_count == 1
+
+    async def test_a_large_file(self, cluster: Cluster) -> None:
+        """Its end is withheld, so that nobody takes it for whole; who comes again gets the right bytes."""
+        size = STREAM_BYTES + 1
+        content, digest = await self.flipped(cluster, size)
+        got: list[bytes] = []
+
+        async def read() -> None:
+            stream = media_of(cluster[1]).stream(digest, size, 0, size)
+            while True:
+                got.append(await anext(stream))
+
+        with pytest.raises(StorageError, match="damaged"):
+            await read()
+        assert sum(map(len, got)) < size
+        assert await streamed(cluster[1], digest, size) == content
+
+    async def test_parts_are_as_the_disk_has_them(self, cluster: Cluster) -> None:
+        """There is nothing to compare them with, until the scrub comes by."""
+        content, digest = await self.flipped(cluster, 1_000)
+        part = [data async for data in media_of(cluster[1]).stream(digest, 1_000, 1, 10)]
+        assert part == [content[1:10]]
+        assert media_of(cluster[1]).metrics().damaged_count == 0
 
 
 class TestHealing:

@@ -16,6 +16,7 @@ import uvloop
 from fakes.fake_node import FakeNode
 from gateway.certificates import make_contexts
 from gateway.raw_client import RawClient
+from gateway.upload_server import Server, serve
 from raftline.gateway.server import Gateway, GatewaySettings
 from xmpp_core.playbook import CREDENTIALS, MODULES
 
@@ -96,3 +97,10 @@ async def start(tls_contexts: tuple[ssl.SSLContext, ssl.SSLContext]) -> AsyncIte
 @pytest_asyncio.fixture
 async def service(start: Start) -> Service:
     return await start()
+
+
+@pytest_asyncio.fixture
+async def server(tmp_path: Path) -> AsyncIterator[Server]:
+    """A node with one account, and its endpoint for uploads on a port."""
+    async with serve(tmp_path) as server:
+        yield server

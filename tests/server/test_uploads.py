@@ -9,10 +9,10 @@ import pytest
 
 from raftline.base.errors import ConfigError
 from raftline.base.limits import UPLOAD_SIZE_MAX, UPLOAD_TOKEN_SIZE
-from raftline.cluster.media.media import MediaMetrics
+from raftline.cluster.media.metrics import MediaMetrics
 from raftline.server.config import NodeSettings
 from raftline.server.config_file import build_settings
-from raftline.server.uploads import media_figures, upload_service
+from raftline.server.uploads import bucket_of, media_figures, upload_service
 from server.settings_values import raw_settings
 
 
@@ -74,5 +74,58 @@ def test_bounds(key: str, value: object, *, is_taken: bool) -> None:
 
 def test_figures_have_names_of_their_own() -> None:
     """Each figure of a node is told once."""
-    metrics = MediaMetrics(1, 2, 3, 4, 5, 6, 7, 8)
-    assert sorted(media_figures(metrics).values(), key=int) == list(range(1, 9))  # type: ignore[call-overload]
+    names = list(MediaMetrics.__dataclass_fields__)
+    metrics = MediaMetrics(**{name: number for number, name in enumerate(names, 1)})
+    assert sorted(media_figures(metrics).values(), key=int) == list(range(1, len(names) + 1))  # type: ignore[call-overload]
+
+
+S3 = {
+    "endpoint": "https://s3.example.org",
+    "bucket": "files",
+    "prefix": "raftline",
+    "access_key_id": "key",
+    "secret_key_file": "s3.secret",
+}
+
+
+def test_a_bucket(tmp_path: Path) -> None:
+    """The secret is in a file of its own; disks need none of it."""
+    (tmp_path / "s3.secret").write_text("hidden\n")
+    raw = {**raw_settings(), "media": {"storage": "s3", "s3": S3}}
+    bucket = bucket_of(build_settings(raw, tmp_path, {}))
+    assert bucket == ("https://s3.example.org", "files", "us-east-1", "raftline", "key", "hidden")
+    assert bucket_of(settings()) is None
+    (tmp_path / "s3.secret").unlink()
+    with pytest.raises(ConfigError) as caught:
+        bucket_of(build_settings(raw, tmp_path, {}))
+    assert caught.value.path == "media.s3.secret_key_file"
+
+
+def test_a_bucket_without_the_library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is told which extra is missing."""
+    monkeypatch.setattr("importlib.util.find_spec", lambda _name: None)
+    with pytest.raises(ConfigError, match=r"raftline\[s3\]") as caught:
+        bucket_of(settings(storage="s3", s3=S3))
+    assert caught.value.path == "media.storage"
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("endpoint", ""),
+        ("bucket", ""),
+        ("bucket", "Files"),
+        ("access_key_id", ""),
+        ("endpoint", "http://s3.example.org"),
+        ("endpoint", "https://s3.example.org/path"),
+        ("prefix", "/files"),
+        ("secret", "x"),
+    ],
+)
+def test_a_bucket_that_cannot_be(key: str, value: str) -> None:
+    """What is missing or wrong is named; without TLS it must be said that this is meant."""
+    with pytest.raises(ConfigError) as caught:
+        settings(storage="s3", s3={**S3, key: value})
+    assert caught.value.path.startswith(f"media.s3.{key}")
+    if value.startswith("http:"):
+        settings(storage="s3", s3={**S3, key: value, "plaintext": True})

@@ -13,6 +13,9 @@ from raftline.machine.invites.views import InviteView
 from raftline.machine.login.commands import LogIn
 from raftline.machine.outcomes import Done, InviteIssued, LoggedIn, Outcome, Rejected
 from raftline.machine.queries import AccountRow, Answer, ListAccounts, Query
+from raftline.machine.retention.commands import SetRetention
+from raftline.machine.retention.queries import RetentionRules
+from raftline.machine.retention.tables import RetentionRule
 from raftline.node.door import Session, SessionReceiver
 
 
@@ -33,6 +36,7 @@ class FakeDoor:
         self.accounts: dict[str, Action] = {}
         self.invites: dict[bytes, IssueInvite] = {}
         self.reports: dict[tuple[int, int], ReportRecord] = {}
+        self.retention: dict[str, int] = {}
         self.failure: RaftlineError | None = None
         self.keys: dict[bytes, Outcome] = {}
         self.barrier_count = 0
@@ -55,6 +59,8 @@ class FakeDoor:
                 InviteView(action.digest, action.inviter, action.username, action.purposes, 2_000, is_expired=False)
                 for action in self.invites.values()
             ]
+        if isinstance(query, RetentionRules):
+            return [RetentionRule(kind, age_ms, 0, 0) for kind, age_ms in sorted(self.retention.items())]
         assert isinstance(query, ListAccounts), query
         names = sorted(name for name in self.accounts if name > query.after)
         return [AccountRow(name, 1_000, 0) for name in names[: query.limit]]
@@ -83,6 +89,8 @@ class FakeDoor:
                     del self.accounts[action.localpart]
                 else:
                     self.accounts[action.localpart] = action
+            case SetRetention():
+                self.retention |= {limit.kind: limit.age_ms for limit in action.limits}
             case IssueInvite():
                 if action.username in self.accounts:
                     return Rejected("conflict", "cancel")

@@ -476,6 +476,41 @@ assert STORED_FILE_GRACE_MS > UPLOAD_SLOT_LIFETIME_MS + UPLOAD_SIZE_MAX * 1000 /
 
 STORED_FILE_PAGE_ROW_COUNT_MAX: Final = 500
 """Files that one answer names when a node compares its disk with them."""
+
+MEDIA_PIXEL_COUNT_MAX: Final = 64_000_000
+"""Pixels of a picture or of a frame that is looked into: 256 MB as they are decoded, more than cameras make."""
+
+THUMBNAIL_EDGE_MAX: Final = 320
+"""Pixels of the longer side of a thumbnail."""
+
+THUMBNAIL_BYTES_MAX: Final = 262_144
+"""Bytes of a thumbnail; 320 by 320 pixels that compress badly."""
+
+WAVEFORM_SIZE: Final = 64
+"""Parts of a sound of which it is told how loud they are: as many bars as a bubble of a chat has room for."""
+
+RETENTION_AGE_MIN_MS: Final = 24 * 60 * 60 * 1000
+"""Cluster time for which things are kept at least, whatever an operator sets: longer than a session waits."""
+
+RETENTION_AGE_MAX_MS: Final = 36_500 * 24 * 60 * 60 * 1000
+"""Cluster time for which things are kept at most, if there is a limit at all."""
+
+RETENTION_ROW_COUNT_MAX: Final = 512
+"""Rows that one step of retention deletes: some milliseconds of apply, once a second."""
+
+RETENTION_OWNER_COUNT_MAX: Final = 64
+"""Archives that one step of retention looks into."""
+
+KEPT_ACCOUNT_COUNT_MAX: Final = 64
+"""Deleted accounts whose leftovers one command lets go."""
+
+RETENTION_ROUND_MS: Final = 3_600_000
+"""Cluster time between two rounds of retention: how much longer than the limit things may stay."""
+
+DESCRIPTION_AGE_MAX_MS: Final = 3_600_000
+"""Cluster time for which the thumbnail of a description counts as kept before anything refers to it."""
+assert DESCRIPTION_AGE_MAX_MS < STORED_FILE_GRACE_MS
+
 EXPORT_PAGE_BYTES_MAX: Final = 1_048_576
 """Stanzas of one page of an export; one that is larger makes a page by itself."""
 

@@ -72,6 +72,7 @@ COMMANDS: Final = (
     ("user", "users:app", "Add, list, change, delete, export and import accounts."),
     ("reports", "reports:app", "Read what people report about others, and close it."),
     ("cluster", "cluster:app", "Look at the nodes of a cluster, choose who leads, and who belongs to it."),
+    ("retention", "retention:app", "Show and set how long the cluster keeps what it keeps."),
     ("backup", "backups:backup", BACKUP_HELP),
     ("restore", "backups:restore", RESTORE_HELP),
     ("verify", "backups:verify", VERIFY_HELP),

@@ -49,6 +49,8 @@ from raftline.cluster.frames import PROTOCOL_VERSION, PROTOCOL_VERSION_MIN, Hell
 from raftline.cluster.links import LinkContexts, PeerLinks
 from raftline.cluster.lives import Lives
 from raftline.cluster.media.media import Media
+from raftline.cluster.media.objects.bucket import Bucket
+from raftline.cluster.media.objects.media import ObjectMedia
 from raftline.cluster.members import Members
 from raftline.cluster.metrics import ClusterMetrics, collect_metrics, initial_metrics
 from raftline.cluster.off_log import OffLogExchange
@@ -120,7 +122,7 @@ class Driver:
         self._salts = SaltPool(entropy)
         self._fatal = fatal
         self.subscriber: Subscriber | None = None
-        self.media: Media | None = None
+        self.files: Media | ObjectMedia | None = None
         self._turn_is_scheduled = False
         self._is_started = False
         self._is_running = False
@@ -195,12 +197,23 @@ class Driver:
         await self._links.start()
         self._start_upkeep()
         if self._kept.settings.keeps_media:
-            self.upkeep.backups.files = self.media = Media(self, self._kept, self._links, self._chores)
+            self.upkeep.backups.files = self.files = self._open_files()
         self._chores.begin(self.comparison.run(), "comparison")
         self._is_started = self._is_running = True
         self._housekeeping.set(now_ns, now_ns)
         self.lives.begin()
         self.request_turn()
+
+    def _open_files(self) -> Media | ObjectMedia:
+        bucket = self._kept.settings.bucket
+        if bucket is None:
+            return Media(self, self._kept, self._links, self._chores)
+        return ObjectMedia(self, self._kept, Bucket(bucket), self._chores, self._entropy)
+
+    @property
+    def media(self) -> Media | None:
+        """Uploaded files on the disks of the nodes, which tell one another of them; None where there are none."""
+        return self.files if isinstance(self.files, Media) else None
 
     def _make_core(self, now_ns: int) -> Raft:
         config = self.config
@@ -252,8 +265,8 @@ class Driver:
         self.barriers.stop()
         await self._links.stop()
         await self._chores.stop()
-        if self.media is not None:
-            await self.media.stop()
+        if self.files is not None:
+            await self.files.stop()
         # Its thread may be waiting for the loop: let it run while that ends.
         await asyncio.to_thread(self.upkeep.writer.close)
         await self.storage.stop()

@@ -14,9 +14,12 @@ if TYPE_CHECKING:
     from raftline.machine.outcomes import CommandResult, Outcome
 
 
-async def execute(driver: Driver, action: Action, key: bytes) -> Outcome:
+async def execute(driver: Driver, action: Action, key: bytes | None) -> Outcome:
     """
     Propose a command and wait for its outcome, for at most `timing.wait_ns`.
+
+    Args:
+        key: None for what is idempotent by nature.
 
     Raises:
         Unavailable: It certainly entered no log.
@@ -28,7 +31,7 @@ async def execute(driver: Driver, action: Action, key: bytes) -> Outcome:
         if not done.done():
             done.set_result(result.outcome)
 
-    ticket = driver.propose(action, KeyOrigin(key), applied)
+    ticket = driver.propose(action, None if key is None else KeyOrigin(key), applied)
     try:
         async with asyncio.timeout(driver.config.timing.wait_ns / 1e9):
             return await done

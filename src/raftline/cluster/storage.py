@@ -26,6 +26,7 @@ from typing import Final
 from raftline.base.errors import StorageCorrupt
 from raftline.base.ids import LogIndex, NodeId
 from raftline.cluster.disk_space import DiskSpace
+from raftline.cluster.media.objects.bucket import BucketSettings
 from raftline.cluster.repair import Repair
 from raftline.cluster.snapshot_files import SnapshotFiles
 from raftline.machine.database import open_database
@@ -61,7 +62,8 @@ class StorageSettings:
         reserve_bytes: What is kept free on the disk; 0 does not look.
         has_begun: There is a log, or there was one: then it is damage if none is there.
         has_peers: Others keep what this node keeps, so that it can repair itself.
-        keeps_media: Uploaded files are kept here.
+        keeps_media: This node has to do with uploaded files, which are kept here, or in `bucket`.
+        bucket: Of an object store; None for the disks of the nodes.
         files: The disk of the log.
         start_writer: Makes the log's writer; simulations bring one without threads.
         vfs: As for `raftline.machine.database.connect`.
@@ -77,6 +79,7 @@ class StorageSettings:
     has_begun: bool = False
     has_peers: bool = True
     keeps_media: bool = False
+    bucket: BucketSettings | None = None
     files: FileSystem = field(default_factory=OperatingSystemFiles)
     start_writer: StartWriter = LogWriter
     vfs: str | None = None

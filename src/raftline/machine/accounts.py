@@ -19,6 +19,7 @@ from raftline.machine.outcomes import Done, Outcome, Rejected
 from raftline.machine.pubsub.removal import forget_account
 from raftline.machine.push import registrations
 from raftline.machine.records import Account, Doomed, StoredCredential
+from raftline.machine.retention.rules import keep_doomed
 from raftline.machine.rooms import administration
 from raftline.machine.versions import FEATURES_SINCE
 
@@ -99,6 +100,7 @@ def delete_account(context: Context, action: DeleteAccount) -> Outcome:
     issuing.forget_account(context, account)
     context.accounts.delete(account.localpart)
     context.doomed.insert(account.account_id, Doomed(account.account_id))
+    keep_doomed(context, account.account_id)
     return Done()
 
 

@@ -65,6 +65,8 @@ from raftline.machine.queries import (
     VcardOf,
 )
 from raftline.machine.records import Account, NodeProfile, Session
+from raftline.machine.retention.queries import RetentionRules
+from raftline.machine.retention.rules import retention_rules
 from raftline.machine.rooms.answers import ROOM_ANSWERS
 from raftline.machine.timers.due import next_due_ms
 
@@ -269,5 +271,6 @@ _ANSWERS: Final[Mapping[type[Query], Callable[[Context, Any], Answer]]] = Mappin
         **PUSH_ANSWERS,
         **POLL_ANSWERS,
         PinsOf: pins_of,
+        RetentionRules: retention_rules,
     }
 )

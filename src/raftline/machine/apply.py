@@ -80,8 +80,8 @@ from raftline.machine.history.commands import CloseReport, SetArchivePreferences
 from raftline.machine.invites.handlers import INVITE_HANDLERS, INVITE_RECEIVERS, INVITE_SESSION_HANDLERS
 from raftline.machine.login.commands import LogIn
 from raftline.machine.login.log_in import log_in
-from raftline.machine.media import uploads
-from raftline.machine.media.commands import RequestUploadSlot, StoreUpload
+from raftline.machine.media import descriptions, uploads
+from raftline.machine.media.commands import DescribeFile, RequestUploadSlot, StoreUpload
 from raftline.machine.node_commands import (
     BuryNode,
     EndFormerCluster,
@@ -109,6 +109,8 @@ from raftline.machine.portability.importing import act_for_account
 from raftline.machine.pubsub import handlers as pubsub
 from raftline.machine.push.handlers import PUSH_HANDLERS, PUSH_SESSION_HANDLERS
 from raftline.machine.records import Session
+from raftline.machine.retention.commands import SetRetention
+from raftline.machine.retention.rules import set_retention
 from raftline.machine.rooms.handlers import ROOM_HANDLERS, ROOM_RECEIVERS
 from raftline.machine.timers import ephemeral
 from raftline.machine.timers.due import carry_out_due
@@ -291,7 +293,9 @@ _HANDLERS: Final[Mapping[type, Callable[[Context, Any], Outcome]]] = MappingProx
         LogIn: log_in,
         **components.HANDLERS,
         StoreUpload: uploads.store_upload,
+        DescribeFile: descriptions.describe_file,
         ActForAccount: act_for_account,
+        SetRetention: set_retention,
         **INVITE_HANDLERS,
         **PUSH_HANDLERS,
     }

@@ -149,8 +149,8 @@ def filter_of(
         positions = sorted(set(query.positions))
         conditions += f" AND archive.position IN ({','.join('?' * len(positions))})"
         bindings += tuple(positions)
-    start = 0 if query.start_ms is None else _position_at(context, query.start_ms)
-    end = _POSITION_END if query.end_ms is None else _position_at(context, query.end_ms + 1)
+    start = 0 if query.start_ms is None else position_at(context, query.start_ms)
+    end = _POSITION_END if query.end_ms is None else position_at(context, query.end_ms + 1)
     return ArchiveFilter(source, conditions, bindings, start, end)
 
 
@@ -164,7 +164,7 @@ def _count(context: Context, wanted: ArchiveFilter, end: int) -> int:
     return int(context.rows.select((context.archive, context.messages), sql, bindings)[0][0])
 
 
-def _position_at(context: Context, time_ms: int) -> int:
+def position_at(context: Context, time_ms: int) -> int:
     """Return the lowest position from which on all messages are at `time_ms` or later."""
     tables = (context.messages,)
     ((low, high),) = context.rows.select(tables, "SELECT min(position), max(position) FROM message")

@@ -42,6 +42,7 @@ from raftline.machine.polls.terms import PollTerms
 from raftline.machine.portability.commands import ImportedContact, ImportedMessage
 from raftline.machine.pubsub import commands as pubsub
 from raftline.machine.push.commands import PUSH_ACTIONS, PushAction
+from raftline.machine.retention.commands import SetRetention
 from raftline.machine.rooms.commands import ROOM_ACTIONS, RoomAction
 from raftline.machine.tables import NATURAL
 from raftline.machine.view_once.commands import SEALED_ACTIONS, OpenSealed, SealedContent, SealInRoom
@@ -524,6 +525,7 @@ Action = (
     | PinMessage
     | SealInRoom
     | OpenSealed
+    | SetRetention
 )
 """What a command does. Tags are never reused."""
 
@@ -551,6 +553,7 @@ SINCE_VERSION: Final[Mapping[type, int]] = MappingProxyType(
         **dict.fromkeys(POLL_ACTIONS, 3),
         **dict.fromkeys(PIN_ACTIONS, 3),
         **dict.fromkeys(SEALED_ACTIONS, 3),
+        SetRetention: 3,
     }
 )
 """Machine version from which on a kind of command is understood; 1 for what is not named."""

@@ -58,6 +58,7 @@ from raftline.machine.records import (
     Vcard,
     Waiting,
 )
+from raftline.machine.retention.tables import KEPT_DOOMED, RETENTION_RULE, KeptDoomed, RetentionRule
 from raftline.machine.rooms import tables as rooms_tables
 from raftline.machine.rooms.alert_tables import ALERT_ROUND, AlertRound
 from raftline.machine.rooms.door_tables import JOIN_REQUEST, ROOM_TURN, JoinRequestRow, RoomTurn
@@ -110,6 +111,7 @@ class Context:
         "invitations",
         "invites",
         "join_requests",
+        "kept_doomed",
         "kept_requests",
         "left_resources",
         "login_tokens",
@@ -138,6 +140,7 @@ class Context:
         "reports",
         "requests",
         "resumptions",
+        "retention",
         "room_affiliations",
         "room_departures",
         "room_list_changes",
@@ -200,6 +203,8 @@ class Context:
         self.archive_preferences: Final = PreferenceIndex(rows, self.archive_defaults, self.archive_rules)
         self.pubsub: Final = PubsubState(rows)
         self.media: Final = MediaState(rows)
+        self.retention: Final = rows.table(RETENTION_RULE, RetentionRule._make)
+        self.kept_doomed: Final = rows.table(KEPT_DOOMED, KeptDoomed._make)
         self.read_marks: Final = rows.table(READ_MARK, ReadMark._make)
         self.pins: Final = rows.table(PIN, Pin._make)
         self.polls: Final = PollState(rows)

@@ -115,9 +115,10 @@ class Pruner:
         # What was said in a room that is gone stays until all who were there have it.
         sql = (
             "SELECT account_id FROM doomed WHERE NOT EXISTS (SELECT 1 FROM visit WHERE room_id = account_id)"
+            " AND NOT EXISTS (SELECT 1 FROM kept_doomed WHERE kept_doomed.account_id = doomed.account_id)"
             " ORDER BY account_id LIMIT 1"
         )
-        doomed = context.rows.select((context.doomed, context.visits.table), sql)
+        doomed = context.rows.select((context.doomed, context.visits.table, context.kept_doomed), sql)
         self._nobody_doomed = False
         if not doomed:
             self._nobody_doomed = not context.rows.select((context.doomed,), "SELECT 1 FROM doomed LIMIT 1")

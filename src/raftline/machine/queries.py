@@ -16,7 +16,7 @@ from raftline.machine.commands import Credential
 from raftline.machine.conversations.values import ConversationSlice, RoomTickSlice, Tick
 from raftline.machine.history.answers import ArchivePreferences, Found, ReportRecord, SentMessages
 from raftline.machine.invites.views import InviteView
-from raftline.machine.media.tables import StoredFile, UploadUse
+from raftline.machine.media.tables import FileDescription, StoredFile, UndescribedFile, UploadUse
 from raftline.machine.media.values import UploadView
 from raftline.machine.outcomes import Event, Outcome, Rejected, RosterItem
 from raftline.machine.pins.events import PinView
@@ -24,6 +24,7 @@ from raftline.machine.polls.events import TallyPage
 from raftline.machine.pubsub.values import NodeDetails, NodeItems, NodeSubscription
 from raftline.machine.push.answers import WaitingNotification
 from raftline.machine.records import Invitation, NodeProfile
+from raftline.machine.retention.tables import RetentionRule
 from raftline.machine.rooms.views import RoomAnswer
 
 
@@ -367,6 +368,9 @@ Answer = (
     | UploadView
     | UploadUse
     | list[StoredFile]
+    | FileDescription
+    | list[UndescribedFile]
+    | list[RetentionRule]
     | ConversationSlice
     | list[ArchiveRow | None]
     | list[Tick | None]

@@ -28,6 +28,7 @@ from raftline.machine.pins import tables as pins
 from raftline.machine.polls import tables as polls
 from raftline.machine.pubsub import tables as pubsub
 from raftline.machine.push import tables as push
+from raftline.machine.retention import tables as retention
 from raftline.machine.rooms import alert_tables, door_tables
 from raftline.machine.rooms import tables as rooms_tables
 from raftline.machine.tables import TableDefinition
@@ -156,6 +157,7 @@ TABLES: Final = (
     *polls.TABLES,
     *pins.TABLES,
     *view_once.TABLES,
+    *retention.TABLES,
 )
 assert len({table.number for table in TABLES}) == len(TABLES)
 
@@ -336,7 +338,8 @@ CREATE TABLE invitation (
 _AREAS: Final = (login.SQL, HISTORY_SQL, pubsub.SCHEMA, rooms_tables.SQL, components.SQL, media.SQL, timers.SQL)
 _ROOM_AREAS: Final = (alert_tables.SQL, door_tables.SQL)
 _SHARED_AREAS: Final = (polls.SQL, pins.SQL, view_once.SQL)
-_VERSION_3: Final = "".join((*_AREAS, conversations.SQL, invites.SQL, push.SQL, *_ROOM_AREAS, *_SHARED_AREAS))
+_OTHER_AREAS: Final = (conversations.SQL, invites.SQL, push.SQL, retention.SQL)
+_VERSION_3: Final = "".join((*_AREAS, *_OTHER_AREAS, *_ROOM_AREAS, *_SHARED_AREAS))
 
 MIGRATIONS: Final = (_VERSION_1, _VERSION_2, _VERSION_3)
 """`MIGRATIONS[n]` takes a database from version n to n + 1. A released one is never edited."""

@@ -8,7 +8,7 @@ crosses is values.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from typing import Protocol
 
 from raftline.base.ids import Cursor, SessionId
@@ -151,6 +151,19 @@ class Files(Protocol):
         Raises:
             StorageError: The disk failed, or the file went meanwhile.
         """
+
+    def stream(self, digest: bytes, size: int, start: int, end: int) -> AsyncIterator[bytes]:
+        """
+        Yield the bytes of a file of `size` from `start` up to, not including, `end`; `ensure` has seen it.
+
+        What is found to be damaged is not yielded to its end.
+
+        Raises:
+            Unavailable, StorageError: The rest cannot be read.
+        """
+
+    def describe(self, digest: bytes, size: int) -> None:
+        """Begin to find out what a file is like that the state refers to; what comes of it is in the state as well."""
 
 
 class Node(Protocol):

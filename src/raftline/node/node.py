@@ -32,6 +32,7 @@ from raftline.base.ids import NodeId, SessionId
 from raftline.cluster.config import MILLISECOND_NS
 from raftline.cluster.driver import Driver
 from raftline.cluster.media.media import Media
+from raftline.cluster.media.objects.media import ObjectMedia
 from raftline.machine.commands import (
     SINCE_VERSION,
     Action,
@@ -134,10 +135,10 @@ class LocalNode:
         return self.driver.machine.machine_version
 
     @property
-    def files(self) -> Media:
+    def files(self) -> Media | ObjectMedia:
         """See `door.Node`."""
-        assert self.driver.media is not None, "the storage was opened with keeps_media"
-        return self.driver.media
+        assert self.driver.files is not None, "the storage was opened with keeps_media"
+        return self.driver.files
 
     @property
     def session_count(self) -> int:

@@ -170,6 +170,25 @@ MediaType = Annotated[str, Meta(pattern=r"^[a-z0-9!#$&^_.+-]+/([a-z0-9!#$&^_.+-]
 """As `text/html`, or `application/*` for all of a kind; in small letters."""
 
 
+class S3Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A bucket in an S3-compatible store."""
+
+    endpoint: Annotated[str, Meta(pattern=r"^(https?://[^/\s]+)?$")] = ""
+    """Where the store is reached, without a path: `https://s3.example.org`."""
+    bucket: Annotated[str, Meta(pattern=r"^([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])?$")] = ""
+    """Its name; it must be there."""
+    region: Annotated[str, Meta(pattern="^[a-z0-9-]+$")] = "us-east-1"
+    """What the store calls the place where it is."""
+    prefix: Annotated[str, Meta(pattern=r"^([A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*)?$", max_length=255)] = ""
+    """Names of all objects begin with it, so that a bucket can be shared; never by two clusters."""
+    access_key_id: str = ""
+    """Who may read, write, list and delete objects in the bucket."""
+    secret_key_file: Path | None = None
+    """Holds the secret of `access_key_id`."""
+    plaintext: bool = False
+    """Speak to the store without TLS, for one on this machine or in a network of its own."""
+
+
 class MediaSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Files that people upload (XEP-0363). The same on all nodes."""
 
@@ -186,6 +205,10 @@ class MediaSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     """How many an account may have."""
     keep_days: Annotated[int, Meta(ge=0, le=36_500)] = 0
     """Files are deleted after so many days; 0 for never. Counts for what is uploaded from then on."""
+    storage: Literal["disk", "s3"] = "disk"
+    """Where the bytes are: on the nodes' own disks, a copy on each, or in the bucket of `media.s3`."""
+    s3: S3Settings = S3Settings()
+    """For `storage = "s3"`."""
     refused_types: Annotated[tuple[MediaType, ...], Meta(max_length=256)] = ()
     """Media types that nobody may upload, as clients name them."""
 

@@ -177,6 +177,9 @@ def _resolve_paths(settings: NodeSettings, directory: Path) -> NodeSettings:
     turn = settings.turn
     if turn.secret_file is not None:
         turn = replace(turn, secret_file=directory / turn.secret_file)
+    media = settings.media
+    if media.s3.secret_key_file is not None:
+        media = replace(media, s3=replace(media.s3, secret_key_file=directory / media.s3.secret_key_file))
     secret_files = {label: directory / file for label, file in settings.components.secret_files.items()}
     components = replace(settings.components, secret_files=secret_files)
     return replace(
@@ -185,6 +188,7 @@ def _resolve_paths(settings: NodeSettings, directory: Path) -> NodeSettings:
         admin=admin,
         cluster=cluster,
         turn=turn,
+        media=media,
         components=components,
         data_dir=directory / settings.data_dir,
     )
@@ -215,6 +219,7 @@ def check_relations(settings: NodeSettings) -> None:
     _check_discovery(settings)
     _check_turn(settings)
     _check_components(settings)
+    _check_media(settings)
     check_domain("domain", settings.domain)
     for number, administrator in enumerate(settings.xmpp.administrators):
         _check_account(f"xmpp.administrators[{number}]", administrator, settings.domain)
@@ -318,6 +323,17 @@ def _check_turn(settings: NodeSettings) -> None:
             raise ConfigError(f"turn.services[{number}].host", f"{service.host} appears twice")
 
 
+def _check_media(settings: NodeSettings) -> None:
+    s3 = settings.media.s3
+    if settings.media.storage != "s3":
+        return
+    for name in ("endpoint", "bucket", "access_key_id", "secret_key_file"):
+        if not getattr(s3, name):
+            raise ConfigError(f"media.s3.{name}", 'is missing: media.storage is "s3"')
+    if s3.endpoint.startswith("http:") and not s3.plaintext:
+        raise ConfigError("media.s3.endpoint", "is without TLS, which media.s3.plaintext must allow")
+
+
 def _check_components(settings: NodeSettings) -> None:
     labels = settings.components.secret_files
     if len(labels) > COMPONENT_COUNT_MAX:
@@ -354,6 +370,8 @@ def check_files(settings: NodeSettings) -> None:
     named["admin.token_file"] = settings.admin.token_file
     if settings.turn.secret_file is not None:
         named["turn.secret_file"] = settings.turn.secret_file
+    if settings.media.s3.secret_key_file is not None:
+        named["media.s3.secret_key_file"] = settings.media.s3.secret_key_file
     for label, file in settings.components.secret_files.items():
         named[f"components.secret_files.{label}"] = file
     for path, file in named.items():

@@ -59,7 +59,7 @@ from raftline.server.reload import (
     peer_link_contexts,
 )
 from raftline.server.telemetry import make_registry
-from raftline.server.uploads import media_figures, upload_service
+from raftline.server.uploads import bucket_of, files_url, media_figures, upload_service
 from raftline.wal.files import OperatingSystemFiles
 from raftline.web.admin import Admin
 from raftline.web.app import make_app
@@ -190,6 +190,7 @@ class RunningNode:
                 segment_bytes=settings.storage.segment_bytes,
                 trailing_bytes=settings.storage.trailing_bytes,
                 keeps_media=True,
+                bucket=bucket_of(settings),
                 reserve_bytes=reserve_bytes,
                 files=OperatingSystemFiles(reserve_bytes=reserve_bytes),
             )
@@ -305,7 +306,12 @@ class RunningNode:
             registry=registry,
             websocket=gateway.websocket_endpoint,
             bosh=gateway.bosh_endpoint,
-            upload=UploadEndpoint(node, wall_ms=wall_clock_ms, refused_types=settings.media.refused_types),
+            upload=UploadEndpoint(
+                node,
+                wall_ms=wall_clock_ms,
+                base_url=lambda: files_url(settings),
+                refused_types=settings.media.refused_types,
+            ),
             files_url=settings.media.public_url,
             membership=make_membership(driver, settings),
             backups=make_backups(driver, settings, wall_clock_ms, self._log.info),

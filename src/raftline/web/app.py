@@ -28,6 +28,7 @@ from raftline.web.page import Page, SecurityHeaders, security_policy
 from raftline.web.portability import Portability
 from raftline.web.replies import BadRequest, error_reply
 from raftline.web.reports import Reports
+from raftline.web.retention import Retention
 
 UPLOAD_PATH = "/upload/{path:path}"
 
@@ -84,6 +85,7 @@ def make_app(
             *admin.routes(),
             *Invitations(admin).routes(),
             *Reports(admin).routes(),
+            *Retention(admin.node).routes(admin.guarded),
             *(operations.routes(admin.guarded) if operations is not None else ()),
             *(membership.routes(admin.guarded) if membership is not None else ()),
             *(backups.routes(admin.guarded) if backups is not None else ()),

@@ -12,6 +12,8 @@ Uploaded files: bytes on the nodes' own disks, by their SHA-256.
 | `copies` | offers a file to all members, and waits until a majority has it |
 | `healing` | compares the disk with the replicated state: fetches what is missing, deletes what nobody refers to |
 | `scrub` | reads all files again, slowly, and sets damaged ones aside |
+| `describing` | finds out what files are like: dimensions, duration, thumbnail |
+| `objects` | the same behind one door, in an S3-compatible store instead of disks |
 | `media` | joins them; what the door offers to the edges |
 
 Which files there are is replicated state (machine/media); the bytes are not. A node may lack any of them, for a while,

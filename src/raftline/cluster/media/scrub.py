@@ -54,17 +54,20 @@ class Scrub:
 
     async def run(self) -> None:
         """Check file after file, until cancelled."""
-        library = self._library
         while True:
             for shelf in SHELVES:
                 await asyncio.sleep(self._pause_seconds / len(SHELVES))
                 for digest in await self._shelf(shelf):
                     if not await self._is_good(digest):
-                        _LOG.error("uploaded file %s is damaged on this node's disk: fetched anew", digest.hex())
-                        await library.aside(partial(library.store.set_aside, digest))
-                        self.damaged_count += 1
-                        self._healing.hurry()
+                        await self.found_damaged(digest)
             self.round_count += 1
+
+    async def found_damaged(self, digest: bytes) -> None:
+        """Set aside a file that was found to be damaged, by this scrub or by whoever read it; it is fetched anew."""
+        _LOG.error("uploaded file %s is damaged on this node's disk: fetched anew", digest.hex())
+        await self._library.aside(partial(self._library.store.set_aside, digest))
+        self.damaged_count += 1
+        self._healing.hurry()
 
     async def _shelf(self, shelf: str) -> list[bytes]:
         library = self._library

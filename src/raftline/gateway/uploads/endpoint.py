@@ -4,6 +4,8 @@ Uploaded files over HTTP (XEP-0363), as an ASGI application: `/upload/TOKEN/NAME
     PUT ── slot known? as announced? ──▶ draft, chunk by chunk ──▶ durable on a majority ──▶ StoreUpload ──▶ 201
     GET ── file known? ──▶ here, or fetched from a node that has it ──▶ 200 or 206, chunk by chunk
 
+    GET …?thumbnail ── its small picture, like a file       GET …?metadata ── what is known of it (docs/media.md)
+
 | status | when |
 | --- | --- |
 | 201 | the file is on a majority of the nodes, and each node knows of it; also when the same bytes come again |
@@ -27,6 +29,7 @@ from raftline.gateway.uploads.lookup import Disconnected, address_of
 from raftline.gateway.uploads.putting import IDLE_SECONDS, Putting
 from raftline.gateway.uploads.reading import Reading
 from raftline.gateway.uploads.replies import CORS, ISOLATION, PREFLIGHT, Refusal, refuse, reply
+from raftline.xmpp.upload_addresses import METADATA_QUERY, THUMBNAIL_QUERY
 
 if TYPE_CHECKING:
     from raftline.gateway.websocket import Receive, Scope, Send
@@ -40,6 +43,7 @@ class UploadEndpoint:
     Args:
         wall_ms: As for `Reading`.
         refused_types, idle_seconds: As for `Putting`.
+        base_url: Returns what addresses of files begin with, as in UploadService.
     """
 
     def __init__(
@@ -47,11 +51,12 @@ class UploadEndpoint:
         node: Node,
         *,
         wall_ms: Callable[[], int],
+        base_url: Callable[[], str],
         refused_types: tuple[str, ...] = (),
         idle_seconds: float = IDLE_SECONDS,
     ) -> None:
         self._putting = Putting(node, refused_types, idle_seconds)
-        self._reading = Reading(node, wall_ms)
+        self._reading = Reading(node, wall_ms, base_url)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -65,8 +70,13 @@ class UploadEndpoint:
                 await self._putting.put(address_of(scope["path"]), headers, receive)
                 await reply(send, 201, [(b"cache-control", b"no-store"), *ISOLATION, *CORS])
             elif method in {"GET", "HEAD"}:
-                is_head = method == "HEAD"
-                await self._reading.get(address_of(scope["path"]), headers, receive, send, is_head=is_head)
+                address, is_head = address_of(scope["path"]), method == "HEAD"
+                wanted, _, form = scope.get("query_string", b"").decode("latin-1").partition("=")
+                if wanted == METADATA_QUERY:
+                    await self._reading.get_metadata(address, send, is_json=form == "json", is_head=is_head)
+                else:
+                    is_thumbnail = wanted == THUMBNAIL_QUERY
+                    await self._reading.get(address, headers, receive, send, is_head=is_head, is_thumbnail=is_thumbnail)
             else:
                 await refuse(send, Refusal(405, "not-allowed", "Files are put and read here."))
         except Disconnected:

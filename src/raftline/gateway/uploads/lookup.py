@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from raftline.base.errors import Unavailable
-from raftline.base.limits import UPLOAD_TOKEN_SIZE
 from raftline.gateway.uploads.replies import Refusal
 from raftline.machine.media.queries import UploadOf
 from raftline.machine.media.values import UploadView
-from raftline.xmpp.xeps.xep_0363_http_upload import UPLOAD_PATH
+from raftline.xmpp.upload_addresses import UPLOAD_PATH, token_of
 
 if TYPE_CHECKING:
     from raftline.node.door import Node
@@ -33,14 +32,11 @@ def address_of(path: str) -> Address:
     Raises:
         Refusal: It is none of ours.
     """
-    token, _, name = path.removeprefix(UPLOAD_PATH).partition("/")
-    try:
-        decoded = bytes.fromhex(token)
-    except ValueError:
-        decoded = b""
-    if len(decoded) != UPLOAD_TOKEN_SIZE or decoded.hex() != token or not name:
+    digits, _, name = path.removeprefix(UPLOAD_PATH).partition("/")
+    token = token_of(digits)
+    if token is None or not name:
         raise Refusal(404, "item-not-found", "There is no such file.")
-    return Address(decoded, name)
+    return Address(token, name)
 
 
 async def look_up(node: Node, address: Address) -> UploadView | None:

@@ -85,6 +85,7 @@ class Putting:
             self._upload_count -= 1
             await asyncio.shield(draft.discard())
         await self._tell(StoreUpload(address.token, digest, upload.size, content_type))
+        self._node.files.describe(digest, upload.size)
 
     def _check_announced(self, upload: UploadView, headers: Mapping[str, str]) -> str:
         """Return the type that the client names; refuse what is not as announced, or not taken here."""

@@ -4,23 +4,36 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
+import msgspec
 import structlog
 
 from raftline.base.errors import StorageError, StorageFull, Unavailable
 from raftline.gateway.bosh import wait_for_disconnect
 from raftline.gateway.uploads.lookup import Address, look_up, pass_barrier
 from raftline.gateway.uploads.ranges import ByteRange, Unsatisfiable, is_unchanged, wanted_range
-from raftline.gateway.uploads.replies import CORS, ISOLATION, Headers, Refusal, etag_of, file_headers, reply
+from raftline.gateway.uploads.replies import (
+    CORS,
+    ISOLATION,
+    RETRY_AFTER,
+    Headers,
+    Refusal,
+    cache_control,
+    etag_of,
+    file_headers,
+    reply,
+)
+from raftline.machine.media.queries import DescriptionOf
+from raftline.machine.media.tables import FileDescription
+from raftline.xmpp.file_metadata import PENDING, metadata_element, metadata_of
+from raftline.xmpp.upload_addresses import upload_path
+from raftline.xmpp.xeps.xep_0363_http_upload import essence_of
 
 if TYPE_CHECKING:
     from raftline.gateway.websocket import Receive, Send
     from raftline.machine.media.values import UploadView
     from raftline.node.door import Node
-
-CHUNK_BYTES: Final = 256 << 10
-"""Read and sent at once; all of a file that is ever in memory."""
 
 _log = structlog.get_logger(__name__)
 
@@ -31,25 +44,37 @@ class Reading:
 
     Args:
         wall_ms: Milliseconds since 1970: a file whose time is over is not served, even if the log stands still.
+        base_url: Returns what addresses of files begin with.
     """
 
-    def __init__(self, node: Node, wall_ms: Callable[[], int]) -> None:
+    def __init__(self, node: Node, wall_ms: Callable[[], int], base_url: Callable[[], str]) -> None:
         self._node = node
+        self._base_url = base_url
         self._wall_ms = wall_ms
 
     async def get(
-        self, address: Address, headers: Mapping[str, str], receive: Receive, send: Send, *, is_head: bool
+        self,
+        address: Address,
+        headers: Mapping[str, str],
+        receive: Receive,
+        send: Send,
+        *,
+        is_head: bool,
+        is_thumbnail: bool = False,
     ) -> None:
         """
         Send a file, a part of it, or what is to be said of it.
 
         Args:
             headers: By name in small letters.
+            is_thumbnail: The small picture of the file is meant.
 
         Raises:
             Refusal: There is none, its time is over, or it cannot be had now.
         """
         upload = await self._file(address)
+        if is_thumbnail:
+            upload = await self._thumbnail(upload)
         about = file_headers(upload, self._wall_ms())
         if is_unchanged(headers, etag_of(upload)):
             await reply(send, 304, about)
@@ -77,6 +102,44 @@ class Reading:
         await _start(send, 200 if part is None else 206, about, part or whole)
         await self._send_part(upload, part or whole, receive, send)
 
+    async def get_metadata(self, address: Address, send: Send, *, is_json: bool, is_head: bool) -> None:
+        """
+        Tell what is known of a file, as XML or JSON; nothing changes any more once it is not `pending`.
+
+        Raises:
+            Refusal: There is no file.
+        """
+        upload = await self._file(address)
+        url = self._base_url() + upload_path(address.token, address.name)
+        metadata = metadata_of(upload, await self._description(upload), url)
+        content = msgspec.json.encode(metadata) if is_json else metadata_element(metadata).to_bytes("")
+        kind = b"application/json" if is_json else b"application/xml"
+        is_pending = metadata.state == PENDING
+        freshness = (
+            [(b"cache-control", b"no-store"), RETRY_AFTER] if is_pending else [cache_control(upload, self._wall_ms())]
+        )
+        headers: Headers = [(b"content-type", kind), *freshness, *ISOLATION, *CORS]
+        await reply(send, 200, headers, b"" if is_head else content)
+
+    async def _description(self, upload: UploadView) -> FileDescription | None:
+        description = await self._node.ask(DescriptionOf(upload.digest))
+        assert description is None or isinstance(description, FileDescription)
+        return description
+
+    async def _thumbnail(self, upload: UploadView) -> UploadView:
+        """Return the small picture of a file, which can be read for as long as that."""
+        description = await self._description(upload)
+        if description is None:
+            raise Refusal(503, "resource-constraint", "The file has not been looked into yet; try again.")
+        if not description.thumbnail:
+            raise Refusal(404, "item-not-found", "The file has no thumbnail.")
+        return upload._replace(
+            name=f"thumbnail.{essence_of(description.thumbnail_type).rpartition('/')[2]}",
+            size=description.thumbnail_size,
+            content_type=description.thumbnail_type,
+            digest=description.thumbnail,
+        )
+
     async def _file(self, address: Address) -> UploadView:
         upload = await look_up(self._node, address)
         if upload is None or not upload.digest:
@@ -93,10 +156,10 @@ class Reading:
         gone = asyncio.get_running_loop().create_task(wait_for_disconnect(receive))
         try:
             offset = part.start
-            while offset < part.end and not gone.done():
-                data = await self._node.files.read(upload.digest, offset, min(CHUNK_BYTES, part.end - offset))
-                if not data:
-                    raise StorageError(f"the file {upload.digest.hex()} ends at {offset}")
+            stream = self._node.files.stream(upload.digest, upload.size, part.start, part.end)
+            async for data in stream:
+                if gone.done():
+                    return
                 offset += len(data)
                 await send({"type": "http.response.body", "body": data, "more_body": offset < part.end})
         finally:

@@ -8,7 +8,8 @@ import msgspec
 
 from raftline.gateway.websocket import Send
 from raftline.machine.media.values import UploadView
-from raftline.xmpp.xeps.xep_0363_http_upload import essence_of, percent_encoded
+from raftline.xmpp.upload_addresses import percent_encoded
+from raftline.xmpp.xeps.xep_0363_http_upload import essence_of
 
 Headers = list[tuple[bytes, bytes]]
 
@@ -78,16 +79,21 @@ def file_headers(upload: UploadView, now_ms: int) -> Headers:
     kind = "inline" if is_passive(upload.content_type) else "attachment"
     plain = "".join(one if one.isascii() and (one.isalnum() or one in " -_.") else "_" for one in upload.name)
     disposition = f"{kind}; filename=\"{plain}\"; filename*=UTF-8''{percent_encoded(upload.name)}"
-    left_s = max((upload.until_ms - now_ms) // 1000, 0) if upload.until_ms else _MAX_AGE_S
     return [
         (b"content-type", upload.content_type.encode()),
         (b"content-disposition", disposition.encode()),
         (b"etag", etag_of(upload).encode()),
         (b"accept-ranges", b"bytes"),
-        (b"cache-control", f"private, max-age={min(left_s, _MAX_AGE_S)}, immutable".encode()),
+        cache_control(upload, now_ms),
         *ISOLATION,
         *CORS,
     ]
+
+
+def cache_control(upload: UploadView, now_ms: int) -> tuple[bytes, bytes]:
+    """Let what never changes be kept, for as long as it may be read."""
+    left_s = max((upload.until_ms - now_ms) // 1000, 0) if upload.until_ms else _MAX_AGE_S
+    return (b"cache-control", f"private, max-age={min(left_s, _MAX_AGE_S)}, immutable".encode())
 
 
 async def reply(send: Send, status: int, headers: Headers, body: bytes = b"") -> None:

@@ -52,6 +52,34 @@ class StoreUpload(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=12
     content_type: str
 
 
-MediaAction = RequestUploadSlot | StoreUpload
+class DescribeFile(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=190):
+    """
+    What a node found out of a stored file (machine/media/descriptions.py). Machine version 3.
 
-ACTIONS: Final = (RequestUploadSlot, StoreUpload)
+    Idempotent: the first description of a file counts. Refused with `item-not-found` for a file that is not kept
+    (any more), `gone` when it comes so late that nodes may have deleted the thumbnail again, `bad-request` when no file
+    can be like this.
+
+    Attributes:
+        due_ms: Cluster time until which it counts.
+
+    The others are as in tables.FileDescription.
+    """
+
+    digest: bytes
+    due_ms: Annotated[int, NATURAL]
+    width: Annotated[int, NATURAL] = 0
+    height: Annotated[int, NATURAL] = 0
+    duration_ms: Annotated[int, NATURAL] = 0
+    waveform: bytes = b""
+    thumbnail: bytes = b""
+    thumbnail_size: Annotated[int, NATURAL] = 0
+    thumbnail_type: str = ""
+    thumbnail_width: Annotated[int, NATURAL] = 0
+    thumbnail_height: Annotated[int, NATURAL] = 0
+    lack: str = ""
+
+
+MediaAction = RequestUploadSlot | StoreUpload | DescribeFile
+
+ACTIONS: Final = (RequestUploadSlot, StoreUpload, DescribeFile)

@@ -28,3 +28,16 @@ class UploadUseOf(Query, frozen=True, array_like=True, tag=119):
     """Answer: `UploadUse | None`, what an account has of its quotas; None for nothing."""
 
     localpart: str
+
+
+class DescriptionOf(Query, frozen=True, array_like=True, tag=170):
+    """Answer: `FileDescription | None`, what is known of the content of a stored file; None for not yet."""
+
+    digest: bytes
+
+
+class UndescribedFiles(Query, frozen=True, array_like=True, tag=171):
+    """Answer: `list[UndescribedFile]`, files that wait for their description, by digest, after `after`."""
+
+    after: bytes = b""
+    limit: int = 100

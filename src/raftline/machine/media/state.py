@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from typing import Final
 
-from raftline.machine.media.tables import STORED_FILE, UPLOAD, UPLOAD_USE, StoredFile, Upload, UploadUse
+from raftline.machine.media.tables import (
+    FILE_DESCRIPTION,
+    STORED_FILE,
+    UNDESCRIBED_FILE,
+    UPLOAD,
+    UPLOAD_USE,
+    FileDescription,
+    StoredFile,
+    UndescribedFile,
+    Upload,
+    UploadUse,
+)
 from raftline.machine.rows import RowStore
 
 
@@ -15,3 +26,5 @@ class MediaState:
         self.uploads: Final = rows.table(UPLOAD, Upload._make)
         self.uses: Final = rows.table(UPLOAD_USE, UploadUse._make)
         self.files: Final = rows.table(STORED_FILE, StoredFile._make)
+        self.descriptions: Final = rows.table(FILE_DESCRIPTION, FileDescription._make)
+        self.undescribed: Final = rows.table(UNDESCRIBED_FILE, UndescribedFile._make)

@@ -30,8 +30,10 @@ from raftline.base.limits import (
 )
 from raftline.base.timestamps import format_timestamp
 from raftline.machine.context import Context
+from raftline.machine.media import descriptions
 from raftline.machine.media.commands import RequestUploadSlot, StoreUpload
-from raftline.machine.media.tables import StoredFile, Upload, UploadUse
+from raftline.machine.media.files import hold, release
+from raftline.machine.media.tables import Upload, UploadUse
 from raftline.machine.outcomes import Done, Outcome, Rejected
 from raftline.machine.records import Session
 
@@ -69,6 +71,7 @@ def request_slot(context: Context, session: Session, action: RequestUploadSlot) 
         due_ms=min([due_ms, *ends]),
         until_ms=min(ends, default=0),
         digest=b"",
+        stored_ms=0,
     )
     context.media.uploads.put(upload.token, upload)
     _put_use(context, use._replace(open_count=use.open_count + 1, size=use.size + action.size))
@@ -92,11 +95,11 @@ def store_upload(context: Context, action: StoreUpload) -> Outcome:
     if len(content_type) > UPLOAD_CONTENT_TYPE_SIZE_MAX:
         return _MALFORMED
     stored_upload = upload._replace(content_type=content_type, due_ms=upload.until_ms, digest=action.digest)
-    media.uploads.put(upload.token, stored_upload)
+    media.uploads.put(upload.token, stored_upload._replace(stored_ms=context.time_ms))
     use = _use_of(context, upload.account_id)
     _put_use(context, use._replace(open_count=use.open_count - 1, file_count=use.file_count + 1))
-    stored = media.files.get(action.digest) or StoredFile(action.digest, action.size, 0)
-    media.files.put(action.digest, stored._replace(holders=stored.holders + 1))
+    hold(context, action.digest, action.size)
+    descriptions.await_description(context, action.digest, action.size)
     return _DONE
 
 
@@ -141,12 +144,7 @@ def _delete(context: Context, upload: Upload) -> None:
         _put_use(context, use._replace(open_count=use.open_count - 1, size=use.size - upload.size))
         return
     _put_use(context, use._replace(file_count=use.file_count - 1, size=use.size - upload.size))
-    stored = media.files.get(upload.digest)
-    assert stored is not None, "an upload refers to a file"
-    if stored.holders > 1:
-        media.files.put(upload.digest, stored._replace(holders=stored.holders - 1))
-    else:
-        media.files.delete(upload.digest)
+    release(context, upload.digest)
 
 
 def _is_well_formed(action: RequestUploadSlot) -> bool:

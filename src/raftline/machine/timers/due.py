@@ -32,6 +32,7 @@ from raftline.base.limits import (
     EXPIRED_SEALED_COUNT_MAX,
     EXPIRED_SESSION_COUNT_MAX,
     EXPIRED_UPLOAD_COUNT_MAX,
+    KEPT_ACCOUNT_COUNT_MAX,
     ROOM_ALERT_ROOM_COUNT_MAX,
     TOLD_POLL_COUNT_MAX,
 )
@@ -43,6 +44,8 @@ from raftline.machine.outcomes import Done, Outcome
 from raftline.machine.polls import choosing, telling
 from raftline.machine.pubsub import items
 from raftline.machine.queries import NextExpiry
+from raftline.machine.retention import deletion
+from raftline.machine.retention.rules import end_keeping
 from raftline.machine.rooms import alerting, join_requests
 from raftline.machine.rows import Table
 from raftline.machine.timers import ephemeral
@@ -69,6 +72,8 @@ KINDS: Final = (
     TimerKind(lambda context: context.message_timers, EXPIRED_MESSAGE_COUNT_MAX, ephemeral.expire_message),
     TimerKind(lambda context: context.media.uploads, EXPIRED_UPLOAD_COUNT_MAX, uploads.expire_upload),
     TimerKind(lambda context: context.alert_rounds, ROOM_ALERT_ROOM_COUNT_MAX, alerting.carry_on),
+    TimerKind(lambda context: context.retention, 1, deletion.take_step),
+    TimerKind(lambda context: context.kept_doomed, KEPT_ACCOUNT_COUNT_MAX, end_keeping),
     TimerKind(lambda context: context.pubsub.items, EXPIRED_ITEM_COUNT_MAX, items.expire_item),
     TimerKind(lambda context: context.join_requests, EXPIRED_JOIN_REQUEST_COUNT_MAX, join_requests.expire_request),
     TimerKind(lambda context: context.polls.polls, EXPIRED_POLL_COUNT_MAX, choosing.close_due),

@@ -19,8 +19,10 @@ from raftline.machine.media.uploads import UPLOAD_NAMESPACE
 from raftline.xmpp.capabilities import INFO_NAMESPACE, ITEMS_NAMESPACE
 from raftline.xmpp.data_forms import make_form
 from raftline.xmpp.element import Element
+from raftline.xmpp.file_metadata import MEDIA_NAMESPACE, offer
 from raftline.xmpp.module import Declaration, Host
 from raftline.xmpp.payloads import form_field, parse_timestamp, propose_or_refuse
+from raftline.xmpp.upload_addresses import upload_path
 
 if TYPE_CHECKING:
     from raftline.xmpp.effects import Steps
@@ -28,13 +30,11 @@ if TYPE_CHECKING:
     from raftline.xmpp.stanza import Stanza
 
 LABEL: Final = "upload"
-UPLOAD_PATH: Final = "/upload/"
 PURPOSE_NAMESPACE: Final = "urn:xmpp:http:upload:purpose:0"
 PING_NAMESPACE: Final = "urn:xmpp:ping"
 
 _SIZE: Final = re.compile(r"[0-9]{1,18}", re.ASCII)
 _MEDIA_TYPE: Final = re.compile(r"[A-Za-z0-9!#$&^_.+-]{1,127}/[A-Za-z0-9!#$&^_.+-]{1,127}(?:[ \t]*;[\x20-\x7e\t]*)?")
-_UNRESERVED: Final = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
 _REORDERING: Final = frozenset("\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 """Characters that let the end of a name be shown elsewhere than it is."""
 
@@ -77,7 +77,7 @@ def register(modules: Modules, service: UploadService) -> None:
     size_max = min(service.size_max, service.bytes_max)
     purposes = ["message", "ephemeral", *(["permanent"] if not service.keep_ms else [])]
     announced = (f"{PURPOSE_NAMESPACE}#{purpose}" for purpose in purposes)
-    features = (INFO_NAMESPACE, ITEMS_NAMESPACE, PING_NAMESPACE, UPLOAD_NAMESPACE, *announced)
+    features = (INFO_NAMESPACE, ITEMS_NAMESPACE, PING_NAMESPACE, UPLOAD_NAMESPACE, MEDIA_NAMESPACE, *announced)
 
     def handle_info(_context: StreamContext, stanza: Stanza) -> Steps:
         """
@@ -138,17 +138,8 @@ def register(modules: Modules, service: UploadService) -> None:
     host.on_iq("host", "get", ITEMS_NAMESPACE, "query", _handle_items)
     host.on_iq("host", "get", PING_NAMESPACE, "ping", _handle_ping)
     host.on_iq("host", "get", UPLOAD_NAMESPACE, "request", handle_request)
+    offer(host, service.base_url)
     modules.add_host(host)
-
-
-def upload_path(token: bytes, name: str) -> str:
-    """Return the path of a file's address; what is no plain character is percent-encoded (RFC 3986 section 2.1)."""
-    return f"{UPLOAD_PATH}{token.hex()}/{percent_encoded(name)}"
-
-
-def percent_encoded(text: str) -> str:
-    """Encode what is not unreserved in a URI (RFC 3986 section 2.3), as UTF-8."""
-    return "".join(chr(byte) if byte in _UNRESERVED else f"%{byte:02X}" for byte in text.encode())
 
 
 def clean_name(text: str) -> str:
