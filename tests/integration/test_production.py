@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import shutil
 import signal
 import subprocess
 from collections.abc import AsyncIterator
@@ -15,11 +16,14 @@ import pytest
 import pytest_asyncio
 
 from integration.cluster_process import EXIT_TIMEOUT_S, RAFTLINE, READY_TIMEOUT_S, wait_until
+from raftline.server.failures import ExitCode
 
 pytestmark = pytest.mark.timeout(120)
 
 PREPARE = Path(__file__).resolve().parents[2] / "deploy" / "prepare.sh"
 NODE_IDS = (1, 2, 3)
+NEWCOMER = 4
+"""What the first node that is invited is numbered."""
 
 
 class Machines:
@@ -29,7 +33,7 @@ class Machines:
         self.folder = folder
         # Another run's nodes have another process' addresses; the ports are those of the settings' defaults.
         network = f"127.{os.getpid() // 250 % 250 + 1}.{os.getpid() % 250 + 1}"
-        self.hosts = {node_id: f"{network}.{node_id}" for node_id in NODE_IDS}
+        self.hosts = {node_id: f"{network}.{node_id}" for node_id in (*NODE_IDS, NEWCOMER)}
         self.running: dict[int, subprocess.Popen[bytes]] = {}
 
     def settings(self, node_id: int) -> Path:
@@ -50,6 +54,20 @@ class Machines:
         return subprocess.run(
             command, env=environment, capture_output=True, text=True, timeout=EXIT_TIMEOUT_S, check=False
         )
+
+    def settle_newcomer(self, told: dict[str, Any]) -> None:
+        """Settings of a node that was invited, made as docs/how-to/replace-a-node.md says."""
+        words = [str(PREPARE), "--node", str(NEWCOMER), str(self.folder / "settings")]
+        fingerprint = subprocess.run(words, check=True, capture_output=True, text=True).stdout.strip()
+        own = self.settings(NEWCOMER)
+        text = (self.settings(1) / "node.toml").read_text(encoding="utf-8")
+        text = text.replace("node_id = 1\n", f'node_id = {NEWCOMER}\njoin_token_file = "join.token"\n', 1)
+        host = self.hosts[NEWCOMER]
+        row = f'[[cluster.peers]]\nnode_id = {NEWCOMER}\nhost = "{host}"\nport = 5269\nfingerprint = "{fingerprint}"\n'
+        row += f'http_url = "https://{host}:5443"\nxmpp_address = "{host}:5222"\n'
+        (own / "node.toml").write_text(text.replace("[tls]", f"{row}\n[tls]", 1), encoding="utf-8")
+        (own / "join.token").write_text(told["token"], encoding="utf-8")
+        shutil.copytree(self.settings(1) / "tls", own / "tls", dirs_exist_ok=True)
 
     def start(self, node_id: int) -> None:
         """`raftline node run`, as the unit does it."""
@@ -95,7 +113,8 @@ class Machines:
 async def machines(tmp_path: Path) -> AsyncIterator[Machines]:
     """Three machines that are prepared and founded, and run."""
     made = Machines(tmp_path)
-    words = [str(PREPARE), "--self-signed", "example.org", str(tmp_path / "settings"), *made.hosts.values()]
+    words = [str(PREPARE), "--self-signed", "example.org", str(tmp_path / "settings")]
+    words += [made.hosts[node_id] for node_id in NODE_IDS]
     await asyncio.to_thread(subprocess.run, words, check=True, capture_output=True)
     for node_id in NODE_IDS:
         done = await asyncio.to_thread(made.node, node_id, "init")
@@ -107,7 +126,7 @@ async def machines(tmp_path: Path) -> AsyncIterator[Machines]:
 
 
 async def test_the_way_of_the_handbook(machines: Machines) -> None:
-    """Founded once, all three agree; accounts are made over HTTPS; the cluster bears the loss of one, and tells so."""
+    """Founded once, all three agree; accounts are made over HTTPS; one is lost, which all tell, and is replaced."""
 
     async def is_whole() -> dict[str, Any] | None:
         assert all(process.poll() is None for process in machines.running.values()), machines.logs()
@@ -127,8 +146,27 @@ async def test_the_way_of_the_handbook(machines: Machines) -> None:
     seen = await machines.command(1, "top", "--once", "--json", "--interval", "0.2")
     reading = json.loads(seen.stdout)
     assert {node["id"]: node["reachable"] for node in reading["nodes"]} == {1: True, 2: True, 3: False}
-    assert [node["url"] for node in reading["nodes"]] == [f"https://{host}:5443" for host in machines.hosts.values()]
+    urls = [f"https://{machines.hosts[node_id]}:5443" for node_id in NODE_IDS]
+    assert [node["url"] for node in reading["nodes"]] == urls
     assert reading["nodes"][1]["connections"] == 0  # its own figures came over HTTPS, from the address that it tells
 
+    invited = await machines.command(1, "cluster", "replace", "3", "--json")
+    assert invited.returncode == 0, invited.stderr
+    assert json.loads(invited.stdout)["node_id"] == NEWCOMER
+    await asyncio.to_thread(machines.settle_newcomer, json.loads(invited.stdout))
+    machines.start(NEWCOMER)
+
+    async def is_replaced() -> bool:
+        told = await is_whole()
+        if told is None:
+            return False
+        roles = {node["id"]: node["role"] for node in told["nodes"]}
+        hashes = {node["state_hash"] for node in told["nodes"]}
+        is_equal = len(hashes) == 1 and None not in hashes
+        return is_equal and roles.keys() == {1, 2, NEWCOMER} and roles[NEWCOMER] in {"leader", "follower"}
+
+    await wait_until("node 4 in the place of node 3", is_replaced, READY_TIMEOUT_S)
+
     machines.start(3)
-    await wait_until("node 3 to be back", is_whole, READY_TIMEOUT_S)
+    dismissed = machines.running.pop(3)
+    assert await asyncio.to_thread(dismissed.wait, READY_TIMEOUT_S) == ExitCode.DISMISSED, machines.logs()
