@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 from cli.serving import raftline, serve
@@ -22,6 +23,8 @@ async def test_set_and_show(tmp_path: Path) -> None:
         rows = " ".join(" ".join(lines).split())
         for text in ("Uploaded files │ 90 days", "Archives of rooms │ for ever", "deleted accounts │ goes at once"):
             assert text in rows
+        told = await raftline("retention", "show", "--json", *server)
+        assert json.loads(told.out)["uploads_days"] == 90
         refused = await raftline("retention", "set", "--uploads", "40000", *server)
         assert refused.code != 0
         assert "uploads_days" in refused.err

@@ -33,6 +33,7 @@ ARGUMENTS: dict[tuple[str, ...], tuple[str, ...]] = {
     ("user", "passwd"): ("anna", "--password-stdin"),
     ("user", "delete"): ("anna",),
     ("user", "export"): ("anna", "--output", "anna.xml"),
+    ("reports", "close"): ("4718592-0",),
     ("user", "uninvite"): ("1d8e",),
     ("cluster", "replace"): ("2",),
     ("cluster", "remove"): ("2",),

@@ -20,7 +20,7 @@ def node_registry() -> CollectorRegistry:
     """The registry of a node, as server/node.py makes it, of figures that are all zero."""
     cluster = initial_metrics(LogIndex(0), LogIndex(0))
     gateway = GatewayFigures(*(0 for _ in range(len(GatewayFigures.__dataclass_fields__) - 1)), stream_end_total={})
-    media = MediaMetrics(*(0 for _ in MediaMetrics.__dataclass_fields__))
+    media = MediaMetrics(**dict.fromkeys(MediaMetrics.__dataclass_fields__, 0))
     return make_registry(
         {
             "cluster": lambda: cluster_figures(cluster),

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from raftline.cli.connection import HERE, Target, open_client
+from raftline.cli.output import Json, print_json
 
 app = App(name="retention", help="Show and set how long the cluster keeps what it keeps.")
 
@@ -26,13 +27,13 @@ Days = Annotated[int | None, Parameter(help="Days; 0 for no limit.")]
 
 
 @app.command
-def show(*, target: Target = HERE) -> None:
+def show(*, json: Json = False, target: Target = HERE) -> None:
     """
     Show how long things are kept.
 
     Example: raftline retention show
     """
-    Console(soft_wrap=True).print(make_table(open_client(target).request("GET", PATH)))
+    _tell(open_client(target).request("GET", PATH), json=json)
 
 
 @app.command(name="set")
@@ -43,12 +44,15 @@ def set_days(
     uploads: Days = None,
     reports: Days = None,
     deleted_accounts: Days = None,
+    json: Json = False,
     target: Target = HERE,
 ) -> None:
     """
     Set how long things are kept, on all nodes at once. What is older is deleted, beginning now; nothing brings it back.
 
-    What is not named stays as it is. Example: raftline retention set --room-archives 365 --uploads 90
+    What is not named stays as it is.
+
+    Example: raftline retention set --room-archives 365 --uploads 90
     """
     named = {
         "account_archives_days": account_archives,
@@ -58,7 +62,7 @@ def set_days(
         "deleted_accounts_days": deleted_accounts,
     }
     body = {field: days for field, days in named.items() if days is not None}
-    Console(soft_wrap=True).print(make_table(open_client(target).request("PUT", PATH, body)))
+    _tell(open_client(target).request("PUT", PATH, body), json=json)
 
 
 def make_table(content: dict[str, Any]) -> Table:
@@ -68,3 +72,10 @@ def make_table(content: dict[str, Any]) -> Table:
         days = content[field]
         table.add_row(what, f"{days} days" if days else without)
     return table
+
+
+def _tell(content: dict[str, Any], *, json: bool) -> None:
+    if json:
+        print_json(content)
+    else:
+        Console(soft_wrap=True).print(make_table(content))

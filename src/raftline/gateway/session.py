@@ -30,9 +30,11 @@ import structlog
 
 from raftline.base.errors import OutcomeUnknown, Refused, Unavailable
 from raftline.base.ids import NodeId
-from raftline.machine.commands import BindSession, SendEphemeral, SendMessage
+from raftline.machine.commands import BindSession, SendEphemeral, SendMessage, SendPoll, SendSealed
 from raftline.machine.outcomes import Bound, Event, Gone, LoggedIn, Outcome, Resumed, SessionEnded
+from raftline.machine.polls.commands import AskInRoom
 from raftline.machine.rooms.commands import SpeakInRoom
+from raftline.machine.view_once.commands import SealInRoom
 from raftline.xmpp import effects
 from raftline.xmpp.components.stream import ComponentStream
 from raftline.xmpp.effects import Effect
@@ -50,7 +52,9 @@ WRITE_BUFFER_BYTES_HIGH: Final = 262_144
 
 KEY_BYTES: Final = 16
 
-MESSAGE_ACTIONS: Final = frozenset({SendMessage, SendEphemeral, SpeakInRoom})
+MESSAGE_ACTIONS: Final = frozenset(
+    {SendMessage, SendEphemeral, SendPoll, SendSealed, SpeakInRoom, AskInRoom, SealInRoom}
+)
 """What counts as a message in the figures."""
 
 _log = structlog.get_logger(__name__)

@@ -61,7 +61,7 @@ from raftline.machine.records import (
 from raftline.machine.retention.tables import KEPT_DOOMED, RETENTION_RULE, KeptDoomed, RetentionRule
 from raftline.machine.rooms import tables as rooms_tables
 from raftline.machine.rooms.alert_tables import ALERT_ROUND, AlertRound
-from raftline.machine.rooms.door_tables import JOIN_REQUEST, ROOM_TURN, JoinRequestRow, RoomTurn
+from raftline.machine.rooms.door_state import DoorState
 from raftline.machine.rooms.index import Occupants, Visits
 from raftline.machine.rooms.watchers import Watchers
 from raftline.machine.rows import RowStore
@@ -92,9 +92,7 @@ class Context:
         "addresses",
         "alert_rounds",
         "archive",
-        "archive_defaults",
         "archive_preferences",
-        "archive_rules",
         "blocked",
         "blocklists",
         "components",
@@ -103,6 +101,7 @@ class Context:
         "departures",
         "domain",
         "doomed",
+        "doors",
         "ended_sessions",
         "events",
         "idempotency",
@@ -110,7 +109,6 @@ class Context:
         "inboxes",
         "invitations",
         "invites",
-        "join_requests",
         "kept_doomed",
         "kept_requests",
         "left_resources",
@@ -144,7 +142,6 @@ class Context:
         "room_affiliations",
         "room_departures",
         "room_list_changes",
-        "room_turns",
         "room_vcards",
         "rooms",
         "rooms_domain",
@@ -197,10 +194,8 @@ class Context:
         self.invitations: Final = rows.table(schema.INVITATION, Invitation._make)
         self.invites: Final = rows.table(INVITE, Invite._make)
         self.login_tokens: Final = rows.table(LOGIN_TOKEN, LoginToken._make)
-        self.archive_defaults: Final = rows.table(history.ARCHIVE_DEFAULT, history.ArchiveDefault._make)
-        self.archive_rules: Final = rows.table(history.ARCHIVE_RULE, history.ArchiveRule._make)
         self.reports: Final = rows.table(history.REPORT, history.ReportRow._make)
-        self.archive_preferences: Final = PreferenceIndex(rows, self.archive_defaults, self.archive_rules)
+        self.archive_preferences: Final = PreferenceIndex(rows)
         self.pubsub: Final = PubsubState(rows)
         self.media: Final = MediaState(rows)
         self.retention: Final = rows.table(RETENTION_RULE, RetentionRule._make)
@@ -216,8 +211,7 @@ class Context:
         self.room_list_changes: Final = rows.table(rooms_tables.ROOM_LIST_CHANGE, rooms_tables.RoomListChange._make)
         self.room_vcards: Final = rows.table(rooms_tables.ROOM_VCARD, rooms_tables.RoomVcard._make)
         self.alert_rounds: Final = rows.table(ALERT_ROUND, AlertRound._make)
-        self.join_requests: Final = rows.table(JOIN_REQUEST, JoinRequestRow._make)
-        self.room_turns: Final = rows.table(ROOM_TURN, RoomTurn._make)
+        self.doors: Final = DoorState(rows)
         self.components: Final = rows.table(COMPONENT, Component._make)
         occupants = rows.table(rooms_tables.OCCUPANT, rooms_tables.Occupant._make)
         self.occupants: Final = Occupants(rows, occupants, self.sessions)

@@ -66,7 +66,7 @@ class Pruner:
             self._expire(context.pubsub.removals, PUBSUB_REMOVAL_AGE_MAX_MS, budget)
             self._expire(context.room_departures, LEFT_RESOURCE_AGE_MAX_MS, budget)
             self._expire(context.reports, REPORT_AGE_MAX_MS, budget)
-            self._expire(context.room_turns, 1000 * SLOW_MODE_S_MAX, budget)
+            self._expire(context.doors.turns, 1000 * SLOW_MODE_S_MAX, budget)
             self._expire_invites(budget)
             expire_notification = partial(push.expire, context)
             self._expire(context.push.notifications, PUSH_NOTIFICATION_AGE_MAX_MS, budget, expire_notification)

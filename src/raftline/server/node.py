@@ -306,12 +306,7 @@ class RunningNode:
             registry=registry,
             websocket=gateway.websocket_endpoint,
             bosh=gateway.bosh_endpoint,
-            upload=UploadEndpoint(
-                node,
-                wall_ms=wall_clock_ms,
-                base_url=lambda: files_url(settings),
-                refused_types=settings.media.refused_types,
-            ),
+            upload=self._make_upload_endpoint(node),
             files_url=settings.media.public_url,
             membership=make_membership(driver, settings),
             backups=make_backups(driver, settings, wall_clock_ms, self._log.info),
@@ -341,6 +336,15 @@ class RunningNode:
                 peers=self._peers,
             )
         return http
+
+    def _make_upload_endpoint(self, node: LocalNode) -> UploadEndpoint:
+        settings = self._settings
+        return UploadEndpoint(
+            node,
+            wall_ms=wall_clock_ms,
+            base_url=lambda: files_url(settings),
+            refused_types=settings.media.refused_types,
+        )
 
     async def _listen(self, path: str, host: str, port: int, listening: Awaitable[object]) -> None:
         """Await something that opens a listener, and name the setting when it cannot."""

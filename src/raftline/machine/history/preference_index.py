@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from raftline.base.ids import AccountId
-from raftline.machine.history.tables import ArchiveDefault, ArchiveRule
-from raftline.machine.rows import CACHE_ROW_COUNT_MAX, RowStore, Table
+from raftline.machine.history.tables import ARCHIVE_DEFAULT, ARCHIVE_RULE, ArchiveDefault, ArchiveRule
+from raftline.machine.rows import CACHE_ROW_COUNT_MAX, RowStore
 
 
 class Rules(NamedTuple):
@@ -21,12 +21,15 @@ class PreferenceIndex:
     Preferences by owner, in memory, because the hot path asks for them with every message that is archived.
 
     It can be dropped at any time and is then read from the tables again. Whoever writes the rows tells it.
+
+    Attributes:
+        defaults, rules: The tables.
     """
 
-    def __init__(self, rows: RowStore, defaults: Table[ArchiveDefault], rules: Table[ArchiveRule]) -> None:
+    def __init__(self, rows: RowStore) -> None:
         self._rows = rows
-        self._defaults = defaults
-        self._rules = rules
+        self.defaults: Final = rows.table(ARCHIVE_DEFAULT, ArchiveDefault._make)
+        self.rules: Final = rows.table(ARCHIVE_RULE, ArchiveRule._make)
         self._known: dict[AccountId, Rules | None] = {}
 
     def of(self, owner_id: AccountId) -> Rules | None:
@@ -34,11 +37,11 @@ class PreferenceIndex:
         try:
             return self._known[owner_id]
         except KeyError:
-            row = self._defaults.get(owner_id)
+            row = self.defaults.get(owner_id)
             rules = None
             if row is not None:
                 sql = "SELECT jid, kept FROM archive_rule WHERE owner_id = ? ORDER BY jid"
-                rules = Rules(row.policy, dict(self._rows.select((self._rules,), sql, (owner_id,))))
+                rules = Rules(row.policy, dict(self._rows.select((self.rules,), sql, (owner_id,))))
             self._known[owner_id] = rules
             return rules
 

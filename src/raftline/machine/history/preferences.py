@@ -59,10 +59,10 @@ def set_preferences(context: Context, session: Session, action: SetArchivePrefer
     owner_id = session.account_id
     for jid in _listed(context, owner_id):
         if jid not in wanted:
-            context.archive_rules.delete((owner_id, jid))
+            context.archive_preferences.rules.delete((owner_id, jid))
     for jid, kept in wanted.items():
-        context.archive_rules.put((owner_id, jid), ArchiveRule(owner_id, jid, kept))
-    context.archive_defaults.put(owner_id, ArchiveDefault(owner_id, int(action.policy)))
+        context.archive_preferences.rules.put((owner_id, jid), ArchiveRule(owner_id, jid, kept))
+    context.archive_preferences.defaults.put(owner_id, ArchiveDefault(owner_id, int(action.policy)))
     context.archive_preferences.changed(owner_id)
     return Done()
 
@@ -71,8 +71,8 @@ def delete_preferences(context: Context, account: Account) -> None:
     """Delete the preferences of an account that is deleted."""
     owner_id = account.account_id
     for jid in _listed(context, owner_id):
-        context.archive_rules.delete((owner_id, jid))
-    context.archive_defaults.delete(owner_id)
+        context.archive_preferences.rules.delete((owner_id, jid))
+    context.archive_preferences.defaults.delete(owner_id)
     context.archive_preferences.changed(owner_id)
 
 
@@ -88,4 +88,4 @@ def preferences_of(context: Context, query: ArchivePreferencesOf) -> ArchivePref
 
 def _listed(context: Context, owner_id: AccountId) -> list[str]:
     sql = "SELECT jid FROM archive_rule WHERE owner_id = ? ORDER BY jid"
-    return [jid for (jid,) in context.rows.select((context.archive_rules,), sql, (owner_id,))]
+    return [jid for (jid,) in context.rows.select((context.archive_preferences.rules,), sql, (owner_id,))]

@@ -85,7 +85,7 @@ def set_affiliation(context: Context, room: Room, jid: str, change: OccupantChan
     """Write an affiliation, and do to those inside what follows from it."""
     before = affiliation_of(context, room, jid)
     key = (room.room_id, jid)
-    context.join_requests.delete(key)  # that is an answer, whoever gives it
+    context.doors.requests.delete(key)  # that is an answer, whoever gives it
     former = context.room_affiliations.get(key)
     nick = change.nick or ("" if former is None else former.nick)
     if change.value <= Affiliation.NONE:
@@ -161,7 +161,7 @@ def member_gone(context: Context, gone: MemberGone) -> None:
     room = context.rooms.get(gone.room)
     if room is None:
         return
-    context.join_requests.delete((room.room_id, gone.jid))
+    context.doors.requests.delete((room.room_id, gone.jid))
     former = context.room_affiliations.delete((room.room_id, gone.jid))
     context.watchers.touch(room.room_id, gone.jid)
     if former is not None:
@@ -176,7 +176,7 @@ def leave_lists(context: Context, account: Account) -> None:
         "SELECT name FROM room JOIN (SELECT room_id FROM room_affiliation WHERE jid = ?1"
         " UNION SELECT room_id FROM join_request WHERE jid = ?1) USING (room_id) ORDER BY name"
     )
-    tables = (context.room_affiliations, context.join_requests, context.rooms)
+    tables = (context.room_affiliations, context.doors.requests, context.rooms)
     for (name,) in context.rows.select(tables, sql, (jid,)):
         context.outbox.append(MemberGone(name, jid))
 

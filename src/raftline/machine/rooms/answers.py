@@ -54,7 +54,7 @@ def _room_of(context: Context, query: RoomOf) -> RoomView | None:
         "" if row is None else row.nick,
         bool(context.occupants.of_account(room.room_id, jid)),
         markup.occupant_id(room.secret, jid),
-        context.join_requests.get((room.room_id, jid)) is not None,
+        context.doors.requests.get((room.room_id, jid)) is not None,
     )
 
 

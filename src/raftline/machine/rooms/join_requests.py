@@ -48,7 +48,7 @@ def ask_or_register(context: Context, session: Session, action: RegisterInRoom) 
     jid = context.bare_jid(session.localpart)
     if affiliation_of(context, room, jid) != Affiliation.NONE:
         return register(context, session, action)
-    if not action.nick and context.join_requests.delete((room.room_id, jid)) is not None:
+    if not action.nick and context.doors.requests.delete((room.room_id, jid)) is not None:
         return _DONE
     settings = room_settings.decode(room.settings)
     if action.nick and settings.members_only and settings.join_requests:
@@ -77,7 +77,7 @@ def decide(context: Context, session: Session, action: DecideJoinRequest) -> Out
     actor = context.bare_jid(session.localpart)
     if affiliation_of(context, room, actor) < Affiliation.ADMIN:
         return Rejected("forbidden", "auth", "Admins alone decide who is let in.")
-    row = context.join_requests.get((room.room_id, action.jid))
+    row = context.doors.requests.get((room.room_id, action.jid))
     if row is None or context.time_ms >= row.due_ms:
         return _NOBODY_ASKS
     address = showing.address_of(context, room.name)
@@ -88,7 +88,7 @@ def decide(context: Context, session: Session, action: DecideJoinRequest) -> Out
         change = OccupantChange(ChangeKind.AFFILIATION, row.jid, int(Affiliation.MEMBER), nick=nick)
         set_affiliation(context, room, row.jid, change)
     else:
-        context.join_requests.delete((room.room_id, row.jid))
+        context.doors.requests.delete((room.room_id, row.jid))
     localpart = context.account_named(row.jid)
     assert localpart is not None, row
     password = room_settings.decode(room.settings).password if action.allows else ""
@@ -99,7 +99,7 @@ def decide(context: Context, session: Session, action: DecideJoinRequest) -> Out
 
 def expire_request(context: Context, key: tuple[AccountId, str]) -> None:
     """Forget a request that nobody has answered."""
-    context.join_requests.delete(key)
+    context.doors.requests.delete(key)
 
 
 def join_requests_for(context: Context, query: JoinRequestsFor) -> list[JoinRequestView]:
@@ -111,9 +111,9 @@ def join_requests_for(context: Context, query: JoinRequestsFor) -> list[JoinRequ
 def forget_requests(context: Context, room_id: AccountId, budget: int) -> int:
     """Delete some requests to a room that is gone; return how many."""
     sql = "SELECT jid FROM join_request WHERE room_id = ? ORDER BY jid LIMIT ?"
-    found = context.rows.select((context.join_requests,), sql, (room_id, max(budget, 0)))
+    found = context.rows.select((context.doors.requests,), sql, (room_id, max(budget, 0)))
     for (jid,) in found:
-        context.join_requests.delete((room_id, jid))
+        context.doors.requests.delete((room_id, jid))
     return len(found)
 
 
@@ -125,21 +125,21 @@ def _ask(context: Context, session: Session, room: Room, jid: str, nick: str) ->
     if not is_nick_free(context, room, nick, jid):
         return Rejected("conflict", "cancel", "Somebody else has this nickname.")
     key = (room.room_id, jid)
-    former = context.join_requests.get(key)
+    former = context.doors.requests.get(key)
     if former is not None and context.time_ms < former.due_ms:
-        context.join_requests.put(key, former._replace(nick=nick))
+        context.doors.requests.put(key, former._replace(nick=nick))
         return _DONE
-    context.join_requests.delete(key)
+    context.doors.requests.delete(key)
     for condition, binding, limit in (
         ("room_id = ?", room.room_id, ROOM_JOIN_REQUEST_COUNT_MAX),
         ("jid = ?", jid, ACCOUNT_JOIN_REQUEST_COUNT_MAX),
     ):
         sql = f"SELECT count(*) FROM join_request WHERE {condition}"  # noqa: S608 - own text alone
-        ((count,),) = context.rows.select((context.join_requests,), sql, (binding,))
+        ((count,),) = context.rows.select((context.doors.requests,), sql, (binding,))
         if count >= limit:
             return Rejected("resource-constraint", "wait", "Too many requests wait for an answer.")
     row = JoinRequestRow(room.room_id, jid, nick, context.time_ms, context.time_ms + JOIN_REQUEST_AGE_MAX_MS)
-    context.join_requests.insert(key, row)
+    context.doors.requests.insert(key, row)
     occupants = context.occupants.of(room.room_id).values()
     _show(context, room, row, [other for other in occupants if other.affiliation >= Affiliation.ADMIN])
     return _DONE
@@ -148,7 +148,7 @@ def _ask(context: Context, session: Session, room: Room, jid: str, nick: str) ->
 def _waiting(context: Context, room: Room) -> list[JoinRequestRow]:
     sql = "SELECT * FROM join_request WHERE room_id = ? AND due_ms > ? ORDER BY asked_ms, jid LIMIT ?"
     bindings = (room.room_id, context.time_ms, ROOM_JOIN_REQUEST_COUNT_MAX)
-    return [JoinRequestRow._make(row) for row in context.rows.select((context.join_requests,), sql, bindings)]
+    return [JoinRequestRow._make(row) for row in context.rows.select((context.doors.requests,), sql, bindings)]
 
 
 def _show(context: Context, room: Room, row: JoinRequestRow, admins: list[Occupant]) -> None:

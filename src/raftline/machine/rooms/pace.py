@@ -30,7 +30,7 @@ def is_paced(occupant: Occupant, stanza: bytes) -> bool:
 
 def check_turn(context: Context, occupant: Occupant, pace_s: int) -> Rejected | None:
     """Return for how long an occupant has to wait, if so; nothing is written, as that is asked by who is in a hurry."""
-    former = context.room_turns.get((occupant.room_id, occupant.account_id))
+    former = context.doors.turns.get((occupant.room_id, occupant.account_id))
     wait_ms = 0 if former is None else former.time_ms + 1000 * pace_s - context.time_ms
     if wait_ms <= 0:
         return None
@@ -46,4 +46,4 @@ def check_turn(context: Context, occupant: Occupant, pace_s: int) -> Rejected | 
 def note_turn(context: Context, occupant: Occupant) -> None:
     """Note that an occupant speaks."""
     row = RoomTurn(occupant.room_id, occupant.account_id, context.position, context.time_ms)
-    context.room_turns.put((occupant.room_id, occupant.account_id), row)
+    context.doors.turns.put((occupant.room_id, occupant.account_id), row)

@@ -75,7 +75,7 @@ KINDS: Final = (
     TimerKind(lambda context: context.retention, 1, deletion.take_step),
     TimerKind(lambda context: context.kept_doomed, KEPT_ACCOUNT_COUNT_MAX, end_keeping),
     TimerKind(lambda context: context.pubsub.items, EXPIRED_ITEM_COUNT_MAX, items.expire_item),
-    TimerKind(lambda context: context.join_requests, EXPIRED_JOIN_REQUEST_COUNT_MAX, join_requests.expire_request),
+    TimerKind(lambda context: context.doors.requests, EXPIRED_JOIN_REQUEST_COUNT_MAX, join_requests.expire_request),
     TimerKind(lambda context: context.polls.polls, EXPIRED_POLL_COUNT_MAX, choosing.close_due),
     TimerKind(lambda context: context.polls.news, TOLD_POLL_COUNT_MAX, telling.tell_due),
     TimerKind(lambda context: context.sealed.contents, EXPIRED_SEALED_COUNT_MAX, opening.expire_sealed),
