@@ -11,6 +11,11 @@ import type { Api, Chat, Shared } from "converse";
 
 const VERSIONS = ["eu.siacs.conversations.axolotl", "urn:xmpp:omemo:2"];
 
+/** One at least has agreed that the other sees presence and devices; of strangers' devices one may see a part. */
+function areContacts(chat: Chat): boolean {
+  return ["both", "from", "to"].includes(chat.contact?.get<string>("subscription") ?? "");
+}
+
 /** The contact can: from now on it is as if Converse.js had found that out when the chat was opened. */
 function allow(chat: Chat): void {
   if (!chat.get("omemo_supported")) chat.set({ omemo_supported: true });
@@ -24,7 +29,7 @@ async function watchDevices(api: Api, chat: Chat): Promise<void> {
   const look = () => lists.some((list) => list.devices.length > 0) && allow(chat);
   for (const list of lists) {
     list.devices.on("add", look);
-    chat.contact?.on("change:subscription", () => list.devices.length === 0 && list.fetchDevices(true).then(look));
+    chat.on("contact:change", () => list.devices.length === 0 && list.fetchDevices(true).then(look));
   }
   look();
 }
@@ -32,10 +37,13 @@ async function watchDevices(api: Api, chat: Chat): Promise<void> {
 export function encryptByDefault(shared: Shared): void {
   const { api } = shared;
   api.listen.on("chatBoxInitialized", (chat: Chat) => {
-    chat.on("change:omemo_supported", () => {
+    const decide = () => {
       const chosen = shared.state.omemo_active_states?.get(chat.get<string>("jid") ?? "");
-      if (chat.get("omemo_supported") && chosen === undefined) chat.set({ omemo_active: true });
-    });
+      if (chat.get("omemo_supported") && areContacts(chat) && chosen === undefined) chat.set({ omemo_active: true });
+    };
+    chat.on("change:omemo_supported", decide);
+    chat.on("contact:add", decide);
+    chat.on("contact:change", decide);
     watchDevices(api, chat).catch((cause) => console.warn("devices of a contact are not known", cause));
   });
 }

@@ -184,7 +184,7 @@ async def kill_and_go_on(cluster: Cluster, anna: Person, bert: Person) -> float:
 
 
 async def test_blocking(cluster: Cluster, browser: Browser) -> None:
-    """Who is blocked is told that the message failed, and it is not shown."""
+    """A chat is closed with its menu, whose contact stands on the block list from then on."""
     anna = await Person.sit_down(browser, "anna")
     bert = await Person.sit_down(browser, "bert")
     await anna.enter(cluster.node(1).http, "#create-account")
@@ -196,5 +196,8 @@ async def test_blocking(cluster: Cluster, browser: Browser) -> None:
     await anna.chat.locator("a.block-user").click()
     await anna.page.locator("converse-confirm-modal button[type='submit']").click()
     await expect(anna.chat).to_be_hidden()
-    await bert.say("are you angry?")
-    await expect(bert.chat.locator(".chat-msg__error")).to_be_visible()
+    await anna.page.locator(".dropdown--contacts button").click()
+    await anna.page.locator(".dropdown--contacts a", has_text="block list").click()
+    blocked = anna.page.locator("converse-blocklist-modal li.list-item")
+    await expect(blocked).to_have_count(1)
+    await expect(blocked).to_contain_text("bert@localhost")

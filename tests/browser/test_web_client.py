@@ -22,8 +22,11 @@ async def test_a_page_survives_the_death_of_its_node(cluster: Cluster, browser: 
     await anna.take_picture("web-client-entry")
     await anna.enter(cluster.node(1).http, "#create-account")
     await bert.enter(cluster.node(2).http, "#create-account")
+    await anna.add_contact("bert@localhost")
+    await bert.accept_contact("anna@localhost")
     await anna.open_chat("bert@localhost")
-    await bert.open_chat("anna@localhost")
+    await anna.wait_secret()
+    await bert.wait_secret()
 
     said = ["hello bert", "hello anna", "how is life on a cluster?"]
     await anna.say(said[0])
