@@ -13,7 +13,9 @@ INSTALLED := .venv/.installed
 BENCH_INSTALLED := .venv/.installed-bench
 OPERATORS_INSTALLED := .venv/.installed-operators
 CLIENTS_INSTALLED := build/clients/.installed
-WEB_CLIENT := src/raftline/web/static/converse/.copied
+NODE_INSTALLED := node_modules/.installed
+WEB_PAGES := src/raftline/web/static/built/.made
+FRONTEND := $(shell find frontend -type f)
 LOCK := UV_CUSTOM_COMPILE_COMMAND="make lock" build/lock/bin/uv pip compile --python-version 3.11 --universal \
 	--generate-hashes --no-emit-index-url --no-emit-find-links --quiet
 PYTEST := $(BIN)/python -m pytest
@@ -24,7 +26,7 @@ SLOW_DIRS := tests/integration tests/browser tests/clients
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-setup: $(INSTALLED) $(WEB_CLIENT) ## Install pinned dependencies into .venv and copy the web client from npm
+setup: $(INSTALLED) $(WEB_PAGES) ## Install pinned dependencies into .venv and node_modules, and build the web pages
 
 $(INSTALLED): requirements/dev.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Raftline needs Python 3.11 or newer.")'
@@ -33,9 +35,14 @@ $(INSTALLED): requirements/dev.txt pyproject.toml
 	$(PIP) install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 
-$(WEB_CLIENT): package.json package-lock.json .npmrc scripts/copy_web_client.py | $(INSTALLED)
+$(NODE_INSTALLED): package.json package-lock.json .npmrc
 	npm ci --silent
+	@touch $@
+
+$(WEB_PAGES): $(NODE_INSTALLED) $(FRONTEND) scripts/copy_web_client.py scripts/compress_static.mjs | $(INSTALLED)
 	$(BIN)/python scripts/copy_web_client.py
+	node_modules/.bin/vite build --config frontend/vite.config.ts --logLevel warn
+	node scripts/compress_static.mjs
 	@touch $@
 
 run: setup ## Start a three-node cluster on loopback and print what to open
@@ -81,11 +88,13 @@ $(BENCH_INSTALLED): requirements/bench.txt $(INSTALLED)
 	$(PIP) install --quiet --require-hashes --only-binary :all: -r requirements/bench.txt
 	@touch $@
 
-check: $(INSTALLED) $(OPERATORS_INSTALLED) ## Format, lint, types, import rules, house rules, operators' files, documentation
+check: $(INSTALLED) $(OPERATORS_INSTALLED) $(NODE_INSTALLED) ## Format, lint, types, import rules, house rules, operators' files, documentation
 	$(BIN)/ruff format --check
 	$(BIN)/ruff check
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
+	node_modules/.bin/biome ci --error-on-warnings
+	node_modules/.bin/tsc -p frontend
 	$(PYTEST) -q tests/tidy tests/deploy tests/reference
 
 docs: $(INSTALLED) $(OPERATORS_INSTALLED) ## Write the reference from the code, and build the documentation site into build/site
@@ -99,9 +108,10 @@ $(OPERATORS_INSTALLED): requirements/operators.txt $(INSTALLED)
 claims: $(INSTALLED) ## Write doap.xml and docs/xeps.md from the modules and tests/requirements
 	PYTHONPATH=tests $(BIN)/python -m claims write
 
-fmt: $(INSTALLED) ## Format, and fix what can be fixed by itself
+fmt: $(INSTALLED) $(NODE_INSTALLED) ## Format, and fix what can be fixed by itself
 	$(BIN)/ruff check --fix-only
 	$(BIN)/ruff format
+	node_modules/.bin/biome check --write
 
 lock: $(INSTALLED) ## Pin dependencies anew from pyproject.toml and package.json
 	test -x build/lock/bin/python || $(PYTHON) -m venv build/lock

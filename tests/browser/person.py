@@ -6,10 +6,11 @@ import asyncio
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from playwright.async_api import Browser, Page, ViewportSize, expect
+from playwright.async_api import Browser, Geolocation, Page, ViewportSize, expect
 
 SCREENSHOTS = Path(__file__).resolve().parents[2] / "test-results"
 DESKTOP: ViewportSize = {"width": 1200, "height": 800}
+PLACE: Geolocation = {"latitude": 52.520008, "longitude": 13.404954, "accuracy": 12}
 PHONE: ViewportSize = {"width": 390, "height": 844}
 ONLINE_TIMEOUT_MS = 30_000
 MESSAGE_TIMEOUT_MS = 30_000
@@ -31,9 +32,13 @@ class Person:
         page.set_default_timeout(ONLINE_TIMEOUT_MS)
 
     @classmethod
-    async def sit_down(cls, browser: Browser, username: str, viewport: ViewportSize = DESKTOP) -> Person:
+    async def sit_down(
+        cls, browser: Browser, username: str, viewport: ViewportSize = DESKTOP, locale: str = "en-US"
+    ) -> Person:
         """Open a browser of one's own."""
-        context = await browser.new_context(viewport=viewport)
+        context = await browser.new_context(
+            viewport=viewport, permissions=["geolocation", "microphone"], geolocation=PLACE, locale=locale
+        )
         return cls(await context.new_page(), username, f"password of {username}")
 
     async def enter(self, http_port: int, button: str) -> None:
@@ -59,6 +64,36 @@ class Person:
         """Follow Converse.js's own link to the first chat of a page."""
         self.chat = self.page.locator(f"converse-chat[jid='{jid}']")
         await self.page.evaluate("jid => { location.hash = `converse/chat?jid=${jid}` }", jid)
+        await self.chat.locator(".chat-textarea").wait_for()
+
+    async def wait_secret(self) -> None:
+        """Wait until the open chat is encrypted."""
+        await expect(self.chat.locator(".toggle-omemo converse-icon.fa-lock")).to_be_visible()
+
+    async def add_contact(self, jid: str) -> None:
+        """Ask somebody, by the button above the list."""
+        await self.page.locator(".raftline-new-chat").click()
+        form = self.page.locator("form.add-xmpp-contact")
+        await form.locator("input[name='jid']").fill(jid)
+        await form.locator("button[type='submit']").click()
+        await expect(form).to_be_hidden()
+
+    async def accept_contact(self, jid: str) -> None:
+        """Open the chat with who asks, and agree."""
+        await self.page.locator(f"a.open-chat[data-jid='{jid}']").click()
+        self.chat = self.page.locator(f"converse-chat[jid='{jid}']")
+        await self.chat.locator("converse-contact-approval-alert .btn-success").click()
+        modal = self.page.locator("converse-accept-contact-request-modal")
+        await modal.locator("button[type='submit']").click()
+        await expect(modal).to_be_hidden()
+
+    async def enter_group(self, name: str) -> None:
+        """Begin a group, or enter it, by the button above the list."""
+        await self.page.locator(".raftline-new-group").click()
+        form = self.page.locator("form.add-chatroom")
+        await form.locator("input[name='chatroom']").fill(name)
+        await form.locator("input[name='join'], input[type='submit']").first.click()
+        self.chat = self.page.locator(f"converse-muc[jid^='{name}@']")
         await self.chat.locator(".chat-textarea").wait_for()
 
     async def say(self, text: str) -> None:

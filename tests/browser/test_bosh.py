@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import json
+from pathlib import Path
 
 import pytest
 from playwright.async_api import Browser
@@ -13,9 +15,10 @@ from integration.xmpp_raw import NS_CLIENT, RawClient, register
 pytestmark = pytest.mark.timeout(120)
 
 PASSWORD = "in a browser"
+CONVERSE = json.loads((Path(__file__).resolve().parents[2] / "package.json").read_text())["dependencies"]["converse.js"]
 TALK = """
 async ([service, jid, password]) => {
-  const { default: converse } = await import("/static/converse/converse.min.js");
+  const { default: converse } = await import("/static/converse-VERSION/converse.min.js");
   const { Strophe, $msg, $pres } = converse.env;
   const connection = new Strophe.Connection(service, { keepalive: false });
   return await new Promise((resolve, reject) => {
@@ -46,7 +49,9 @@ async def test_strophe_talks_over_bosh(cluster: Cluster, browser: Browser) -> No
     async with RawClient() as bob:
         await bob.log_in(cluster.node(3).xmpp, "bob", PASSWORD)
         bob.send("<presence/>")
-        talk = asyncio.ensure_future(page.evaluate(TALK, [service, "alice@localhost", PASSWORD]))
+        talk = asyncio.ensure_future(
+            page.evaluate(TALK.replace("VERSION", CONVERSE), [service, "alice@localhost", PASSWORD])
+        )
         heard = await bob.wait_stanza(lambda stanza: stanza.findtext(f"{{{NS_CLIENT}}}body") == "from a browser")
         bob.send(f"<message to='{heard.get('from')}' type='chat'><body>from a socket</body></message>")
         assert await talk == "from a socket"

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from playwright.async_api import Page
 
-from browser.test_page_parts import ORIGIN, page
+from browser.modules import ORIGIN, page
 
 __all__ = ["page"]
 
@@ -17,7 +17,7 @@ TOKEN = "0123456789abcdef01234567"
 async def show(page: Page, fragment: str) -> dict[str, Any]:
     """What the page shows for what stands behind the #."""
     await page.goto("about:blank")
-    await page.goto(f"{ORIGIN}/static/invite.html#{fragment}")
+    await page.goto(f"{ORIGIN}/invite/#{fragment}")
     await page.wait_for_selector("#entry:not([hidden])")
     shown: dict[str, Any] = await page.evaluate(
         """() => ({
@@ -121,7 +121,7 @@ async def test_what_is_no_invitation(page: Page, fragment: str) -> None:
 async def test_devices(page: Page, user_agent: str, touch_points: int, kind: str) -> None:
     """Each is told apart by what its browser says."""
     found = await page.evaluate(
-        """async ([agent, points]) => (await import("/static/invite.js")).kindOfDevice(agent, points)""",
+        """async ([agent, points]) => (await import("/modules/invitation/link.js")).kindOfDevice(agent, points)""",
         [user_agent, touch_points],
     )
     assert found == kind

@@ -2,44 +2,20 @@
 
 from __future__ import annotations
 
-import mimetypes
-from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
-import pytest_asyncio
-from playwright.async_api import Browser, Page, Route
+from playwright.async_api import Page
 
-STATIC = Path(__file__).resolve().parents[2] / "src" / "raftline" / "web" / "static"
-ORIGIN = "http://chat.test"
+from browser.modules import page
 
-
-@pytest_asyncio.fixture
-async def page(browser: Browser) -> AsyncIterator[Page]:
-    """An empty page of an origin whose files are the page's."""
-    opened = await browser.new_page()
-
-    async def serve(route: Route) -> None:
-        path = urlsplit(route.request.url).path
-        if path == "/":
-            await route.fulfill(body="<!doctype html><title>empty</title>", content_type="text/html")
-            return
-        file = STATIC / path.removeprefix("/static/")
-        kind = mimetypes.guess_type(file.name)[0] or "application/octet-stream"
-        await route.fulfill(body=file.read_bytes(), content_type=kind)
-
-    await opened.route("**/*", serve)
-    await opened.goto(f"{ORIGIN}/")
-    yield opened
-    await opened.close()
+__all__ = ["page"]
 
 
 async def ring(page: Page, location: str, websockets: list[str], steps: int) -> list[str]:
     """Where a ring of nodes begins and the addresses it goes on to."""
     found: list[str] = await page.evaluate(
         """async ([location, websockets, steps]) => {
-            const { NodeRing } = await import("/static/nodes.js");
+            const { NodeRing } = await import("/modules/messenger/nodes.js");
             const ring = new NodeRing(new URL(location), websockets);
             return [ring.current, ...Array.from({ length: steps }, () => ring.advance())];
         }""",
@@ -72,7 +48,7 @@ async def outbox(page: Page, script: str) -> Any:
     """Run a script on a fresh outbox; `stanza(id)` makes messages, `ids()` tells what would be sent again."""
     return await page.evaluate(
         """async (script) => {
-            const { Outbox } = await import("/static/outbox.js");
+            const { Outbox } = await import("/modules/messenger/outbox.js");
             const box = new Outbox();
             const text = (id) => `<message xmlns="jabber:client" to="a@b"><body>x</body>`
                 + `<origin-id xmlns="urn:xmpp:sid:0" id="${id}"/></message>`;
@@ -124,3 +100,23 @@ async def test_the_outbox_forgets_after_a_second_chance(page: Page) -> None:
 async def test_the_outbox_waits_for_nothing_on_a_stream_that_does_not_count(page: Page) -> None:
     """Without stream management no acknowledgement can come, so nothing is kept."""
     assert await outbox(page, "box.written(stanza('m1')); box.sent(stanza('m1'), false); return ids();") == []
+
+
+async def test_a_file_is_fetched_from_the_node_in_use(page: Page) -> None:
+    """An address of any node is led to the one in use, another one is left alone."""
+    found = await page.evaluate(
+        """async () => {
+            const { NodeRing } = await import("/modules/messenger/nodes.js");
+            const nodes = [15002, 15012].map((port) => `ws://127.0.0.1:${port}/xmpp-websocket`);
+            const ring = new NodeRing(new URL("http://127.0.0.1:15002/"), nodes);
+            const file = "http://127.0.0.1:15002/upload/0/cat.png";
+            const first = ring.fileAt(file);
+            ring.advance();
+            return [first, ring.fileAt(file), ring.fileAt("https://elsewhere.example/cat.png")];
+        }"""
+    )
+    assert found == [
+        "http://127.0.0.1:15002/upload/0/cat.png",
+        "http://127.0.0.1:15012/upload/0/cat.png",
+        "https://elsewhere.example/cat.png",
+    ]

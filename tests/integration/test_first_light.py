@@ -130,8 +130,8 @@ async def test_http_endpoints_answer(cluster: Cluster) -> None:
             ("/healthz", b""),
             ("/metrics", b"# TYPE"),
             ("/", b"<title>Raftline</title>"),
-            ("/static/app.js", b"converse"),
-            ("/static/converse/LICENSE", b"Mozilla Public License"),
+            ("/static/icon.svg", b"<svg"),
+            ("/invite/", b"<title>Invitation</title>"),
             ("/client-config.json", b'"websockets"'),
         ):
             status, body = await http_get(port, path)

@@ -132,7 +132,7 @@ def test_the_page_loads_nothing_from_elsewhere() -> None:
     """Our own pages name no other host in what they load; a link that people may follow is no load."""
     found = [
         relative(path)
-        for path in tracked("src/raftline/web/static/*", "src/raftline/console/*")
+        for path in tracked("src/raftline/web/static/*", "frontend/*", "src/raftline/console/*")
         if path.suffix in {".css", ".html", ".js"} and EXTERNAL_LOADS.search(path.read_text(encoding="utf-8"))
     ]
     assert not found, found

@@ -14,9 +14,11 @@ from web.application import Application
 
 @pytest.fixture
 def static_directory(tmp_path: Path) -> Path:
-    """A page and a file of its own."""
-    (tmp_path / "index.html").write_text("<!doctype html><title>Raftline</title>", encoding="utf-8")
-    (tmp_path / "invite.html").write_text("<!doctype html><title>Invitation</title>", encoding="utf-8")
+    """Two built pages and some files."""
+    for page, title in (("messenger", "Raftline"), ("invitation", "Invitation")):
+        folder = tmp_path / "built" / page
+        folder.mkdir(parents=True)
+        (folder / "index.html").write_text(f"<!doctype html><title>{title}</title>", encoding="utf-8")
     (tmp_path / "app.js").write_text("export {};", encoding="utf-8")
     return tmp_path
 

@@ -7,30 +7,33 @@
  * so does a node that accepts and stays silent.
  */
 
+import type { Connection } from "converse";
+
 const CONNECT_TIMEOUT_MS = 8000;
 
 /** Make `close` the one event that ends an attempt. To be called for each new connection. */
-export function repairConnection(connection) {
+export function repairConnection(connection: Connection): void {
   const proto = connection._proto;
-  const onClose = proto._onClose.bind(proto);
+  const onClose = proto._onClose.bind(proto) as (event: unknown) => void;
   proto._onError = () => {};
-  proto._onClose = (event) => onClose(connection.connected ? event : { code: 1006, reason: event?.reason });
+  proto._onClose = (event) => {
+    const reason = (event as CloseEvent | undefined)?.reason;
+    onClose(connection.connected ? event : { code: 1006, reason });
+  };
 }
 
 /** Ends an attempt that neither succeeds nor fails in time. */
 export class ConnectTimer {
-  /** @param {() => void} expired */
-  constructor(expired) {
-    this.expired = expired;
-    this.handle = undefined;
-  }
+  private handle: ReturnType<typeof setTimeout> | undefined;
 
-  start() {
+  constructor(private readonly expired: () => void) {}
+
+  start(): void {
     this.stop();
     this.handle = setTimeout(this.expired, CONNECT_TIMEOUT_MS);
   }
 
-  stop() {
+  stop(): void {
     clearTimeout(this.handle);
     this.handle = undefined;
   }
