@@ -13,6 +13,7 @@ INSTALLED := .venv/.installed
 BENCH_INSTALLED := .venv/.installed-bench
 CLIENTS_INSTALLED := build/clients/.installed
 WEB_CLIENT := src/raftline/web/static/converse/.copied
+CONSOLE := src/raftline/console/static/.built
 LOCK := UV_CUSTOM_COMPILE_COMMAND="make lock" build/lock/bin/uv pip compile --python-version 3.11 --universal \
 	--generate-hashes --no-emit-index-url --no-emit-find-links --quiet
 PYTEST := $(BIN)/python -m pytest
@@ -23,7 +24,7 @@ SLOW_DIRS := tests/integration tests/browser tests/clients
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-setup: $(INSTALLED) $(WEB_CLIENT) ## Install pinned dependencies into .venv and copy the web client from npm
+setup: $(INSTALLED) $(WEB_CLIENT) $(CONSOLE) ## Install pinned dependencies into .venv, copy the web client from npm, build the console
 
 $(INSTALLED): requirements/dev.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Raftline needs Python 3.11 or newer.")'
@@ -35,6 +36,11 @@ $(INSTALLED): requirements/dev.txt pyproject.toml
 $(WEB_CLIENT): package.json package-lock.json .npmrc scripts/copy_web_client.py | $(INSTALLED)
 	npm ci --silent
 	$(BIN)/python scripts/copy_web_client.py
+	@touch $@
+
+# Types are checked first. Everything in the folder is taken for a source.
+$(CONSOLE): $(shell find frontend/console -type f) | $(WEB_CLIENT)
+	npm run --silent console
 	@touch $@
 
 run: setup ## Start a three-node cluster on loopback and print what to open

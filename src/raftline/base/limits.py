@@ -424,3 +424,6 @@ EXPORT_PAGE_BYTES_MAX: Final = 1_048_576
 
 IMPORT_STANZA_SIZE_MAX: Final = 1_048_576
 """Of a message that is imported, in bytes: what a server's own limit for stanzas may be at most."""
+
+CONSOLE_STREAM_COUNT_MAX: Final = 32
+"""Pages of the console that watch one node at once."""

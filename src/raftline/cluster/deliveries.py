@@ -20,6 +20,8 @@ class Deliveries:
         driver = self._driver
         own_id = driver.config.node_id
         subscriber = driver.subscriber
+        latency = driver.observer.latency
+        now_ns = driver.now_ns()
         for result in results:
             if result.node_id == own_id and driver.lives.is_of_this_process(result.incarnation):
                 proposal = driver.forwarding.pending.resolve(result.ticket)
@@ -27,6 +29,7 @@ class Deliveries:
                     if subscriber is not None:
                         subscriber.unclaimed(result)
                 elif proposal.on_result is not None:
+                    latency.add(now_ns, now_ns - proposal.created_ns)
                     proposal.on_result(result)
             if subscriber is not None:
                 for event in result.events:

@@ -51,6 +51,7 @@ from raftline.cluster.lives import Lives
 from raftline.cluster.media.media import Media
 from raftline.cluster.members import Members
 from raftline.cluster.metrics import ClusterMetrics, collect_metrics, initial_metrics
+from raftline.cluster.observer import Observer
 from raftline.cluster.off_log import OffLogExchange
 from raftline.cluster.pause_watch import PauseWatch
 from raftline.cluster.peer_book import PeerBook, founding_membership
@@ -136,6 +137,7 @@ class Driver:
         """Called with each membership that is committed; for whoever keeps note of it outside the log."""
         self._deliveries = Deliveries(self)
         self.draining = Draining(self)
+        self.observer = Observer(self, clocks.wall_ms, storage.disk)
         self.off_log = OffLogExchange(self._machine, count_max=config.limits.off_log_count_max)
 
     # Life cycle
@@ -187,7 +189,13 @@ class Driver:
             on_failure=self.fail,
         )
         self.survey = Survey(
-            config, self.raft, self._machine, self._links, wall_ms=self._clocks.wall_ms, on_sent=self.request_turn
+            config,
+            self.raft,
+            self._machine,
+            self._links,
+            wall_ms=self._clocks.wall_ms,
+            on_sent=self.request_turn,
+            reading=self.observer.reading,
         )
         self.comparison = Comparison(self)
         self.forwarding = Forwarding(config, self.raft, self._links, self._clocks)
@@ -444,6 +452,7 @@ class Driver:
     def _role_changed(self) -> None:
         raft = self.raft
         self._election_count += 1
+        self.observer.role_changed()
         self.barriers.ask_again()
         _LOG.info("term %d: this node is %s, leader is %s", raft.term, raft.role.value, raft.leader_id)
         self.request_turn()

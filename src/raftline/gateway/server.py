@@ -99,6 +99,7 @@ class GatewayFigures:
     bound_total: int
     resumed_total: int
     submitted_total: int
+    message_total: int
     received_bytes_total: int
     sent_bytes_total: int
     stream_end_total: dict[str, int]
@@ -151,6 +152,7 @@ class Gateway:
         self.bound_total = 0
         self.resumed_total = 0
         self.submitted_total = 0
+        self.message_total = 0
         self.received_bytes_total = 0
         self.sent_bytes_total = 0
         self._stream_ends: dict[str, int] = {}
@@ -187,6 +189,7 @@ class Gateway:
             bound_total=self.bound_total,
             resumed_total=self.resumed_total,
             submitted_total=self.submitted_total,
+            message_total=self.message_total,
             received_bytes_total=self.received_bytes_total,
             sent_bytes_total=self.sent_bytes_total,
             stream_end_total=dict(self._stream_ends),

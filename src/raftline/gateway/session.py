@@ -30,8 +30,9 @@ import structlog
 
 from raftline.base.errors import OutcomeUnknown, Refused, Unavailable
 from raftline.base.ids import NodeId
-from raftline.machine.commands import BindSession
+from raftline.machine.commands import BindSession, SendMessage
 from raftline.machine.outcomes import Bound, Event, Gone, LoggedIn, Outcome, Resumed, SessionEnded
+from raftline.machine.rooms.commands import SpeakInRoom
 from raftline.xmpp import effects
 from raftline.xmpp.components.stream import ComponentStream
 from raftline.xmpp.effects import Effect
@@ -48,6 +49,9 @@ WRITE_BUFFER_BYTES_HIGH: Final = 262_144
 """Reading stops while so much waits for the client to read it."""
 
 KEY_BYTES: Final = 16
+
+MESSAGES: Final = (SendMessage, SpeakInRoom)
+"""Commands that are counted as messages."""
 
 _log = structlog.get_logger(__name__)
 
@@ -256,6 +260,8 @@ class ClientSession:
         assert session is not None, "only bound streams submit"
         number = stream.number
         self._gateway.submitted_total += 1
+        if isinstance(effect.action, MESSAGES):
+            self._gateway.message_total += 1
         try:
             requests = stream.requests_to_tell()
             session.submit(number, effect.action, partial(self._receive_outcome, number), requests)

@@ -83,6 +83,7 @@ def gateway_figures(figures: GatewayFigures) -> dict[str, object]:
         "bound_total": figures.bound_total,
         "resumed_total": figures.resumed_total,
         "submitted_total": figures.submitted_total,
+        "messages_total": figures.message_total,
         "received_bytes_total": figures.received_bytes_total,
         "sent_bytes_total": figures.sent_bytes_total,
         "streams_ended_total": ByLabel("condition", figures.stream_end_total),

@@ -1,0 +1,18 @@
+"""A console for the tests in this folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from console.consoles import ConsoleApplication
+
+
+@pytest.fixture
+def application(tmp_path: Path) -> ConsoleApplication:
+    """A console whose page is built."""
+    (tmp_path / "index.html").write_text("<!doctype html><title>Console</title>", encoding="utf-8")
+    (tmp_path / "assets").mkdir()
+    (tmp_path / "assets" / "index-1.js").write_text("export {};", encoding="utf-8")
+    return ConsoleApplication(tmp_path)
