@@ -165,7 +165,7 @@ export class Board {
     const left = (this.state.frame?.reading.nodes.length ?? 1) - 1;
     const title = text("confirmRemove", { node });
     const yes = text("remove").replace("…", "");
-    if (await confirm(title, text("explainRemove", { left }), yes, true)) {
+    if (await confirm(title, text("explainRemove", { left, spare: Math.max(0, Math.floor((left - 1) / 2)) }), yes, true)) {
       await this.#ask("DELETE", `/admin/v1/cluster/nodes/${node}`, undefined, title);
     }
   }

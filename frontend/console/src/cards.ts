@@ -92,7 +92,7 @@ class Card {
       disk: disk + state,
       sync: duration(rates?.sync_ms ?? mean(figures)),
       connections: count(figures?.connection_count),
-      messages: text("perSecond", { value: figure(rates?.messages) }),
+      messages: rates?.messages === null || rates === undefined ? "–" : text("perSecond", { value: figure(rates.messages) }),
       inFlight: count(figures?.in_flight_count),
       up: figures === null ? "–" : uptime(figures.elapsed_ns / 1e9),
       release: figures?.release ?? "–",

@@ -10,7 +10,7 @@ import { Board } from "./board";
 import { button, element, fill } from "./dom";
 import { entryCard } from "./entry";
 import { State } from "./state";
-import { listen } from "./stream";
+import { listen, type StreamEvent } from "./stream";
 import "./style.css";
 import "./board.css";
 import { language, setLanguage, text, type Language, type TextKey } from "./texts";
@@ -125,16 +125,17 @@ async function watch(): Promise<void> {
 
 /** Listen to one node; returns why it ended. */
 async function listenOnce(aborted: AbortSignal): Promise<string> {
-  try {
-    for await (const event of listen(api.base, api.pass, aborted)) {
-      if (event.name === "over") return (event.data as { reason: string }).reason;
-      take(event.name, event.data);
+  const events = listen(api.base, api.pass, aborted);
+  for (;;) {
+    let next: IteratorResult<StreamEvent>;
+    try {
+      next = await events.next();
+    } catch {
+      return "lost"; // what a browser throws for a dead, refusing or silent node says no more than that
     }
-    return "ended";
-  } catch (error) {
-    // What the browser throws for a dead, refusing or silent node says no more than that.
-    if (error instanceof TypeError || error instanceof DOMException || error instanceof Error) return "lost";
-    throw error;
+    if (next.done === true) return "ended";
+    if (next.value.name === "over") return (next.value.data as { reason: string }).reason;
+    take(next.value.name, next.value.data);
   }
 }
 

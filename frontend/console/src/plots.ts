@@ -3,9 +3,9 @@
 import uPlot from "uplot";
 import "uplot/dist/uPlot.min.css";
 
-import { element, setText } from "./dom";
+import { element, fill } from "./dom";
 import { duration, figure } from "./format";
-import { type Samples, SAMPLE_COUNT_MAX, type State } from "./state";
+import type { Samples, State } from "./state";
 import { language, text, type TextKey } from "./texts";
 
 interface Line {
@@ -18,13 +18,15 @@ interface PlotKind {
   title: TextKey;
   lines: Line[];
   write: (value: number | null) => string;
+  unit: string;
 }
 
 const KINDS: PlotKind[] = [
   {
     title: "plotMessages",
     lines: [{ label: "", colour: "--plot-1", values: (samples) => samples.messages }],
-    write: (value) => `${figure(value)} /s`,
+    write: (value) => (value === null ? "–" : text("perSecond", { value: figure(value) })),
+    unit: "",
   },
   {
     title: "plotLatency",
@@ -33,21 +35,27 @@ const KINDS: PlotKind[] = [
       { label: "p99", colour: "--plot-2", values: (samples) => samples.p99 },
     ],
     write: (value) => (value === null ? text("plotEmpty") : duration(value)),
+    unit: " ms",
   },
   {
     title: "plotInFlight",
     lines: [{ label: "", colour: "--plot-3", values: (samples) => samples.inFlight }],
     write: figure,
+    unit: "",
   },
 ];
 
 const HEIGHT = 150;
+
+/** A plot shows so much at least, and at most what is kept (state.ts). */
+const SECONDS_MIN = 60;
 
 class Plot {
   readonly root: HTMLElement;
   #now = element("figcaption");
   #area: HTMLElement;
   #plot: uPlot | null = null;
+  #shown = "";
 
   constructor(private readonly kind: PlotKind) {
     const title = text(kind.title);
@@ -59,12 +67,22 @@ class Plot {
   show(samples: Samples): void {
     const columns = this.kind.lines.map((line) => line.values(samples));
     const words = this.kind.lines.map((line, place) => `${line.label} ${this.kind.write(columns[place]?.at(-1) ?? null)}`.trim());
-    const both = words.every((word) => word.endsWith(text("plotEmpty"))) ? text("plotEmpty") : words.join(" · ");
-    setText(this.#now, both);
+    const isEmpty = words.every((word) => word.endsWith(text("plotEmpty")));
+    const both = isEmpty ? text("plotEmpty") : words.join(" · ");
+    if (both !== this.#shown) {
+      this.#shown = both;
+      fill(this.#now, ...(isEmpty ? [both] : words.map((word, place) => this.#key(word, place))));
+    }
     this.#area.setAttribute("aria-label", `${text(this.kind.title)}: ${text("plotNow", { value: both })}`);
     const data = [samples.seconds, ...columns] as uPlot.AlignedData;
     if (this.#plot === null) this.#make(data);
     else this.#plot.setData(data);
+  }
+
+  /** A value beside the colour of its line, where there are several. */
+  #key(word: string, place: number): HTMLElement {
+    const colour = this.kind.lines.length > 1 ? this.kind.lines[place]?.colour.slice(2) : "";
+    return element("span", { class: colour ? `key ${colour}` : "" }, word);
   }
 
   #make(data: uPlot.AlignedData): void {
@@ -86,12 +104,12 @@ class Plot {
         cursor: { show: false },
         padding: [8, 20, 0, 0],
         scales: {
-          x: { time: true, range: (_plot, _least, most) => [most - SAMPLE_COUNT_MAX, most] },
+          x: { time: true, range: (_plot, least, most) => [Math.min(least, most - SECONDS_MIN), most] },
           y: { range: (_plot, _least, most) => [0, Math.max(1, most * 1.15 || 0)] },
         },
         axes: [
-          { ...axis, size: 26, space: 70, values: (_plot, seconds) => seconds.map((second) => minute(second)) },
-          { ...axis, size: 44, space: 32, values: (_plot, values) => values.map((value) => figure(value)) },
+          { ...axis, size: 26, space: 70, values: (_plot, seconds) => seconds.map(timeOf) },
+          { ...axis, size: 56, space: 32, values: (_plot, values) => values.map((value) => figure(value) + this.kind.unit) },
         ],
         series: [
           {},
@@ -121,8 +139,9 @@ class Plot {
   }
 }
 
-function minute(second: number): string {
-  return new Intl.DateTimeFormat(language(), { hour: "2-digit", minute: "2-digit", hour12: false }).format(second * 1000);
+function timeOf(second: number): string {
+  const parts = second % 60 === 0 ? {} : { second: "2-digit" as const };
+  return new Intl.DateTimeFormat(language(), { hour: "2-digit", minute: "2-digit", hour12: false, ...parts }).format(second * 1000);
 }
 
 export class Plots {

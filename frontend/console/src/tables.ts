@@ -203,8 +203,8 @@ export class Tables {
       return;
     }
     const heads = kind.columns.map((column) => element("th", { scope: "col", class: column.isNumber ? "number" : "" }, text(column.title)));
-    const table = element("table", { "aria-label": text(kind.title) }, element("thead", {}, element("tr", {}, ...heads)), body);
-    fill(this.#panel, said, element("div", { class: "scrolls" }, table), more);
+    const table = element("table", {}, element("thead", {}, element("tr", {}, ...heads)), body);
+    fill(this.#panel, said, element("div", { class: "scrolls", tabindex: "0", role: "region", "aria-label": text(kind.title) }, table), more);
   }
 }
 

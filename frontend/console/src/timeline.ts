@@ -19,7 +19,7 @@ export class TimeLine {
   readonly root: HTMLElement;
   #strip = element("div", { class: "strip", role: "img" });
   #from = element("span");
-  #list = element("ol", { class: "events", role: "log", "aria-label": text("timeLine"), tabindex: "0" });
+  #list = element("ol");
 
   constructor() {
     this.root = element(
@@ -28,7 +28,7 @@ export class TimeLine {
       element("h2", { id: "time-line-title" }, text("timeLine")),
       this.#strip,
       element("div", { class: "strip-ends" }, this.#from, element("span", { class: "now" })),
-      this.#list,
+      element("div", { class: "events", role: "log", "aria-label": text("timeLine"), tabindex: "0" }, this.#list),
     );
   }
 

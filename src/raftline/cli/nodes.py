@@ -16,7 +16,7 @@ from raftline.server.config import NodeSettings
 from raftline.server.config_file import load_settings
 from raftline.server.development import run_cluster
 from raftline.server.development_layout import settings_file
-from raftline.server.development_members import add_node
+from raftline.server.development_members import add_node, drop_node
 from raftline.server.failures import ExitCode
 from raftline.server.founding import found
 from raftline.server.lost_quorum import force_new_cluster
@@ -89,7 +89,12 @@ def start(
     def read() -> NodeSettings:
         return load_settings(file, os.environ)
 
-    return run_node(read(), read=read, on_locked=lambda: record_process(data, node, os.getpid()))
+    return run_node(
+        read(),
+        read=read,
+        on_locked=lambda: record_process(data, node, os.getpid()),
+        on_dismissed=lambda: drop_node(data, node),
+    )
 
 
 @app.command
