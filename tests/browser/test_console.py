@@ -8,8 +8,10 @@ attached to.
 from __future__ import annotations
 
 import asyncio
+import os
 import re
 import shlex
+import signal
 
 import pytest
 from playwright.async_api import Browser, expect
@@ -93,6 +95,18 @@ async def watch_the_leader_die(watcher: Watcher, cluster: Cluster) -> tuple[int,
     return leader, second
 
 
+async def watch_a_node_fall_silent(watcher: Watcher, cluster: Cluster) -> None:
+    """A node that is stopped keeps its connections open and says nothing: the page goes on at another one."""
+    silent = await watcher.watched_node()
+    process = cluster.node(silent).pid
+    os.kill(process, signal.SIGSTOP)
+    try:
+        await expect(watcher.page.locator("body")).not_to_have_attribute("data-node", str(silent), timeout=TIMEOUT_MS)
+    finally:
+        os.kill(process, signal.SIGCONT)
+    await expect(watcher.card(silent)).not_to_have_attribute("data-role", "unknown", timeout=TIMEOUT_MS)
+
+
 async def is_forgotten(cluster: Cluster, node_id: int) -> bool:
     """Whether tools are told of a node no more."""
     return node_id not in cluster.node_ids
@@ -112,6 +126,7 @@ async def start_as_told(watcher: Watcher, cluster: Cluster) -> int:
     assert f"node_id = {node_id}" in (await settings.text_content() or "")
     cluster._spawn(f"node-{node_id}", command[1:])
     await expect(invited.locator(".waiting")).to_have_class(re.compile("done"), timeout=2 * TIMEOUT_MS)
+    assert await watcher.serious_faults() == []
     await watcher.take_picture("console-invitation")
     await page.keyboard.press("Escape")
     await expect(invited).to_have_count(0)
@@ -130,8 +145,10 @@ async def test_an_evening_at_the_console(cluster: Cluster, browser: Browser) -> 
     await cluster.start_node(killed)
     await watcher.expect_role(killed, "follower")
     await watcher.expect_event("cameBack", killed)
+    reigns = watcher.page.locator(f".event[data-kind='leads'][data-node='{killed}']")
+    reign_count = await reigns.count()
     await watcher.act(killed, "transfer")
-    await watcher.expect_role(killed, "leader")
+    await expect(reigns.nth(reign_count)).to_be_visible(timeout=TIMEOUT_MS)  # one more than before
 
     await watcher.act(second, "drain")
     await expect(watcher.card(second).locator(".badge.drained")).to_be_visible()
@@ -144,6 +161,7 @@ async def test_an_evening_at_the_console(cluster: Cluster, browser: Browser) -> 
     await expect(watcher.card(added)).to_have_count(0, timeout=TIMEOUT_MS)
     await watcher.expect_event("left", added)
     await wait_until("the removed node to be forgotten", lambda: is_forgotten(cluster, added), TIMEOUT_MS / 1000)
+    await watch_a_node_fall_silent(watcher, cluster)
     assert not watcher.foreign, watcher.foreign
     assert not watcher.complaints, watcher.complaints
     await look_around(watcher)

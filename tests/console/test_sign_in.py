@@ -7,6 +7,7 @@ import pytest
 
 from console.consoles import ADMINISTRATOR, PER_MINUTE, ConsoleApplication
 from raftline.base.errors import Unavailable
+from raftline.console.sessions import PASS_LIFETIME_MS
 from raftline.console.sign_in import BODY_BYTES_MAX, COOKIE
 from web.application import TOKEN
 
@@ -46,6 +47,7 @@ class TestByAccount:
             reply = await sign_in(client)
             told = reply.json()
             assert (reply.status_code, told["account"]) == (201, ADMINISTRATOR)
+            assert told["lifetime_ms"] == PASS_LIFETIME_MS
             assert reply.headers["cache-control"] == "no-store"
             cookie = reply.headers["set-cookie"]
             assert cookie.startswith(f"{COOKIE}=")

@@ -12,20 +12,20 @@ export class Refusal extends Error {
 
 interface Pass {
   pass: string;
-  until_ms: number;
+  lifetime_ms: number;
   account: string;
 }
 
 const TIMEOUT_MS = 6000;
 const SESSION = "/console/session";
+const FORGET_KEY = "raftline-console-forget";
 
 export class Api {
   /** Where the nodes are; the one that is asked first comes first. */
   nodes: string[] = [location.origin];
   account = "";
   #pass = "";
-  #untilMs = 0;
-  onPass: () => void = () => undefined;
+  #lifetimeMs = 0;
 
   get isSignedIn(): boolean {
     return this.#pass !== "";
@@ -35,9 +35,9 @@ export class Api {
     return this.#pass;
   }
 
-  /** How long until the pass should be renewed. */
-  get renewInMs(): number {
-    return Math.max(1000, (this.#untilMs - Date.now()) / 2);
+  /** How long after it came the pass should be renewed. */
+  get renewAfterMs(): number {
+    return Math.max(1000, this.#lifetimeMs / 2);
   }
 
   get base(): string {
@@ -59,6 +59,7 @@ export class Api {
 
   async signIn(proof: Record<string, string>): Promise<void> {
     this.#take((await this.#send("POST", SESSION, proof)) as Pass);
+    localStorage.removeItem(FORGET_KEY);
   }
 
   /** Get a new pass by the old one, or by the cookie; false when neither is good. */
@@ -77,9 +78,18 @@ export class Api {
     }
   }
 
+  /** Forget the pass, and have the cookie forgotten, which the node that this page came from has set. */
   async signOut(): Promise<void> {
     this.#pass = "";
-    await this.#send("DELETE", SESSION).catch(() => undefined);
+    localStorage.setItem(FORGET_KEY, "true");
+    await this.forget().catch(() => undefined); // a dead node takes it away at the next visit
+  }
+
+  /** Have a cookie forgotten that should have been at the last visit. */
+  async forget(): Promise<void> {
+    if (localStorage.getItem(FORGET_KEY) === null) return;
+    const reply = await fetch(SESSION, { method: "DELETE", signal: AbortSignal.timeout(TIMEOUT_MS) });
+    if (reply.ok) localStorage.removeItem(FORGET_KEY);
   }
 
   /** Call the administration interface; renews the pass once if it is over. */
@@ -94,9 +104,8 @@ export class Api {
 
   #take(pass: Pass): void {
     this.#pass = pass.pass;
-    this.#untilMs = pass.until_ms;
+    this.#lifetimeMs = pass.lifetime_ms;
     this.account = pass.account;
-    this.onPass();
   }
 
   /** Try each node once, from the first; what needs a quorum may be refused by one that has none. */

@@ -17,6 +17,10 @@ import { language, setLanguage, text, type Language, type TextKey } from "./text
 import type { About, Change, Frame } from "./types";
 
 const RETRY_MS = 300;
+
+/** Frames without a majority before another node is asked; frames come each second. */
+const PATIENCE_MIN = 10;
+const PATIENCE_MAX = 160;
 const THEME_KEY = "raftline-console-theme";
 
 const app = document.getElementById("app") as HTMLElement;
@@ -27,6 +31,8 @@ let listening: AbortController | null = null;
 let renewTimer = 0;
 let said: TextKey | null = null;
 let isWatching = false;
+let lonelyCount = 0;
+let patience = PATIENCE_MIN;
 
 function controls(): HTMLElement {
   const names: [Language, string][] = [
@@ -106,7 +112,7 @@ async function watch(): Promise<void> {
         isRenewal = isGood;
         listening?.abort();
       }, () => undefined);
-    }, api.renewInMs);
+    }, api.renewAfterMs);
     const ending = await listenOnce(listening.signal);
     if (!api.isSignedIn || isRenewal) continue;
     document.body.dataset["state"] = "reconnecting";
@@ -136,7 +142,27 @@ async function listenOnce(aborted: AbortSignal): Promise<string> {
     if (next.done === true) return "ended";
     if (next.value.name === "over") return (next.value.data as { reason: string }).reason;
     take(next.value.name, next.value.data);
+    if (isCutOff()) return "cut off";
   }
+}
+
+/**
+ * Whether the node that is listened to has seen no majority for a while: another one may. How long grows from round to
+ * round, since there may be none at all.
+ */
+function isCutOff(): boolean {
+  const nodes = state.frame?.reading.nodes ?? [];
+  const seen = nodes.filter((node) => node.is_reachable).length;
+  if (2 * seen > nodes.length) {
+    lonelyCount = 0;
+    patience = PATIENCE_MIN;
+    return false;
+  }
+  lonelyCount += 1;
+  if (lonelyCount < patience) return false;
+  lonelyCount = 0;
+  patience = Math.min(patience * 2, PATIENCE_MAX);
+  return true;
 }
 
 function take(name: string, data: unknown): void {
@@ -159,5 +185,6 @@ if (theme === "light" || theme === "dark") document.documentElement.dataset["the
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => board?.repaint());
 
 await api.findNodes().catch(() => undefined);
+await api.forget().catch(() => undefined);
 await api.renew().catch(() => undefined);
 start();

@@ -95,6 +95,10 @@ class Sessions:
         until_ms = min(self._wall_ms() + PASS_LIFETIME_MS, login.since_ms + LOGIN_LIFETIME_MS)
         return msgspec.structs.replace(login, until_ms=until_ms, is_cookie=False)
 
+    def rest_ms(self, login: Login) -> int:
+        """Return how long it is good from now on."""
+        return max(0, login.until_ms - self._wall_ms())
+
     def sign(self, login: Login) -> str:
         """Write it, so that any node can read it."""
         content = msgspec.msgpack.encode(msgspec.structs.replace(login, nonce=self._entropy(_NONCE_BYTES)))

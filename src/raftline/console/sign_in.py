@@ -5,8 +5,8 @@ Signing in at the console.
     PUT    /console/session   by the cookie or a pass → 200, a new pass; 204 with neither: nobody is signed in
     DELETE /console/session   204, takes the cookie away
 
-201 and 200 are `{"pass", "until_ms", "account"}`. Who may sign in by an account is who may administer the service from
-a client (XEP-0133): the setting `xmpp.administrators`. The token of the cluster works without a quorum, an account
+201 and 200 are `{"pass", "lifetime_ms", "account"}`. Who may sign in by an account is who may administer the service
+from a client (XEP-0133): the setting `xmpp.administrators`. The token of the cluster works without a quorum, an account
 needs one. Bodies must be declared as JSON, which another site's page cannot send without asking first (CORS).
 """
 
@@ -155,7 +155,9 @@ class SignIn:
 
     def _reply(self, request: Request, login: Login, status: int) -> Response:
         given = self.sessions.pass_of(login)
-        content = {"pass": self.sessions.sign(given), "until_ms": given.until_ms, "account": given.account}
+        # How long, not until when: browsers' clocks are what they are.
+        lifetime_ms = self.sessions.rest_ms(given)
+        content = {"pass": self.sessions.sign(given), "lifetime_ms": lifetime_ms, "account": given.account}
         reply = Response(msgspec.json.encode(content), status, _NO_STORE, "application/json")
         if status == 201:
             reply.set_cookie(
