@@ -113,7 +113,10 @@ export class Api {
     let refusal = new Refusal(0, "");
     for (let tried = 0; tried < this.nodes.length; tried += 1) {
       try {
-        const reply = await this.#fetch(path, { method, ...(body === undefined ? {} : { body: JSON.stringify(body) }) });
+        const reply = await this.#fetch(path, {
+          method,
+          ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+        });
         if (reply.ok) return reply.status === 204 ? null : await reply.json();
         refusal = new Refusal(reply.status, await reasonOf(reply));
         if (reply.status !== 503) throw refusal;
@@ -128,7 +131,7 @@ export class Api {
   async #fetch(path: string, options: RequestInit): Promise<Response> {
     const headers: Record<string, string> = {};
     if (options.body !== undefined) headers["Content-Type"] = "application/json";
-    if (this.#pass !== "") headers["Authorization"] = `Bearer ${this.#pass}`;
+    if (this.#pass !== "") headers.Authorization = `Bearer ${this.#pass}`;
     return await fetch(this.base + path, { ...options, headers, signal: AbortSignal.timeout(TIMEOUT_MS) });
   }
 }

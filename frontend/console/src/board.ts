@@ -124,7 +124,10 @@ export class Board {
     if (frame === null) return;
     const { reading } = frame;
     setText(this.#domain, about?.domain ?? "");
-    this.#setFigure("leader", reading.leader === null ? text("noLeader") : text("nodeNumber", { node: reading.leader }));
+    this.#setFigure(
+      "leader",
+      reading.leader === null ? text("noLeader") : text("nodeNumber", { node: reading.leader }),
+    );
     this.#setFigure("term", count(reading.term));
     this.#setFigure("committed", count(reading.commit_index));
     const up = reading.nodes.filter((node) => node.is_reachable).length;
@@ -134,7 +137,10 @@ export class Board {
     this.#plots.show(this.state);
     this.#timeLine.showStrip(this.state);
     const invited = this.#invited;
-    if (invited !== null && reading.nodes.some((node) => node.id === invited.node && ["follower", "leader"].includes(node.role))) {
+    if (
+      invited !== null &&
+      reading.nodes.some((node) => node.id === invited.node && ["follower", "leader"].includes(node.role))
+    ) {
       invited.done();
       this.#invited = null;
     }
@@ -165,7 +171,9 @@ export class Board {
     const left = (this.state.frame?.reading.nodes.length ?? 1) - 1;
     const title = text("confirmRemove", { node });
     const yes = text("remove").replace("…", "");
-    if (await confirm(title, text("explainRemove", { left, spare: Math.max(0, Math.floor((left - 1) / 2)) }), yes, true)) {
+    if (
+      await confirm(title, text("explainRemove", { left, spare: Math.max(0, Math.floor((left - 1) / 2)) }), yes, true)
+    ) {
       await this.#ask("DELETE", `/admin/v1/cluster/nodes/${node}`, undefined, title);
     }
   }
@@ -174,7 +182,11 @@ export class Board {
     const isSure =
       replaces === null
         ? await confirm(text("confirmAdd"), text("explainAdd"), text("invite"))
-        : await confirm(text("confirmReplace", { node: replaces }), text("explainReplace", { node: replaces }), text("invite"));
+        : await confirm(
+            text("confirmReplace", { node: replaces }),
+            text("explainReplace", { node: replaces }),
+            text("invite"),
+          );
     if (!isSure) return;
     const told = await this.#ask("POST", "/admin/v1/cluster/invitations", { replaces }, "");
     if (told !== null) {

@@ -2,7 +2,7 @@
 
 import { button, element, setText } from "./dom";
 import { bytes, count, duration, figure, uptime } from "./format";
-import { isTextKey, text, type TextKey } from "./texts";
+import { isTextKey, type TextKey, text } from "./texts";
 import type { Frame, NodeReading } from "./types";
 
 export interface Actions {
@@ -72,7 +72,7 @@ class Card {
     const rates = frame.rates[String(node.id)];
     const role = `role_${node.role}`;
     this.#isDrained = figures?.is_drained ?? false;
-    this.root.dataset["role"] = node.role;
+    this.root.dataset.role = node.role;
     setText(this.#role, isTextKey(role) ? text(role) : node.role);
     this.#drained.hidden = !this.#isDrained;
     setText(this.#address, node.http_url || node.address);
@@ -92,7 +92,8 @@ class Card {
       disk: disk + state,
       sync: duration(rates?.sync_ms ?? mean(figures)),
       connections: count(figures?.connection_count),
-      messages: rates?.messages === null || rates === undefined ? "–" : text("perSecond", { value: figure(rates.messages) }),
+      messages:
+        rates?.messages === null || rates === undefined ? "–" : text("perSecond", { value: figure(rates.messages) }),
       inFlight: count(figures?.in_flight_count),
       up: figures === null ? "–" : uptime(figures.elapsed_ns / 1e9),
       release: figures?.release ?? "–",

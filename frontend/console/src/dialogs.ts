@@ -53,7 +53,11 @@ export function showInvitation(invitation: Invitation, directory: string | null)
       block("run", "raftline node run --config /etc/raftline/node.toml"),
     ),
     status,
-    element("div", { class: "dialog-actions" }, button(text("close"), "primary", () => dialog.close(), { "data-action": "close" })),
+    element(
+      "div",
+      { class: "dialog-actions" },
+      button(text("close"), "primary", () => dialog.close(), { "data-action": "close" }),
+    ),
   );
   open(dialog, () => undefined);
   return {

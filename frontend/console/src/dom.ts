@@ -30,6 +30,15 @@ export function fill(target: Element, ...children: Child[]): void {
 }
 
 /** Make a button. */
-export function button(text: string, kind: string, onClick: () => void, attributes: Attributes = {}): HTMLButtonElement {
-  return element("button", { type: "button", class: `button ${kind}`.trim(), click: () => onClick(), ...attributes }, text);
+export function button(
+  text: string,
+  kind: string,
+  onClick: () => void,
+  attributes: Attributes = {},
+): HTMLButtonElement {
+  return element(
+    "button",
+    { type: "button", class: `button ${kind}`.trim(), click: () => onClick(), ...attributes },
+    text,
+  );
 }

@@ -2,7 +2,7 @@
 
 import { type Api, Refusal } from "./api";
 import { element, setText } from "./dom";
-import { isTextKey, text, type TextKey } from "./texts";
+import { isTextKey, type TextKey, text } from "./texts";
 
 const logo = new URL("./icon.svg", import.meta.url).href;
 
@@ -26,7 +26,13 @@ export function entryCard(api: Api, said: TextKey | null, controls: HTMLElement,
     for (const key of ["account", "byToken"] as const) fields[key].hidden = key !== chosen;
   };
   const choice = (key: Way): HTMLElement => {
-    const radio = element("input", { type: "radio", name: "way", value: key, checked: key === way, change: () => choose(key) });
+    const radio = element("input", {
+      type: "radio",
+      name: "way",
+      value: key,
+      checked: key === way,
+      change: () => choose(key),
+    });
     return element("label", {}, radio, text(key));
   };
   const send = async (): Promise<void> => {
@@ -34,7 +40,9 @@ export function entryCard(api: Api, said: TextKey | null, controls: HTMLElement,
     error.hidden = true;
     try {
       const proof =
-        way === "byToken" ? { token: token.field.value } : { username: username.field.value, password: password.field.value };
+        way === "byToken"
+          ? { token: token.field.value }
+          : { username: username.field.value, password: password.field.value };
       await api.signIn(proof);
       onDone();
     } catch (failure) {
@@ -58,7 +66,12 @@ export function entryCard(api: Api, said: TextKey | null, controls: HTMLElement,
       },
       element("img", { src: logo, alt: "", width: "56", height: "56" }),
       element("h1", {}, text("title")),
-      element("div", { class: "ways", role: "radiogroup", "aria-label": text("signIn") }, choice("account"), choice("byToken")),
+      element(
+        "div",
+        { class: "ways", role: "radiogroup", "aria-label": text("signIn") },
+        choice("account"),
+        choice("byToken"),
+      ),
       fields.account,
       fields.byToken,
       error,
@@ -68,7 +81,19 @@ export function entryCard(api: Api, said: TextKey | null, controls: HTMLElement,
   );
 }
 
-function input(name: string, label: string, type: string, complete: string): { field: HTMLInputElement; both: HTMLElement[] } {
-  const field = element("input", { id: name, name, type, autocomplete: complete, autocapitalize: "none", spellcheck: "false" });
+function input(
+  name: string,
+  label: string,
+  type: string,
+  complete: string,
+): { field: HTMLInputElement; both: HTMLElement[] } {
+  const field = element("input", {
+    id: name,
+    name,
+    type,
+    autocomplete: complete,
+    autocapitalize: "none",
+    spellcheck: "false",
+  });
   return { field, both: [element("label", { for: name }, isTextKey(label) ? text(label) : label), field] };
 }

@@ -49,7 +49,12 @@ export function uptime(seconds: number): string {
 
 /** The time of day. */
 export function clock(ms: number): string {
-  return new Intl.DateTimeFormat(language(), { hour: "2-digit", minute: "2-digit", second: "2-digit", hour12: false }).format(ms);
+  return new Intl.DateTimeFormat(language(), {
+    hour: "2-digit",
+    minute: "2-digit",
+    second: "2-digit",
+    hour12: false,
+  }).format(ms);
 }
 
 /** A day and time. */

@@ -13,7 +13,7 @@ import { State } from "./state";
 import { listen, type StreamEvent } from "./stream";
 import "./style.css";
 import "./board.css";
-import { language, setLanguage, text, type Language, type TextKey } from "./texts";
+import { type Language, language, setLanguage, type TextKey, text } from "./texts";
 import type { About, Change, Frame } from "./types";
 
 const RETRY_MS = 300;
@@ -49,17 +49,22 @@ function controls(): HTMLElement {
   for (const [value, name] of names) {
     select.append(element("option", { value, lang: value, selected: value === language() }, name));
   }
-  return element("div", { class: "controls" }, select, button("◐", "small icon", switchTheme, { "aria-label": text("theme"), title: text("theme") }));
+  return element(
+    "div",
+    { class: "controls" },
+    select,
+    button("◐", "small icon", switchTheme, { "aria-label": text("theme"), title: text("theme") }),
+  );
 }
 
 function isDark(): boolean {
-  const chosen = document.documentElement.dataset["theme"];
+  const chosen = document.documentElement.dataset.theme;
   return chosen === undefined ? matchMedia("(prefers-color-scheme: dark)").matches : chosen === "dark";
 }
 
 function switchTheme(): void {
   const wanted = isDark() ? "light" : "dark";
-  document.documentElement.dataset["theme"] = wanted;
+  document.documentElement.dataset.theme = wanted;
   localStorage.setItem(THEME_KEY, wanted);
   board?.repaint();
 }
@@ -71,7 +76,7 @@ function mount(): void {
   board?.end();
   if (!api.isSignedIn) {
     board = null;
-    document.body.dataset["state"] = "signed-out";
+    document.body.dataset.state = "signed-out";
     fill(app, entryCard(api, said, controls(), start));
     return;
   }
@@ -95,7 +100,7 @@ async function signOut(): Promise<void> {
 
 function showStatus(): void {
   const node = state.frame?.reading.node ?? "";
-  const isLive = document.body.dataset["state"] === "watching";
+  const isLive = document.body.dataset.state === "watching";
   const lost = node === "" ? text("connecting") : text("lostStream", { node });
   board?.showStatus(isLive ? text("live", { node }) : lost, isLive);
 }
@@ -108,14 +113,17 @@ async function watch(): Promise<void> {
     let isRenewal = false;
     clearTimeout(renewTimer);
     renewTimer = window.setTimeout(() => {
-      void api.renew().then((isGood) => {
-        isRenewal = isGood;
-        listening?.abort();
-      }, () => undefined);
+      void api.renew().then(
+        (isGood) => {
+          isRenewal = isGood;
+          listening?.abort();
+        },
+        () => undefined,
+      );
     }, api.renewAfterMs);
     const ending = await listenOnce(listening.signal);
     if (!api.isSignedIn || isRenewal) continue;
-    document.body.dataset["state"] = "reconnecting";
+    document.body.dataset.state = "reconnecting";
     showStatus();
     if (ending === "signed-out") {
       if (!(await api.renew().catch(() => true))) said = "signedOut";
@@ -173,15 +181,15 @@ function take(name: string, data: unknown): void {
   }
   if (name !== "frame") return;
   const isNews = state.takeFrame(data as Frame);
-  document.body.dataset["state"] = "watching";
-  document.body.dataset["node"] = String(state.frame?.reading.node);
+  document.body.dataset.state = "watching";
+  document.body.dataset.node = String(state.frame?.reading.node);
   board?.showFrame();
   if (isNews) board?.showChanges();
   showStatus();
 }
 
 const theme = localStorage.getItem(THEME_KEY);
-if (theme === "light" || theme === "dark") document.documentElement.dataset["theme"] = theme;
+if (theme === "light" || theme === "dark") document.documentElement.dataset.theme = theme;
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => board?.repaint());
 
 await api.findNodes().catch(() => undefined);

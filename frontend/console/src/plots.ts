@@ -6,7 +6,7 @@ import "uplot/dist/uPlot.min.css";
 import { element, fill } from "./dom";
 import { duration, figure } from "./format";
 import type { Samples, State } from "./state";
-import { language, text, type TextKey } from "./texts";
+import { language, type TextKey, text } from "./texts";
 
 interface Line {
   label: string;
@@ -66,7 +66,9 @@ class Plot {
 
   show(samples: Samples): void {
     const columns = this.kind.lines.map((line) => line.values(samples));
-    const words = this.kind.lines.map((line, place) => `${line.label} ${this.kind.write(columns[place]?.at(-1) ?? null)}`.trim());
+    const words = this.kind.lines.map((line, place) =>
+      `${line.label} ${this.kind.write(columns[place]?.at(-1) ?? null)}`.trim(),
+    );
     const isEmpty = words.every((word) => word.endsWith(text("plotEmpty")));
     const both = isEmpty ? text("plotEmpty") : words.join(" · ");
     if (both !== this.#shown) {
@@ -109,7 +111,12 @@ class Plot {
         },
         axes: [
           { ...axis, size: 26, space: 70, values: (_plot, seconds) => seconds.map(timeOf) },
-          { ...axis, size: 56, space: 32, values: (_plot, values) => values.map((value) => figure(value) + this.kind.unit) },
+          {
+            ...axis,
+            size: 56,
+            space: 32,
+            values: (_plot, values) => values.map((value) => figure(value) + this.kind.unit),
+          },
         ],
         series: [
           {},
@@ -141,7 +148,9 @@ class Plot {
 
 function timeOf(second: number): string {
   const parts = second % 60 === 0 ? {} : { second: "2-digit" as const };
-  return new Intl.DateTimeFormat(language(), { hour: "2-digit", minute: "2-digit", hour12: false, ...parts }).format(second * 1000);
+  return new Intl.DateTimeFormat(language(), { hour: "2-digit", minute: "2-digit", hour12: false, ...parts }).format(
+    second * 1000,
+  );
 }
 
 export class Plots {

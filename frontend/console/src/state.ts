@@ -1,7 +1,7 @@
 // What the page knows: the last frame, samples for the plots, and what happened. It outlives the node it came from.
 
+import { type TextKey, text } from "./texts";
 import type { About, Change, Frame } from "./types";
-import { text, type TextKey } from "./texts";
 
 export const SAMPLE_COUNT_MAX = 300;
 const NOTE_COUNT_MAX = 60;

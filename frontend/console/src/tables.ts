@@ -4,7 +4,7 @@ import type { Api } from "./api";
 import { Refusal } from "./api";
 import { button, element, fill, setText } from "./dom";
 import { bytes, count, moment } from "./format";
-import { text, type TextKey } from "./texts";
+import { type TextKey, text } from "./texts";
 
 type Row = Record<string, unknown>;
 
@@ -32,11 +32,16 @@ const LIMIT = 50;
 const words = (value: unknown): string => (typeof value === "string" && value !== "" ? value : "–");
 const number = (value: unknown): number | null => (typeof value === "number" ? value : null);
 
-async function page(api: Api, path: string, key: string, after: string): Promise<{ rows: Row[]; next: string | null; whole: Row }> {
+async function page(
+  api: Api,
+  path: string,
+  key: string,
+  after: string,
+): Promise<{ rows: Row[]; next: string | null; whole: Row }> {
   const query = `?limit=${LIMIT}${after === "" ? "" : `&after=${encodeURIComponent(after)}`}`;
   const whole = (await api.call("GET", path + query)) as Row;
   const rows = Array.isArray(whole[key]) ? (whole[key] as Row[]) : [];
-  return { rows, next: typeof whole["next"] === "string" ? whole["next"] : null, whole };
+  return { rows, next: typeof whole.next === "string" ? whole.next : null, whole };
 }
 
 const KINDS: Kind[] = [
@@ -44,10 +49,10 @@ const KINDS: Kind[] = [
     title: "users",
     empty: "noUsers",
     columns: [
-      { title: "name", write: (row) => words(row["name"]) },
-      { title: "since", write: (row) => moment(number(row["created_ms"]) ?? 0) },
-      { title: "invitedBy", write: (row) => words(row["inviter"]) },
-      { title: "devices", write: (row) => count(number(row["session_count"])), isNumber: true },
+      { title: "name", write: (row) => words(row.name) },
+      { title: "since", write: (row) => moment(number(row.created_ms) ?? 0) },
+      { title: "invitedBy", write: (row) => words(row.inviter) },
+      { title: "devices", write: (row) => count(number(row.session_count)), isNumber: true },
     ],
     read: async (api, after) => ({ ...(await page(api, "/admin/v1/users", "users", after)), words: "" }),
   },
@@ -55,39 +60,39 @@ const KINDS: Kind[] = [
     title: "rooms",
     empty: "noRooms",
     columns: [
-      { title: "name", write: (row) => words(row["title"] === "" ? row["name"] : row["title"]) },
-      { title: "address", write: (row) => words(row["jid"]) },
-      { title: "people", write: (row) => count(number(row["people"])), isNumber: true },
+      { title: "name", write: (row) => words(row.title === "" ? row.name : row.title) },
+      { title: "address", write: (row) => words(row.jid) },
+      { title: "people", write: (row) => count(number(row.people)), isNumber: true },
     ],
     read: async (api, after) => {
       const found = await page(api, "/admin/v1/rooms", "rooms", after);
-      return { ...found, words: text("publicRooms", { count: count(number(found.whole["total"])) }) };
+      return { ...found, words: text("publicRooms", { count: count(number(found.whole.total)) }) };
     },
   },
   {
     title: "media",
     empty: "noUsers",
     columns: [
-      { title: "name", write: (row) => words(row["name"]) },
-      { title: "files", write: (row) => count(number(row["files"])), isNumber: true },
-      { title: "size", write: (row) => bytes(number(row["bytes"])), isNumber: true },
+      { title: "name", write: (row) => words(row.name) },
+      { title: "files", write: (row) => count(number(row.files)), isNumber: true },
+      { title: "size", write: (row) => bytes(number(row.bytes)), isNumber: true },
     ],
     read: async (api, after) => {
       const found = await page(api, "/admin/v1/media/accounts", "accounts", after);
       const totals = (await api.call("GET", "/admin/v1/media")) as Row;
-      const values = { count: count(number(totals["files"])), size: bytes(number(totals["bytes"])) };
-      return { ...found, words: text(totals["is_complete"] === true ? "mediaTotal" : "mediaAtLeast", values) };
+      const values = { count: count(number(totals.files)), size: bytes(number(totals.bytes)) };
+      return { ...found, words: text(totals.is_complete === true ? "mediaTotal" : "mediaAtLeast", values) };
     },
   },
   {
     title: "reports",
     empty: "noReports",
     columns: [
-      { title: "since", write: (row) => (number(row["time_ms"]) === null ? "–" : moment(number(row["time_ms"]) ?? 0)) },
-      { title: "reporter", write: (row) => words(row["reporter"]) },
-      { title: "reported", write: (row) => words(row["reported"] ?? row["jid"]) },
-      { title: "reason", write: (row) => words(row["reason"]) },
-      { title: "text", write: (row) => words(row["text"]) },
+      { title: "since", write: (row) => (number(row.time_ms) === null ? "–" : moment(number(row.time_ms) ?? 0)) },
+      { title: "reporter", write: (row) => words(row.reporter) },
+      { title: "reported", write: (row) => words(row.reported ?? row.jid) },
+      { title: "reason", write: (row) => words(row.reason) },
+      { title: "text", write: (row) => words(row.text) },
     ],
     read: async (api, after) => ({ ...(await page(api, "/admin/v1/reports", "reports", after)), words: "" }),
   },
@@ -202,13 +207,22 @@ export class Tables {
       fill(this.#panel, element("p", { class: "empty" }, text(kind.empty)), said);
       return;
     }
-    const heads = kind.columns.map((column) => element("th", { scope: "col", class: column.isNumber ? "number" : "" }, text(column.title)));
+    const heads = kind.columns.map((column) =>
+      element("th", { scope: "col", class: column.isNumber ? "number" : "" }, text(column.title)),
+    );
     const table = element("table", {}, element("thead", {}, element("tr", {}, ...heads)), body);
-    fill(this.#panel, said, element("div", { class: "scrolls", tabindex: "0", role: "region", "aria-label": text(kind.title) }, table), more);
+    fill(
+      this.#panel,
+      said,
+      element("div", { class: "scrolls", tabindex: "0", role: "region", "aria-label": text(kind.title) }, table),
+      more,
+    );
   }
 }
 
 function rowOf(kind: Kind, row: Row): HTMLElement {
-  const cells = kind.columns.map((column) => element("td", { class: column.isNumber ? "number" : "" }, column.write(row)));
+  const cells = kind.columns.map((column) =>
+    element("td", { class: column.isNumber ? "number" : "" }, column.write(row)),
+  );
   return element("tr", {}, ...cells);
 }

@@ -110,11 +110,13 @@ const ENGLISH = {
   confirmTransfer: "Make node {node} the leader?",
   explainTransfer: "Messages wait for a moment while the leadership changes hands; none is lost.",
   confirmDrain: "Drain node {node}?",
-  explainDrain: "Its clients move to other nodes and it does not lead. It goes on storing and voting. A restart ends it.",
+  explainDrain:
+    "Its clients move to other nodes and it does not lead. It goes on storing and voting. A restart ends it.",
   confirmUndrain: "Let node {node} serve clients again?",
   explainUndrain: "New clients may connect to it, and it may lead.",
   confirmRemove: "Remove node {node}?",
-  explainRemove: "It leaves the cluster for good and stops by itself. Of the {left} that stay, {spare} may fail at once.",
+  explainRemove:
+    "It leaves the cluster for good and stops by itself. Of the {left} that stay, {spare} may fail at once.",
   confirmReplace: "Replace node {node}?",
   explainReplace: "A new node is invited. When it has caught up it takes the place of node {node} in one step.",
   confirmAdd: "Add a node?",
@@ -124,7 +126,8 @@ const ENGLISH = {
   invitedIntro: "Run this on the new machine. The token is shown here once.",
   invitedHere: "On this machine (development cluster)",
   invitedThere: "On another machine",
-  invitedSteps: "Put this into its settings beside a row of its own, the token into the file join.token, and start it. Its peer certificate must be for the name {node}.",
+  invitedSteps:
+    "Put this into its settings beside a row of its own, the token into the file join.token, and start it. Its peer certificate must be for the name {node}.",
   waiting: "Waiting for node {node} to come…",
   done: "Node {node} votes.",
   asked: "Asked: {what}",
@@ -257,7 +260,8 @@ const CHINESE: Record<TextKey, string> = {
   invitedIntro: "请在新机器上运行。令牌只在这里显示一次。",
   invitedHere: "在本机（开发集群）",
   invitedThere: "在另一台机器",
-  invitedSteps: "把以下内容连同它自己的一行写入其设置，把令牌写入文件 join.token，然后启动。它的节点证书名称必须是 {node}。",
+  invitedSteps:
+    "把以下内容连同它自己的一行写入其设置，把令牌写入文件 join.token，然后启动。它的节点证书名称必须是 {node}。",
   waiting: "等待节点 {node} 加入…",
   done: "节点 {node} 开始投票。",
   asked: "已请求：{what}",

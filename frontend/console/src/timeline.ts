@@ -50,7 +50,9 @@ export class TimeLine {
     }
     if (nowMs > reachedMs) parts.push(gap(nowMs - reachedMs));
     fill(this.#strip, ...parts);
-    const words = reigns.filter((reign) => reign.toMs > fromMs).map((reign) => `${clock(reign.fromMs)} ${text("nodeNumber", { node: reign.node })}`);
+    const words = reigns
+      .filter((reign) => reign.toMs > fromMs)
+      .map((reign) => `${clock(reign.fromMs)} ${text("nodeNumber", { node: reign.node })}`);
     this.#strip.setAttribute("aria-label", `${text("whoLed")}: ${words.join(", ")}`);
     setText(this.#from, clock(fromMs));
     const end = this.root.querySelector(".now");
@@ -70,7 +72,11 @@ export class TimeLine {
         element(
           "li",
           { class: `event ${happening.kind}`, "data-kind": happening.kind, "data-node": String(happening.node) },
-          element("time", { datetime: new Date(happening.timeMs).toISOString(), title: moment(happening.timeMs) }, clock(happening.timeMs)),
+          element(
+            "time",
+            { datetime: new Date(happening.timeMs).toISOString(), title: moment(happening.timeMs) },
+            clock(happening.timeMs),
+          ),
           element("span", { class: "mark", "aria-hidden": "true" }),
           element("span", {}, happening.words),
         ),
