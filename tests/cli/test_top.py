@@ -11,7 +11,7 @@ from prometheus_client.exposition import generate_latest
 from rich.console import Console
 
 from raftline.base.ids import LogIndex
-from raftline.cli.top.figures import METRICS, NodeFigures, bucket_increase, increase, parse_figures, quantile
+from raftline.cli.top.figures import METRICS, NodeFigures, bucket_increase, increase, parse_figures
 from raftline.cli.top.reading import EVENT_COUNT_MAX, History, Reading, Sample, describe_changes
 from raftline.cli.top.view import WIDTH_FOR_ALL, render
 from raftline.cluster.metrics import initial_metrics
@@ -84,15 +84,6 @@ class TestFigures:
         assert bucket_increase(before, {0.1: 5.0, INFINITY: 11.0}) == {0.1: 1.0, INFINITY: 2.0}
         assert bucket_increase(before, {0.1: 1.0, INFINITY: 2.0}) == {0.1: 1.0, INFINITY: 2.0}
         assert bucket_increase(before, {0.2: 1.0, INFINITY: 2.0}) == {}
-
-    def test_quantiles(self) -> None:
-        """Between the bounds of a class by the share of its members; nothing of nothing."""
-        buckets = {0.1: 10.0, 0.2: 20.0, INFINITY: 20.0}
-        assert quantile(0.5, buckets) == pytest.approx(0.1)
-        assert quantile(0.75, buckets) == pytest.approx(0.15)
-        assert quantile(0.99, {0.1: 0.0, INFINITY: 3.0}) == 0.1
-        assert quantile(0.5, {0.1: 0.0, INFINITY: 0.0}) is None
-        assert quantile(0.5, {}) is None
 
 
 class TestReadings:

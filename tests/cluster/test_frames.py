@@ -29,7 +29,27 @@ from raftline.cluster.frames import (
     StatusRequest,
     encode_frame,
 )
+from raftline.cluster.reading import EdgeFigures, LeadershipChange, Reading
 from raftline.raft.messages import Append, Entry, EntryKind, Heartbeat
+
+READING = Reading(
+    release="1.0",
+    machine_version=3,
+    started_ms=1_700_000_000_000,
+    elapsed_ns=5,
+    term=Term(7),
+    last_index=LogIndex(92),
+    commit_index=LogIndex(91),
+    is_drained=False,
+    disk_state=0,
+    disk_room_bytes=None,
+    sync_count=4,
+    sync_seconds=0.5,
+    in_flight_count=1,
+    edges=EdgeFigures(2, 3),
+    latencies=(0, 12, 1),
+    changes=(LeadershipChange(1, Term(7), "leads", NodeId(1)),),
+)
 
 FRAMES: list[Frame] = [
     Hello(1, "a cluster", NodeId(3), 1_700_000_000_000),
@@ -47,8 +67,10 @@ FRAMES: list[Frame] = [
     Refusal(Term(8), 4, 17, busy=True),
     OffLogStanza(LogIndex(90), SessionId(5), b"<iq/>"),
     StatusRequest(9, LogIndex(90)),
+    StatusRequest(9, LogIndex(0), wants_reading=True),
     StatusReply(9, "leader", Term(7), NodeId(1), LogIndex(91), LogIndex(90), {1: 91, 2: 90}, b"\x00" * 16),
     StatusReply(9, "follower", Term(7), None, LogIndex(91), LogIndex(90), {}, None),
+    StatusReply(9, "leader", Term(7), NodeId(1), LogIndex(91), LogIndex(90), {}, None, 5, READING),
     MediaOffer(b"d" * 32, 1 << 32, 1_700_000_000_000),
     MediaKept(b"d" * 32, is_kept=False),
     MediaRequest(b"d" * 32, 1 << 32, 1 << 18),

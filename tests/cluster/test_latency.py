@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
+import pytest
+
 from cluster.clusters import Cluster, until
-from raftline.cluster.latency import BOUNDS_S, CommitLatency
+from raftline.cluster.latency import BOUNDS_S, CommitLatency, cumulative, quantile
 
 
 class TestClasses:
@@ -30,6 +33,28 @@ class TestClasses:
     def test_bounds_rise(self) -> None:
         """As a histogram's have to."""
         assert list(BOUNDS_S) == sorted(set(BOUNDS_S))
+
+
+class TestQuantiles:
+    """What took at most so long, for a share of all."""
+
+    def test_within_a_class(self) -> None:
+        """Between its bounds by the share of its members; nothing of nothing."""
+        buckets = {0.1: 10.0, 0.2: 20.0, math.inf: 20.0}
+        assert quantile(0.5, buckets) == pytest.approx(0.1)
+        assert quantile(0.75, buckets) == pytest.approx(0.15)
+        assert quantile(0.99, {0.1: 0.0, math.inf: 3.0}) == 0.1
+        assert quantile(0.5, {0.1: 0.0, math.inf: 0.0}) is None
+        assert quantile(0.5, {}) is None
+
+    def test_of_what_was_counted(self) -> None:
+        """Within the class that the right one lies in."""
+        latency = CommitLatency()
+        for duration_ms in range(1, 101):
+            latency.observe(duration_ms * 1_000_000)
+        found = quantile(0.5, cumulative(latency.figures().counts))
+        assert found is not None
+        assert 0.048 <= found <= 0.064
 
 
 async def test_a_driver_counts_its_own_commands(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import stat
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -124,6 +125,16 @@ class TestDrop:
         for node_id in (2, 2, 9):
             drop_node(tmp_path, node_id)
         assert known_nodes(tmp_path) == [1, 3]
+
+    def test_several_at_once(self, tmp_path: Path) -> None:
+        """Whoever asked for a removal forgets the node, and it does so itself as it ends: no write is lost or torn."""
+        make(tmp_path)
+        for node_id in range(4, 8):
+            add_node(tmp_path, node_id, TOKEN)
+        with ThreadPoolExecutor(16) as threads:
+            list(threads.map(lambda node_id: drop_node(tmp_path, node_id), [*range(4, 8)] * 8))
+        assert known_nodes(tmp_path) == [1, 2, 3]
+        assert settle_parameters(tmp_path, None, None, None).members == (1, 2, 3)
 
     def test_founders_that_left_are_still_who_founded_it(self, tmp_path: Path) -> None:
         """The others began with all of them, and their settings may not change under them."""

@@ -25,7 +25,9 @@ MACHINE_PATHS = re.compile(r"(?<![\w./~])/(?:home|root|work|Users)/\w")
 EXTERNAL_LOADS = re.compile(
     r"""(?<!<a\s)(?:src|href)\s*=\s*["'](?:https?:)?//|@import\s+["'](?:https?:)?//|url\(\s*["']?https?://"""
 )
-TEXT_SUFFIXES = {".css", ".html", ".in", ".js", ".json", ".md", ".py", ".svg", ".toml", ".txt", ".yaml", ".yml", ""}
+TEXT_SUFFIXES = {
+    *(".css", ".html", ".in", ".js", ".json", ".md", ".py", ".svg", ".toml", ".ts", ".txt", ".yaml", ".yml", "")
+}
 
 
 def tracked(*patterns: str) -> list[Path]:
@@ -82,7 +84,10 @@ def test_every_test_says_its_goal(modules: dict[str, ast.Module]) -> None:
 
 def test_files_are_short_enough() -> None:
     """No source file has more than 600 lines."""
-    counts = {relative(path): path.read_text(encoding="utf-8").count("\n") for path in tracked("*.py", "*.js", "*.css")}
+    counts = {
+        relative(path): path.read_text(encoding="utf-8").count("\n")
+        for path in tracked("*.py", "*.js", "*.ts", "*.css")
+    }
     long = {name: count for name, count in counts.items() if count > FILE_LINES_MAX and name not in LONG_FILES}
     assert not long, long
 
@@ -132,8 +137,8 @@ def test_the_page_loads_nothing_from_elsewhere() -> None:
     """Our own pages name no other host in what they load; a link that people may follow is no load."""
     found = [
         relative(path)
-        for path in tracked("src/raftline/web/static/*", "frontend/*", "src/raftline/console/*")
-        if path.suffix in {".css", ".html", ".js"} and EXTERNAL_LOADS.search(path.read_text(encoding="utf-8"))
+        for path in tracked("src/raftline/web/static/*", "frontend/*")
+        if path.suffix in {".css", ".html", ".js", ".ts"} and EXTERNAL_LOADS.search(path.read_text(encoding="utf-8"))
     ]
     assert not found, found
 

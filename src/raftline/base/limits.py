@@ -576,3 +576,5 @@ SEALED_FILE_GRACE_MS: Final = 15 * 60 * 1000
 
 EXPIRED_SEALED_COUNT_MAX: Final = 64
 """Such messages whose time is over that one command forgets."""
+CONSOLE_STREAM_COUNT_MAX: Final = 32
+"""Pages of the console that watch one node at once."""

@@ -17,6 +17,7 @@ from raftline.server.config import NodeSettings
 from raftline.server.config_file import load_settings
 from raftline.server.development import run_cluster
 from raftline.server.development_layout import settings_file
+from raftline.server.development_members import add_node, drop_node
 from raftline.server.failures import ExitCode
 from raftline.server.founding import found
 from raftline.server.lost_quorum import force_new_cluster
@@ -71,20 +72,30 @@ def start(
     /,
     *,
     data: Annotated[Path, Parameter(help="Directory of the cluster, as given to `raftline up`.")] = DATA_DEFAULT,
+    join_token: Annotated[str, Parameter(help="Of an invitation by the console: the node's files are made.")] = "",
 ) -> ExitCode:
     """
     Start one node of a development cluster again, in the foreground, on its old data.
 
+    With --join-token, a new node that the console has invited; `raftline cluster add` makes the files itself.
+
     Example: raftline node start 2 --data .raftline
     """
     file = settings_file(data, node)
+    if join_token and not file.exists():
+        add_node(data, node, join_token)
     if not file.exists():
         raise ConfigError(str(data), f"has no node {node}; `raftline up --data {data}` makes clusters")
 
     def read() -> NodeSettings:
         return load_settings(file, os.environ)
 
-    return run_node(read(), read=read, on_locked=lambda: record_process(data, node, os.getpid()))
+    return run_node(
+        read(),
+        read=read,
+        on_locked=lambda: record_process(data, node, os.getpid()),
+        on_dismissed=lambda: drop_node(data, node),
+    )
 
 
 @app.command

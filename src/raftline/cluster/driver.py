@@ -48,11 +48,12 @@ from raftline.cluster.forwarding import Forwarding
 from raftline.cluster.frames import PROTOCOL_VERSION, PROTOCOL_VERSION_MIN, Hello, LinkFrame
 from raftline.cluster.links import LinkContexts, PeerLinks
 from raftline.cluster.lives import Lives
+from raftline.cluster.media.choice import open_files
 from raftline.cluster.media.media import Media
-from raftline.cluster.media.objects.bucket import Bucket
 from raftline.cluster.media.objects.media import ObjectMedia
 from raftline.cluster.members import Members
 from raftline.cluster.metrics import ClusterMetrics, collect_metrics, initial_metrics
+from raftline.cluster.observer import Observer
 from raftline.cluster.off_log import OffLogExchange
 from raftline.cluster.pause_watch import PauseWatch
 from raftline.cluster.peer_book import PeerBook, founding_membership
@@ -138,6 +139,7 @@ class Driver:
         """Called with each membership that is committed; for whoever keeps note of it outside the log."""
         self._deliveries = Deliveries(self)
         self.draining = Draining(self)
+        self.observer = Observer(self, self._deliveries.latency.figures, clocks.wall_ms, storage.disk)
         self.off_log = OffLogExchange(self._machine, count_max=config.limits.off_log_count_max)
 
     # Life cycle
@@ -189,7 +191,13 @@ class Driver:
             on_failure=self.fail,
         )
         self.survey = Survey(
-            config, self.raft, self._machine, self._links, wall_ms=self._clocks.wall_ms, on_sent=self.request_turn
+            config,
+            self.raft,
+            self._machine,
+            self._links,
+            wall_ms=self._clocks.wall_ms,
+            on_sent=self.request_turn,
+            reading=self.observer.reading,
         )
         self.comparison = Comparison(self)
         self.forwarding = Forwarding(config, self.raft, self._links, self._clocks)
@@ -197,18 +205,14 @@ class Driver:
         await self._links.start()
         self._start_upkeep()
         if self._kept.settings.keeps_media:
-            self.upkeep.backups.files = self.files = self._open_files()
+            self.upkeep.backups.files = self.files = open_files(
+                self, self._kept, self._links, self._chores, self._entropy
+            )
         self._chores.begin(self.comparison.run(), "comparison")
         self._is_started = self._is_running = True
         self._housekeeping.set(now_ns, now_ns)
         self.lives.begin()
         self.request_turn()
-
-    def _open_files(self) -> Media | ObjectMedia:
-        bucket = self._kept.settings.bucket
-        if bucket is None:
-            return Media(self, self._kept, self._links, self._chores)
-        return ObjectMedia(self, self._kept, Bucket(bucket), self._chores, self._entropy)
 
     @property
     def media(self) -> Media | None:
@@ -457,6 +461,7 @@ class Driver:
     def _role_changed(self) -> None:
         raft = self.raft
         self._election_count += 1
+        self.observer.role_changed()
         self.barriers.ask_again()
         _LOG.info("term %d: this node is %s, leader is %s", raft.term, raft.role.value, raft.leader_id)
         self.request_turn()

@@ -22,6 +22,7 @@ import msgspec
 
 from raftline.base.errors import RemoteProtocolError
 from raftline.base.ids import LogIndex, NodeId, SessionId, Term
+from raftline.cluster.reading import Reading
 from raftline.raft.confchange import MembershipChange
 from raftline.raft.membership import Member
 from raftline.raft.messages import Message
@@ -185,11 +186,13 @@ class StatusRequest(msgspec.Struct, frozen=True, array_like=True, gc=False):
     Attributes:
         digest_index: Index at which the state hash is asked for; 0 for none.
         after_index: The answer waits until this index is applied.
+        wants_reading: Somebody watches the cluster and asks for the figures as well; an earlier release ignores it.
     """
 
     request_id: int
     digest_index: LogIndex
     after_index: LogIndex = LogIndex(0)
+    wants_reading: bool = False
 
 
 class StatusReply(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -200,6 +203,7 @@ class StatusReply(msgspec.Struct, frozen=True, array_like=True, gc=False):
         match: The leader's view of how far each node's log agrees with its own; empty from others.
         digest: State hash at the index asked for; None if it is not known (any more).
         wall_ms: Wall clock of whoever answers, in milliseconds since 1970; 0 from an earlier release.
+        reading: Its figures, if they were asked for.
     """
 
     request_id: int
@@ -211,6 +215,7 @@ class StatusReply(msgspec.Struct, frozen=True, array_like=True, gc=False):
     match: dict[int, int]
     digest: bytes | None
     wall_ms: int = 0
+    reading: Reading | None = None
 
 
 class TransferRequest(msgspec.Struct, frozen=True, array_like=True, gc=False):

@@ -1,8 +1,15 @@
-"""How long commands of this node took from their proposal until they were applied here: what its clients wait for."""
+"""
+How long commands of a node took from their proposal until they were applied there: what its clients wait for. Pure.
+
+They are counted by classes, since counts of several nodes can be added and quantiles cannot; of two counts the
+difference tells of the time between.
+"""
 
 from __future__ import annotations
 
 from bisect import bisect_left
+from collections.abc import Mapping, Sequence
+from itertools import accumulate
 from typing import Final, NamedTuple
 
 BOUNDS_S: Final = (
@@ -46,3 +53,32 @@ class CommitLatency:
     def figures(self) -> LatencyFigures:
         """Return what was counted so far."""
         return LatencyFigures(BOUNDS_S, tuple(self._counts), self._total_ns / 1e9)
+
+
+def cumulative(counts: Sequence[int]) -> dict[float, int]:
+    """Return how many took at most so many seconds, of counts by class; the last bound is infinite."""
+    return dict(zip((*BOUNDS_S, float("inf")), accumulate(counts), strict=True))
+
+
+def quantile(share: float, buckets: Mapping[float, float]) -> float | None:
+    """
+    Estimate a quantile from cumulative classes, as Prometheus' `histogram_quantile` does.
+
+    Args:
+        share: 0.99 for the 99th percentile.
+        buckets: Count of what is at most the bound; the greatest bound is infinite.
+
+    Returns: Seconds; the greatest finite bound for what lies beyond it, None if there is nothing.
+    """
+    bounds = sorted(buckets)
+    total = buckets[bounds[-1]] if bounds else 0.0
+    if total <= 0:
+        return None
+    rank = share * total
+    lower, lower_count = 0.0, 0.0
+    for bound in bounds[:-1]:
+        count = buckets[bound]
+        if count >= rank:
+            return lower + (bound - lower) * (rank - lower_count) / (count - lower_count)
+        lower, lower_count = bound, count
+    return lower

@@ -16,12 +16,16 @@ from raftline.base.ids import LogIndex, NodeId
 from raftline.cluster.config import ClusterConfig
 from raftline.cluster.frames import StatusReply, StatusRequest
 from raftline.cluster.links import PeerLinks
+from raftline.cluster.reading import Reading
 from raftline.cluster.status import ClusterStatus, StatusInquiry, combine, comparable_index
 from raftline.machine.machine import Machine
 from raftline.raft.node import Raft, Role
 
 HELD_REQUEST_COUNT_MAX: Final = 4_096
 """Questions that wait for this node to catch up; one beyond gets no answer, and whoever asked waits its time out."""
+
+GATHER_S: Final = 0.5
+"""Longest wait for the others' figures: whoever watches asks again every second."""
 
 _LOG: Final = logging.getLogger(__name__)
 
@@ -33,6 +37,7 @@ class Survey:
     Args:
         wall_ms: The wall clock.
         on_sent: Called when frames were queued that should leave soon.
+        reading: Returns the figures of this node.
 
     Attributes:
         clock_leads_ms: How far the wall clock of each node was ahead of this one's when it last answered.
@@ -47,6 +52,7 @@ class Survey:
         *,
         wall_ms: Callable[[], int],
         on_sent: Callable[[], None],
+        reading: Callable[[], Reading],
     ) -> None:
         self._config = config
         self._raft = raft
@@ -54,6 +60,7 @@ class Survey:
         self._links = links
         self._wall_ms = wall_ms
         self._on_sent = on_sent
+        self._reading = reading
         self.clock_leads_ms: dict[NodeId, int] = {}
         self._open: dict[int, tuple[StatusInquiry, asyncio.Future[None]]] = {}
         self._next_request_id = 1
@@ -69,6 +76,14 @@ class Survey:
         if digest_index:
             digests = await self._ask(members, self._request(digest_index=digest_index), deadline)
         return combine(members, self._settled_voters(), replies, digest_index, digests)
+
+    async def gather(self) -> tuple[ClusterStatus, dict[NodeId, Reading]]:
+        """Ask all nodes for their figures, for at most `GATHER_S`; state hashes, which take longer, are left out."""
+        deadline = asyncio.get_running_loop().time() + GATHER_S
+        members = self._member_ids()
+        replies = await self._ask(members, self._request(wants_reading=True), deadline)
+        status = combine(members, self._settled_voters(), replies, LogIndex(0), {})
+        return status, {node_id: reply.reading for node_id, reply in replies.items() if reply.reading is not None}
 
     def _member_ids(self) -> list[NodeId]:
         """Return all members, this node even if it is none (yet, or any more)."""
@@ -91,8 +106,14 @@ class Survey:
         replies = await self._ask(awaited, self._request(after_index=self._machine.applied_index), deadline)
         return awaited <= replies.keys()
 
-    def _request(self, *, digest_index: LogIndex = LogIndex(0), after_index: LogIndex = LogIndex(0)) -> StatusRequest:
-        request = StatusRequest(self._next_request_id, digest_index, after_index)
+    def _request(
+        self,
+        *,
+        digest_index: LogIndex = LogIndex(0),
+        after_index: LogIndex = LogIndex(0),
+        wants_reading: bool = False,
+    ) -> StatusRequest:
+        request = StatusRequest(self._next_request_id, digest_index, after_index, wants_reading)
         self._next_request_id += 1
         return request
 
@@ -134,6 +155,7 @@ class Survey:
             match=match,
             digest=self._machine.digest_at(request.digest_index) if request.digest_index else None,
             wall_ms=self._wall_ms(),
+            reading=self._reading() if request.wants_reading else None,
         )
 
     def asked(self, node_id: NodeId, request: StatusRequest) -> None:

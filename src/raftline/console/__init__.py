@@ -1,1 +1,1 @@
-"""The cluster console."""
+"""The cluster console: a page for administrators, and what it shows."""

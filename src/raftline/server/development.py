@@ -23,8 +23,9 @@ import httpx2
 import msgspec
 import uvloop
 
-from raftline.server.cluster_file import write_cluster_file
+from raftline.server.cluster_file import FILE_NAME, write_cluster_file
 from raftline.server.development_layout import Layout, lay_out, log_file, settings_file, settle_parameters
+from raftline.server.development_members import drop_node
 from raftline.server.failures import ExitCode, Failure
 from raftline.server.locks import DirectoryLock
 
@@ -136,6 +137,11 @@ class DevelopmentCluster:
         """Say when a node dies that nobody asked to end."""
         code = await child.wait()
         if self._stopping or self._stop.is_set():
+            return
+        if code == ExitCode.DISMISSED:
+            drop_node(self._layout.directory, node_id)
+            self._say(f"Node {node_id} (process {child.pid}) was removed from the cluster.")
+            self._died.set()
             return
         lines = [f"Node {node_id} (process {child.pid}) {describe_end(code)} and stays down."]
         if code > 0:
@@ -299,6 +305,7 @@ def describe(layout: Layout) -> str:
             f"Raftline runs: {len(nodes)} {plural}, domain {layout.parameters.domain}, data in {data}",
             "",
             f"  Open        {browser}",
+            f"  Console     {first.own.http_url}/console   (sign in by the token in {data / FILE_NAME})",
             f"  XMPP        127.0.0.1 port {starttls_ports} ({encryption}), {direct_ports} (direct TLS)",
             *_component_lines(layout),
             f"  Trust       {layout.content.ca}   (authority of this cluster's certificates)",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import msgspec
@@ -11,7 +12,7 @@ from raftline.server.certificates import write_private
 from raftline.server.cluster_file import FILE_NAME, ClusterFileNode, change_cluster_file
 from raftline.server.config_file import check_relations
 from raftline.server.development_layout import (
-    Parameters,
+    PARAMETERS_FILE,
     certify,
     describe_node,
     first_settings,
@@ -21,6 +22,7 @@ from raftline.server.development_layout import (
     write_parameters,
     write_settings,
 )
+from raftline.server.locks import waiting_lock
 
 
 def add_node(directory: Path, node_id: int, token: str) -> ClusterFileNode:
@@ -36,49 +38,52 @@ def add_node(directory: Path, node_id: int, token: str) -> ClusterFileNode:
         ConfigError: There is no development cluster here.
     """
     directory = directory.resolve()
-    parameters = _parameters(directory)
-    first = first_settings(directory)
-    members = tuple(sorted({*parameters.members, node_id}))
-    parameters = msgspec.structs.replace(parameters, node_ids=members)
-    settings = node_settings(
-        directory,
-        parameters,
-        node_id,
-        certify(directory, parameters),
-        open_registration=bool(first.get("registration", {}).get("open", False)),
-        allow_plaintext=bool(first.get("plaintext", {}).get("allow", False)),
-        component_secret_files={
-            label: Path(file) for label, file in first.get("components", {}).get("secret_files", {}).items()
-        },
-    )
-    check_relations(settings)
-    write_settings(directory, settings)
-    write_private(token_file_of(directory, node_id), f"{token}\n".encode())
-    write_parameters(directory, parameters)
-    node = describe_node(settings)
+    with _changing(directory):
+        parameters = settle_parameters(directory, None, None, None)
+        first = first_settings(directory)
+        members = tuple(sorted({*parameters.members, node_id}))
+        parameters = msgspec.structs.replace(parameters, node_ids=members)
+        settings = node_settings(
+            directory,
+            parameters,
+            node_id,
+            certify(directory, parameters),
+            open_registration=bool(first.get("registration", {}).get("open", False)),
+            allow_plaintext=bool(first.get("plaintext", {}).get("allow", False)),
+            component_secret_files={
+                label: Path(file) for label, file in first.get("components", {}).get("secret_files", {}).items()
+            },
+        )
+        check_relations(settings)
+        write_settings(directory, settings)
+        write_private(token_file_of(directory, node_id), f"{token}\n".encode())
+        write_parameters(directory, parameters)
+        node = describe_node(settings)
 
-    def add(nodes: tuple[ClusterFileNode, ...]) -> tuple[ClusterFileNode, ...]:
-        return (*(other for other in nodes if other.id != node_id), node)
+        def add(nodes: tuple[ClusterFileNode, ...]) -> tuple[ClusterFileNode, ...]:
+            return (*(other for other in nodes if other.id != node_id), node)
 
-    change_cluster_file(directory, add)
-    return node
+        change_cluster_file(directory, add)
+        return node
 
 
 def drop_node(directory: Path, node_id: int) -> None:
     """
-    Forget a node that is no member any more; its files stay where they are.
+    Forget a node that is no member any more; its files stay where they are. Idempotent.
 
     Raises:
         ConfigError: There is no development cluster here.
     """
     directory = directory.resolve()
-    parameters = _parameters(directory)
-    members = tuple(other for other in parameters.members if other != node_id)
-    write_parameters(directory, msgspec.structs.replace(parameters, node_ids=members))
-    change_cluster_file(directory, lambda nodes: tuple(node for node in nodes if node.id != node_id))
+    with _changing(directory):
+        parameters = settle_parameters(directory, None, None, None)
+        members = tuple(other for other in parameters.members if other != node_id)
+        write_parameters(directory, msgspec.structs.replace(parameters, node_ids=members))
+        change_cluster_file(directory, lambda nodes: tuple(node for node in nodes if node.id != node_id))
 
 
-def _parameters(directory: Path) -> Parameters:
+def _changing(directory: Path) -> AbstractContextManager[None]:
+    """Let nobody else change who the nodes are: whoever asked for a removal, and the node itself, both forget it."""
     if not (directory / FILE_NAME).exists():
         raise ConfigError(str(directory), "holds no development cluster; `raftline up` makes one")
-    return settle_parameters(directory, None, None, None)
+    return waiting_lock(directory / f"{PARAMETERS_FILE}.lock")

@@ -27,13 +27,16 @@ from typing import Final
 
 import msgspec
 import structlog
+from prometheus_client import CollectorRegistry
 
 from raftline.base.errors import ConfigError, Unavailable
 from raftline.base.ids import NodeId
 from raftline.cluster.config import MILLISECOND_NS, Clocks, ClusterConfig, ClusterTiming
 from raftline.cluster.driver import Driver
 from raftline.cluster.identity import Identity
+from raftline.cluster.reading import EdgeFigures
 from raftline.cluster.storage import StorageSettings, open_storage
+from raftline.console.console import Console
 from raftline.gateway.server import Gateway, GatewaySettings
 from raftline.gateway.uploads.endpoint import UploadEndpoint
 from raftline.machine.commands import Credential
@@ -46,6 +49,7 @@ from raftline.server.backups import make_backups
 from raftline.server.certificates import check_identity
 from raftline.server.config import NodeSettings
 from raftline.server.config_file import read_secret
+from raftline.server.console import make_console
 from raftline.server.discovery import external_services, published_hosts
 from raftline.server.failures import ExitCode, Failure
 from raftline.server.figures import cluster_figures, gateway_figures
@@ -71,7 +75,7 @@ from raftline.web.portability import Portability
 from raftline.web.rate_limit import RateLimit
 from raftline.xmpp.catalog import all_modules
 from raftline.xmpp.push import Disclosure, write_publication
-from raftline.xmpp.sasl import derive_credentials
+from raftline.xmpp.sasl import check_password, derive_credentials
 from raftline.xmpp.xeps.xep_0368_direct_tls import CLIENT_PROTOCOL
 
 TRANSFER_TIMEOUT_S: Final = 0.5
@@ -137,11 +141,13 @@ class RunningNode:
         await self._listen("peer.port", settings.peer.host, settings.peer.port, driver.start())
         self._started.push_async_callback(driver.stop)
         self._publish_notifications(node)
-        http = self._make_http_server(node, gateway, health, token, addresses)
+        console = self._make_console(node, gateway, token, addresses)
+        http = self._make_http_server(node, gateway, health, token, addresses, console)
         self._started.push_async_callback(http.stop)
         await http.start()
         self._started.push_async_callback(gateway.close)
         self._started.push_async_callback(hand_over, driver)
+        self._started.callback(console.stream.stop)
         self._started.callback(setattr, health, "stopping", True)
         self._log.info("waiting for a majority", node_id=settings.cluster.node_id, term=driver.metrics().term)
         await self._wait_live(driver)
@@ -270,8 +276,31 @@ class RunningNode:
             tls_context=client_context(settings, protocol=CLIENT_PROTOCOL),
         )
 
+    def _make_console(self, node: LocalNode, gateway: Gateway, token: str, addresses: Addresses) -> Console:
+        settings = self._settings
+
+        async def check(password: str, credential: Credential) -> bool:
+            return await gateway.run_aside(check_password, password, credential)
+
+        node.driver.observer.edges = lambda: EdgeFigures(gateway.connection_count, gateway.messages_total)
+        return make_console(
+            node,
+            settings,
+            token,
+            http_urls=addresses.http_urls,
+            check=check,
+            decoy_key=decoy_key(settings.cluster.id, token),
+            wall_ms=wall_clock_ms,
+        )
+
     def _make_http_server(
-        self, node: LocalNode, gateway: Gateway, health: Health, token: str, addresses: Addresses
+        self,
+        node: LocalNode,
+        gateway: Gateway,
+        health: Health,
+        token: str,
+        addresses: Addresses,
+        console: Console,
     ) -> HttpServer:
         settings = self._settings
         driver = node.driver
@@ -291,19 +320,13 @@ class RunningNode:
             entropy=os.urandom,
             clock=time.monotonic_ns,
         )
-        registry = make_registry(
-            {
-                "cluster": lambda: cluster_figures(driver.metrics()),
-                "gateway": lambda: gateway_figures(gateway.figures()),
-                "media": lambda: media_figures(node.files.metrics()),
-            }
-        )
+
         app = make_app(
             page=page,
             host_meta=HostMeta(addresses.http_urls, published_hosts(settings.discovery)),
-            admin=Admin(node, token, status, derive, os.urandom, page_url(settings)),
+            admin=Admin(node, token, status, derive, os.urandom, page_url(settings), console.sign_in.sessions.admits),
             health=health,
-            registry=registry,
+            registry=registry_of(node, gateway),
             websocket=gateway.websocket_endpoint,
             bosh=gateway.bosh_endpoint,
             upload=self._make_upload_endpoint(node),
@@ -311,6 +334,7 @@ class RunningNode:
             membership=make_membership(driver, settings),
             backups=make_backups(driver, settings, wall_clock_ms, self._log.info),
             portability=Portability(node, derive, os.urandom, self._log.info),
+            console=console.routes(),
             operations=Operations(
                 node_ids=lambda: member_ids(driver),
                 transfer=lambda target: driver.transfer_leadership(None if target is None else NodeId(target)),
@@ -367,6 +391,17 @@ class RunningNode:
 def wall_clock_ms() -> int:
     """Return milliseconds since 1970."""
     return time.time_ns() // MILLISECOND_NS
+
+
+def registry_of(node: LocalNode, gateway: Gateway) -> CollectorRegistry:
+    """Return the node's figures for Prometheus."""
+    return make_registry(
+        {
+            "cluster": lambda: cluster_figures(node.driver.metrics()),
+            "gateway": lambda: gateway_figures(gateway.figures()),
+            "media": lambda: media_figures(node.files.metrics()),
+        }
+    )
 
 
 def page_url(settings: NodeSettings) -> str:

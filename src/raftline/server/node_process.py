@@ -47,6 +47,7 @@ def run_node(
     read: Callable[[], NodeSettings] | None = None,
     on_locked: Callable[[], None] | None = None,
     stop_on_stdin_end: bool = False,
+    on_dismissed: Callable[[], None] = lambda: None,
 ) -> ExitCode:
     """
     Run a node until a signal ends it.
@@ -55,6 +56,7 @@ def run_node(
         read: Reads the settings again, for SIGHUP and the administration interface.
         on_locked: Called once this process alone holds the data directory.
         stop_on_stdin_end: End when standard input ends too: whoever started us is gone.
+        on_dismissed: Called before the process ends because the node was removed from its cluster.
 
     Raises:
         ConfigError, StorageError, Failure: It cannot start; nothing of it runs any more.
@@ -70,14 +72,18 @@ def run_node(
             on_locked()
         sys.setswitchinterval(SWITCH_INTERVAL_S)
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(_serve(settings, read, log, stop_on_stdin_end))
+            runner.run(_serve(settings, read, log, stop_on_stdin_end, on_dismissed))
         return ExitCode.DONE
     finally:
         lock.close()
 
 
 async def _serve(
-    settings: NodeSettings, read: Callable[[], NodeSettings] | None, log: Logger, stop_on_stdin_end: bool
+    settings: NodeSettings,
+    read: Callable[[], NodeSettings] | None,
+    log: Logger,
+    stop_on_stdin_end: bool,
+    on_dismissed: Callable[[], None],
 ) -> None:
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
@@ -89,6 +95,8 @@ async def _serve(
     def fatal(error: BaseException) -> NoReturn:
         if isinstance(error, StorageCorrupt) and repair_is_due(settings.data_dir):
             begin_anew(log, error)
+        if isinstance(error, Dismissed):
+            on_dismissed()
         end_at_once(log, error)
 
     node = RunningNode(settings, log, fatal, read)

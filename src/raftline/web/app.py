@@ -6,6 +6,8 @@ WebSocket, BOSH and uploads are handed in as ASGI applications: this edge and th
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from starlette.applications import Starlette
@@ -13,7 +15,7 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route, WebSocketRoute
+from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.types import ASGIApp
 
 from raftline.base.errors import RaftlineError
@@ -24,11 +26,13 @@ from raftline.web.host_meta import BOSH_PATH, WEBSOCKET_PATH, HostMeta
 from raftline.web.invitations import Invitations
 from raftline.web.membership import Membership
 from raftline.web.operations import Operations
+from raftline.web.overview import Overview
 from raftline.web.page import Page, SecurityHeaders, security_policy
 from raftline.web.portability import Portability
 from raftline.web.replies import BadRequest, error_reply
 from raftline.web.reports import Reports
 from raftline.web.retention import Retention
+from raftline.web.sister_nodes import SisterNodes
 
 UPLOAD_PATH = "/upload/{path:path}"
 
@@ -50,12 +54,13 @@ def make_app(
     membership: Membership | None = None,
     backups: BackupEndpoints | None = None,
     portability: Portability | None = None,
+    console: Sequence[BaseRoute] = (),
 ) -> Starlette:
     """
     Join all endpoints of a node into one ASGI application; without the last ones nothing can be done to the cluster.
 
     `websocket`, `bosh` and `upload` are objects: functions would be taken for handlers of a request. `files_url` is
-    where links to uploaded files lead, if not to a node.
+    where links to uploaded files lead, if not to a node. `console` is what the console serves: another edge as well.
 
     An error that nobody expected is answered here and then raised to the HTTP server, which logs it.
     """
@@ -78,6 +83,7 @@ def make_app(
             BadRequest(500, "internal-server-error", "The server failed on this request; its log says why.")
         )
 
+    of_cluster = (operations, membership, backups, portability)
     app = Starlette(
         routes=[
             *health.routes(),
@@ -86,18 +92,18 @@ def make_app(
             *Invitations(admin).routes(),
             *Reports(admin).routes(),
             *Retention(admin.node).routes(admin.guarded),
-            *(operations.routes(admin.guarded) if operations is not None else ()),
-            *(membership.routes(admin.guarded) if membership is not None else ()),
-            *(backups.routes(admin.guarded) if backups is not None else ()),
-            *(portability.routes(admin.guarded) if portability is not None else ()),
+            *Overview(admin).routes(),
+            *(route for part in of_cluster if part is not None for route in part.routes(admin.guarded)),
             WebSocketRoute(WEBSOCKET_PATH, websocket, name="xmpp"),
             Route(BOSH_PATH, bosh, name="bosh"),
             *([Route(UPLOAD_PATH, upload, name="upload")] if upload is not None else ()),
+            *console,
             *host_meta.routes(),
             *page.routes(),
         ],
         middleware=[
             Middleware(SecurityHeaders, policy=lambda: security_policy(page.websockets(), files_url)),
+            Middleware(SisterNodes, http_urls=host_meta.http_urls),
             Middleware(ReadyGate, health=health),
         ],
         exception_handlers={

@@ -97,7 +97,7 @@ class ReadyGate:
     is missing.
     """
 
-    OPEN: Final = ("/healthz", "/readyz", "/metrics", "/admin/v1/cluster", "/static/")
+    OPEN: Final = ("/healthz", "/readyz", "/metrics", "/admin/v1/cluster", "/static/", "/console")
 
     def __init__(self, app: ASGIApp, health: Health) -> None:
         self._app = app

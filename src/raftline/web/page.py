@@ -14,7 +14,7 @@ from typing import Final
 
 import msgspec
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response
+from starlette.responses import Response
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -25,7 +25,7 @@ from raftline.web.accounts import Derive, command_key, derive, prepare_username
 from raftline.web.host_meta import WEBSOCKET_PATH
 from raftline.web.rate_limit import RateLimit
 from raftline.web.replies import BadRequest, describe_error, json_reply, read_body, require_done
-from raftline.web.static_files import PageFiles, file_reply
+from raftline.web.static_files import PageFiles, built_page
 
 STATIC_DIRECTORY: Final = Path(__file__).parent / "static"
 
@@ -132,17 +132,11 @@ class Page:
 
     async def index(self, request: Request) -> Response:
         """Serve the messenger; browsers ask each time whether it changed. 503 from a source tree that was not built."""
-        return self._built_page("messenger", request)
+        return built_page(self.static_directory, "messenger", request.headers)
 
     async def invitation(self, request: Request) -> Response:
         """Serve the landing page of invitations (XEP-0401 section 5.2); which one it shows no server is told."""
-        return self._built_page("invitation", request)
-
-    def _built_page(self, name: str, request: Request) -> Response:
-        page = self.static_directory / "built" / name / "index.html"
-        if not page.is_file():
-            return PlainTextResponse("The web pages are not built: run `make setup`.", 503)
-        return file_reply(page, request.headers)
+        return built_page(self.static_directory, "invitation", request.headers)
 
     async def client_config(self, _request: Request) -> Response:
         """Tell the page its domain and all nodes."""

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from starlette.requests import Request
-from starlette.responses import FileResponse, Response
+from starlette.responses import FileResponse, PlainTextResponse, Response
 from starlette.staticfiles import NotModifiedResponse, StaticFiles
 from starlette.types import Scope
 
@@ -58,6 +58,14 @@ def file_reply(path: Path, headers: Mapping[str, str], keeping: str = ASK) -> Re
     reply = FileResponse(path, headers=reply_headers, media_type=media_type, stat_result=path.stat())
     known = {tag.strip().removeprefix("W/") for tag in headers.get("if-none-match", "").split(",")}
     return NotModifiedResponse(reply.headers) if reply.headers["etag"] in known else reply
+
+
+def built_page(static_directory: Path, name: str, headers: Mapping[str, str]) -> Response:
+    """Answer with a page of `frontend/`, as `file_reply` does; 503 from a source tree in which it was not built."""
+    page = static_directory / "built" / name / "index.html"
+    if not page.is_file():
+        return PlainTextResponse("The web pages are not built: run `make setup`.", 503)
+    return file_reply(page, headers)
 
 
 def _keeping(path: str) -> str:

@@ -92,27 +92,3 @@ def bucket_increase(before: Mapping[float, float], now: Mapping[float, float]) -
         return {}
     restarted = any(now[bound] < count for bound, count in before.items())
     return {bound: count if restarted else count - before.get(bound, 0.0) for bound, count in now.items()}
-
-
-def quantile(share: float, buckets: Mapping[float, float]) -> float | None:
-    """
-    Estimate a quantile from cumulative classes, as Prometheus' `histogram_quantile` does.
-
-    Args:
-        share: 0.99 for the 99th percentile.
-        buckets: Count of what is at most the bound; the greatest bound is infinite.
-
-    Returns: Seconds; the greatest finite bound for what lies beyond it, None if there is nothing.
-    """
-    bounds = sorted(buckets)
-    total = buckets[bounds[-1]] if bounds else 0.0
-    if total <= 0:
-        return None
-    rank = share * total
-    lower, lower_count = 0.0, 0.0
-    for bound in bounds[:-1]:
-        count = buckets[bound]
-        if count >= rank:
-            return lower + (bound - lower) * (rank - lower_count) / (count - lower_count)
-        lower, lower_count = bound, count
-    return lower

@@ -13,7 +13,8 @@ from typing import Any, Final
 
 import msgspec
 
-from raftline.cli.top.figures import DISK_STATES, NodeFigures, bucket_increase, increase, quantile
+from raftline.cli.top.figures import DISK_STATES, NodeFigures, bucket_increase, increase
+from raftline.cluster.latency import quantile
 
 EVENT_COUNT_MAX: Final = 200
 """Of the time line; the oldest go."""

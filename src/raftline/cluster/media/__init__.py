@@ -15,6 +15,7 @@ Uploaded files: bytes on the nodes' own disks, by their SHA-256.
 | `describing` | finds out what files are like: dimensions, duration, thumbnail |
 | `objects` | the same behind one door, in an S3-compatible store instead of disks |
 | `media` | joins them; what the door offers to the edges |
+| `choice` | disks or a store, as the settings say |
 
 Which files there are is replicated state (machine/media); the bytes are not. A node may lack any of them, for a while,
 as long as a majority was told to have it: it fetches what it is asked for.
