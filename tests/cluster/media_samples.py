@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import math
-import os
 import shutil
 import struct
 import subprocess
@@ -12,20 +11,15 @@ import wave
 from array import array
 from pathlib import Path
 
-import pytest
 from PIL import Image
 
-from browser.conftest import REQUIRE_ALL
+from debian import skip_for
 
 
 def require_ffmpeg() -> None:
     """Skip without ffmpeg, or fail where all tests are required."""
-    if shutil.which("ffmpeg") is not None and shutil.which("ffprobe") is not None:
-        return
-    text = "ffmpeg is not installed (Debian package ffmpeg)"
-    if os.environ.get(REQUIRE_ALL):
-        pytest.fail(f"{text}, and all tests are required here")
-    pytest.skip(text)
+    is_there = shutil.which("ffmpeg") is not None and shutil.which("ffprobe") is not None
+    skip_for("" if is_there else "ffmpeg is not installed (Debian package ffmpeg)")
 
 
 def picture(

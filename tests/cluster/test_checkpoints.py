@@ -10,6 +10,7 @@ import pytest
 from cluster.clusters import Cluster, until
 from cluster.people import Person
 from raftline.base.errors import StorageError, StorageFull
+from raftline.base.ids import LogIndex
 from raftline.cluster import checkpoints
 from raftline.machine.database import CheckpointResult
 from raftline.machine.queries import NodeProfiles
@@ -66,6 +67,51 @@ async def test_an_idle_node_runs_none(tmp_path: Path) -> None:
         assert runs.passive_count <= count + 1
     finally:
         await cluster.stop()
+
+
+class _Apply:
+    """An apply loop that is told when to rest."""
+
+    def __init__(self) -> None:
+        self.applied_index = LogIndex(1)
+        self.indexed_count = 0
+        self.is_paused = False
+
+    def pause(self) -> None:
+        self.is_paused = True
+
+    def resume(self) -> None:
+        self.is_paused = False
+
+
+@pytest.mark.parametrize("is_cancelled", [True, False])
+async def test_nothing_is_written_beside_a_file_that_starts_anew(tmp_path: Path, is_cancelled: bool) -> None:
+    """Applying rests until the thread is done; a node that stops meanwhile applies nothing any more."""
+    apply = _Apply()
+    steps: list[asyncio.Future[CheckpointResult]] = []
+
+    def aside(_function: object) -> asyncio.Future[CheckpointResult]:
+        steps.append(asyncio.get_running_loop().create_future())
+        return steps[-1]
+
+    runs = checkpoints.Checkpoints(
+        tmp_path / "state.db",
+        apply,  # type: ignore[arg-type]
+        aside=aside,  # type: ignore[arg-type]
+        on_durable=lambda _index: None,
+        has_room_for=lambda _bytes: True,
+    )
+    look = asyncio.create_task(runs.look())
+    await until(lambda: len(steps) == 1)
+    steps[0].set_result(CheckpointResult(busy=True, wal_page_count=checkpoints.RESTART_PAGES, moved_page_count=0))
+    await until(lambda: len(steps) == 2)
+    assert apply.is_paused
+    if is_cancelled:
+        look.cancel()
+    else:
+        steps[1].set_result(CheckpointResult(busy=False, wal_page_count=0, moved_page_count=0))
+    await asyncio.wait([look])
+    assert look.cancelled() is apply.is_paused is is_cancelled
 
 
 async def test_no_space_is_no_end_but_damage_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

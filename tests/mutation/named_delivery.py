@@ -239,14 +239,14 @@ MESSAGES: Final = (
     NamedFault(
         "origin_ids_of_different_texts_are_one",
         "A client that numbers its messages anew loses those whose number it used before.",
-        "", _MESSAGES, "remember_origin",
+        "", _MESSAGES, "_origin_digests",
         "(head, recipient, fingerprint, origin_id.encode())",
         "(head, recipient, origin_id.encode())",
     ),
     NamedFault(
         "origin_ids_of_different_recipients_are_one",
         "The same text to two people under one id reaches the first alone.",
-        "", _MESSAGES, "remember_origin",
+        "", _MESSAGES, "_origin_digests",
         "(head, recipient, fingerprint, origin_id.encode())",
         "(_LENGTHS.pack(session.account_id, 0, 0), fingerprint, origin_id.encode())",
     ),
@@ -307,12 +307,12 @@ ARCHIVES: Final = (
         "end_of_a_span_is_left_out",
         "Messages at the very end of a span of time are left out.",
         "", _ARCHIVE, "filter_of",
-        "_position_at(context, query.end_ms + 1)", "_position_at(context, query.end_ms)",
+        "position_at(context, query.end_ms + 1)", "position_at(context, query.end_ms)",
     ),
     NamedFault(
         "start_of_a_span_is_left_out",
         "Messages at the very start of a span of time are left out.",
-        "", _ARCHIVE, "_position_at",
+        "", _ARCHIVE, "position_at",
         "if found_ms >= time_ms:", "if found_ms > time_ms:",
     ),
     NamedFault(

@@ -83,6 +83,7 @@ class TestConnecting:
         leader = cluster.leader
         held, other = (node for node in (cluster[1], cluster[2], cluster[3]) if node is not leader)
         await Push(held.node).connect()
+        await until(lambda: holder(other.node) is not None)
         await held.stop()
         await until(lambda: holder(other.node) is None)
         await Push(other.node).connect()

@@ -142,8 +142,13 @@ class Checkpoints:
         try:
             step = partial(checkpoint, self._path, restart=True, truncate=truncate, vfs=self._vfs)
             result = await self._aside(step)
-        finally:
+        except asyncio.CancelledError:
+            # The node stops, and the thread goes on, which nothing may write beside: the pause is for good.
+            raise
+        except BaseException:
             self._apply.resume()
+            raise
+        self._apply.resume()
         if truncate and not result.busy:
             self._uncut_seconds = 0.0
         self.restart_count += not result.busy
