@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import sys
 import termios
 import time
@@ -114,7 +115,10 @@ class Watch:
 
     async def follow(self, show: Callable[[Reading], object], *, has_keys: bool = False) -> None:
         """
-        Show readings until a key ends it; that no node answers ends nothing.
+        Show readings until a key or an interrupt ends it; that no node answers ends nothing.
+
+        An interrupt is taken as a wish, like the key: what is under way is finished, and no wait is cut short in a way
+        that a library below might take for its own.
 
         Args:
             has_keys: Standard input gives single keys.
@@ -122,6 +126,7 @@ class Watch:
         history = History()
         ended = asyncio.Event()
         loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGINT, ended.set)
         if has_keys:
             loop.add_reader(sys.stdin.fileno(), _read_key, ended)
         try:
@@ -136,6 +141,7 @@ class Watch:
                     except TimeoutError:
                         continue
         finally:
+            loop.remove_signal_handler(signal.SIGINT)
             if has_keys:
                 loop.remove_reader(sys.stdin.fileno())
 
