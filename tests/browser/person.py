@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from pathlib import Path
 from urllib.parse import urlsplit
 
 from playwright.async_api import Browser, Geolocation, Page, ViewportSize, expect
 
-SCREENSHOTS = Path(__file__).resolve().parents[2] / "test-results"
+from browser import pictures
+
 DESKTOP: ViewportSize = {"width": 1200, "height": 800}
 PLACE: Geolocation = {"latitude": 52.520008, "longitude": 13.404954, "accuracy": 12}
 PHONE: ViewportSize = {"width": 390, "height": 844}
@@ -132,8 +132,7 @@ class Person:
 
     async def take_picture(self, name: str) -> None:
         """Keep a screenshot with the results of the run."""
-        SCREENSHOTS.mkdir(exist_ok=True)
-        await self.page.screenshot(path=SCREENSHOTS / f"{name}.png")
+        await pictures.take_picture(self.page, name)
 
     def _note_request(self, url: str) -> None:
         if urlsplit(url).scheme in {"http", "https", "ws", "wss"} and urlsplit(url).hostname != "127.0.0.1":

@@ -8,7 +8,8 @@ from urllib.parse import urlsplit
 
 from playwright.async_api import Browser, Locator, Page, ViewportSize, expect
 
-from browser.person import DESKTOP, SCREENSHOTS
+from browser import pictures
+from browser.person import DESKTOP
 
 TIMEOUT_MS = 20_000
 AXE = Path(__file__).resolve().parents[2] / "node_modules" / "axe-core" / "axe.min.js"
@@ -99,8 +100,7 @@ class Watcher:
 
     async def take_picture(self, name: str) -> None:
         """Keep a screenshot of the whole page with the results of the run."""
-        SCREENSHOTS.mkdir(exist_ok=True)
-        await self.page.screenshot(path=SCREENSHOTS / f"{name}.png", full_page=True)
+        await pictures.take_picture(self.page, name, full_page=True)
 
     def _note_request(self, url: str) -> None:
         if urlsplit(url).scheme in {"http", "https", "ws", "wss"} and urlsplit(url).hostname != "127.0.0.1":
