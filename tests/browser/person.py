@@ -66,6 +66,11 @@ class Person:
         await self.page.evaluate("jid => { location.hash = `converse/chat?jid=${jid}` }", jid)
         await self.chat.locator(".chat-textarea").wait_for()
 
+    async def go_to_chat(self, jid: str) -> None:
+        """Choose a contact in the list."""
+        await self.page.locator(f"a.open-chat[data-jid='{jid}']").click()
+        self.chat = self.page.locator(f"converse-chat[jid='{jid}']")
+
     async def wait_secret(self) -> None:
         """Wait until the open chat is encrypted."""
         await expect(self.chat.locator(".toggle-omemo converse-icon.fa-lock")).to_be_visible()
@@ -80,8 +85,7 @@ class Person:
 
     async def accept_contact(self, jid: str) -> None:
         """Open the chat with who asks, and agree."""
-        await self.page.locator(f"a.open-chat[data-jid='{jid}']").click()
-        self.chat = self.page.locator(f"converse-chat[jid='{jid}']")
+        await self.go_to_chat(jid)
         await self.chat.locator("converse-contact-approval-alert .btn-success").click()
         modal = self.page.locator("converse-accept-contact-request-modal")
         await modal.locator("button[type='submit']").click()

@@ -26,12 +26,17 @@ IN_THE_DOCS = {
 IMAGE_SIZE_MAX = 150_000
 
 
+def are_rewritten() -> bool:
+    """Whether the documentation's pictures are written: then it is worth waiting until there is more to see."""
+    return "REWRITE" in os.environ
+
+
 async def take_picture(page: Page, name: str, *, full_page: bool = False) -> None:
     """Keep a screenshot; one that the documentation shows must stay small enough for a repository."""
     SCREENSHOTS.mkdir(exist_ok=True)
     path = SCREENSHOTS / f"{name}.png"
     await page.screenshot(path=path, full_page=full_page)
-    if "REWRITE" in os.environ and name in IN_THE_DOCS:
+    if are_rewritten() and name in IN_THE_DOCS:
         assert path.stat().st_size <= IMAGE_SIZE_MAX, f"{name}: {path.stat().st_size} bytes"
         IMAGES.mkdir(exist_ok=True)
         shutil.copy(path, IMAGES)

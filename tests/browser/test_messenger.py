@@ -193,6 +193,20 @@ async def close_poll(owner: Person, member: Person) -> None:
     await expect(owner.chat.locator(".chat-msg__text", has_text="Poll closed")).to_have_count(0)
 
 
+async def poll_on_another_device(cluster: Cluster, browser: Browser, anna: Person) -> None:
+    """A device that comes later has the poll out of the archive; a vote that changes there changes on the first one."""
+    tablet = await Person.sit_down(browser, "anna")
+    await tablet.enter(cluster.node(3).http, "#sign-in")
+    await tablet.go_to_chat("bert@localhost")
+    await expect_counts(tablet, "Lunch?", {"Pizza": 2, "Sushi": 0})
+    await expect(box(tablet, "Lunch?", "Pizza")).to_be_checked()
+    await anna.go_to_chat("bert@localhost")
+    await expect(box(anna, "Lunch?", "Pizza")).to_be_checked()
+    await vote(tablet, "Lunch?", "Sushi")
+    await expect_counts(anna, "Lunch?", {"Pizza": 1, "Sushi": 1})
+    await expect(box(anna, "Lunch?", "Sushi")).to_be_checked()
+
+
 async def take_dark_picture(person: Person) -> None:
     """The same in the dark."""
     await person.page.emulate_media(color_scheme="dark")
@@ -254,6 +268,7 @@ async def test_two_people(cluster: Cluster, browser: Browser) -> None:
     await close_poll(anna, bert)
     await expect_accessible(anna)
     await anna.take_picture("messenger-poll-closed")
+    await poll_on_another_device(cluster, browser, anna)
 
     for person in (anna, bert):
         assert not person.foreign, person.foreign

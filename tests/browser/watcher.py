@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any, Self
 from urllib.parse import urlsplit
@@ -97,6 +98,12 @@ class Watcher:
             if fault["impact"] in SERIOUS
             for node in fault["nodes"]
         ]
+
+    async def wait_up(self, node_id: int, tens: int) -> None:
+        """Where pictures for the documentation are taken, wait until a node is up for that many times ten seconds."""
+        if pictures.are_rewritten():
+            up = self.card(node_id).locator("[data-figure='up']")
+            await expect(up).to_have_text(re.compile(rf"^[{tens}-9]\d s$"), timeout=3 * TIMEOUT_MS)
 
     async def take_picture(self, name: str) -> None:
         """Keep a screenshot of the whole page with the results of the run."""
