@@ -9,14 +9,15 @@ from playwright.async_api import Locator, expect
 from browser.person import MESSAGE_TIMEOUT_MS, Person
 
 
-async def write_poll(person: Person, question: str, *options: str, several: bool = False) -> Locator:
-    """Open the dialog and fill it in; returns it, not yet sent."""
+async def write_poll(person: Person, question: str, *options: str, several: bool = False, end: str = "") -> Locator:
+    """Open the dialog and fill it in, `end` as a local time; returns it, not yet sent."""
     await person.chat.locator(".raftline-ask").click()
     dialog = person.page.locator(".raftline-dialog")
     await dialog.get_by_label("Question", exact=True).fill(question)
     for number, option in enumerate(options, 1):
         await dialog.get_by_label(f"Option {number}", exact=True).fill(option)
     await dialog.get_by_label("Several may be chosen").set_checked(several)
+    await dialog.get_by_label("Ends at").fill(end)
     return dialog
 
 

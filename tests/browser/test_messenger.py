@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import re
 import time
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -168,10 +169,18 @@ async def poll_in_secret_chat(anna: Person, bert: Person) -> None:
 
 
 async def poll_in_group(member: Person, owner: Person) -> None:
-    """A member asks with several choices, the owner takes two of them."""
-    dialog = await write_poll(member, "What shall we bring?", "Cake", "Salad", "Drinks", several=True)
+    """A member asks, until tomorrow and with several choices; the owner takes two of them."""
+    options = ("Cake", "Salad", "Drinks")
+    yesterday, tomorrow = (
+        f"{datetime.now(UTC).astimezone() + timedelta(days=days):%Y-%m-%dT%H:%M}" for days in (-1, 1)
+    )
+    dialog = await write_poll(member, "What shall we bring?", *options, several=True, end=yesterday)
+    await dialog.locator(".raftline-main").click()
+    await expect(dialog.locator(".raftline-wrong")).to_contain_text("must lie ahead")
+    await dialog.get_by_label("Ends at").fill(tomorrow)
     await expect_accessible(member)
     await dialog.locator(".raftline-main").click()
+    await expect(card(owner, "What shall we bring?").locator(".raftline-poll-note")).to_contain_text("until")
     for option in ("Cake", "Drinks"):
         await vote(owner, "What shall we bring?", option)
     await vote(member, "What shall we bring?", "Cake")

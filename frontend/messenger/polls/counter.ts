@@ -47,7 +47,12 @@ export class Counter {
   async vote(chat: Chat, message: Message, options: number[]): Promise<void> {
     const poll = this.idOf(chat, message);
     const choices = options.map((option) => xml(NS.polls, "choice", { option: String(option) }));
-    await this.request(chat, "set", xml(NS.polls, "vote", { poll }, ...choices));
+    try {
+      await this.request(chat, "set", xml(NS.polls, "vote", { poll }, ...choices));
+    } catch (cause) {
+      this.askSoon(chat); // it may have ended meanwhile
+      throw cause;
+    }
     await this.askOne(chat, message);
   }
 
