@@ -35,6 +35,14 @@ declare module "converse" {
     getDisplayName(): string;
     sendMessage(attributes: Record<string, unknown>): Promise<Message>;
     sendFiles(files: File[]): Promise<void>;
+    /** Of rooms alone. */
+    getOwnAffiliation?(): string;
+    getOwnRole?(): string;
+    occupants?: { findOccupant(known: { jid: string; occupant_id: string }): Occupant | undefined };
+  }
+
+  export interface Occupant extends Model {
+    getDisplayName(): string;
   }
 
   export interface Builder {
@@ -100,6 +108,7 @@ declare module "converse" {
       // biome-ignore lint/suspicious/noExplicitAny: each event hands out values of its own
       on(event: string, handler: (...values: any[]) => unknown): void;
       once(event: string, handler: () => void): void;
+      stanza(name: string, options: { ns: string; type: string }, handler: (stanza: Element) => boolean): void;
     };
     alert(kind: "error" | "info", title: string, lines: string[]): Promise<void>;
     modal: { show(name: string, properties: object, event: Event): void };

@@ -14,6 +14,23 @@ export function make<Name extends keyof HTMLElementTagNameMap>(
   return element;
 }
 
+/** Put up a dialog; returns it, and its form, to whose submission it closes. */
+function open(title: string, ...content: (Node | string)[]): [HTMLDialogElement, HTMLFormElement] {
+  const heading = make("h2", { id: "raftline-dialog-title", dir: "auto" }, title);
+  const form = make("form", { method: "dialog" }, heading, ...content);
+  const dialog = make("dialog", { class: "raftline-dialog", "aria-labelledby": heading.id }, form);
+  dialog.addEventListener("close", () => dialog.remove());
+  document.body.append(dialog);
+  dialog.showModal();
+  return [dialog, form];
+}
+
+/** Tell something that is closed by one button. */
+export function tell(title: string, content: (Node | string)[]): void {
+  const close = make("button", { type: "submit", class: "raftline-main" }, say("close"));
+  open(title, ...content, make("div", { class: "raftline-actions" }, close));
+}
+
 /**
  * Ask something. Returns whether the user agreed; the content is read by the caller.
  *
@@ -28,16 +45,7 @@ export function ask(
   const wrong = make("p", { class: "raftline-wrong", role: "alert" });
   const cancel = make("button", { type: "button", class: "raftline-plain" }, say("cancel"));
   const agree = make("button", { type: "submit", class: "raftline-main" }, action);
-  const form = make(
-    "form",
-    { method: "dialog" },
-    make("h2", { id: "raftline-dialog-title" }, title),
-    ...content,
-    wrong,
-    make("div", { class: "raftline-actions" }, cancel, agree),
-  );
-  const dialog = make("dialog", { class: "raftline-dialog", "aria-labelledby": "raftline-dialog-title" }, form);
-  document.body.append(dialog);
+  const [dialog, form] = open(title, ...content, wrong, make("div", { class: "raftline-actions" }, cancel, agree));
   return new Promise((resolve) => {
     let agreed = false;
     cancel.addEventListener("click", () => dialog.close());
@@ -46,10 +54,6 @@ export function ask(
       agreed = wrong.textContent === "";
       if (!agreed) event.preventDefault();
     });
-    dialog.addEventListener("close", () => {
-      dialog.remove();
-      resolve(agreed);
-    });
-    dialog.showModal();
+    dialog.addEventListener("close", () => resolve(agreed));
   });
 }

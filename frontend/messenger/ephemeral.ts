@@ -19,6 +19,7 @@ const GONE = {
   message: "",
   plaintext: "",
   place: undefined,
+  poll: undefined,
   voice: undefined,
   oob_url: undefined,
   media_urls: undefined,

@@ -1,4 +1,7 @@
-/** The foot of a bubble: when it was written, whether it will disappear, and on own messages how far they have come. */
+/**
+ * The foot of a bubble: when it was written, whether it was left in the clear and whether it will disappear, and on own
+ * messages how far they have come.
+ */
 
 import converse, { type Message, type Template } from "converse";
 import type { Outbox } from "./outbox";
@@ -51,13 +54,24 @@ function hourglass(message: Message): Template {
   ></span>`;
 }
 
+/** In a chat that is encrypted: this was not, since the servers count it. */
+function openLock(message: Message): Template {
+  const { html } = converse.env;
+  if (!message.get("poll") || !message.collection?.chatbox.get("omemo_active")) return "";
+  const text = say("notEncrypted");
+  return html`<span class="raftline-open" role="img" aria-label=${text} title=${text}
+    ><svg viewBox="0 0 12 12" width="12" height="12" aria-hidden="true">
+      <path d="M2.500 5.500h7v5.500h-7zM4 5.500V3.500a2 2 0 0 1 4-.6"></path></svg
+  ></span>`;
+}
+
 export function foot(message: Message, outbox: Outbox): Template {
   const { html } = converse.env;
   const time = message.get<string>("edited") ?? message.get<string>("time");
   if (!time) return "";
   const isOwn = message.get("sender") === "me" && !message.isRetracted();
   return html`<span class="raftline-foot"
-    >${hourglass(message)}<time datetime=${time}>${HOUR.format(new Date(time))}</time>${
+    >${openLock(message)}${hourglass(message)}<time datetime=${time}>${HOUR.format(new Date(time))}</time>${
       isOwn ? ticks(message, outbox) : ""
     }</span
   >`;

@@ -9,6 +9,7 @@ import "../shared/card.css";
 import "./styles/theme.css";
 import "./styles/chats.css";
 import "./styles/parts.css";
+import "./styles/polls.css";
 import { letMessagesDisappear } from "./ephemeral";
 import { shareLocations } from "./location";
 import { repairMenus } from "./menus";
@@ -17,6 +18,7 @@ import { NodeRing } from "./nodes";
 import { Outbox } from "./outbox";
 import { type Config, fetchConfig, prepareCard } from "./page";
 import { mendPictures } from "./pictures";
+import { askAndCountPolls } from "./polls/index";
 import { tellWhatIsRead } from "./reading";
 import { openSealedFiles } from "./sealed";
 import { encryptByDefault } from "./secrecy";
@@ -39,6 +41,7 @@ function addPlugin(config: Config): NodeRing {
       letMessagesDisappear(shared); // first, since what is gone is neither a place nor a voice note
       sendVoiceNotes(shared, ring);
       shareLocations(shared);
+      askAndCountPolls(shared);
       openSealedFiles(ring);
       mendPictures(ring);
       tellWhatIsRead(shared);

@@ -9,6 +9,7 @@ export const NS = {
   hashes: "urn:xmpp:hashes:2", // XEP-0300
   hints: "urn:xmpp:hints", // XEP-0334
   markers: "urn:xmpp:chat-markers:0", // XEP-0333
+  polls: "urn:raftline:polls:0", // docs/polls.md
   receipts: "urn:xmpp:receipts", // XEP-0184
   sharing: "urn:xmpp:sfs:0", // XEP-0447
   sid: "urn:xmpp:sid:0", // XEP-0359

@@ -10,13 +10,12 @@
  */
 
 import type { Chat, Message, Shared } from "converse";
+import { isGroup } from "./chats";
 import { find, NS, xml } from "./namespaces";
 import { raise, Tick } from "./tick";
 
 const ASKED_COUNT_MAX = 100;
 const ASK_DELAY_MS = 400;
-
-const isGroup = (chat: Chat): boolean => chat.get("message_type") === "groupchat" || chat.get("type") === "chatroom";
 
 class Ticks {
   /** Levels of messages that are not there yet, by chat and message. */

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from pathlib import Path
 from urllib.parse import urlsplit
 
 from playwright.async_api import Browser, Geolocation, Page, ViewportSize, expect
 
-SCREENSHOTS = Path(__file__).resolve().parents[2] / "test-results"
+from browser import pictures
+
 DESKTOP: ViewportSize = {"width": 1200, "height": 800}
 PLACE: Geolocation = {"latitude": 52.520008, "longitude": 13.404954, "accuracy": 12}
 PHONE: ViewportSize = {"width": 390, "height": 844}
@@ -66,6 +66,11 @@ class Person:
         await self.page.evaluate("jid => { location.hash = `converse/chat?jid=${jid}` }", jid)
         await self.chat.locator(".chat-textarea").wait_for()
 
+    async def go_to_chat(self, jid: str) -> None:
+        """Choose a contact in the list."""
+        await self.page.locator(f"a.open-chat[data-jid='{jid}']").click()
+        self.chat = self.page.locator(f"converse-chat[jid='{jid}']")
+
     async def wait_secret(self) -> None:
         """Wait until the open chat is encrypted."""
         await expect(self.chat.locator(".toggle-omemo converse-icon.fa-lock")).to_be_visible()
@@ -80,8 +85,7 @@ class Person:
 
     async def accept_contact(self, jid: str) -> None:
         """Open the chat with who asks, and agree."""
-        await self.page.locator(f"a.open-chat[data-jid='{jid}']").click()
-        self.chat = self.page.locator(f"converse-chat[jid='{jid}']")
+        await self.go_to_chat(jid)
         await self.chat.locator("converse-contact-approval-alert .btn-success").click()
         modal = self.page.locator("converse-accept-contact-request-modal")
         await modal.locator("button[type='submit']").click()
@@ -132,8 +136,7 @@ class Person:
 
     async def take_picture(self, name: str) -> None:
         """Keep a screenshot with the results of the run."""
-        SCREENSHOTS.mkdir(exist_ok=True)
-        await self.page.screenshot(path=SCREENSHOTS / f"{name}.png")
+        await pictures.take_picture(self.page, name)
 
     def _note_request(self, url: str) -> None:
         if urlsplit(url).scheme in {"http", "https", "ws", "wss"} and urlsplit(url).hostname != "127.0.0.1":

@@ -74,6 +74,7 @@ async def watch_somebody_talk(watcher: Watcher, cluster: Cluster) -> None:
         await expect(card.locator("[data-figure='disk']")).to_have_text(re.compile(r"iB"))
         await expect(page.locator("[data-summary='reachable']")).to_have_text("3 / 3")
         assert await watcher.serious_faults() == []
+        await watcher.wait_up(2, 3)
         await watcher.take_picture("console")
         talker.cancel()
 
@@ -91,6 +92,7 @@ async def watch_the_leader_die(watcher: Watcher, cluster: Cluster) -> tuple[int,
     second = await watcher.leader(but=leader)
     await expect(watcher.page.locator("[data-summary='leader']")).to_have_text(re.compile(rf"Node [^{leader}]"))
     await watcher.expect_event("leads", second)
+    await watcher.wait_up(second, 4)
     await watcher.take_picture("console-after-the-kill")
     return leader, second
 

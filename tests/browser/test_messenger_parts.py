@@ -1,9 +1,10 @@
-"""What the messenger reads and writes, each part alone in Chromium: places, voice notes, timers, words."""
+"""What the messenger reads and writes, each part alone in Chromium: places, voice notes, polls, timers, words."""
 
 from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from playwright.async_api import Page
 
 from browser.modules import page
@@ -105,6 +106,110 @@ class TestVoiceNotes:
         """The loudest of each part, against the loudest of all; silence is flat."""
         script = "return [m.outlineOf(Float32Array.from(a), 2), m.outlineOf(new Float32Array(8), 2)]"
         assert await call(page, "messenger/voice/waveform", script, [0, 0.25, -0.5, 0.1]) == [[50, 100], [0, 0]]
+
+
+LUNCH = {"question": "Where to?", "options": ["Pizza", "Sushi & soup"], "choiceCountMax": 1, "isAnonymous": False}
+TALLY = """<tally xmlns='urn:raftline:polls:0' poll='1-47' message='m1' state='open' voters='2' max-choices='1'>
+  <question>Where to?</question><option number='1' votes='0'>Pizza</option>
+  <option number='2' votes='2' chosen='true'>Sushi</option>{voter}</tally>"""
+VOTER = "<voter jid='bob@example.org' occupant-id='o1' at='2030-05-01T12:00:00.000Z'><choice option='2'/></voter>"
+
+
+class TestPolls:
+    """docs/polls.md."""
+
+    @pytest.mark.parametrize(
+        "more", [{}, {"choiceCountMax": 2, "isAnonymous": True}, {"closes": "2030-05-01T18:00:00.000Z"}]
+    )
+    async def test_what_is_asked_is_read(self, page: Page, more: dict[str, object]) -> None:
+        """All that is written comes back; the attributes are those that the server reads."""
+        script = (
+            "const e = xml('<message xmlns=\"jabber:client\"/>');"
+            "e.append(e.ownerDocument.importNode(m.writePoll(a), true));"
+            "return [m.readPoll(e), new XMLSerializer().serializeToString(e)]"
+        )
+        read, written = await call(page, "messenger/polls/poll", script, LUNCH | more)
+        assert read == LUNCH | more
+        assert ('max-choices="2"' in written) == ('anonymous="true"' in written) == ("isAnonymous" in more)
+        assert 'xmlns="urn:raftline:polls:0"' in written
+
+    async def test_left_out(self, page: Page) -> None:
+        """A question and two options are enough: then one may be chosen, and everyone is told who chose what."""
+        inner = "<question>q</question><option>a</option><option>b</option>"
+        text = f"<m><poll xmlns='urn:raftline:polls:0'>{inner}</poll></m>"
+        read = await call(page, "messenger/polls/poll", "return m.readPoll(xml(a))", text)
+        assert read == {"question": "q", "options": ["a", "b"], "choiceCountMax": 1, "isAnonymous": False}
+
+    async def test_what_is_none(self, page: Page) -> None:
+        """What the servers would not count is shown as the text that it came with."""
+        option, question = "<option>a</option>", "<question>q</question>"
+        none = [
+            ("urn:raftline:polls:0", "", question + option),
+            ("urn:raftline:polls:0", "", option * 2),
+            ("urn:raftline:polls:0", "", question + option * 13),
+            ("urn:raftline:polls:0", "max-choices='0'", question + option * 2),
+            ("urn:raftline:polls:0", "max-choices='3'", question + option * 2),
+            ("urn:raftline:polls:0", "max-choices='many'", question + option * 2),
+            ("urn:other", "", question + option * 2),
+        ]
+        texts = [f"<m><poll xmlns='{namespace}' {said}>{inner}</poll></m>" for namespace, said, inner in none]
+        script = "return a.map((text) => m.readPoll(xml(text)))"
+        assert await call(page, "messenger/polls/poll", script, texts) == [None] * len(none)
+
+    async def test_as_text(self, page: Page) -> None:
+        """Clients that know nothing of polls show what the server would write."""
+        text = await call(page, "messenger/polls/poll", "return m.textOfPoll(a)", LUNCH)
+        assert text == "Poll: Where to?\n1. Pizza\n2. Sushi & soup"
+
+    async def test_how_it_stands(self, page: Page) -> None:
+        """Counts, the user's own choice, who voted for what; nothing where a number is none."""
+        script = "const e = xml(a); return [m.readTally(e), m.readVoters(e)]"
+        read, voters = await call(page, "messenger/polls/poll", script, TALLY.format(voter=VOTER))
+        assert read == {
+            "id": "1-47",
+            "messageId": "m1",
+            "isOpen": True,
+            "voterCount": 2,
+            "counts": [0, 2],
+            "chosen": [2],
+        }
+        assert voters == [{"jid": "bob@example.org", "occupantId": "o1", "options": [2]}]
+        broken = TALLY.format(voter="")
+        faults = [("'1-47'", "''"), ("'2' chosen", "'-2' chosen"), ("voters", "x")]
+        texts = [broken.replace(good, bad) for good, bad in faults]
+        script = "return a.map((text) => m.readTally(xml(text)))"
+        assert await call(page, "messenger/polls/poll", script, texts) == [None] * len(texts)
+
+    async def test_what_cannot_be_asked(self, page: Page) -> None:
+        """The dialog knows the servers' limits, so that people are told before they send."""
+        asked: list[tuple[dict[str, object], str]] = [
+            ({}, ""),
+            ({"question": ""}, "What do you want to ask?"),
+            ({"options": ["a"]}, "Give two options at least."),
+            ({"options": ["a", "a"]}, "Two options are the same."),
+            ({"question": "é" * 512}, ""),
+            ({"question": "é" * 513}, f"This is too long: {'é' * 40}…"),
+            ({"options": ["a", "b" * 512]}, ""),
+            ({"options": ["a", "b" * 513]}, f"This is too long: {'b' * 40}…"),
+            ({"closes": "1970-01-01T00:00:01Z"}, "The end must lie ahead, and within two years."),
+            ({"closes": "1970-01-01T00:00:02Z"}, ""),
+            ({"closes": "1980-01-01T00:00:00Z"}, "The end must lie ahead, and within two years."),
+        ]
+        script = "return a.map((poll) => m.faultOf(poll, 1000))"
+        said = await call(page, "messenger/polls/poll", script, [LUNCH | more for more, _ in asked])
+        assert said == [fault for _, fault in asked]
+
+    async def test_refusals(self, page: Page) -> None:
+        """People are told why a vote does not count."""
+        error = "<iq xmlns='jabber:client'><error><{0} xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/>{1}</error></iq>"
+        refused = {
+            error.format("not-allowed", "<closed xmlns='urn:raftline:polls:0'/>"): "This poll is closed.",
+            error.format("forbidden", "<text xmlns='urn:x'>Banned.</text>"): "The server refused (Banned.).",
+            error.format("forbidden", ""): "The server refused (forbidden).",
+        }
+        script = "return [...a.map((text) => m.sayRefusal(xml(text))), m.sayRefusal(null)]"
+        said = await call(page, "messenger/polls/poll", script, list(refused))
+        assert said == [*refused.values(), "The server does not answer. Please try again."]
 
 
 class TestDisappearing:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 import zlib
+from collections.abc import Callable
 
 import pytest
 from playwright.async_api import Browser, FilePayload, expect
@@ -16,14 +17,21 @@ pytestmark = pytest.mark.timeout(180)
 WIDTH, HEIGHT = 40, 30
 
 
-def picture() -> bytes:
-    """Make a PNG of one colour."""
+def green(_across: float, _down: float) -> tuple[int, int, int]:
+    """One colour."""
+    return 0x20, 0x80, 0x40
+
+
+def picture(width: int = WIDTH, height: int = HEIGHT, colour: Callable[..., tuple[int, int, int]] = green) -> bytes:
+    """Make a PNG; `colour` is asked for each of its points, by where it is from 0 to 1."""
 
     def chunk(kind: bytes, data: bytes) -> bytes:
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
-    rows = b"".join(b"\0" + b"\x20\x80\x40" * WIDTH for _ in range(HEIGHT))
-    head = struct.pack(">IIBBBBB", WIDTH, HEIGHT, 8, 2, 0, 0, 0)
+    rows = b"".join(
+        b"\0" + bytes(part for x in range(width) for part in colour(x / width, y / height)) for y in range(height)
+    )
+    head = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
 
 

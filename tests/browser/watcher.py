@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any, Self
 from urllib.parse import urlsplit
 
 from playwright.async_api import Browser, Locator, Page, ViewportSize, expect
 
-from browser.person import DESKTOP, SCREENSHOTS
+from browser import pictures
+from browser.person import DESKTOP
 
 TIMEOUT_MS = 20_000
 AXE = Path(__file__).resolve().parents[2] / "node_modules" / "axe-core" / "axe.min.js"
@@ -97,10 +99,15 @@ class Watcher:
             for node in fault["nodes"]
         ]
 
+    async def wait_up(self, node_id: int, tens: int) -> None:
+        """Where pictures for the documentation are taken, wait until a node is up for that many times ten seconds."""
+        if pictures.are_rewritten():
+            up = self.card(node_id).locator("[data-figure='up']")
+            await expect(up).to_have_text(re.compile(rf"^[{tens}-9]\d s$"), timeout=3 * TIMEOUT_MS)
+
     async def take_picture(self, name: str) -> None:
         """Keep a screenshot of the whole page with the results of the run."""
-        SCREENSHOTS.mkdir(exist_ok=True)
-        await self.page.screenshot(path=SCREENSHOTS / f"{name}.png", full_page=True)
+        await pictures.take_picture(self.page, name, full_page=True)
 
     def _note_request(self, url: str) -> None:
         if urlsplit(url).scheme in {"http", "https", "ws", "wss"} and urlsplit(url).hostname != "127.0.0.1":
