@@ -93,13 +93,14 @@ async def test_an_administrator_at_work_through_a_leader_kill(cluster: Cluster) 
 
 
 async def test_a_node_announces_what_is_claimed(cluster: Cluster) -> None:
-    """Every feature of every declared XEP is announced by a real node, and so is whom to turn to (XEP-0157)."""
+    """Features of every declared XEP, and of extensions of ours, by a real node; and whom to turn to (XEP-0157)."""
     await register(cluster.node(1).xmpp, "anna", "secret-anna")
-    declarations = all_modules(wall_clock_ms=lambda: 0).declarations
+    modules = all_modules(wall_clock_ms=lambda: 0)
+    declarations = modules.declarations
     async with await log_in(cluster, 2, "anna", "phone") as anna:
         for to, claimed in (
             ("localhost", {feature for entry in declarations for feature in entry.features}),
-            ("", {feature for entry in declarations for feature in entry.account_features}),
+            ("", {feature for entry in declarations for feature in entry.account_features} | {*modules.extensions}),
         ):
             answer = await anna.ask("get", f"<query xmlns='{INFO}'/>", to)
             assert {feature.get("var") for feature in answer.iter(f"{{{INFO}}}feature")} == claimed
