@@ -139,7 +139,7 @@ async def test_an_evening_at_the_console(cluster: Cluster, browser: Browser) -> 
     """Kill the leader, see the new one and the entry; transfer, drain, add, remove; nothing is asked elsewhere."""
     for name in (ADMINISTRATOR, "bert"):
         await register(cluster.node(1).xmpp, name, f"of {name}")
-    await cluster.wait_latest_version()
+    await cluster.wait_version()
     watcher = await signed_in(browser, cluster.node(1).http)
     await watch_somebody_talk(watcher, cluster)
     killed, second = await watch_the_leader_die(watcher, cluster)

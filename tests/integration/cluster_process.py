@@ -75,7 +75,12 @@ class Cluster:
         data: Where the data goes instead.
         settings: Of all nodes, as variables of their environment.
         options: More for `raftline up`.
+
+    Attributes:
+        version: Of the state machine, the latest that the nodes understand.
     """
+
+    version = VERSION_MAX
 
     def __init__(
         self,
@@ -103,7 +108,7 @@ class Cluster:
         try:
             await self.start()
             # Until all members are known to understand them, commands of this release are refused.
-            await self.wait_latest_version()
+            await self.wait_version()
         except BaseException:
             self.close()
             raise
@@ -208,14 +213,14 @@ class Cluster:
         await wait_until(f"node {node_id} ready", probe, patience_s)
         self._note_pids()
 
-    async def wait_latest_version(self) -> None:
-        """Wait until all nodes have the latest version of the state machine; a cluster begins with the first."""
+    async def wait_version(self) -> None:
+        """Wait until `version` counts at all nodes; a cluster begins with the first."""
 
         async def probe() -> bool:
             pages = [await http_get(self.node(node_id).http, "/metrics") for node_id in self.node_ids]
-            return all(f"machine_version {VERSION_MAX}.0".encode() in page for _, page in pages)
+            return all(f"machine_version {self.version}.0".encode() in page for _, page in pages)
 
-        await wait_until("all nodes have the latest version", probe, READY_TIMEOUT_S)
+        await wait_until(f"all nodes have version {self.version}", probe, READY_TIMEOUT_S)
 
     # -- what can be seen from outside
 

@@ -51,6 +51,8 @@ main()
 class OldCluster(Cluster):
     """Nodes on the data of the first release, by a program that understands no later version of the state machine."""
 
+    version = OLD_VERSION
+
     def __init__(self, folder: Path) -> None:
         super().__init__(folder, data=FIRST.unpack(folder))
         move(self.data, self.base_port)

@@ -87,7 +87,7 @@ class Nodes:
         token = self.cluster.description()["admin_token"]
         headers = {"Authorization": f"Bearer {token}"}
         self._http = httpx2.AsyncClient(headers=headers, timeout=HTTP_TIMEOUT_S, trust_env=False)
-        await self.cluster.wait_latest_version()
+        await self.cluster.wait_version()
         await self._create_account(WITNESS)
         for node_id in CLIENT_NODES:
             witness = Witness(node_id, self.domain)
