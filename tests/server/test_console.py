@@ -7,12 +7,13 @@ import pytest
 
 from cluster.test_frames import READING
 from raftline.base.ids import NodeId
-from raftline.cluster.latency import BOUNDS_S, quantile
+from raftline.cluster.latency import BOUNDS_S, CLASS_COUNT, quantile
 from raftline.cluster.reading import Reading
+from raftline.console.readings import GAP_NS_MAX
 from raftline.server.console import Latencies
 
 ONE, TWO = NodeId(1), NodeId(2)
-NONE = (0,) * (len(BOUNDS_S) + 1)
+NONE = (0,) * CLASS_COUNT
 
 
 def reading(started_ms: int, *places: int) -> Reading:
@@ -37,9 +38,18 @@ class TestLatencies:
         again = latencies.since({ONE: reading(7, 3, 3, 3), TWO: reading(8, 5)})
         assert quantile(0.99, again) is None
 
-    @pytest.mark.parametrize("before", [reading(6, 3), msgspec.structs.replace(reading(7), latencies=())])
+    @pytest.mark.parametrize(
+        "before",
+        [
+            reading(6, 3),
+            msgspec.structs.replace(reading(7), latencies=()),
+            msgspec.structs.replace(reading(7), latencies=(0, 1)),
+            msgspec.structs.replace(reading(7), elapsed_ns=READING.elapsed_ns - GAP_NS_MAX - 1),
+        ],
+        ids=["started anew", "told nothing", "other classes", "long ago"],
+    )
     def test_nodes_that_cannot_be_compared(self, before: Reading) -> None:
-        """One that started anew, one that did not tell before: they count from the next look on."""
+        """They count from the next look on."""
         latencies = Latencies()
         latencies.since({ONE: before})
         assert quantile(0.5, latencies.since({ONE: reading(7, 4)})) is None

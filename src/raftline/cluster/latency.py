@@ -18,6 +18,8 @@ BOUNDS_S: Final = (
 )  # fmt: skip
 """Greatest duration of each class, in seconds; what took longer is in one more. About two to each doubling."""
 
+CLASS_COUNT: Final = len(BOUNDS_S) + 1
+
 _BOUNDS_NS: Final = tuple(round(bound * 1e9) for bound in BOUNDS_S)
 
 
@@ -42,7 +44,7 @@ class CommitLatency:
     __slots__ = ("_counts", "_total_ns")
 
     def __init__(self) -> None:
-        self._counts = [0] * (len(_BOUNDS_NS) + 1)
+        self._counts = [0] * CLASS_COUNT
         self._total_ns = 0
 
     def observe(self, duration_ns: int) -> None:

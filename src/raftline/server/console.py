@@ -12,12 +12,12 @@ from typing import Final
 
 from raftline.base.ids import NodeId
 from raftline.cluster.driver import Driver
-from raftline.cluster.latency import cumulative, quantile
+from raftline.cluster.latency import CLASS_COUNT, cumulative, quantile
 from raftline.cluster.observer import time_line
 from raftline.cluster.peer_book import peer_of
 from raftline.cluster.reading import Reading
 from raftline.console.console import Console
-from raftline.console.readings import Change, NodeFigures, NodeReading
+from raftline.console.readings import GAP_NS_MAX, Change, NodeFigures, NodeReading
 from raftline.console.readings import Reading as ClusterReading
 from raftline.console.sessions import Sessions
 from raftline.console.sign_in import SignIn
@@ -109,15 +109,21 @@ class Latencies:
         self._before: Mapping[NodeId, Reading] = {}
 
     def since(self, readings: Mapping[NodeId, Reading]) -> dict[float, int]:
-        """Return what came into each class since the last call, cumulative, of nodes that did not start anew since."""
+        """Return what came into each class since the last call, cumulative, of nodes that can be compared."""
         total = Counter[float]()
         for node_id, now in readings.items():
             before = self._before.get(node_id)
-            if before is not None and before.started_ms == now.started_ms and now.latencies and before.latencies:
+            if before is not None and _are_comparable(before, now):
                 grown = [count - former for count, former in zip(now.latencies, before.latencies, strict=True)]
                 total.update(cumulative(grown))
         self._before = readings
         return dict(total)
+
+
+def _are_comparable(before: Reading, now: Reading) -> bool:
+    """Whether one process told both, lately enough for a rate, and in classes that this release knows."""
+    is_recent = before.started_ms == now.started_ms and now.elapsed_ns - before.elapsed_ns <= GAP_NS_MAX
+    return is_recent and len(before.latencies) == len(now.latencies) == CLASS_COUNT
 
 
 async def read_cluster(driver: Driver, latencies: Latencies, time_ms: int) -> ClusterReading:

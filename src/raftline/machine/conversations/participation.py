@@ -57,6 +57,14 @@ def conversation_of(one: AccountId, other: AccountId) -> Conversation:
     return Conversation(min(one, other), max(one, other))
 
 
+def chat_taken(context: Context, session: Session, to_localpart: str) -> Conversation | None:
+    """Return the chat in which an account takes what a session sends it; None for nobody, and for who blocks it."""
+    partner = context.accounts.get(to_localpart)
+    if partner is None or context.blocks(partner, f"{context.bare_jid(session.localpart)}/{session.resource}"):
+        return None
+    return conversation_of(session.account_id, partner.account_id)
+
+
 def conversation_in(room: Room) -> Conversation:
     """Return what a room's is kept under."""
     return Conversation(room.room_id, _NO_ACCOUNT)

@@ -13,7 +13,7 @@ from raftline.base.limits import POLL_OPEN_COUNT_MAX
 from raftline.machine import messages
 from raftline.machine.commands import SendPoll, Storage
 from raftline.machine.context import Context
-from raftline.machine.conversations.participation import Conversation, conversation_in, conversation_of
+from raftline.machine.conversations.participation import Conversation, chat_taken, conversation_in, conversation_of
 from raftline.machine.outcomes import Outcome, Rejected
 from raftline.machine.polls.checks import refusal_of
 from raftline.machine.polls.commands import AskInRoom
@@ -63,10 +63,9 @@ def message_stored(context: Context, session: Session, action: SendPoll) -> None
     """The message of a question is kept by either side, so it begins, unless the other side does not take it."""
     if action.timer_s:
         ephemeral.begin(context, action.timer_s)
-    partner = context.accounts.get(action.to_localpart)
-    if partner is None or context.blocks(partner, f"{context.bare_jid(session.localpart)}/{session.resource}"):
-        return
-    _begin(context, session, conversation_of(session.account_id, partner.account_id), action.poll)
+    chat = chat_taken(context, session, action.to_localpart)
+    if chat is not None:
+        _begin(context, session, chat, action.poll)
 
 
 def _refusal_of(context: Context, conversation: Conversation, terms: PollTerms) -> Rejected | None:

@@ -109,8 +109,7 @@ def member_alerted(context: Context, handed: MemberAlerted) -> None:
     sender = f"{handed.room}/{handed.nick}"
     if account is None or _is_blocked(context, account, sender, handed.author):
         return
-    room = context.rooms.get(handed.room.partition("@")[0])
-    if room is None or is_unwanted(context, account, room, is_chosen=_has_chosen(context, account, handed)):
+    if context.blocklists.of(account.account_id) and _is_unwanted(context, account, handed):
         return
     chat = Chat(is_public=handed.is_public, is_mention=handed.is_mention)
     alert(context, account, sender, handed.given, chat=chat, position=handed.position, count=handed.message_count)
@@ -178,10 +177,12 @@ def _is_blocked(context: Context, account: Account, sender: str, author: str) ->
     return context.blocks(account, sender) or (author != "" and context.blocks(account, author))
 
 
-def _has_chosen(context: Context, account: Account, handed: MemberAlerted) -> bool:
-    """Whether the account is there, or has bookmarked the room, and so was not only put on its list."""
+def _is_unwanted(context: Context, account: Account, handed: MemberAlerted) -> bool:
+    """Whether the block list is against the room, which the account has chosen if it is there or has bookmarked it."""
+    room = context.rooms.get(handed.room.partition("@")[0])
     bookmark = (account.account_id, BOOKMARKS_NODE, handed.room)
-    return bool(handed.given) or context.pubsub.items.get(bookmark) is not None
+    is_chosen = bool(handed.given) or context.pubsub.items.get(bookmark) is not None
+    return room is None or is_unwanted(context, account, room, is_chosen=is_chosen)
 
 
 def _tell_owed(context: Context, account: Account, session: Session, visit: Visit, after: int) -> None:

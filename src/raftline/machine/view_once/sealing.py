@@ -8,7 +8,7 @@ from raftline.base.limits import SEALED_COUNT_MAX, SEALED_LIFETIME_MS
 from raftline.machine import messages
 from raftline.machine.commands import SendSealed, Storage
 from raftline.machine.context import Context
-from raftline.machine.conversations.participation import Conversation, conversation_in, conversation_of
+from raftline.machine.conversations.participation import Conversation, chat_taken, conversation_in
 from raftline.machine.outcomes import Outcome, Rejected
 from raftline.machine.records import Session
 from raftline.machine.rooms import settings as room_settings
@@ -49,10 +49,9 @@ def message_stored(context: Context, session: Session, action: SendSealed) -> No
     """The message is kept by either side, so its part is, unless the other side does not take it."""
     if action.timer_s:
         ephemeral.begin(context, action.timer_s)
-    partner = context.accounts.get(action.to_localpart)
-    if partner is None or context.blocks(partner, f"{context.bare_jid(session.localpart)}/{session.resource}"):
-        return
-    _keep(context, session, conversation_of(session.account_id, partner.account_id), action.sealed)
+    chat = chat_taken(context, session, action.to_localpart)
+    if chat is not None:
+        _keep(context, session, chat, action.sealed)
 
 
 def _refusal_of(context: Context, session: Session) -> Rejected | None:

@@ -15,6 +15,8 @@ from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
 
+import msgspec
+
 from raftline.base.errors import OutcomeUnknown, StorageError, Unavailable
 from raftline.base.limits import DESCRIPTION_AGE_MAX_MS
 from raftline.cluster.media.describing.findings import Findings, Thumbnail
@@ -151,26 +153,22 @@ class Describing:
 def _command(
     digest: bytes, due_ms: int, findings: Findings, thumbnail: Thumbnail | None, thumbnail_digest: bytes
 ) -> DescribeFile:
-    if thumbnail is None:
-        return DescribeFile(
-            digest,
-            due_ms,
-            findings.width,
-            findings.height,
-            findings.duration_ms,
-            findings.waveform,
-            lack=findings.lack,
-        )
-    return DescribeFile(
+    command = DescribeFile(
         digest,
         due_ms,
         findings.width,
         findings.height,
         findings.duration_ms,
         findings.waveform,
-        thumbnail_digest,
-        len(thumbnail.content),
-        thumbnail.media_type,
-        thumbnail.width,
-        thumbnail.height,
+        lack=findings.lack,
+    )
+    if thumbnail is None:
+        return command
+    return msgspec.structs.replace(
+        command,
+        thumbnail=thumbnail_digest,
+        thumbnail_size=len(thumbnail.content),
+        thumbnail_type=thumbnail.media_type,
+        thumbnail_width=thumbnail.width,
+        thumbnail_height=thumbnail.height,
     )
