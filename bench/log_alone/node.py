@@ -32,10 +32,11 @@ from raftline.cluster.driver import Driver
 from raftline.cluster.links import LinkContexts
 from raftline.cluster.repair import Repair
 from raftline.cluster.storage import LOG_DIRECTORY, NodeStorage, StorageSettings
-from raftline.machine.commands import MessageKind, SendMessage, decode_command
+from raftline.machine.commands import decode_command
 from raftline.machine.database import open_database
 from raftline.machine.entry import decode_entry
 from raftline.machine.machine import Machine
+from raftline.machine.message_commands import MessageKind, SendMessage
 from raftline.machine.outcomes import CommandResult, Done, Event
 from raftline.server.certificates import peer_contexts
 from raftline.wal.log import WriteAheadLog

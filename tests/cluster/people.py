@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 
 from raftline.base.ids import NodeId, Position
-from raftline.machine.commands import Action, BindSession, CreateAccount, MessageKind, SendMessage, SetPresence, Storage
+from raftline.machine.commands import Action, BindSession, CreateAccount, SetPresence
+from raftline.machine.message_commands import MessageKind, SendMessage, Storage
 from raftline.machine.outcomes import Done, Event, MessageArrived, Outcome, SessionEnded
 from raftline.machine.queries import ArchivePage, Page
 from raftline.node.door import Session

@@ -11,8 +11,8 @@ from cluster.clusters import Cluster, ClusterNode, until
 from cluster.people import Person, archive_of
 from raftline.base.ids import Position
 from raftline.cluster import checkpoints, compaction
-from raftline.machine.commands import MessageKind, SendMessage, Storage
 from raftline.machine.history.commands import Retraction
+from raftline.machine.message_commands import MessageKind, SendMessage, Storage
 from raftline.machine.outcomes import MessageArrived
 
 SECRET = "nevermoreseen"

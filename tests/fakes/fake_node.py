@@ -24,12 +24,12 @@ from raftline.machine.commands import (
     DeleteAccount,
     OpenRequest,
     RemoveRosterItem,
-    SendMessage,
     SetCredentials,
     SetPresence,
     SetRosterItem,
 )
 from raftline.machine.login.commands import LogIn
+from raftline.machine.message_commands import SendMessage
 from raftline.machine.outcomes import (
     Bound,
     Done,

@@ -12,7 +12,7 @@ from gateway.conftest import Service, Start
 from gateway.raw_client import RawClient, until
 from raftline.base.errors import Busy
 from raftline.base.ids import CURSOR_START
-from raftline.machine.commands import SendMessage
+from raftline.machine.message_commands import SendMessage
 from xmpp_core.playbook import HEADER, auth
 
 

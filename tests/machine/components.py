@@ -6,13 +6,14 @@ from typing import Any
 
 from machine.world import DOMAIN, Client, World
 from raftline.base.ids import NodeId
-from raftline.machine.commands import MessageKind, Storage, SubscriptionKind
+from raftline.machine.commands import SubscriptionKind
 from raftline.machine.components.commands import (
     ChangeSubscriptionFromComponent,
     ConnectComponent,
     SendFromComponent,
     SendToComponent,
 )
+from raftline.machine.message_commands import MessageKind, Storage
 from raftline.machine.node_commands import RaiseVersion
 from raftline.machine.outcomes import Bound, CommandResult, Done
 from raftline.machine.versions import VERSION_MAX

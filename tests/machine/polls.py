@@ -7,7 +7,8 @@ from typing import Any
 from machine.rooms import ROOM, events_for
 from machine.world import DOMAIN, Client, World
 from raftline.base.ids import Position
-from raftline.machine.commands import CarryOutDue, SendPoll, Storage
+from raftline.machine.commands import CarryOutDue
+from raftline.machine.message_commands import SendPoll, Storage
 from raftline.machine.outcomes import CommandResult, Done, Rejected
 from raftline.machine.polls.commands import AskInRoom, Choose, ClosePoll
 from raftline.machine.polls.events import PollTold, Tally, TallyPage

@@ -7,7 +7,8 @@ from typing import Any
 from machine.test_resumption import TIMEOUT_S, TOKEN, detach, resume
 from machine.world import DOMAIN, Client, World
 from raftline.base.ids import Position
-from raftline.machine.commands import EnableManagement, Storage
+from raftline.machine.commands import EnableManagement
+from raftline.machine.message_commands import Storage
 from raftline.machine.node_commands import RaiseVersion
 from raftline.machine.outcomes import CommandResult
 from raftline.machine.push.answers import WaitingNotification

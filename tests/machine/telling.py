@@ -18,16 +18,14 @@ from raftline.machine.commands import (
     DetachSession,
     EnableManagement,
     KeyOrigin,
-    MessageKind,
     ResumeSession,
-    SendMessage,
     SessionOrigin,
     SetPresence,
     SetVcard,
-    Storage,
     encode_command,
 )
 from raftline.machine.machine import Machine
+from raftline.machine.message_commands import MessageKind, SendMessage, Storage
 from raftline.machine.outcomes import (
     Bound,
     CommandResult,

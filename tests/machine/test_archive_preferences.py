@@ -9,10 +9,11 @@ import pytest
 
 from machine.world import DOMAIN, World
 from raftline.base.limits import ARCHIVE_RULE_COUNT_MAX
-from raftline.machine.commands import DeleteAccount, Storage
+from raftline.machine.commands import DeleteAccount
 from raftline.machine.history.answers import ArchivePreferences
 from raftline.machine.history.commands import ArchivePolicy, SetArchivePreferences
 from raftline.machine.history.queries import ArchivePreferencesOf
+from raftline.machine.message_commands import Storage
 from raftline.machine.node_commands import RaiseVersion
 from raftline.machine.outcomes import Done, Rejected
 from raftline.machine.queries import ArchivePage

@@ -10,11 +10,10 @@ from raftline.machine.commands import (
     ChangeBlocklist,
     DeclareBlocklistInterest,
     DeleteAccount,
-    MessageKind,
     SetRosterItem,
-    Storage,
     SubscriptionKind,
 )
+from raftline.machine.message_commands import MessageKind, Storage
 from raftline.machine.outcomes import (
     BlocklistChanged,
     CommandResult,

@@ -9,7 +9,8 @@ import pytest
 from machine.world import DOMAIN, Client, World, arrivals
 from raftline.base.ids import CURSOR_START
 from raftline.machine import carbons
-from raftline.machine.commands import ChangeBlocklist, MessageKind, SetCarbons, Storage
+from raftline.machine.commands import ChangeBlocklist, SetCarbons
+from raftline.machine.message_commands import MessageKind, Storage
 from raftline.machine.outcomes import CarbonCopied, CommandResult, Done, MessageArrived
 from raftline.machine.queries import InboxPage
 

@@ -10,10 +10,11 @@ from machine.components import ALL, HOST, LABEL, PUPPET, Connection, connect, wr
 from machine.world import DOMAIN, World, arrivals, outcomes
 from raftline.base.ids import CURSOR_START, NodeId, Position
 from raftline.base.limits import COMPONENT_LABEL_SIZE_MAX
-from raftline.machine.commands import ChangeBlocklist, MessageKind, SetCarbons, Storage
+from raftline.machine.commands import ChangeBlocklist, SetCarbons
 from raftline.machine.components.commands import ConnectComponent, SendFromComponent
 from raftline.machine.components.queries import ComponentAt
 from raftline.machine.history.commands import Retraction
+from raftline.machine.message_commands import MessageKind, Storage
 from raftline.machine.node_commands import BuryNode, StartNode
 from raftline.machine.outcomes import CarbonCopied, Done, MessageBounced, Rejected, SessionEnded
 from raftline.machine.queries import ArchivePage, InboxPage, Page

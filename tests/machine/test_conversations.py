@@ -16,10 +16,11 @@ from raftline.base.limits import (
     LAST_MESSAGE_REACH_MAX,
     UNREAD_REACH_MAX,
 )
-from raftline.machine.commands import CreateAccount, DeleteAccount, SendMessage, Storage, decode_command
+from raftline.machine.commands import CreateAccount, DeleteAccount, decode_command
 from raftline.machine.conversations.payloads import Kind, content_of, kind_of
 from raftline.machine.conversations.queries import ConversationsOf, LastMessagesOf, MessageNamed, TicksWith
 from raftline.machine.conversations.values import Conversation, ConversationSlice, Tick
+from raftline.machine.message_commands import SendMessage, Storage
 from raftline.machine.node_commands import RaiseVersion
 from raftline.machine.outcomes import Done
 from raftline.machine.queries import ArchiveRow

@@ -19,15 +19,9 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from machine.world import Client, World, arrivals
 from raftline.base.ids import CURSOR_START, NodeId
-from raftline.machine.commands import (
-    CarryOutDue,
-    DetachSession,
-    EnableManagement,
-    ResumeSession,
-    SetCarbons,
-    Storage,
-)
+from raftline.machine.commands import CarryOutDue, DetachSession, EnableManagement, ResumeSession, SetCarbons
 from raftline.machine.history.commands import ArchivePolicy, Retraction, SetArchivePreferences
+from raftline.machine.message_commands import Storage
 from raftline.machine.node_commands import RaiseVersion
 from raftline.machine.outcomes import CarbonCopied, CommandResult, Done, Rejected, Resumed
 from raftline.machine.queries import ArchivePage, InboxPage

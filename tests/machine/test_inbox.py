@@ -6,7 +6,8 @@ import pytest
 
 from machine.world import START_MS, Client, World, arrivals
 from raftline.machine import inbox
-from raftline.machine.commands import EnableManagement, MessageKind, SetCarbons, Storage
+from raftline.machine.commands import EnableManagement, SetCarbons
+from raftline.machine.message_commands import MessageKind, Storage
 from raftline.machine.outcomes import CommandResult
 from raftline.machine.queries import ArchivePage
 

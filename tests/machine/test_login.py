@@ -16,9 +16,10 @@ from raftline.base.limits import (
     LOGIN_TOKEN_ROTATION_MS,
     RESOURCE_SIZE_MAX,
 )
-from raftline.machine.commands import DeleteAccount, KeyOrigin, SetCredentials, Storage
+from raftline.machine.commands import DeleteAccount, KeyOrigin, SetCredentials
 from raftline.machine.login import tokens
 from raftline.machine.login.commands import BindAsked, LogIn, ResumptionAsked, TokenIssue, TokenUse
+from raftline.machine.message_commands import Storage
 from raftline.machine.node_commands import BuryNode, RaiseVersion
 from raftline.machine.outcomes import (
     Bound,

@@ -22,12 +22,12 @@ from raftline.machine.commands import (
     SetCarbons,
     SetRosterItem,
     SetVcard,
-    Storage,
     StorePrivate,
     SubscriptionKind,
 )
 from raftline.machine.database import checkpoint, open_database
 from raftline.machine.machine import DIGEST_COUNT_MAX, Machine
+from raftline.machine.message_commands import Storage
 from raftline.machine.node_commands import StartNode
 from raftline.machine.outcomes import CommandResult
 from raftline.machine.queries import ArchivePage, RosterOf, SessionsOf

@@ -7,7 +7,7 @@ import pytest
 from machine.world import DOMAIN, START_MS, World, arrivals
 from raftline.base.limits import INBOX_MESSAGE_COUNT_MAX, OFFLINE_MESSAGE_COUNT_MAX, ORIGIN_ID_AGE_MAX_MS
 from raftline.machine import messages
-from raftline.machine.commands import MessageKind, Storage
+from raftline.machine.message_commands import MessageKind, Storage
 from raftline.machine.outcomes import Done, MessageBounced
 from raftline.machine.queries import ArchivePage, RosterOf
 

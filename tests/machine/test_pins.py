@@ -12,8 +12,9 @@ from machine.rooms import say as speak
 from machine.world import Client, World
 from raftline.base.ids import Position
 from raftline.base.limits import PIN_COUNT_MAX
-from raftline.machine.commands import ChangeBlocklist, DeleteAccount, SendEphemeral
+from raftline.machine.commands import ChangeBlocklist, DeleteAccount
 from raftline.machine.history.commands import ArchivePolicy, Retraction, SetArchivePreferences
+from raftline.machine.message_commands import SendEphemeral
 from raftline.machine.outcomes import CommandResult, Done, Rejected
 from raftline.machine.pins.commands import PinMessage
 from raftline.machine.pins.events import PinTold, PinView

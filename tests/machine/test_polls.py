@@ -43,7 +43,8 @@ from raftline.base.limits import (
     POLL_PAGE_ROW_COUNT_MAX,
     POLL_TITLE_SIZE_MAX,
 )
-from raftline.machine.commands import SINCE_VERSION, ChangeBlocklist, SendPoll
+from raftline.machine.commands import SINCE_VERSION, ChangeBlocklist
+from raftline.machine.message_commands import SendPoll
 from raftline.machine.outcomes import Done, Rejected
 from raftline.machine.polls import choosing, telling
 from raftline.machine.polls.commands import POLL_ACTIONS, Choose

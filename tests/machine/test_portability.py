@@ -14,9 +14,9 @@ from raftline.machine.commands import (
     KeyOrigin,
     PrivateElement,
     SetVcard,
-    Storage,
     StorePrivate,
 )
+from raftline.machine.message_commands import Storage
 from raftline.machine.node_commands import RaiseVersion
 from raftline.machine.outcomes import Done, Outcome, Rejected
 from raftline.machine.portability import answers, importing

@@ -33,15 +33,8 @@ from raftline.base.limits import (
     PUSH_REGISTRATION_COUNT_MAX,
     PUSH_WAITING_COUNT_MAX,
 )
-from raftline.machine.commands import (
-    CarryOutDue,
-    ChangeBlocklist,
-    DeleteAccount,
-    MessageKind,
-    SetCarbons,
-    Storage,
-    SubscriptionKind,
-)
+from raftline.machine.commands import CarryOutDue, ChangeBlocklist, DeleteAccount, SetCarbons, SubscriptionKind
+from raftline.machine.message_commands import MessageKind, Storage
 from raftline.machine.node_commands import BuryNode, StartNode
 from raftline.machine.outcomes import Done, Rejected
 from raftline.machine.pruning import ROWS_PER_COMMAND, ROWS_PER_ENTRY

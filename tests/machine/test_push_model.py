@@ -13,7 +13,8 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from machine.pushing import ALERTING, begin, detach, phone, reply, resume, waiting
 from machine.world import Client, World, arrivals
-from raftline.machine.commands import CarryOutDue, Storage
+from raftline.machine.commands import CarryOutDue
+from raftline.machine.message_commands import Storage
 from raftline.machine.outcomes import CommandResult
 
 

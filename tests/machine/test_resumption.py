@@ -30,8 +30,8 @@ from raftline.machine.commands import (
     SessionMark,
     SessionOrigin,
     SetRosterItem,
-    Storage,
 )
+from raftline.machine.message_commands import Storage
 from raftline.machine.node_commands import BuryNode, StartNode
 from raftline.machine.outcomes import (
     CommandResult,

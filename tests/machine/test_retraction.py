@@ -10,10 +10,11 @@ import pytest
 from machine.world import DOMAIN, START_MS, Client, World
 from raftline.base.ids import CURSOR_START, Position
 from raftline.base.limits import RETRACTED_MESSAGE_COUNT_MAX
-from raftline.machine.commands import CreateAccount, DeleteAccount, Storage
+from raftline.machine.commands import CreateAccount, DeleteAccount
 from raftline.machine.database import checkpoint
 from raftline.machine.history.commands import Retraction
 from raftline.machine.history.queries import FindSent
+from raftline.machine.message_commands import Storage
 from raftline.machine.node_commands import RaiseVersion
 from raftline.machine.outcomes import CommandResult, Done
 from raftline.machine.queries import ArchivePage, InboxPage

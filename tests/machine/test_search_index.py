@@ -10,12 +10,13 @@ import pytest
 from machine.world import DOMAIN, Client, World
 from raftline.base.ids import LogIndex, Term
 from raftline.base.limits import SEARCHED_TEXT_SIZE_MAX
-from raftline.machine.commands import DeleteAccount, Storage
+from raftline.machine.commands import DeleteAccount
 from raftline.machine.database import open_database
 from raftline.machine.history import search_index
 from raftline.machine.history.commands import Retraction
 from raftline.machine.history.queries import SearchArchive
 from raftline.machine.machine import Machine
+from raftline.machine.message_commands import Storage
 from raftline.machine.node_commands import RaiseVersion
 from raftline.machine.queries import ArchivePage
 from raftline.machine.snapshot import SnapshotCopy

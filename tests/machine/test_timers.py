@@ -18,14 +18,13 @@ from raftline.machine.commands import (
     DeleteAccount,
     DetachSession,
     EnableManagement,
-    SendEphemeral,
-    Storage,
     decode_command,
     encode_command,
 )
 from raftline.machine.database import checkpoint
 from raftline.machine.history.commands import Retraction
 from raftline.machine.history.queries import SearchArchive
+from raftline.machine.message_commands import SendEphemeral, Storage
 from raftline.machine.node_commands import RaiseVersion
 from raftline.machine.outcomes import CommandResult, Done, Rejected
 from raftline.machine.queries import ArchivePage, InboxPage, NextExpiry

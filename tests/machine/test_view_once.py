@@ -28,9 +28,10 @@ from raftline.base.limits import (
     SEALED_FILE_GRACE_MS,
     SEALED_LIFETIME_MS,
 )
-from raftline.machine.commands import ChangeBlocklist, DeleteAccount, SendSealed, Storage
+from raftline.machine.commands import ChangeBlocklist, DeleteAccount
 from raftline.machine.history.commands import Retraction
 from raftline.machine.media.commands import RequestUploadSlot, StoreUpload
+from raftline.machine.message_commands import SendSealed, Storage
 from raftline.machine.outcomes import CommandResult, Done, Rejected
 from raftline.machine.queries import ArchivePage, InboxPage
 from raftline.machine.rooms.commands import DestroyRoom

@@ -18,18 +18,16 @@ from raftline.machine.commands import (
     EndSession,
     KeyOrigin,
     MarkSessions,
-    MessageKind,
-    SendMessage,
     SessionMark,
     SessionOrigin,
     SetPresence,
-    Storage,
     SubscriptionKind,
     encode_command,
 )
 from raftline.machine.database import open_database
 from raftline.machine.entry import encode_entry
 from raftline.machine.machine import Machine
+from raftline.machine.message_commands import MessageKind, SendMessage, Storage
 from raftline.machine.outcomes import Bound, CarbonCopied, CommandResult, Done, MessageArrived, cursor_of
 
 DOMAIN = "example.org"

@@ -19,19 +19,16 @@ from raftline.machine.commands import (
     ChangeBlocklist,
     ChangeSubscription,
     DeclareInterest,
-    MessageKind,
     PrivateElement,
-    SendEphemeral,
-    SendMessage,
     SetCarbons,
     SetPresence,
     SetRosterItem,
     SetVcard,
-    Storage,
     StorePrivate,
     SubscriptionKind,
 )
 from raftline.machine.history.commands import Retraction
+from raftline.machine.message_commands import MessageKind, SendEphemeral, SendMessage, Storage
 from raftline.machine.queries import PrivateOf, Query, VcardOf
 from sim.histories import Attempt
 from sim.promises import Message

@@ -8,7 +8,7 @@ import pytest
 
 from raftline.base.errors import Busy, LocalProtocolError, Unavailable
 from raftline.base.ids import NodeId, SessionId
-from raftline.machine.commands import SendMessage
+from raftline.machine.message_commands import SendMessage
 from raftline.machine.outcomes import Done, Rejected, Repeated, Stale
 from raftline.machine.queries import Reachable, SessionRow
 from raftline.xmpp.effects import Ask, Route, Submit

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import pytest
 
-from raftline.machine.commands import MessageKind, Storage
+from raftline.machine.message_commands import MessageKind, Storage
 from raftline.xmpp.messages import storage_of, traits_of
 from xmpp_im.playbook import stanza
 

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from raftline.base.ids import Position
-from raftline.machine.commands import MessageKind, SendMessage, Storage
 from raftline.machine.conversations.queries import MessageNamed
+from raftline.machine.message_commands import MessageKind, SendMessage, Storage
 from raftline.machine.queries import Reachable
 from raftline.xmpp.effects import Ask, Effect, Route, Submit
 from raftline.xmpp.messages import fingerprint_of, handle_message, storage_of

@@ -7,7 +7,8 @@ from base64 import b64encode
 import pytest
 
 from raftline.base.ids import Position
-from raftline.machine.commands import ChangeBlocklist, Credential, PrivateElement, SetVcard, Storage, StorePrivate
+from raftline.machine.commands import ChangeBlocklist, Credential, PrivateElement, SetVcard, StorePrivate
+from raftline.machine.message_commands import Storage
 from raftline.machine.outcomes import RosterItem
 from raftline.machine.portability.commands import ImportedContact, ImportedMessage
 from raftline.machine.pubsub.commands import Affiliation, ChangeAffiliations, CreateNode, Publish

@@ -7,7 +7,8 @@ import xml.etree.ElementTree as ET
 import pytest
 
 from raftline.base.ids import NodeId, Position, SessionId
-from raftline.machine.commands import MessageKind, SetCarbons, Storage
+from raftline.machine.commands import SetCarbons
+from raftline.machine.message_commands import MessageKind, Storage
 from raftline.machine.outcomes import CarbonCopied, Done
 from raftline.xmpp.effects import Propose
 from raftline.xmpp.messages import storage_of, traits_of

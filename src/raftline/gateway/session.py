@@ -30,7 +30,8 @@ import structlog
 
 from raftline.base.errors import OutcomeUnknown, Refused, Unavailable
 from raftline.base.ids import NodeId
-from raftline.machine.commands import BindSession, SendEphemeral, SendMessage, SendPoll, SendSealed
+from raftline.machine.commands import BindSession
+from raftline.machine.message_commands import SendEphemeral, SendMessage, SendPoll, SendSealed
 from raftline.machine.outcomes import Bound, Event, Gone, LoggedIn, Outcome, Resumed, SessionEnded
 from raftline.machine.polls.commands import AskInRoom
 from raftline.machine.rooms.commands import SpeakInRoom

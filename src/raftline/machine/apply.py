@@ -58,10 +58,6 @@ from raftline.machine.commands import (
     MarkSessions,
     RemoveRosterItem,
     ResumeSession,
-    SendEphemeral,
-    SendMessage,
-    SendPoll,
-    SendSealed,
     SessionOrigin,
     SetCarbons,
     SetCredentials,
@@ -82,6 +78,7 @@ from raftline.machine.login.commands import LogIn
 from raftline.machine.login.log_in import log_in
 from raftline.machine.media import descriptions, uploads
 from raftline.machine.media.commands import DescribeFile, RequestUploadSlot, StoreUpload
+from raftline.machine.message_commands import SendEphemeral, SendMessage, SendPoll, SendSealed
 from raftline.machine.node_commands import (
     BuryNode,
     EndFormerCluster,

@@ -22,8 +22,9 @@ from typing import Final
 
 from raftline.base.ids import SessionId
 from raftline.base.limits import INBOX_MESSAGE_COUNT_MAX
-from raftline.machine.commands import SetCarbons, Storage
+from raftline.machine.commands import SetCarbons
 from raftline.machine.context import Context
+from raftline.machine.message_commands import Storage
 from raftline.machine.outbox import MessageHandedOver
 from raftline.machine.outcomes import CarbonCopied, Done, MessageArrived, Outcome
 from raftline.machine.records import Account, Owed, Session, StoredMessage

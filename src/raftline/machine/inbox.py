@@ -22,9 +22,9 @@ from __future__ import annotations
 from raftline.base.ids import Cursor, Position
 from raftline.base.limits import INBOX_MESSAGE_COUNT_MAX, INBOX_PAGE_ROW_COUNT_MAX
 from raftline.machine.carbons import FORM_RECEIVED
-from raftline.machine.commands import Storage
 from raftline.machine.context import Context
 from raftline.machine.conversations.belongings import row_gone
+from raftline.machine.message_commands import Storage
 from raftline.machine.outcomes import InboxWaiting, MessageArrived
 from raftline.machine.records import Account, Owed, Session, StoredMessage
 

@@ -25,11 +25,11 @@ from raftline.base.ids import AccountId, Position, SessionId
 from raftline.base.limits import INBOX_MESSAGE_COUNT_MAX, OFFLINE_MESSAGE_COUNT_MAX, ORIGIN_ID_AGE_MAX_MS
 from raftline.machine import carbons
 from raftline.machine.blocking import BLOCKED_BY_SENDER
-from raftline.machine.commands import MessageKind, SendMessage, Storage
 from raftline.machine.context import Context
 from raftline.machine.conversations.read_marks import note_read
 from raftline.machine.history.preferences import is_kept
 from raftline.machine.history.retraction import retract_messages
+from raftline.machine.message_commands import MessageKind, SendMessage, Storage
 from raftline.machine.outbox import MessageHandedOver, MessageReturned, SessionOverdue
 from raftline.machine.outcomes import Done, MessageArrived, MessageBounced, Outcome
 from raftline.machine.pubsub.displayed import note_displayed

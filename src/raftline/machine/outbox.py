@@ -12,10 +12,11 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from raftline.base.ids import AccountId, SessionId
-from raftline.machine.commands import MessageKind, SubscriptionKind
+from raftline.machine.commands import SubscriptionKind
 from raftline.machine.components.handovers import ComponentHandover
 from raftline.machine.history.commands import Retraction
 from raftline.machine.invites.handovers import InviteHandover
+from raftline.machine.message_commands import MessageKind
 from raftline.machine.pubsub import handovers as pubsub
 from raftline.machine.rooms.handovers import RoomHandover
 

@@ -23,12 +23,12 @@ from raftline.base.limits import (
     SLOW_MODE_S_MAX,
 )
 from raftline.machine import inbox
-from raftline.machine.commands import Storage
 from raftline.machine.context import Context
 from raftline.machine.conversations.read_marks import forget_some
 from raftline.machine.invites import issuing
 from raftline.machine.invites.rooms import forget_room_invites
 from raftline.machine.media.uploads import forget_uploads
+from raftline.machine.message_commands import Storage
 from raftline.machine.pins import ending as pins
 from raftline.machine.polls import ending as polls
 from raftline.machine.pubsub.removal import delete_some

@@ -32,7 +32,8 @@ from starlette.routing import Route
 from raftline.base.errors import Refused
 from raftline.base.ids import Position
 from raftline.base.limits import EXPORT_PAGE_BYTES_MAX, IMPORT_STANZA_SIZE_MAX
-from raftline.machine.commands import ActForAccount, CreateAccount, Credential, PrivateElement, Storage
+from raftline.machine.commands import ActForAccount, CreateAccount, Credential, PrivateElement
+from raftline.machine.message_commands import Storage
 from raftline.machine.outcomes import Rejected
 from raftline.machine.portability.commands import ImportedMessage
 from raftline.machine.portability.queries import OfflinePage, OfflineRow, PrivateElementsOf, RequestsOf

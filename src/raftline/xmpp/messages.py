@@ -51,8 +51,8 @@ from msgspec.structs import asdict
 
 from raftline.base.errors import Refused
 from raftline.base.ids import Position
-from raftline.machine.commands import MessageKind, SendEphemeral, SendMessage, SendPoll, SendSealed, Storage
 from raftline.machine.conversations.payloads import INSTANT_PAYLOADS
+from raftline.machine.message_commands import MessageKind, SendEphemeral, SendMessage, SendPoll, SendSealed, Storage
 from raftline.machine.pubsub.bookmarks import PRIVATE_OPTIONS
 from raftline.machine.pubsub.commands import Publish
 from raftline.machine.pubsub.displayed import DISPLAYED_NODE

@@ -16,7 +16,7 @@ from __future__ import annotations
 from raftline.base.limits import COMPONENT_QUEUE_COUNT_MAX, INBOX_MESSAGE_COUNT_MAX
 from raftline.machine import carbons, messages
 from raftline.machine.blocking import BLOCKED_BY_SENDER
-from raftline.machine.commands import MessageKind, Storage, SubscriptionKind
+from raftline.machine.commands import SubscriptionKind
 from raftline.machine.components.commands import (
     ChangeSubscriptionFromComponent,
     SendFromComponent,
@@ -27,6 +27,7 @@ from raftline.machine.components.state import component_of, session_of
 from raftline.machine.components.tables import Component
 from raftline.machine.context import Context
 from raftline.machine.history.retraction import retract_with_component
+from raftline.machine.message_commands import MessageKind, Storage
 from raftline.machine.outbox import MessageHandedOver, MessageReturned, SubscriptionHandedOver
 from raftline.machine.outcomes import Done, MessageArrived, Outcome, Rejected
 from raftline.machine.pubsub.displayed import note_displayed

@@ -20,13 +20,13 @@ from typing import Final, NamedTuple
 
 from raftline.base.ids import Position
 from raftline.base.limits import READER_REACH_MAX, READER_SLICE_COUNT_MAX, UNREAD_REACH_MAX
-from raftline.machine.commands import Storage
 from raftline.machine.context import Context
 from raftline.machine.conversations.listing import may_read
 from raftline.machine.conversations.payloads import RECEIPTS_NAMESPACE, Kind, content_of, kind_of
 from raftline.machine.conversations.queries import RoomTicks, TicksWith
 from raftline.machine.conversations.unread import Thread, said_in
 from raftline.machine.conversations.values import Reader, RoomTick, RoomTickSlice, Tick
+from raftline.machine.message_commands import Storage
 from raftline.machine.presence import SUBSCRIBED_FROM
 from raftline.machine.records import Account
 from raftline.machine.rooms import markup

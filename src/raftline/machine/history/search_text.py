@@ -76,7 +76,7 @@ class _Reader:
 
 
 def search_text(stanza: bytes) -> SearchText | None:
-    """Return what a message, as commands.SendMessage has it, is found by; None for nothing."""
+    """Return what a message, as message_commands.SendMessage has it, is found by; None for nothing."""
     if b"<body" not in stanza:
         return None
     reader = _Reader()

@@ -11,9 +11,9 @@ from typing import Final
 
 from raftline.base.limits import POLL_OPEN_COUNT_MAX
 from raftline.machine import messages
-from raftline.machine.commands import SendPoll, Storage
 from raftline.machine.context import Context
 from raftline.machine.conversations.participation import Conversation, chat_taken, conversation_in, conversation_of
+from raftline.machine.message_commands import SendPoll, Storage
 from raftline.machine.outcomes import Outcome, Rejected
 from raftline.machine.polls.checks import refusal_of
 from raftline.machine.polls.commands import AskInRoom

@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
-from raftline.machine.commands import SendPoll
 from raftline.machine.context import Context
+from raftline.machine.message_commands import SendPoll
 from raftline.machine.outcomes import Outcome
 from raftline.machine.polls import asking, choosing
 from raftline.machine.polls.answers import polls_of

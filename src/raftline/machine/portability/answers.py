@@ -8,8 +8,9 @@ from typing import Any, Final
 
 from raftline.base.limits import EXPORT_PAGE_BYTES_MAX
 from raftline.machine.archive import archive_row
-from raftline.machine.commands import PrivateElement, Storage
+from raftline.machine.commands import PrivateElement
 from raftline.machine.context import Context
+from raftline.machine.message_commands import Storage
 from raftline.machine.portability.queries import OfflinePage, OfflineRow, PrivateElementsOf, RequestsOf
 
 

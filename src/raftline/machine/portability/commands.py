@@ -39,7 +39,7 @@ class ImportedMessage(msgspec.Struct, frozen=True, array_like=True, gc=False, ta
         contact: Bare JID of the other side.
         sender: Bare JID of who wrote it.
         from_resource, to_resource: Empty for a bare address.
-        storage: Sum of `commands.Storage` flags: in the archive, waiting for a device, or both.
+        storage: Sum of `message_commands.Storage` flags: in the archive, waiting for a device, or both.
         stanza: As in SendMessage. When it was sent stands in its first child, `<delay/>` of this domain (XEP-0203).
     """
 

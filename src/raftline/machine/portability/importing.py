@@ -23,15 +23,9 @@ from raftline.base.limits import (
     RESOURCE_SIZE_MAX,
 )
 from raftline.machine import blocking, private_storage, rosters, vcards
-from raftline.machine.commands import (
-    ActForAccount,
-    ChangeBlocklist,
-    SetRosterItem,
-    SetVcard,
-    Storage,
-    StorePrivate,
-)
+from raftline.machine.commands import ActForAccount, ChangeBlocklist, SetRosterItem, SetVcard, StorePrivate
 from raftline.machine.context import Context
+from raftline.machine.message_commands import Storage
 from raftline.machine.outcomes import Done, Outcome, Rejected
 from raftline.machine.portability.commands import ImportedContact, ImportedMessage
 from raftline.machine.pubsub import items, nodes

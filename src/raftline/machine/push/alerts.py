@@ -30,8 +30,8 @@ from xml.sax.saxutils import unescape
 
 from raftline.base.ids import AccountId, Position, SessionId
 from raftline.base.limits import PUSH_WAITING_COUNT_MAX
-from raftline.machine.commands import Storage
 from raftline.machine.context import Context
+from raftline.machine.message_commands import Storage
 from raftline.machine.pubsub.alerts import alert_of
 from raftline.machine.push import outbox
 from raftline.machine.push.tables import Notification, Registration

@@ -19,9 +19,9 @@ from raftline.base.ids import AccountId, Position
 from raftline.base.limits import RETENTION_OWNER_COUNT_MAX, RETENTION_ROUND_MS, RETENTION_ROW_COUNT_MAX
 from raftline.machine import inbox
 from raftline.machine.archive import position_at
-from raftline.machine.commands import Storage
 from raftline.machine.context import Context
 from raftline.machine.media.uploads import expire_upload
+from raftline.machine.message_commands import Storage
 from raftline.machine.retention.rules import ACCOUNT_ARCHIVES, REPORTS, ROOM_ARCHIVES, UPLOADS
 from raftline.machine.retention.tables import RetentionRule
 

@@ -68,10 +68,10 @@ class SpeakInRoom(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=10
         stanza: `<message type='groupchat' …>…</message>` without addresses, occupant id or ids of the room's archive.
         is_subject: It sets the subject.
         kept: False when its sender wants no one to keep it.
-        origin_id, fingerprint: As in commands.SendMessage.
+        origin_id, fingerprint: As in message_commands.SendMessage.
         retracts: Position of the message that it retracts, if that is the sender's own (XEP-0424); 0 for none.
         message_id: Its `id`, for the tombstone.
-        displayed: As in commands.SendMessage.
+        displayed: As in message_commands.SendMessage.
         timer_s: Seconds after which its content is gone (XEP-0466); 0 as the room has it.
         marked: Message of the room up to which the sender says that it has read (XEP-0333); 0 for none.
         marks_only: It says nothing else.

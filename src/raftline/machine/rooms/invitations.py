@@ -15,8 +15,8 @@ from raftline.base.ids import SessionId
 from raftline.base.limits import OFFLINE_MESSAGE_COUNT_MAX, ROOM_AFFILIATION_COUNT_MAX, ROOM_REASON_SIZE_MAX
 from raftline.machine import messages
 from raftline.machine.blocking import BLOCKED_BY_SENDER
-from raftline.machine.commands import MessageKind, Storage
 from raftline.machine.context import Context
+from raftline.machine.message_commands import MessageKind, Storage
 from raftline.machine.outbox import MessageHandedOver
 from raftline.machine.outcomes import Done, Outcome, Rejected
 from raftline.machine.push.alerts import alert

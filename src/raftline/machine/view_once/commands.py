@@ -1,4 +1,4 @@
-"""Commands that concern what is viewed once (see commands.SendSealed as well); they count from machine version 3 on."""
+"""Commands that concern what is viewed once, beside message_commands.SendSealed; of machine version 3."""
 
 from __future__ import annotations
 

@@ -13,7 +13,6 @@ from typing import Final
 
 from raftline.base.ids import AccountId, Position
 from raftline.base.limits import INBOX_MESSAGE_COUNT_MAX, SEALED_FILE_GRACE_MS
-from raftline.machine.commands import Storage
 from raftline.machine.context import Context
 from raftline.machine.conversations.participation import (
     Conversation,
@@ -23,6 +22,7 @@ from raftline.machine.conversations.participation import (
     in_chat,
     in_room,
 )
+from raftline.machine.message_commands import Storage
 from raftline.machine.outcomes import Done, MessageArrived, Outcome, Rejected
 from raftline.machine.records import Owed, Session, StoredMessage
 from raftline.machine.rooms import showing

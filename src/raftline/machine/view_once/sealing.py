@@ -6,9 +6,9 @@ from typing import Final
 
 from raftline.base.limits import SEALED_COUNT_MAX, SEALED_LIFETIME_MS
 from raftline.machine import messages
-from raftline.machine.commands import SendSealed, Storage
 from raftline.machine.context import Context
 from raftline.machine.conversations.participation import Conversation, chat_taken, conversation_in
+from raftline.machine.message_commands import SendSealed, Storage
 from raftline.machine.outcomes import Outcome, Rejected
 from raftline.machine.records import Session
 from raftline.machine.rooms import settings as room_settings

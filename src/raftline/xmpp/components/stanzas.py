@@ -22,8 +22,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from raftline.base.errors import Refused
-from raftline.machine.commands import MessageKind
 from raftline.machine.components.commands import ChangeSubscriptionFromComponent, SendFromComponent
+from raftline.machine.message_commands import MessageKind
 from raftline.xmpp.avatars import VCARD_NAMESPACE
 from raftline.xmpp.capabilities import INFO_NAMESPACE, ITEMS_NAMESPACE
 from raftline.xmpp.components.context import ComponentContext

@@ -10,14 +10,8 @@ from types import MappingProxyType
 from typing import Final
 
 from raftline.base.errors import Refused
-from raftline.machine.commands import (
-    ChangeBlocklist,
-    Credential,
-    PrivateElement,
-    SetVcard,
-    Storage,
-    StorePrivate,
-)
+from raftline.machine.commands import ChangeBlocklist, Credential, PrivateElement, SetVcard, StorePrivate
+from raftline.machine.message_commands import Storage
 from raftline.machine.portability.commands import ImportedContact, ImportedMessage
 from raftline.machine.pubsub.avatars import METADATA_NODE
 from raftline.machine.pubsub.commands import Affiliation, ChangeAffiliations, CreateNode, Publish

@@ -15,10 +15,11 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final
 
 from raftline.base.errors import Refused
-from raftline.machine.commands import ChangeSubscription, MessageKind
+from raftline.machine.commands import ChangeSubscription
 from raftline.machine.components.commands import SendToComponent
 from raftline.machine.components.events import PresenceForComponent
 from raftline.machine.components.queries import ComponentAt
+from raftline.machine.message_commands import MessageKind
 from raftline.machine.pubsub.bookmarks import PRIVATE_OPTIONS
 from raftline.machine.pubsub.commands import Publish
 from raftline.machine.pubsub.displayed import DISPLAYED_NODE
