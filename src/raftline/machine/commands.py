@@ -21,6 +21,7 @@ import msgspec
 
 from raftline.base.ids import Cursor, NodeId, SessionId
 from raftline.base.limits import RESUMPTION_TIMEOUT_S_MAX
+from raftline.machine.business.commands import BUSINESS_ACTIONS, BusinessAction
 from raftline.machine.components import commands as components
 from raftline.machine.components.commands import ComponentAction
 from raftline.machine.history.commands import CloseReport, Report, SetArchivePreferences
@@ -377,6 +378,20 @@ class ActForAccount(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=
     )
 
 
+class ActForNumber(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=219):
+    """
+    A program does for the number of a business what a session of its account could do. Machine version 4.
+
+    Outcome: that of the action; refused with `item-not-found` when there is no such number.
+
+    Attributes:
+        localpart: Of the number.
+    """
+
+    localpart: str
+    action: ChangeBlocklist | SetVcard | pubsub.Publish | media.RequestUploadSlot
+
+
 Action = (
     CreateAccount
     | RegisterByInvite
@@ -435,6 +450,8 @@ Action = (
     | SealInRoom
     | OpenSealed
     | SetRetention
+    | BusinessAction
+    | ActForNumber
 )
 """What a command does. Tags are never reused."""
 
@@ -463,6 +480,8 @@ SINCE_VERSION: Final[Mapping[type, int]] = MappingProxyType(
         **dict.fromkeys(PIN_ACTIONS, 3),
         **dict.fromkeys(SEALED_ACTIONS, 3),
         SetRetention: 3,
+        ActForNumber: 4,
+        **dict.fromkeys(BUSINESS_ACTIONS, 4),
     }
 )
 """Machine version from which on a kind of command is understood; 1 for what is not named."""

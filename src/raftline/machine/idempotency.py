@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import msgspec
 
-from raftline.base.ids import NodeId, SessionId
+from raftline.base.ids import NodeId, Position, SessionId
 from raftline.base.limits import IDEMPOTENCY_AGE_MAX_MS
+from raftline.machine.business.values import Created, Sent
 from raftline.machine.commands import KeyOrigin
 from raftline.machine.context import Context
 from raftline.machine.outcomes import (
@@ -32,6 +33,8 @@ _GONE = 5
 _INVITED = 6
 _LOGGED_IN = 7
 _INVITE_ISSUED = 8
+_SENT = 9
+_CREATED = 10
 
 _ENCODER = msgspec.msgpack.Encoder()
 _DECODER = msgspec.msgpack.Decoder(tuple[int | str, ...])
@@ -68,6 +71,10 @@ def encode_outcome(outcome: Outcome) -> bytes:
             fields = (_INVITED, node_id)
         case Done(InviteIssued(expires_ms)):
             fields = (_INVITE_ISSUED, expires_ms)
+        case Done(Sent(position, fingerprint)):
+            fields = (_SENT, position, fingerprint.hex())
+        case Done(Created() as created):
+            fields = (_CREATED, *created)
         case Rejected(condition, kind, text, detail):
             fields = (_REJECTED, condition, kind, text, detail)
         case Repeated():
@@ -96,6 +103,10 @@ def decode_outcome(data: bytes) -> Outcome:
             return Done(Invited(NodeId(node_id)))
         case (8, int(expires_ms)):
             return Done(InviteIssued(expires_ms))
+        case (9, int(position), str(digits)):
+            return Done(Sent(Position(position), bytes.fromhex(digits)))
+        case (10, int(business_id), int(app_id), int(number_id), int(token_id), int(template_id)):
+            return Done(Created(business_id, app_id, number_id, token_id, template_id))
         case (2,):
             return Repeated()
         case (3,):

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from raftline.base.ids import Cursor, NodeId, Position, SessionId
+from raftline.machine.business.values import Created, Sent
 from raftline.machine.components.events import PresenceForComponent
 from raftline.machine.pins.events import PinTold
 from raftline.machine.polls.events import PollTold
@@ -81,7 +82,7 @@ class InviteIssued(NamedTuple):
 class Done(NamedTuple):
     """The command took effect."""
 
-    result: Bound | Resumed | Gone | LoggedIn | Invited | InviteIssued | None = None
+    result: Bound | Resumed | Gone | LoggedIn | Invited | InviteIssued | Sent | Created | None = None
 
 
 class Rejected(NamedTuple):

@@ -12,6 +12,7 @@ from typing import NamedTuple
 import msgspec
 
 from raftline.base.ids import Cursor, NodeId, Position, SessionId
+from raftline.machine.business.values import BusinessAnswer
 from raftline.machine.commands import Credential
 from raftline.machine.conversations.values import ConversationSlice, RoomTickSlice, Tick
 from raftline.machine.history.answers import ArchivePreferences, Found, ReportRecord, SentMessages
@@ -380,5 +381,6 @@ Answer = (
     | list[WaitingNotification]
     | TallyPage
     | list[PinView]
+    | BusinessAnswer
     | None
 )

@@ -18,6 +18,7 @@ from typing import Final
 import apsw
 
 from raftline.base.errors import StorageError
+from raftline.machine.business import tables as business
 from raftline.machine.components import tables as components
 from raftline.machine.conversations import tables as conversations
 from raftline.machine.history.tables import HISTORY_SQL, HISTORY_TABLES
@@ -35,7 +36,7 @@ from raftline.machine.tables import TableDefinition
 from raftline.machine.timers import tables as timers
 from raftline.machine.view_once import tables as view_once
 
-SCHEMA_VERSION: Final = 3
+SCHEMA_VERSION: Final = 4
 
 
 COUNTER: Final = TableDefinition(1, "counter", ("name", "value"), cached=True)
@@ -158,6 +159,7 @@ TABLES: Final = (
     *pins.TABLES,
     *view_once.TABLES,
     *retention.TABLES,
+    *business.TABLES,
 )
 assert len({table.number for table in TABLES}) == len(TABLES)
 
@@ -341,7 +343,9 @@ _SHARED_AREAS: Final = (polls.SQL, pins.SQL, view_once.SQL)
 _OTHER_AREAS: Final = (conversations.SQL, invites.SQL, push.SQL, retention.SQL)
 _VERSION_3: Final = "".join((*_AREAS, *_OTHER_AREAS, *_ROOM_AREAS, *_SHARED_AREAS))
 
-MIGRATIONS: Final = (_VERSION_1, _VERSION_2, _VERSION_3)
+_VERSION_4: Final = business.SQL
+
+MIGRATIONS: Final = (_VERSION_1, _VERSION_2, _VERSION_3, _VERSION_4)
 """`MIGRATIONS[n]` takes a database from version n to n + 1. A released one is never edited."""
 assert len(MIGRATIONS) == SCHEMA_VERSION
 

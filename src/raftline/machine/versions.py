@@ -10,6 +10,7 @@ command, apply treats it as older releases do: as unreadable.
     2   nodes tell of their data and addresses, and new ones are invited
     3   publish-subscribe, rooms, archive preferences, tokens for a fast login, sessions ended by administrators, people
         who are invited
+    4   businesses
 
 A version adds; it never takes back what an earlier one did, since logs and snapshots of it are still applied.
 """
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from raftline.machine.node_commands import RaiseVersion
 
 FIRST_VERSION: Final = 1
-VERSION_MAX: Final = 3
+VERSION_MAX: Final = 4
 """The latest that this release understands."""
 
 NODE_PROFILES_SINCE: Final = 2
