@@ -46,6 +46,7 @@ from raftline.node.publisher import Publisher
 from raftline.raft.config import RaftConfig
 from raftline.server.addresses import Addresses
 from raftline.server.backups import make_backups
+from raftline.server.business import make_desk
 from raftline.server.certificates import check_identity
 from raftline.server.config import NodeSettings
 from raftline.server.config_file import read_secret
@@ -67,6 +68,8 @@ from raftline.server.uploads import bucket_of, files_url, media_figures, upload_
 from raftline.wal.files import OperatingSystemFiles
 from raftline.web.admin import Admin
 from raftline.web.app import make_app
+from raftline.web.cloud.endpoints import make_cloud
+from raftline.web.cloud.routing import Cloud, Edge
 from raftline.web.health import Health
 from raftline.web.host_meta import HostMeta
 from raftline.web.operations import Operations
@@ -320,11 +323,12 @@ class RunningNode:
             entropy=os.urandom,
             clock=time.monotonic_ns,
         )
-
+        actor_of = console.sign_in.sessions.actor_of
+        admin = Admin(node, token, status, derive, os.urandom, page_url(settings), actor_of)
         app = make_app(
             page=page,
             host_meta=HostMeta(addresses.http_urls, published_hosts(settings.discovery)),
-            admin=Admin(node, token, status, derive, os.urandom, page_url(settings), console.sign_in.sessions.admits),
+            admin=admin,
             health=health,
             registry=registry_of(node, gateway),
             websocket=gateway.websocket_endpoint,
@@ -334,7 +338,9 @@ class RunningNode:
             membership=make_membership(driver, settings),
             backups=make_backups(driver, settings, wall_clock_ms, self._log.info),
             portability=Portability(node, derive, os.urandom, self._log.info),
+            businesses=make_desk(admin, wall_clock_ms),
             console=console.routes(),
+            cloud=self._make_cloud(node, health),
             operations=Operations(
                 node_ids=lambda: member_ids(driver),
                 transfer=lambda target: driver.transfer_leadership(None if target is None else NodeId(target)),
@@ -360,6 +366,17 @@ class RunningNode:
                 peers=self._peers,
             )
         return http
+
+    def _make_cloud(self, node: LocalNode, health: Health) -> Cloud:
+        settings = self._settings
+        edge = Edge(
+            node,
+            os.urandom,
+            wall_clock_ms,
+            is_ready=lambda: health.started and not health.stopping,
+            files_url=lambda: files_url(settings),
+        )
+        return make_cloud(edge)
 
     def _make_upload_endpoint(self, node: LocalNode) -> UploadEndpoint:
         settings = self._settings

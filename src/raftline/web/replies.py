@@ -109,7 +109,7 @@ async def read_body(request: Request, kind: type[Body], bytes_max: int = BODY_BY
             raise BadRequest(413, "policy-violation", f"The body is larger than {bytes_max} bytes.")
     try:
         return msgspec.json.decode(bytes(body), type=kind)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise BadRequest(400, "bad-request", f"The body is not what is asked for: {error}") from error
 
 
@@ -125,7 +125,8 @@ def require_done(outcome: Outcome) -> Done:
         case Done():
             return outcome
         case Rejected():
-            raise Refused(outcome.condition, outcome.kind, outcome.text or _SENTENCES.get(outcome.condition, ""))
+            text = outcome.text or _SENTENCES.get(outcome.condition, "")
+            raise Refused(outcome.condition, outcome.kind, text, outcome.detail)
         case _:
             raise OutcomeUnknown("the command was seen before")
 
