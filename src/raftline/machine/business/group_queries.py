@@ -1,0 +1,39 @@
+"""Questions about groups that numbers are in; see machine/queries.py. None answers for what is not there."""
+
+from __future__ import annotations
+
+from raftline.machine.queries import Query
+
+
+class GroupOf(Query, frozen=True, array_like=True, tag=220):
+    """Answer: `GroupView | None`, a group that a number of the business is in, through the one that ranks highest."""
+
+    business_id: int
+    room: str
+
+
+class GroupsOf(Query, frozen=True, array_like=True, tag=221):
+    """
+    Answer: `list[GroupView]`, groups that a number is in, by name.
+
+    Attributes:
+        localpart: Of the number.
+        after, before: Names between which they are; the first ones after `after`, or the last ones before `before`.
+    """
+
+    localpart: str
+    after: str = ""
+    before: str | None = None
+    limit: int = 25
+
+
+class GroupLinkOf(Query, frozen=True, array_like=True, tag=222):
+    """Answer: `GroupLinkView | None`, the link to a group that is shared, as long as it is good."""
+
+    room: str
+
+
+class GroupRequestsOf(Query, frozen=True, array_like=True, tag=223):
+    """Answer: `list[GroupRequest]`, who asks to be let into a group, the longest first."""
+
+    room: str
