@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Final
 
 from raftline.web.cloud.routing import Cloud, Edge, Endpoint
+from raftline.web.cloud.sending import messages
 
-ENDPOINTS: Final[tuple[Endpoint, ...]] = ()
+ENDPOINTS: Final[tuple[Endpoint, ...]] = (*messages.ENDPOINTS,)
 
 
 def make_cloud(edge: Edge) -> Cloud:
