@@ -404,7 +404,8 @@ async def test_the_state_knows_what_was_put(server: Server) -> None:
     token = bytes.fromhex(path.split("/")[2])
     view = server.cluster[1].machine.answer(UploadOf(token))
     digest = hashlib.sha256(b"hello").digest()
-    assert view == UploadView("cat.jpg", 5, "application/octet-stream", 0, digest, is_over=False)
+    assert isinstance(view, UploadView)
+    assert view[:-1] == ("cat.jpg", 5, "application/octet-stream", 0, digest, False)
 
 
 def test_an_offer_is_repeated_before_anyone_gives_up() -> None:

@@ -68,7 +68,8 @@ from raftline.wal.files import OperatingSystemFiles
 from raftline.web.admin import Admin
 from raftline.web.app import make_app
 from raftline.web.cloud.endpoints import make_cloud
-from raftline.web.cloud.routing import Edge
+from raftline.web.cloud.filing import Filing
+from raftline.web.cloud.routing import Cloud, Edge
 from raftline.web.health import Health
 from raftline.web.host_meta import HostMeta
 from raftline.web.operations import Operations
@@ -337,9 +338,7 @@ class RunningNode:
             backups=make_backups(driver, settings, wall_clock_ms, self._log.info),
             portability=Portability(node, derive, os.urandom, self._log.info),
             console=console.routes(),
-            cloud=make_cloud(
-                Edge(node, os.urandom, wall_clock_ms, is_ready=lambda: health.started and not health.stopping)
-            ),
+            cloud=self._make_cloud(node, health),
             operations=Operations(
                 node_ids=lambda: member_ids(driver),
                 transfer=lambda target: driver.transfer_leadership(None if target is None else NodeId(target)),
@@ -365,6 +364,16 @@ class RunningNode:
                 peers=self._peers,
             )
         return http
+
+    def _make_cloud(self, node: LocalNode, health: Health) -> Cloud:
+        edge = Edge(
+            node,
+            os.urandom,
+            wall_clock_ms,
+            is_ready=lambda: health.started and not health.stopping,
+            filing=Filing(node, upload_service(self._settings), os.urandom),
+        )
+        return make_cloud(edge)
 
     def _make_upload_endpoint(self, node: LocalNode) -> UploadEndpoint:
         settings = self._settings
