@@ -42,6 +42,7 @@ from raftline.web.cloud.errors import (
     unavailable,
     unknown_object,
 )
+from raftline.web.cloud.filing import Filing
 
 _VERSIONED: Final = re.compile(r"/(v[0-9]{1,3}(?:\.[0-9]{1,3})?)(?:/|$)")
 _UPLOAD: Final = "upload:"
@@ -75,6 +76,7 @@ class Edge:
         files_url: Returns where clients reach uploaded files, without a path: this node, or whoever stands before it.
         check_callback: Asks whether an address with a verify token wants to be told of events (the challenge);
             raises GraphError when it does not.
+        filing: Files of numbers; None where this installation keeps none.
     """
 
     node: Node
@@ -83,6 +85,19 @@ class Edge:
     is_ready: Callable[[], bool] = lambda: True
     files_url: Callable[[], str] = lambda: ""
     check_callback: Callable[[str, str], Awaitable[None]] | None = None
+    filing: Filing | None = None
+
+    @property
+    def required_filing(self) -> Filing:
+        """
+        Files of numbers.
+
+        Raises:
+            GraphError: This installation keeps none.
+        """
+        if self.filing is None:
+            raise GraphError(Code.MEDIA_UPLOAD, "This installation keeps no files.")
+        return self.filing
 
 
 @dataclass(slots=True, kw_only=True)
