@@ -79,8 +79,8 @@ GROUP_DESCRIPTION_LENGTH_MAX: Final = 1_024
 GROUP_SHOWN_MEMBER_COUNT_MAX: Final = 1_024
 """Members of a group that programs are shown; how many there are in all is told beside."""
 
-GROUP_PAGE_COUNT_MAX: Final = 100
-"""Groups in one answer."""
+GROUP_COUNT_MAX: Final = 1_000
+"""Groups of a number that are listed; it owns ROOM_OWNED_COUNT_MAX of them at most."""
 
 GROUP_REFERENCE_REACH_MAX: Final = 64
 """Messages of a room among which the one is looked for that an id attribute names."""

@@ -372,6 +372,7 @@ class RunningNode:
             os.urandom,
             wall_clock_ms,
             is_ready=lambda: health.started and not health.stopping,
+            page_url=page_url(settings),
             files_url=lambda: files_url(settings),
             filing=Filing(node, upload_service(self._settings), os.urandom),
         )

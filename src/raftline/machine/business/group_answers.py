@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
-from raftline.base.business_limits import GROUP_PAGE_COUNT_MAX, GROUP_SHOWN_MEMBER_COUNT_MAX
-from raftline.machine.business.group_queries import GroupLinkOf, GroupOf, GroupRequestsOf, GroupsOf
+from raftline.base.business_limits import GROUP_COUNT_MAX, GROUP_SHOWN_MEMBER_COUNT_MAX
+from raftline.machine.business.group_queries import GroupLinkOf, GroupOf, GroupRequestsOf, GroupsNamed, GroupsOf
 from raftline.machine.business.group_values import GroupLinkView, GroupPerson, GroupRequest, GroupView
 from raftline.machine.business.sending import number_named
 from raftline.machine.business.tables import Number
@@ -36,24 +36,24 @@ def _group_of(context: Context, query: GroupOf) -> GroupView | None:
     return None if best is None else _view(context, room, best)
 
 
-def _groups_of(context: Context, query: GroupsOf) -> list[GroupView]:
-    number = number_named(context, query.localpart)
-    if number is None:
-        return []
+def _groups_of(context: Context, query: GroupsOf) -> list[str]:
     sql = (
         "SELECT name FROM room_affiliation CROSS JOIN room USING (room_id)"
-        " WHERE jid = ?1 AND affiliation >= ?2 AND locked = 0 AND name > ?3 AND (?4 IS NULL OR name < ?4)"
-        " ORDER BY CASE WHEN ?4 IS NULL THEN name END ASC, name DESC LIMIT ?5"
+        " WHERE jid = ? AND affiliation >= ? AND locked = 0 ORDER BY name LIMIT ?"
     )
-    limit = min(max(query.limit, 0), GROUP_PAGE_COUNT_MAX)
-    bindings = (context.bare_jid(number.localpart), int(Affiliation.MEMBER), query.after, query.before, limit)
+    bindings = (context.bare_jid(query.localpart), int(Affiliation.MEMBER), GROUP_COUNT_MAX)
     found = context.rows.select((context.room_affiliations, context.rooms), sql, bindings)
-    views = []
-    for (name,) in sorted(found):
-        room = context.rooms.get(name)
-        assert room is not None, name
-        views.append(_view(context, room, number))
-    return views
+    return [name for (name,) in found]
+
+
+def _groups_named(context: Context, query: GroupsNamed) -> list[GroupView]:
+    number = number_named(context, query.localpart)
+    rooms = [context.rooms.get(name) for name in query.rooms]
+    return [
+        _view(context, room, number)
+        for room in rooms
+        if room is not None and number is not None and not room.locked and _rank(context, room, number)
+    ]
 
 
 def _group_link_of(context: Context, query: GroupLinkOf) -> GroupLinkView | None:
@@ -106,6 +106,7 @@ GROUP_ANSWERS: Final[Mapping[type[Query], Callable[[Context, Any], Answer]]] = M
     {
         GroupOf: _group_of,
         GroupsOf: _groups_of,
+        GroupsNamed: _groups_named,
         GroupLinkOf: _group_link_of,
         GroupRequestsOf: _group_requests_of,
     }

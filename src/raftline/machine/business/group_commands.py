@@ -39,7 +39,7 @@ class CreateGroup(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=22
 
     Attributes:
         secret: Chance, as in EnterRoom.
-        join_requests: Who has no invitation may ask to be let in, and the group's link leads there.
+        join_requests: People ask to be let in, those who have the group's link as well.
     """
 
     localpart: str
@@ -116,7 +116,8 @@ class SpeakFromNumber(msgspec.Struct, frozen=True, array_like=True, gc=False, ta
     """
     A number says something in a group that it is a member of. Under a key: repeated, it happens once.
 
-    Outcome: `Done(Sent)`. Refused as SendFromNumber is, and as SpeakInRoom.
+    Outcome: `Done(Sent)`. Refused with `item-not-found` for a group that it is not in, else as SendFromNumber and
+    SpeakInRoom are.
 
     Attributes:
         message: As an occupant would say it; `origin_id` is empty.

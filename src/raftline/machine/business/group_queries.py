@@ -13,18 +13,16 @@ class GroupOf(Query, frozen=True, array_like=True, tag=220):
 
 
 class GroupsOf(Query, frozen=True, array_like=True, tag=221):
-    """
-    Answer: `list[GroupView]`, groups that a number is in, by name.
-
-    Attributes:
-        localpart: Of the number.
-        after, before: Names between which they are; the first ones after `after`, or the last ones before `before`.
-    """
+    """Answer: `list[str]`, rooms of groups that a number is in, by its local part, sorted; GROUP_COUNT_MAX at most."""
 
     localpart: str
-    after: str = ""
-    before: str | None = None
-    limit: int = 25
+
+
+class GroupsNamed(Query, frozen=True, array_like=True, tag=224):
+    """Answer: `list[GroupView]`, groups of these rooms that a number is in, in their order; others are passed over."""
+
+    localpart: str
+    rooms: tuple[str, ...]
 
 
 class GroupLinkOf(Query, frozen=True, array_like=True, tag=222):

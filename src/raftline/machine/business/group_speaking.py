@@ -27,7 +27,7 @@ from raftline.machine.rooms.entering import NO_SUCH_ROOM, is_nick_free
 from raftline.machine.rooms.ranks import Affiliation
 from raftline.machine.rooms.tables import Occupant, Room, RoomAffiliation
 
-_NOT_A_MEMBER: Final = Rejected("forbidden", "auth", "The number is not a member of this group.")
+_NOT_A_MEMBER: Final = Rejected("item-not-found", "cancel", "There is no such group that the number is a member of.")
 
 
 def speak_from_number(context: Context, action: SpeakFromNumber) -> Outcome:

@@ -6,8 +6,8 @@ session that is none (sending.stand_in). A number is never inside: it has no cli
 what is said as events. People see it on the room's lists, as an owner.
 
 A group's link is an invitation as docs/rooms.md has it, but one that can be asked for again: when it has lost half of
-its uses or of its time it is good for all of them again (`ShareGroup`). Where people ask to be let in it is the address
-of the room alone, which leaves nothing to take back.
+its uses or of its time it is good for all of them again (`ShareGroup`). Where people ask to be let in, who opens it has
+asked (invites/rooms.py).
 
 What becomes of a group is told to the number's applications (group_events.py); what a program itself has done with the
 id of its request.

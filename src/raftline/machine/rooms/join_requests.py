@@ -55,7 +55,7 @@ def ask_or_register(context: Context, session: Session, action: RegisterInRoom) 
         return _DONE
     settings = room_settings.decode(room.settings)
     if action.nick and settings.members_only and settings.join_requests:
-        return _ask(context, session, room, jid, action.nick)
+        return ask(context, session, room, jid, action.nick)
     return register(context, session, action)
 
 
@@ -120,7 +120,7 @@ def forget_requests(context: Context, room_id: AccountId, budget: int) -> int:
     return len(found)
 
 
-def _ask(context: Context, session: Session, room: Room, jid: str, nick: str) -> Outcome:
+def ask(context: Context, session: Session, room: Room, jid: str, nick: str) -> Outcome:
     """Keep a request and show it to admins; who asks again changes the nickname, and not for how long it waits."""
     address = showing.address_of(context, room.name)
     if context.blocks(session, address):
