@@ -366,11 +366,13 @@ class RunningNode:
         return http
 
     def _make_cloud(self, node: LocalNode, health: Health) -> Cloud:
+        settings = self._settings
         edge = Edge(
             node,
             os.urandom,
             wall_clock_ms,
             is_ready=lambda: health.started and not health.stopping,
+            files_url=lambda: files_url(settings),
             filing=Filing(node, upload_service(self._settings), os.urandom),
         )
         return make_cloud(edge)

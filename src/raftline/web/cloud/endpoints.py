@@ -16,8 +16,10 @@ from raftline.web.cloud import (
     uploads,
 )
 from raftline.web.cloud.routing import Cloud, Edge, Endpoint
+from raftline.web.cloud.sending import messages
 
 ENDPOINTS: Final[tuple[Endpoint, ...]] = (
+    *messages.ENDPOINTS,
     *media.ENDPOINTS,
     *uploads.ENDPOINTS,
     *blocks.ENDPOINTS,
