@@ -12,15 +12,24 @@ import httpx2
 from starlette.types import Receive, Scope, Send
 
 from raftline.base.errors import RaftlineError, StorageError
-from raftline.base.ids import LogIndex, NodeId, Term
+from raftline.base.ids import LogIndex, NodeId, Position, Term, position_of
 from raftline.gateway.uploads.endpoint import UploadEndpoint
 from raftline.machine.business.commands import CreateBusiness, IssueToken
 from raftline.machine.business.ids import GraphKind, graph_id
 from raftline.machine.business.values import Created
-from raftline.machine.commands import Action, Command, CreateAccount, KeyOrigin, encode_command
+from raftline.machine.commands import (
+    Action,
+    BindSession,
+    Command,
+    CreateAccount,
+    KeyOrigin,
+    SessionOrigin,
+    encode_command,
+)
 from raftline.machine.database import open_database
 from raftline.machine.entry import encode_entry
 from raftline.machine.machine import Machine
+from raftline.machine.message_commands import MessageKind, SendMessage, Storage
 from raftline.machine.node_commands import RaiseVersion, StartNode
 from raftline.machine.outcomes import Done, Outcome
 from raftline.machine.queries import Answer, Query
@@ -146,9 +155,11 @@ class MachineDoor:
 
     def apply(self, action: Action, key: bytes | None = None) -> Outcome:
         """Apply one command."""
+        return self._apply(action, None if key is None else KeyOrigin(key))
+
+    def _apply(self, action: Action, origin: SessionOrigin | KeyOrigin | None) -> Outcome:
         index = next(self._index)
         self.time_ms += 1
-        origin = None if key is None else KeyOrigin(key)
         command = Command(NODE, 1, index, index.to_bytes(16), origin, action)
         [result] = self.machine.apply(LogIndex(index), Term(1), encode_entry(self.time_ms, [encode_command(command)]))
         return result.outcome
@@ -158,6 +169,17 @@ class MachineDoor:
         outcome = self.apply(action, b"\xff" + next(self._keys).to_bytes(15))
         assert isinstance(outcome, Done), outcome
         return outcome.result
+
+    def arrive(self, sender: str, recipient: str, body: str = "hi") -> Position:
+        """Let a person send a message to a number; return its position."""
+        bound = self.do(BindSession(sender, "phone", NODE, 1))
+        addresses = f"from='{sender}@{DOMAIN}/phone' to='{recipient}@{DOMAIN}'"
+        stanza = f"<message {addresses} type='chat' id='m'><body>{body}</body></message>"
+        storage = int(Storage.ARCHIVE | Storage.OFFLINE)
+        message = SendMessage(recipient, None, MessageKind.CHAT, storage, stanza.encode(), "", b"")
+        outcome = self._apply(message, SessionOrigin(bound.session_id, bound.epoch, 1, 0))
+        assert isinstance(outcome, Done), outcome
+        return position_of(self.machine.applied_index, 0)
 
     def route(self, session_id: int, stanza: bytes) -> bool:
         return False
@@ -183,7 +205,14 @@ class CloudService:
         node, chance = cast("Node", self.door), Chance()
         offered = service or UploadService(lambda: BASE_URL, lambda: chance(16), 104_857_600, 1 << 30, 1_000)
         self.filing = Filing(node, offered, chance)
-        edge = Edge(node, chance, lambda: self.door.time_ms, check_callback=self._challenge, filing=self.filing)
+        edge = Edge(
+            node,
+            chance,
+            lambda: self.door.time_ms,
+            files_url=lambda: BASE_URL,
+            check_callback=self._challenge,
+            filing=self.filing,
+        )
         self.cloud = Cloud(edge, ENDPOINTS)
         self._uploads = UploadEndpoint(node, wall_ms=lambda: self.door.time_ms, base_url=lambda: BASE_URL)
 

@@ -9,7 +9,7 @@ the caller used, and never carry a token.
 
 from __future__ import annotations
 
-from base64 import urlsafe_b64decode, urlsafe_b64encode
+from base64 import b64decode, urlsafe_b64encode
 from collections.abc import Callable, Sequence
 from typing import Any, Final, TypeVar
 from urllib.parse import urlencode
@@ -83,7 +83,7 @@ def _cursor_of(call: Call, name: str) -> str | None:
     if not text:
         return None
     try:
-        return urlsafe_b64decode(text + "=" * (-len(text) % 4)).decode()
+        return b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True).decode()
     except ValueError:
         raise GraphError(Code.INVALID_PARAMETER, f"The cursor {name} is none of ours.") from None
 

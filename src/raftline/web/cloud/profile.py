@@ -92,7 +92,7 @@ class Profile(msgspec.Struct, frozen=True, omit_defaults=True):
     email: str = ""
     vertical: str = _NO_VERTICAL
     websites: tuple[str, ...] = ()
-    picture: tuple[()] | tuple[str, str] = ()
+    picture: tuple[str, ...] = ()
 
 
 _Text = str | None | UnsetType
@@ -214,7 +214,7 @@ def _websites(addresses: list[str]) -> tuple[str, ...]:
     return said
 
 
-async def _picture(call: Call, number: Number, handle: str) -> tuple[tuple[()] | tuple[str, str], Element]:
+async def _picture(call: Call, number: Number, handle: str) -> tuple[tuple[str, ...], Element]:
     """Return a picture as the profile keeps it, and the part of the card that shows it; an empty handle is for none."""
     if not handle:
         return (), _holder("PHOTO", _text("BINVAL"))

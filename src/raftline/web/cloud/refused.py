@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 from starlette.responses import Response
 
 from raftline.web.cloud.errors import Code, GraphError
-from raftline.web.cloud.routing import Call, Endpoint, EndpointFunction, Subject
+from raftline.web.cloud.routing import ANY, Call, Endpoint, EndpointFunction, Subject
 
 METHODS: Final = ("DELETE", "GET", "POST")
 
@@ -22,11 +22,12 @@ class Lack(NamedTuple):
     Something that is not here.
 
     Attributes:
+        subject: What the path names, or the fixed name that it begins with.
         rest: Segments of the path after the subject.
         methods: Of these; what is served by others is not named here.
     """
 
-    subject: Subject
+    subject: Subject | str
     rest: str
     code: Code
     why: str
@@ -43,6 +44,8 @@ LACKS: Final[tuple[Lack, ...]] = (
     Lack(_NUMBER, "calls", _NONE, "Raftline places no calls for businesses."),
     Lack(_NUMBER, "call_permissions", _NONE, "Raftline places no calls for businesses."),
     Lack(_NUMBER, "message_qrdls", _NONE, "Raftline has no QR codes with messages."),
+    Lack(_NUMBER, f"message_qrdls/{ANY}", _NONE, "Raftline has no QR codes with messages."),
+    Lack("signups", ANY, _NONE, "Raftline has no sign-ups within conversations."),
     Lack(_NUMBER, "whatsapp_commerce_settings", _NONE, "Raftline has no catalogs and no carts."),
     Lack(_NUMBER, "whatsapp_business_encryption", _NONE, "Raftline has no flows, which alone need this key."),
     Lack(_NUMBER, "conversational_automation", _NONE, "Raftline has no commands and ice breakers of numbers."),

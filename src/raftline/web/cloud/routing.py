@@ -45,6 +45,9 @@ from raftline.web.cloud.errors import (
 from raftline.web.cloud.filing import Filing
 
 _VERSIONED: Final = re.compile(r"/(v[0-9]{1,3}(?:\.[0-9]{1,3})?)(?:/|$)")
+ANY: Final = "*"
+"""Stands for any last segment of a path."""
+
 _UPLOAD: Final = "upload:"
 _TRACE_BYTES: Final = 8
 
@@ -210,7 +213,7 @@ class Endpoint(NamedTuple):
 
     Attributes:
         subject: What the first segment names, or the fixed name that it is.
-        rest: The segments after it.
+        rest: The segments after it; the last one may be ANY.
         scope: That the token must have; empty for any token, None for no token at all.
     """
 
@@ -253,7 +256,7 @@ class Cloud:
             raise unavailable("This node is starting or stopping. Try another, or again.")
         version, parts = split_path(request.scope["path"])
         subject, named = parse_subject(parts[0])
-        methods = self._table.get((subject, parts[1:]))
+        methods = self._table.get((subject, parts[1:])) or self._table.get((subject, (*parts[1:-1], ANY)))
         if methods is None:
             if subject == parts[0]:
                 raise unknown_object(parts[0])
