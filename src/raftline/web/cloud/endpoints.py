@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Final
 
+from raftline.web.cloud import stream
 from raftline.web.cloud.routing import Cloud, Edge, Endpoint
 
-ENDPOINTS: Final[tuple[Endpoint, ...]] = ()
+ENDPOINTS: Final[tuple[Endpoint, ...]] = (*stream.ENDPOINTS,)
 
 
 def make_cloud(edge: Edge) -> Cloud:

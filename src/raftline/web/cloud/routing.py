@@ -20,7 +20,7 @@ import re
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from enum import Enum
-from typing import Final, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 
 import msgspec
 from starlette.datastructures import QueryParams
@@ -42,6 +42,9 @@ from raftline.web.cloud.errors import (
     unavailable,
     unknown_object,
 )
+
+if TYPE_CHECKING:
+    from raftline.web.cloud.stream import EventStreams
 
 _VERSIONED: Final = re.compile(r"/(v[0-9]{1,3}(?:\.[0-9]{1,3})?)(?:/|$)")
 _UPLOAD: Final = "upload:"
@@ -74,6 +77,7 @@ class Edge:
         is_ready: Whether this node serves; while it starts or stops, all is answered 503.
         check_callback: Asks whether an address with a verify token wants to be told of events (the challenge);
             raises GraphError when it does not.
+        streams: Serves events as they happen; None where nothing does.
     """
 
     node: Node
@@ -81,6 +85,7 @@ class Edge:
     wall_ms: Callable[[], int]
     is_ready: Callable[[], bool] = lambda: True
     check_callback: Callable[[str, str], Awaitable[None]] | None = None
+    streams: EventStreams | None = None
 
 
 @dataclass(slots=True, kw_only=True)
