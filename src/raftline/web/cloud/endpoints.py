@@ -12,6 +12,7 @@ from raftline.web.cloud import (
     numbers,
     profile,
     refused,
+    stream,
     subscriptions,
     templates,
     tokens,
@@ -32,6 +33,7 @@ ENDPOINTS: Final[tuple[Endpoint, ...]] = (
     *templates.ENDPOINTS,
     *groups.ENDPOINTS,
     *group_doors.ENDPOINTS,
+    *stream.ENDPOINTS,
     *refused.ENDPOINTS,
 )
 
