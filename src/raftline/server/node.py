@@ -68,7 +68,9 @@ from raftline.server.webhooks import Webhooks, webhook_figures
 from raftline.wal.files import OperatingSystemFiles
 from raftline.web.admin import Admin
 from raftline.web.app import make_app
+from raftline.web.businesses.desk import Desk
 from raftline.web.cloud.endpoints import make_cloud
+from raftline.web.cloud.routing import Cloud, Edge
 from raftline.web.health import Health
 from raftline.web.host_meta import HostMeta
 from raftline.web.operations import Operations
@@ -140,7 +142,7 @@ class RunningNode:
         health = Health(
             node, lambda: driver.leader_id is not None, time.monotonic_ns, hindrance=lambda: hindrance(driver)
         )
-        webhooks = Webhooks(node, private=settings.webhooks.private_addresses, wall_ms=wall_clock_ms)
+        webhooks = self._webhooks = Webhooks(node, private=settings.webhooks.private_addresses, wall_ms=wall_clock_ms)
         self._started.push_async_callback(webhooks.client.close)
         await self._listen("peer.port", settings.peer.host, settings.peer.port, driver.start())
         self._started.push_async_callback(driver.stop)
@@ -153,7 +155,7 @@ class RunningNode:
 
         node.on_slice = slice_applied
         console = self._make_console(node, gateway, token, addresses)
-        http = self._make_http_server(node, gateway, health, token, addresses, console, webhooks)
+        http = self._make_http_server(node, gateway, health, token, addresses, console)
         self._started.push_async_callback(http.stop)
         await http.start()
         self._started.push_async_callback(gateway.close)
@@ -313,7 +315,6 @@ class RunningNode:
         token: str,
         addresses: Addresses,
         console: Console,
-        webhooks: Webhooks,
     ) -> HttpServer:
         settings = self._settings
         driver = node.driver
@@ -334,12 +335,14 @@ class RunningNode:
             clock=time.monotonic_ns,
         )
 
+        actor_of = console.sign_in.sessions.actor_of
+        admin = Admin(node, token, status, derive, os.urandom, page_url(settings), actor_of)
         app = make_app(
             page=page,
             host_meta=HostMeta(addresses.http_urls, published_hosts(settings.discovery)),
-            admin=Admin(node, token, status, derive, os.urandom, page_url(settings), console.sign_in.sessions.admits),
+            admin=admin,
             health=health,
-            registry=registry_of(node, gateway, webhooks),
+            registry=registry_of(node, gateway, self._webhooks),
             websocket=gateway.websocket_endpoint,
             bosh=gateway.bosh_endpoint,
             upload=self._make_upload_endpoint(node),
@@ -347,8 +350,9 @@ class RunningNode:
             membership=make_membership(driver, settings),
             backups=make_backups(driver, settings, wall_clock_ms, self._log.info),
             portability=Portability(node, derive, os.urandom, self._log.info),
+            businesses=Desk(admin, wall_clock_ms, self._webhooks.challenge.verify),
             console=console.routes(),
-            cloud=make_cloud(webhooks.edge(health)),
+            cloud=self._make_cloud(node, health),
             operations=Operations(
                 node_ids=lambda: member_ids(driver),
                 transfer=lambda target: driver.transfer_leadership(None if target is None else NodeId(target)),
@@ -374,6 +378,19 @@ class RunningNode:
                 peers=self._peers,
             )
         return http
+
+    def _make_cloud(self, node: LocalNode, health: Health) -> Cloud:
+        settings = self._settings
+        edge = Edge(
+            node,
+            os.urandom,
+            wall_clock_ms,
+            is_ready=lambda: health.started and not health.stopping,
+            files_url=lambda: files_url(settings),
+            check_callback=self._webhooks.challenge.verify,
+            streams=self._webhooks.streams,
+        )
+        return make_cloud(edge)
 
     def _make_upload_endpoint(self, node: LocalNode) -> UploadEndpoint:
         settings = self._settings

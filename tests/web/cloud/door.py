@@ -15,15 +15,16 @@ from raftline.machine.business.queries import (
     Businesses,
     IdentityBy,
     IdentityOf,
+    MessageOf,
     NumberAt,
     NumberNamed,
     TokenAccess,
 )
 from raftline.machine.business.tables import App, Business, Number, Token
-from raftline.machine.business.values import AppView, BusinessView, Identity, NumberView, Sent, TokenView
+from raftline.machine.business.values import AppView, BusinessView, Identity, KnownMessage, NumberView, Sent, TokenView
 from raftline.machine.commands import Action
 from raftline.machine.outcomes import Done, Outcome, Rejected
-from raftline.machine.queries import Answer, Query
+from raftline.machine.queries import Answer, Block, BlockBetween, OutcomeUnder, Query, Reachable
 
 TOKEN = "EAAtoken"
 SCOPES = "whatsapp_business_management whatsapp_business_messaging"
@@ -74,6 +75,7 @@ class CloudDoor:
                 (NUMBER, 100, "Ann's Shop"),
             )
         }
+        self.messages: dict[Position, KnownMessage] = {}
         self.issue(TOKEN)
         self.hidden: set[type[Query]] = set()
         self.asked: list[Query] = []
@@ -93,6 +95,10 @@ class CloudDoor:
             Businesses: lambda query: [
                 BusinessView(one, [], [], []) for key, one in sorted(self.businesses.items()) if key > query.after
             ][: query.limit],
+            BlockBetween: lambda _query: Block.NOBODY,
+            OutcomeUnder: lambda query: self.keys.get(query.key),
+            MessageOf: lambda query: self.messages.get(query.position),
+            Reachable: lambda _query: [],
             IdentityOf: lambda query: self.people.get(query.localpart),
             IdentityBy: lambda query: next(
                 (one for one in self.people.values() if one.account_id == query.account_id), None

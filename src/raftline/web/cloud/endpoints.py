@@ -6,8 +6,9 @@ from typing import Final
 
 from raftline.web.cloud import stream
 from raftline.web.cloud.routing import Cloud, Edge, Endpoint
+from raftline.web.cloud.sending import messages
 
-ENDPOINTS: Final[tuple[Endpoint, ...]] = (*stream.ENDPOINTS,)
+ENDPOINTS: Final[tuple[Endpoint, ...]] = (*messages.ENDPOINTS, *stream.ENDPOINTS)
 
 
 def make_cloud(edge: Edge) -> Cloud:

@@ -75,8 +75,9 @@ class Edge:
         entropy: Draws so many bytes of chance.
         wall_ms: Milliseconds since 1970.
         is_ready: Whether this node serves; while it starts or stops, all is answered 503.
+        files_url: Returns where clients reach uploaded files, without a path: this node, or whoever stands before it.
         check_callback: Asks whether an address with a verify token wants to be told of events (the challenge);
-            raises GraphError when it does not.
+            raises Refused when it does not.
         streams: Serves events as they happen; None where nothing does.
     """
 
@@ -84,6 +85,7 @@ class Edge:
     entropy: Callable[[int], bytes]
     wall_ms: Callable[[], int]
     is_ready: Callable[[], bool] = lambda: True
+    files_url: Callable[[], str] = lambda: ""
     check_callback: Callable[[str, str], Awaitable[None]] | None = None
     streams: EventStreams | None = None
 
@@ -109,6 +111,7 @@ class Call:
     named: int | bytes | str
     token_view: TokenView | None = None
     number_view: NumberView | None = None
+    _body: bytes | None = None
 
     @property
     def node(self) -> Node:
@@ -150,18 +153,21 @@ class Call:
 
     async def body(self, bytes_max: int = CLOUD_BODY_BYTES_MAX) -> bytes:
         """
-        Read the body.
+        Read the body; what was read is kept.
 
         Raises:
             GraphError: 413, it is larger.
         """
+        if self._body is not None:
+            return self._body
         body = bytearray()
         async for chunk in self.request.stream():
             body += chunk
             if len(body) > bytes_max:
                 details = f"The body is larger than {bytes_max} bytes."
                 raise GraphError(Code.INVALID_PARAMETER, details, status=413)
-        return bytes(body)
+        self._body = bytes(body)
+        return self._body
 
     async def json(self, kind: type[Body]) -> Body:
         """
@@ -318,6 +324,14 @@ def parse_subject(text: str) -> tuple[Subject | str, int | bytes | str]:
     return text, text
 
 
+def convert(value: object, kind: type[Body], where: str) -> Body:
+    """Read a part of a body, which is at `where`, as a shape; errors as for `decode_json`."""
+    try:
+        return msgspec.convert(value, type=kind)
+    except msgspec.ValidationError as error:
+        raise _refused_shape(str(error), where) from error
+
+
 def decode_json(body: bytes, kind: type[Body]) -> Body:
     """
     Read JSON of a shape.
@@ -335,10 +349,10 @@ def decode_json(body: bytes, kind: type[Body]) -> Body:
         raise GraphError(Code.INVALID_PARAMETER, "The body is nested too deeply.") from error
 
 
-def _refused_shape(text: str) -> GraphError:
+def _refused_shape(text: str, where: str = "") -> GraphError:
     """Turn what msgspec says of a body into the refusal for it: `Object missing required field `x` - at `$.y``."""
-    what, _, where = text.partition(" - at ")
-    path = where.strip("`").removeprefix("$").removeprefix(".")
+    what, _, at = text.partition(" - at ")
+    path = f"{where}{at.strip('`').removeprefix('$')}".removeprefix(".")
     if what.startswith("Object missing required field"):
         name = what.split("`")[1]
         return missing(f"{path}.{name}" if path else name)
