@@ -69,7 +69,7 @@ from raftline.wal.files import OperatingSystemFiles
 from raftline.web.admin import Admin
 from raftline.web.app import make_app
 from raftline.web.businesses.desk import Desk
-from raftline.web.cloud.endpoints import make_cloud
+from raftline.web.cloud.filing import Filing
 from raftline.web.cloud.routing import Cloud, Edge
 from raftline.web.health import Health
 from raftline.web.host_meta import HostMeta
@@ -385,7 +385,9 @@ class RunningNode:
             os.urandom,
             wall_clock_ms,
             is_ready=lambda: health.started and not health.stopping,
+            page_url=page_url(settings),
             files_url=lambda: files_url(settings),
+            filing=Filing(node, upload_service(settings), os.urandom),
             check_callback=self._webhooks.challenge.verify,
             streams=self._webhooks.streams,
         )
