@@ -10,9 +10,10 @@ from raftline.base.ids import NodeId
 from raftline.base.limits import ACCOUNT_PAGE_ROW_COUNT_MAX
 from raftline.machine import rosters
 from raftline.machine.archive import archive_ends, archive_page
+from raftline.machine.business.group_answers import GROUP_ANSWERS
 from raftline.machine.business.handlers import BUSINESS_ANSWERS
 from raftline.machine.catch_up import inbox_page, picture_of
-from raftline.machine.commands import Credential
+from raftline.machine.commands import Credential, KeyOrigin
 from raftline.machine.components.handlers import ANSWERS as COMPONENT_ANSWERS
 from raftline.machine.context import Context
 from raftline.machine.conversations.handlers import ANSWERS as CONVERSATION_ANSWERS
@@ -21,6 +22,7 @@ from raftline.machine.history.queries import ArchivePreferencesOf, FindSent, Lis
 from raftline.machine.history.reports import list_reports
 from raftline.machine.history.retraction import find_sent
 from raftline.machine.history.search import search_archive
+from raftline.machine.idempotency import kept_outcome
 from raftline.machine.invites.handlers import INVITE_ANSWERS
 from raftline.machine.login import tokens
 from raftline.machine.media.answers import MEDIA_ANSWERS
@@ -53,6 +55,7 @@ from raftline.machine.queries import (
     NextExpiry,
     NodeProfiles,
     OnlineAccounts,
+    OutcomeUnder,
     PictureOf,
     PrivateOf,
     Query,
@@ -253,6 +256,7 @@ _ANSWERS: Final[Mapping[type[Query], Callable[[Context, Any], Answer]]] = Mappin
         InboxPage: inbox_page,
         PictureOf: picture_of,
         NextExpiry: next_due_ms,
+        OutcomeUnder: lambda context, query: kept_outcome(context, KeyOrigin(query.key)),
         Reachable: _reachable,
         BlockBetween: _block_between,
         BlocklistOf: _blocklist_of,
@@ -271,6 +275,7 @@ _ANSWERS: Final[Mapping[type[Query], Callable[[Context, Any], Answer]]] = Mappin
         **INVITE_ANSWERS,
         **PUSH_ANSWERS,
         **BUSINESS_ANSWERS,
+        **GROUP_ANSWERS,
         **POLL_ANSWERS,
         PinsOf: pins_of,
         RetentionRules: retention_rules,
