@@ -1,0 +1,134 @@
+/**
+ * Messages that let a person choose (docs/business.md), read off their stanzas: what a business asks, with buttons, rows,
+ * links or the wish for a place; and quick responses of other bots (XEP-0439).
+ */
+
+import { find, NS, textOf, xml } from "../namespaces";
+
+export interface Option {
+  id: string;
+  title: string;
+  description: string;
+  section: string;
+}
+
+export interface Link {
+  title: string;
+  url: string;
+}
+
+export interface Prompt {
+  /** As the Cloud API calls it, or `quick-response` for what is no business's. */
+  type: string;
+  /** Text, or the address of a picture. */
+  header: string;
+  picture: string;
+  text: string;
+  footer: string;
+  /** What opens a list. */
+  button: string;
+  options: Option[];
+  links: Link[];
+}
+
+/** What a message answers, and which option was chosen; none where a place was asked for. */
+export interface Answer {
+  question: string;
+  option: string;
+}
+
+const OPTION_COUNT_MAX = 10;
+const LINK_COUNT_MAX = 10;
+
+const attribute = (element: Element, name: string): string => element.getAttribute(name)?.trim() ?? "";
+
+/** Addresses that a browser may be led to. */
+function webAddress(text: string): string {
+  try {
+    const url = new URL(text);
+    return ["http:", "https:"].includes(url.protocol) ? url.href : "";
+  } catch {
+    return "";
+  }
+}
+
+/** Those that have an id, each id once. */
+function distinct(options: Option[]): Option[] {
+  const found = new Map(options.filter(({ id }) => id).map((option) => [option.id, option]));
+  return [...found.values()].slice(0, OPTION_COUNT_MAX);
+}
+
+function children(parent: Element, namespace: string, name: string): Element[] {
+  return [...parent.children].filter((child) => child.namespaceURI === namespace && child.localName === name);
+}
+
+function readBusiness(element: Element): Prompt {
+  const header = find(element, NS.business, "header");
+  const options = children(element, NS.business, "option").map((option) => ({
+    id: option.getAttribute("id") ?? "",
+    title: attribute(option, "title"),
+    description: attribute(option, "description"),
+    section: attribute(option, "section"),
+  }));
+  const links = children(element, NS.business, "link")
+    .map((link) => ({ title: attribute(link, "title"), url: webAddress(attribute(link, "url")) }))
+    .filter(({ url }) => url);
+  return {
+    type: attribute(element, "type"),
+    header: header?.textContent?.trim() ?? "",
+    picture: header ? webAddress(attribute(header, "url")) : "",
+    text: textOf(element, NS.business, "text"),
+    footer: textOf(element, NS.business, "footer"),
+    button: attribute(element, "button"),
+    options: distinct(options),
+    links: links.slice(0, LINK_COUNT_MAX),
+  };
+}
+
+/** Read what a message of somebody else's asks; null for one that asks nothing, or nothing that can be answered here. */
+export function readPrompt(stanza: Element, body: string): Prompt | null {
+  const element = children(stanza, NS.business, "interactive")[0];
+  if (element) {
+    const prompt = readBusiness(element);
+    return { ...prompt, text: prompt.text || body };
+  }
+  const responses = children(stanza, NS.responses, "response").map((response) => {
+    const id = response.getAttribute("value") ?? "";
+    return { id, title: attribute(response, "label") || id, description: "", section: "" };
+  });
+  const options = distinct(responses);
+  if (options.length === 0) return null;
+  return {
+    type: "quick-response",
+    header: "",
+    picture: "",
+    text: body,
+    footer: "",
+    button: "",
+    options,
+    links: [],
+  };
+}
+
+/** Read an answer, whichever of the user's devices gave it; null for any other message. */
+export function readAnswer(stanza: Element): Answer | null {
+  const question = find(stanza, NS.reply, "reply")?.getAttribute("id") ?? "";
+  if (!question) return null;
+  const choice = children(stanza, NS.business, "choice")[0];
+  if (choice) return { question, option: choice.getAttribute("id") ?? "" };
+  const form = children(stanza, NS.forms, "x").find((one) => one.getAttribute("type") === "submit");
+  const field = [...(form?.children ?? [])].find((one) => one.getAttribute("var") === "choice");
+  return field ? { question, option: textOf(field, NS.forms, "value") } : null;
+}
+
+/** What an answer carries beside its text. */
+export function writeAnswer({ question, option }: Answer, to: string, prompt: Prompt): Element[] {
+  const parts = [xml(NS.reply, "reply", { to, id: question })];
+  if (!option || prompt.type === "quick-response") return parts;
+  parts.push(xml(NS.business, "choice", { id: option }));
+  if (prompt.type === "list") {
+    const field = xml(NS.forms, "field", { var: "choice" }, xml(NS.forms, "value", {}, option));
+    parts.push(xml(NS.forms, "x", { type: "submit" }, field));
+  }
+  return parts;
+}
