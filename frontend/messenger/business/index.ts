@@ -10,7 +10,7 @@ import { isGroup } from "../chats";
 import { askPlace, writeGeo } from "../location";
 import { showInstead } from "../message";
 import { PromptCard, type PromptView } from "./card";
-import { type Answer, type Option, type Prompt, readAnswer, readPrompt, writeAnswer } from "./prompt";
+import { type Answer, isAnswered, type Option, type Prompt, readAnswer, readPrompt, writeAnswer } from "./prompt";
 
 type Attributes = Record<string, unknown>;
 
@@ -18,18 +18,17 @@ const idOf = (message: Message): string => message.get<string>("origin_id") ?? m
 
 function questionOf(chat: Chat, answer: Answer): Message | undefined {
   const { question } = answer;
-  const named = (message: Message) => message.get("origin_id") === question || message.get("msgid") === question;
-  return chat.messages.models.find((message) => message.get("prompt") && named(message));
+  const isNamed = (message: Message) => message.get("origin_id") === question || message.get("msgid") === question;
+  const found = chat.messages.models.find((message) => message.get("prompt") && isNamed(message));
+  return found && isAnswered(found.get<Prompt>("prompt") as Prompt, answer) ? found : undefined;
 }
 
 /** A message has come into a chat: as an answer it spends a question, as a question it may have been answered already. */
 function settle(chat: Chat, message: Message): void {
-  const answer = message.get<Answer>("answer");
-  if (answer && message.get("sender") === "me") questionOf(chat, answer)?.save({ chosen: answer.option });
-  if (!message.get("prompt") || message.get("chosen") !== undefined) return;
-  for (const other of chat.messages.models) {
-    const given = other.get("sender") === "me" ? other.get<Answer>("answer") : undefined;
-    if (given && questionOf(chat, given) === message) message.save({ chosen: given.option });
+  const isQuestion = message.get("prompt") && message.get("chosen") === undefined;
+  for (const given of isQuestion ? chat.messages.models : [message]) {
+    const answer = given.get("sender") === "me" ? given.get<Answer>("answer") : undefined;
+    if (answer) questionOf(chat, answer)?.save({ chosen: answer.option });
   }
 }
 

@@ -118,7 +118,13 @@ export function readAnswer(stanza: Element): Answer | null {
   if (choice) return { question, option: choice.getAttribute("id") ?? "" };
   const form = children(stanza, NS.forms, "x").find((one) => one.getAttribute("type") === "submit");
   const field = [...(form?.children ?? [])].find((one) => one.getAttribute("var") === "choice");
-  return field ? { question, option: textOf(field, NS.forms, "value") } : null;
+  if (field) return { question, option: textOf(field, NS.forms, "value") };
+  return find(stanza, NS.geoloc, "geoloc") ? { question, option: "" } : null;
+}
+
+/** Whether what was asked is settled by an answer; a place is the answer where one was asked for. */
+export function isAnswered(prompt: Prompt, { option }: Answer): boolean {
+  return option === "" ? prompt.type === "location_request_message" : prompt.options.some(({ id }) => id === option);
 }
 
 /** What an answer carries beside its text. */
