@@ -25,7 +25,8 @@ SOUND = "/static/converse-14.0.0/sounds/msg_received.mp3"
 SIZES = """<interactive xmlns='urn:raftline:business:0' type='button'>
   <header>Your order</header><text>Which size shall it be?</text><footer>Prices include tax</footer>
   <option id='size-s' title='Small'/><option id='size-l' title='Large'/></interactive>"""
-MENU = """<interactive xmlns='urn:raftline:business:0' type='list' button='See the menu'><text>What would you like?</text>
+MENU = """<interactive xmlns='urn:raftline:business:0' type='list' button='See the menu'>
+  <text>What would you like?</text>
   <option id='p1' title='Margherita' section='Pizza' description='Tomato and mozzarella'/>
   <option id='p2' title='Funghi' section='Pizza'/><option id='d1' title='Lemonade' section='Drinks'/></interactive>"""
 LINK = """<interactive xmlns='urn:raftline:business:0' type='cta_url'><text>Your bill is ready.</text>

@@ -20,7 +20,7 @@ from raftline.machine.commands import (
 from raftline.machine.node_commands import RaiseVersion
 from raftline.machine.outcomes import Bound, ContactUnavailable, Done, Rejected, SessionEnded
 from raftline.machine.queries import ArchivePage, SessionAt, SessionRow, SessionsOf
-from raftline.machine.versions import VERSION_MAX
+from raftline.machine.versions import FEATURES_SINCE, VERSION_MAX
 
 
 class TestExactlyOnce:
@@ -166,7 +166,7 @@ class TestEndByAdministrators:
     def test_not_before_its_version(self, world: World):
         """A cluster with members of an earlier release refuses it, on all nodes alike."""
         alice = world.bind("alice")
-        world.do(RaiseVersion(VERSION_MAX - 1))
+        world.do(RaiseVersion(FEATURES_SINCE - 1))
         assert isinstance(world.do(EndSessions("alice")).outcome, Rejected)
         assert [row.session_id for row in world.machine.answer(SessionsOf("alice"))] == [alice.session_id]
 

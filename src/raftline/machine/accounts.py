@@ -46,10 +46,9 @@ def open_account(
     refusal = _check_credentials(credentials)
     if refusal is not None:
         return refusal
-    if context.accounts.get(localpart) is not None:
-        return Rejected("conflict", "cancel", "There is an account of this name.")
-    if context.machine_version >= FEATURES_SINCE and issuing.keeps_name(context, localpart, but=invite):
-        return Rejected("conflict", "cancel", "This name is kept for somebody who is invited.")
+    taken = name_taken(context, localpart, invite=invite)
+    if taken is not None:
+        return taken
     account = Account(
         localpart,
         context.new_owner_id(),
@@ -62,6 +61,15 @@ def open_account(
     context.accounts.insert(localpart, account)
     _write_credentials(context, account, credentials)
     return account
+
+
+def name_taken(context: Context, localpart: str, *, invite: bytes = b"") -> Rejected | None:
+    """Say why no account can be made under a name; None if it is free. `invite` as in `open_account`."""
+    if context.accounts.get(localpart) is not None:
+        return Rejected("conflict", "cancel", "There is an account of this name.")
+    if context.machine_version >= FEATURES_SINCE and issuing.keeps_name(context, localpart, but=invite):
+        return Rejected("conflict", "cancel", "This name is kept for somebody who is invited.")
+    return None
 
 
 def set_credentials(context: Context, action: SetCredentials) -> Outcome:
@@ -97,11 +105,19 @@ def delete_account(context: Context, action: DeleteAccount) -> Outcome:
     registrations.forget_account(context, account)
     context.departures.delete(account.account_id)
     administration.leave_lists(context, account)
+    forget_number(context, account)
     issuing.forget_account(context, account)
     context.accounts.delete(account.localpart)
     context.doomed.insert(account.account_id, Doomed(account.account_id))
     keep_doomed(context, account.account_id)
     return Done()
+
+
+def forget_number(context: Context, account: Account) -> None:
+    """The account is deleted: if it was the number of a business, it is none any more."""
+    if context.business.number_of(account.account_id) is not None:
+        context.business.numbers.delete(account.account_id)
+        context.business.directory_changed()
 
 
 def _check_credentials(credentials: tuple[Credential, ...]) -> Rejected | None:

@@ -11,6 +11,7 @@ from raftline.base.limits import ACCOUNT_PAGE_ROW_COUNT_MAX
 from raftline.machine import rosters
 from raftline.machine.archive import archive_ends, archive_page
 from raftline.machine.business.contact import is_number
+from raftline.machine.business.handlers import BUSINESS_ANSWERS
 from raftline.machine.catch_up import inbox_page, picture_of
 from raftline.machine.commands import Credential
 from raftline.machine.components.handlers import ANSWERS as COMPONENT_ANSWERS
@@ -270,6 +271,7 @@ _ANSWERS: Final[Mapping[type[Query], Callable[[Context, Any], Answer]]] = Mappin
         **CONVERSATION_ANSWERS,
         **INVITE_ANSWERS,
         **PUSH_ANSWERS,
+        **BUSINESS_ANSWERS,
         **POLL_ANSWERS,
         PinsOf: pins_of,
         RetentionRules: retention_rules,

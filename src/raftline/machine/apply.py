@@ -38,6 +38,9 @@ from raftline.machine import (
     vcards,
     versions,
 )
+from raftline.machine.business.commands import SendFromNumber
+from raftline.machine.business.handlers import BUSINESS_HANDLERS
+from raftline.machine.business.sending import store_message as store_business_message
 from raftline.machine.commands import (
     SINCE_VERSION,
     ActForAccount,
@@ -234,6 +237,10 @@ class CommandRunner:
                 _RECEIVERS[type(handed)](context, handed)
             outbox.clear()
         if context.message_holders:
+            if isinstance(action, SendFromNumber):
+                store_business_message(context, action)
+                context.message_holders = 0
+                return outcome
             assert session is not None
             if isinstance(action, SendMessage):
                 messages.store_message(context, session, action)
@@ -292,6 +299,7 @@ _HANDLERS: Final[Mapping[type, Callable[[Context, Any], Outcome]]] = MappingProx
         StoreUpload: uploads.store_upload,
         DescribeFile: descriptions.describe_file,
         ActForAccount: act_for_account,
+        **BUSINESS_HANDLERS,
         SetRetention: set_retention,
         **INVITE_HANDLERS,
         **PUSH_HANDLERS,

@@ -13,6 +13,7 @@ import apsw
 
 from raftline.base.ids import AccountId, Position
 from raftline.machine import schema
+from raftline.machine.business.directory import BusinessState
 from raftline.machine.components.tables import COMPONENT, Component
 from raftline.machine.conversations.tables import READ_MARK, ReadMark
 from raftline.machine.derived import Blocklists, Inboxes, OfflineCounts, SessionIndex
@@ -95,6 +96,7 @@ class Context:
         "archive_preferences",
         "blocked",
         "blocklists",
+        "business",
         "components",
         "counters",
         "credentials",
@@ -205,6 +207,7 @@ class Context:
         self.polls: Final = PollState(rows)
         self.sealed: Final = SealedState(rows)
         self.push: Final = PushState(rows)
+        self.business: Final = BusinessState(rows)
         self.rooms: Final = rows.table(rooms_tables.ROOM, rooms_tables.Room._make)
         self.room_affiliations: Final = rows.table(rooms_tables.ROOM_AFFILIATION, rooms_tables.RoomAffiliation._make)
         self.room_departures: Final = rows.table(rooms_tables.ROOM_DEPARTURE, rooms_tables.RoomDeparture._make)
@@ -221,8 +224,7 @@ class Context:
         self.session_index: Final = SessionIndex(rows, self.sessions, self.presences)
         self.inboxes: Final = Inboxes(rows, self.inbox)
         self.offline_counts: Final = OfflineCounts(rows, self.offline)
-        self.position = Position(0)
-        self.time_ms = 0
+        self.position, self.time_ms = Position(0), 0
         self.machine_version = FIRST_VERSION
         self.events: list[Event] = []
         self.outbox: list[Handover] = []
@@ -283,6 +285,7 @@ class Context:
         self.archive_preferences.drop()
         self.pubsub.drop_derived()
         self.push.drop_derived()
+        self.business.drop_derived()
         self.blocklists.drop()
         self.session_index.drop()
         self.inboxes.drop()
@@ -297,6 +300,7 @@ class Context:
         self.archive_preferences.trim()
         self.pubsub.trim()
         self.push.trim()
+        self.business.trim()
         self.blocklists.trim()
         self.session_index.trim()
         self.inboxes.trim()

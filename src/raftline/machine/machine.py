@@ -117,6 +117,11 @@ class Machine:
         return self._context.push.change_count
 
     @property
+    def business_change_count(self) -> int:
+        """Grows whenever events of businesses may have become fit to be delivered; says nothing across starts."""
+        return self._context.business.change_count
+
+    @property
     def has_open_transaction(self) -> bool:
         """Entries were applied that `commit` has not written."""
         return self._database.in_transaction

@@ -25,6 +25,7 @@ from raftline.base.ids import AccountId, Position, SessionId
 from raftline.base.limits import INBOX_MESSAGE_COUNT_MAX, OFFLINE_MESSAGE_COUNT_MAX, ORIGIN_ID_AGE_MAX_MS
 from raftline.machine import carbons
 from raftline.machine.blocking import BLOCKED_BY_SENDER
+from raftline.machine.business import receiving
 from raftline.machine.context import Context
 from raftline.machine.conversations.read_marks import note_read
 from raftline.machine.history.preferences import is_kept
@@ -125,6 +126,9 @@ def receive_message(context: Context, handed: MessageHandedOver) -> None:
         and not is_kept(context, account.account_id, handed.sender, handed.sender_resource)
     ):
         handed = handed._replace(storage=handed.storage & ~_ARCHIVE)
+    number = context.business.number_of(account.account_id)
+    if number is not None:
+        handed = receiving.take(context, number, handed)
     kind = handed.kind
     targets: tuple[Session, ...] = ()
     to_bare = handed.to_resource is None
@@ -143,7 +147,7 @@ def receive_message(context: Context, handed: MessageHandedOver) -> None:
     elif kind == _GROUPCHAT:
         _return(context, handed)
         return
-    elif kind not in {_ERROR, _HEADLINE}:
+    elif kind not in {_ERROR, _HEADLINE} and number is None:
         if storage & _OFFLINE:
             if context.offline_counts.of(account.account_id) >= OFFLINE_MESSAGE_COUNT_MAX:
                 _return(context, handed)
@@ -169,6 +173,9 @@ def return_message(context: Context, returned: MessageReturned) -> None:
     """The sender's side again: tell the session, if it is still there, and let it try the same message again."""
     if returned.origin_digest is not None:
         context.origins.delete(returned.origin_digest)
+    if not returned.session_id:
+        receiving.returned(context, returned)
+        return
     session = context.sessions.get(returned.session_id)
     if session is not None:
         context.events.append(

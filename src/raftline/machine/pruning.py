@@ -11,6 +11,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, Final
 
+from raftline.base.business_limits import BUSINESS_MESSAGE_AGE_MAX_MS
 from raftline.base.limits import (
     ENDED_SESSION_AGE_MAX_MS,
     IDEMPOTENCY_AGE_MAX_MS,
@@ -23,6 +24,7 @@ from raftline.base.limits import (
     SLOW_MODE_S_MAX,
 )
 from raftline.machine import inbox
+from raftline.machine.business import ending as business
 from raftline.machine.context import Context
 from raftline.machine.conversations.read_marks import forget_some
 from raftline.machine.invites import issuing
@@ -70,6 +72,7 @@ class Pruner:
             self._expire_invites(budget)
             expire_notification = partial(push.expire, context)
             self._expire(context.push.notifications, PUSH_NOTIFICATION_AGE_MAX_MS, budget, expire_notification)
+            self._expire(context.business.messages, BUSINESS_MESSAGE_AGE_MAX_MS, budget)
             self._bury_doomed(budget)
         except BaseException:
             self.forget()  # the step is undone, so what it learned is no longer so
@@ -146,5 +149,6 @@ class Pruner:
         budget -= polls.forget_some(context, account_id, budget)
         budget -= pins.forget_some(context, account_id, budget)
         budget -= view_once.forget_some(context, account_id, budget)
+        budget -= business.forget_some(context, account_id, budget)
         if budget > 0:
             context.doomed.delete(account_id)

@@ -24,4 +24,5 @@ def set_vcard(context: Context, session: Session, action: SetVcard) -> Outcome:
         if refusal is not None:
             context.take_back(mark)
             return refusal
+    context.business.name_changed(session.account_id)
     return Done()

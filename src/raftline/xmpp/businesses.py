@@ -6,9 +6,10 @@ The name is what operators have verified; nothing that the account or its progra
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from raftline.machine.business.queries import NumberAt
+from raftline.machine.business.reading import BUSINESS_NAMESPACE
 from raftline.machine.business.values import NumberView
 from raftline.xmpp.capabilities import INFO_NAMESPACE
 from raftline.xmpp.data_forms import form_field, make_form
@@ -17,8 +18,6 @@ from raftline.xmpp.element import Element
 
 if TYPE_CHECKING:
     from raftline.xmpp.effects import Steps
-
-BUSINESS_NAMESPACE: Final = "urn:raftline:business:0"
 
 
 def describe_number(localpart: str, info: Element) -> Steps:

@@ -51,6 +51,7 @@ from msgspec.structs import asdict
 
 from raftline.base.errors import Refused
 from raftline.base.ids import Position
+from raftline.machine.business.reading import PLAYED_NAMESPACE
 from raftline.machine.conversations.payloads import INSTANT_PAYLOADS
 from raftline.machine.message_commands import MessageKind, SendEphemeral, SendMessage, SendPoll, SendSealed, Storage
 from raftline.machine.pubsub.bookmarks import PRIVATE_OPTIONS
@@ -110,7 +111,6 @@ _DROPPED: Final = STANZA_ID | PRIVATE | DELAY | DISPLAYED
 _STATE: Final = 0
 _CHAT_STATES: Final = "http://jabber.org/protocol/chatstates"
 _RECEIPTS: Final = "urn:xmpp:receipts"
-PLAYED_NAMESPACE: Final = "urn:raftline:played:0"
 
 _TRAITS: Final[dict[tuple[str, str], int]] = {
     **dict.fromkeys(sorted(INSTANT_PAYLOADS), CONTENT | ALERTING),

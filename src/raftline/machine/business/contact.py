@@ -14,14 +14,13 @@ from typing import Final
 from raftline.machine.context import Context
 from raftline.machine.pubsub.photos import add_photo, digest_of
 from raftline.machine.records import Account
-from raftline.machine.versions import BUSINESSES_SINCE
 
 RESOURCE: Final = "business"
 
 
 def is_number(context: Context, account: Account) -> bool:
     """Tell whether programs speak for an account."""
-    return context.machine_version >= BUSINESSES_SINCE and context.business.number_of(account.account_id) is not None
+    return context.business.number_of(account.account_id) is not None
 
 
 def presence_of(context: Context, account: Account) -> bytes:

@@ -66,7 +66,7 @@ BUSINESS_MESSAGE: Final = TableDefinition(
     key_width=3,
 )
 PROMPT: Final = TableDefinition(
-    147, "business_prompt", ("account_id", "peer_id", "position", "kind", "options"), key_width=2
+    147, "business_prompt", ("account_id", "peer_id", "position", "kind", "is_open", "options"), key_width=2
 )
 PACE: Final = TableDefinition(148, "business_pace", ("account_id", "peer_id", "next_us"), key_width=2)
 AUDIT: Final = TableDefinition(
@@ -170,7 +170,12 @@ CREATE INDEX business_message_by_position ON business_message (position);
 CREATE INDEX business_message_by_peer ON business_message (account_id, peer_id, position);
 
 CREATE TABLE business_prompt (
-    account_id INTEGER, peer_id INTEGER, position INTEGER NOT NULL, kind INTEGER NOT NULL, options BLOB NOT NULL,
+    account_id INTEGER,
+    peer_id INTEGER,
+    position INTEGER NOT NULL,
+    kind INTEGER NOT NULL,
+    is_open INTEGER NOT NULL,
+    options BLOB NOT NULL,
     PRIMARY KEY (account_id, peer_id)
 ) STRICT, WITHOUT ROWID;
 
@@ -382,12 +387,19 @@ class PromptKind(enum.IntEnum):
 
 
 class PromptRow(NamedTuple):
-    """The last question of a number to a person; `options` are `values.Option`s as msgpack."""
+    """
+    The last question of a number to a person.
+
+    Attributes:
+        is_open: What the person types may be an answer: nothing else was said since, and none was typed.
+        options: `values.Option`s as msgpack.
+    """
 
     account_id: AccountId
     peer_id: int
     position: Position
     kind: int
+    is_open: int
     options: bytes
 
 

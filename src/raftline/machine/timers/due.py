@@ -24,6 +24,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final, NamedTuple
 
+from raftline.base.business_limits import EXPIRED_EVENT_COUNT_MAX
 from raftline.base.limits import (
     EXPIRED_ITEM_COUNT_MAX,
     EXPIRED_JOIN_REQUEST_COUNT_MAX,
@@ -37,6 +38,7 @@ from raftline.base.limits import (
     TOLD_POLL_COUNT_MAX,
 )
 from raftline.machine import resumption
+from raftline.machine.business import events
 from raftline.machine.commands import CarryOutDue
 from raftline.machine.context import Context
 from raftline.machine.media import uploads
@@ -78,6 +80,7 @@ KINDS: Final = (
     TimerKind(lambda context: context.doors.requests, EXPIRED_JOIN_REQUEST_COUNT_MAX, join_requests.expire_request),
     TimerKind(lambda context: context.polls.polls, EXPIRED_POLL_COUNT_MAX, choosing.close_due),
     TimerKind(lambda context: context.polls.news, TOLD_POLL_COUNT_MAX, telling.tell_due),
+    TimerKind(lambda context: context.business.events, EXPIRED_EVENT_COUNT_MAX, events.expire_event),
     TimerKind(lambda context: context.sealed.contents, EXPIRED_SEALED_COUNT_MAX, opening.expire_sealed),
 )
 
