@@ -12,9 +12,10 @@ from raftline.machine.business.queries import NumberAt
 from raftline.machine.business.reading import BUSINESS_NAMESPACE
 from raftline.machine.business.values import NumberView
 from raftline.xmpp.capabilities import INFO_NAMESPACE
-from raftline.xmpp.data_forms import form_field, make_form
+from raftline.xmpp.data_forms import make_form
 from raftline.xmpp.effects import ask
 from raftline.xmpp.element import Element
+from raftline.xmpp.payloads import form_field
 
 if TYPE_CHECKING:
     from raftline.xmpp.effects import Steps
@@ -29,7 +30,7 @@ def describe_number(localpart: str, info: Element) -> Steps:
     """
     if not (localpart.isascii() and localpart.isdigit()):  # all others are spared the question
         return
-    number = yield from ask(NumberAt(localpart), NumberView)
+    number: NumberView | None = yield from ask(NumberAt(localpart), NumberView)
     if number is None:
         return
     name = number.number.verified_name

@@ -45,6 +45,8 @@ def change(context: Context, account: Account, digest: str) -> None:
         if stanza != shown.stanza:
             context.presences.put(session.session_id, Presence(session.session_id, shown.priority, stanza))
             presence.show_again(context, session, stanza)
+    if is_number(context, account):
+        presence.show_number(context, account)
 
 
 def item_went(context: Context, account: Account, node: Node, item_id: str = "") -> None:
@@ -60,5 +62,3 @@ def item_went(context: Context, account: Account, node: Node, item_id: str = "")
     row = context.pubsub.avatars.get(account.account_id)
     if row is not None and (not node.item_count or item_id == row.digest):
         change(context, account, "")
-    if is_number(context, account):
-        presence.show_number(context, account)
