@@ -62,7 +62,8 @@ export class PromptCard extends HTMLElement {
   connectedCallback(): void {
     if (this.childElementCount > 0 || !this.shown) return;
     const { prompt } = this.shown;
-    if (prompt.picture) this.append(make("img", { class: "raftline-prompt-picture chat-image", src: prompt.picture, alt: "" }));
+    if (prompt.picture)
+      this.append(make("img", { class: "raftline-prompt-picture chat-image", src: prompt.picture, alt: "" }));
     if (prompt.header) this.append(make("strong", { class: "raftline-prompt-header", dir: "auto" }, prompt.header));
     this.append(make("p", { class: "raftline-prompt-text", dir: "auto" }, prompt.text));
     if (prompt.footer) this.append(make("small", { class: "raftline-prompt-footer", dir: "auto" }, prompt.footer));
