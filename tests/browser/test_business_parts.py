@@ -18,8 +18,8 @@ READ = "return m.readPrompt(xml(a), 'the body')"
 
 BUTTONS = """<message xmlns='jabber:client'><body>the body</body>
   <interactive xmlns='urn:raftline:business:0' type='button'>
-    <header>Your order</header><text>Which size?</text><footer>with tax</footer>
-    <option id='s' title='Small'/><option id='l' title='Large'/></interactive>
+    <header>Your order</header><body>Which size?</body><footer>with tax</footer>
+    <button id='s' title='Small'/><button id='l' title='Large'/></interactive>
   <response xmlns='urn:xmpp:tmp:quick-response' value='s' label='Small'/>
   <x xmlns='jabber:x:data' type='form'><field var='choice' type='list-single'/></x></message>"""
 EMPTY = {"header": "", "picture": "", "footer": "", "button": "", "options": [], "links": []}
@@ -47,15 +47,15 @@ class TestQuestions:
 
     async def test_a_list(self, page: Page) -> None:
         """Rows have sections and descriptions; of one id there is one row, and of all of them ten."""
-        rows = "".join(f"<option id='{number}' title='Row {number}'/>" for number in range(2, 14))
+        rows = "".join(f"<row id='{number}' title='Row {number}'/>" for number in range(2, 14))
         stanza = f"""<message xmlns='jabber:client'>
-          <interactive xmlns='urn:raftline:business:0' type='list' button='Menu'>
-            <text>What?</text><option id='1' title='One' description='the first' section='A'/>
-          <option id='1' title='One' description='the first' section='A'/><option title='none'/>{rows}
-          </interactive></message>"""
+          <interactive xmlns='urn:raftline:business:0' type='list'><body>What?</body>
+            <section title='A'><row id='1' title='One' description='the first'/><row title='none'/></section>
+            <section title='B'><row id='1' title='One' description='the first'/>{rows}</section>
+            <button>Menu</button></interactive></message>"""
         read = await call(page, PROMPT, READ, stanza)
         assert (read["type"], read["button"], read["text"]) == ("list", "Menu", "What?")
-        assert read["options"][0] == option("1", "One", "the first", "A")
+        assert read["options"][0] == option("1", "One", "the first", "B")
         assert [row["id"] for row in read["options"]] == [str(number) for number in range(1, 11)]
 
     @pytest.mark.parametrize(
@@ -71,11 +71,25 @@ class TestQuestions:
     async def test_links_lead_to_web_pages_alone(self, page: Page, url: str, kept: list[str]) -> None:
         """A link, or a picture, is an address of the web or nothing."""
         stanza = f"""<message xmlns='jabber:client'><interactive xmlns='urn:raftline:business:0' type='cta_url'>
-          <header url='{url}'/><link title='Order' url='{url}'/></interactive></message>"""
+          <header>{url}</header><url title='Order' href='{url}'/></interactive>
+          <file-sharing xmlns='urn:xmpp:sfs:0'><file xmlns='urn:xmpp:file:metadata:0'>
+          <media-type>image/png</media-type></file><sources>
+          <url-data xmlns='http://jabber.org/protocol/url-data' target='{url}'/></sources></file-sharing></message>"""
         read = await call(page, PROMPT, READ, stanza)
         assert [link["url"] for link in read["links"]] == kept
         assert read["picture"] == "".join(kept)
         assert read["text"] == "the body", "what the element does not say, the body does"
+
+    async def test_a_document_in_the_header(self, page: Page) -> None:
+        """A file that is no picture is a link; its address is not shown as a header beside that."""
+        stanza = """<message xmlns='jabber:client'><interactive xmlns='urn:raftline:business:0' type='cta_url'>
+          <header>https://shop.example/bill.pdf</header></interactive><file-sharing xmlns='urn:xmpp:sfs:0'>
+          <file xmlns='urn:xmpp:file:metadata:0'><media-type>application/pdf</media-type><name>bill.pdf</name></file>
+          <sources><url-data xmlns='http://jabber.org/protocol/url-data' target='https://shop.example/bill.pdf'/>
+          </sources></file-sharing></message>"""
+        read = await call(page, PROMPT, READ, stanza)
+        assert (read["header"], read["picture"]) == ("", "")
+        assert read["links"] == [{"title": "bill.pdf", "url": "https://shop.example/bill.pdf"}]
 
     async def test_other_bots(self, page: Page) -> None:
         """Quick responses alone (XEP-0439) are buttons, named by their values where they have no label."""

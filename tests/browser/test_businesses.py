@@ -23,16 +23,16 @@ REPLY = "urn:xmpp:reply:0"
 SOUND = "/static/converse-14.0.0/sounds/msg_received.mp3"
 
 SIZES = """<interactive xmlns='urn:raftline:business:0' type='button'>
-  <header>Your order</header><text>Which size shall it be?</text><footer>Prices include tax</footer>
-  <option id='size-s' title='Small'/><option id='size-l' title='Large'/></interactive>"""
-MENU = """<interactive xmlns='urn:raftline:business:0' type='list' button='See the menu'>
-  <text>What would you like?</text>
-  <option id='p1' title='Margherita' section='Pizza' description='Tomato and mozzarella'/>
-  <option id='p2' title='Funghi' section='Pizza'/><option id='d1' title='Lemonade' section='Drinks'/></interactive>"""
-LINK = """<interactive xmlns='urn:raftline:business:0' type='cta_url'><text>Your bill is ready.</text>
-  <link title='See the bill' url='https://shop.example/bills/7'/></interactive>"""
+  <header>Your order</header><body>Which size shall it be?</body><footer>Prices include tax</footer>
+  <button id='size-s' title='Small'/><button id='size-l' title='Large'/></interactive>"""
+MENU = """<interactive xmlns='urn:raftline:business:0' type='list'><body>What would you like?</body>
+  <section title='Pizza'><row id='p1' title='Margherita' description='Tomato and mozzarella'/>
+  <row id='p2' title='Funghi'/></section><section title='Drinks'><row id='d1' title='Lemonade'/></section>
+  <button>See the menu</button></interactive>"""
+LINK = """<interactive xmlns='urn:raftline:business:0' type='cta_url'><body>Your bill is ready.</body>
+  <url title='See the bill' href='https://shop.example/bills/7'/></interactive>"""
 WHERE = """<interactive xmlns='urn:raftline:business:0' type='location_request_message'>
-  <text>Where shall we bring it?</text></interactive>"""
+  <body>Where shall we bring it?</body></interactive>"""
 NOTE = """<file-sharing xmlns='urn:xmpp:sfs:0' disposition='inline'><file xmlns='urn:xmpp:file:metadata:0'>
     <media-type>audio/mpeg</media-type><name>note.mp3</name><length>1000</length>
     <waveform xmlns='urn:raftline:voice:0'>AAUwZGQyBQ==</waveform></file>

@@ -20,7 +20,6 @@ export interface Link {
 export interface Prompt {
   /** As the Cloud API calls it, or `quick-response` for what is no business's. */
   type: string;
-  /** Text, or the address of a picture. */
   header: string;
   picture: string;
   text: string;
@@ -62,25 +61,42 @@ function children(parent: Element, namespace: string, name: string): Element[] {
   return [...parent.children].filter((child) => child.namespaceURI === namespace && child.localName === name);
 }
 
-function readBusiness(element: Element): Prompt {
-  const header = find(element, NS.business, "header");
-  const options = children(element, NS.business, "option").map((option) => ({
-    id: option.getAttribute("id") ?? "",
-    title: attribute(option, "title"),
-    description: attribute(option, "description"),
-    section: attribute(option, "section"),
-  }));
-  const links = children(element, NS.business, "link")
-    .map((link) => ({ title: attribute(link, "title"), url: webAddress(attribute(link, "url")) }))
-    .filter(({ url }) => url);
+function optionOf(element: Element, section = ""): Option {
+  return {
+    id: element.getAttribute("id") ?? "",
+    title: attribute(element, "title"),
+    description: attribute(element, "description"),
+    section,
+  };
+}
+
+/** A file in the header, whose address stands there; XEP-0447 says what it is. */
+function headerFile(stanza: Element, header: string): { picture: string; links: Link[] } {
+  const url = find(stanza, NS.url, "url-data")?.getAttribute("target") === header ? webAddress(header) : "";
+  if (!url) return { picture: "", links: [] };
+  if (textOf(stanza, NS.file, "media-type").startsWith("image/")) return { picture: url, links: [] };
+  return { picture: "", links: [{ title: textOf(stanza, NS.file, "name"), url }] };
+}
+
+function readBusiness(stanza: Element, element: Element): Prompt {
+  const header = textOf(element, NS.business, "header");
+  const { picture, links } = headerFile(stanza, header);
+  const buttons = children(element, NS.business, "button");
+  const rows = children(element, NS.business, "section").flatMap((section) =>
+    children(section, NS.business, "row").map((row) => optionOf(row, attribute(section, "title"))),
+  );
+  for (const link of children(element, NS.business, "url")) {
+    const url = webAddress(attribute(link, "href"));
+    if (url) links.push({ title: attribute(link, "title"), url });
+  }
   return {
     type: attribute(element, "type"),
-    header: header?.textContent?.trim() ?? "",
-    picture: header ? webAddress(attribute(header, "url")) : "",
-    text: textOf(element, NS.business, "text"),
+    header: picture || links.some(({ url }) => url === header) ? "" : header,
+    picture,
+    text: textOf(element, NS.business, "body"),
     footer: textOf(element, NS.business, "footer"),
-    button: attribute(element, "button"),
-    options: distinct(options),
+    button: buttons.find((button) => !button.hasAttribute("id"))?.textContent?.trim() ?? "",
+    options: distinct([...buttons.map((button) => optionOf(button)), ...rows]),
     links: links.slice(0, LINK_COUNT_MAX),
   };
 }
@@ -89,7 +105,7 @@ function readBusiness(element: Element): Prompt {
 export function readPrompt(stanza: Element, body: string): Prompt | null {
   const element = children(stanza, NS.business, "interactive")[0];
   if (element) {
-    const prompt = readBusiness(element);
+    const prompt = readBusiness(stanza, element);
     return { ...prompt, text: prompt.text || body };
   }
   const responses = children(stanza, NS.responses, "response").map((response) => {
