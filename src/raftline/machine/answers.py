@@ -13,7 +13,7 @@ from raftline.machine.archive import archive_ends, archive_page
 from raftline.machine.business.contact import is_number
 from raftline.machine.business.handlers import BUSINESS_ANSWERS
 from raftline.machine.catch_up import inbox_page, picture_of
-from raftline.machine.commands import Credential
+from raftline.machine.commands import Credential, KeyOrigin
 from raftline.machine.components.handlers import ANSWERS as COMPONENT_ANSWERS
 from raftline.machine.context import Context
 from raftline.machine.conversations.handlers import ANSWERS as CONVERSATION_ANSWERS
@@ -22,6 +22,7 @@ from raftline.machine.history.queries import ArchivePreferencesOf, FindSent, Lis
 from raftline.machine.history.reports import list_reports
 from raftline.machine.history.retraction import find_sent
 from raftline.machine.history.search import search_archive
+from raftline.machine.idempotency import kept_outcome
 from raftline.machine.invites.handlers import INVITE_ANSWERS
 from raftline.machine.login import tokens
 from raftline.machine.media.answers import MEDIA_ANSWERS
@@ -54,6 +55,7 @@ from raftline.machine.queries import (
     NextExpiry,
     NodeProfiles,
     OnlineAccounts,
+    OutcomeUnder,
     PictureOf,
     PrivateOf,
     Query,
@@ -254,6 +256,7 @@ _ANSWERS: Final[Mapping[type[Query], Callable[[Context, Any], Answer]]] = Mappin
         InboxPage: inbox_page,
         PictureOf: picture_of,
         NextExpiry: next_due_ms,
+        OutcomeUnder: lambda context, query: kept_outcome(context, KeyOrigin(query.key)),
         Reachable: _reachable,
         BlockBetween: _block_between,
         BlocklistOf: _blocklist_of,

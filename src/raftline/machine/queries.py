@@ -19,7 +19,7 @@ from raftline.machine.history.answers import ArchivePreferences, Found, ReportRe
 from raftline.machine.invites.views import InviteView
 from raftline.machine.media.tables import FileDescription, StoredFile, UndescribedFile, UploadUse
 from raftline.machine.media.values import UploadView
-from raftline.machine.outcomes import Event, Outcome, Rejected, RosterItem
+from raftline.machine.outcomes import Event, Outcome, RosterItem
 from raftline.machine.pins.events import PinView
 from raftline.machine.polls.events import TallyPage
 from raftline.machine.pubsub.values import NodeDetails, NodeItems, NodeSubscription
@@ -147,6 +147,12 @@ class InvitationOf(Query, frozen=True, array_like=True, tag=24):
     """Answer: `Invitation | None`, that of a node that may join, or has joined lately."""
 
     node_id: NodeId
+
+
+class OutcomeUnder(Query, frozen=True, array_like=True, tag=46):
+    """Answer: `Outcome | None`, what came of the command that carried this key within the last day."""
+
+    key: bytes
 
 
 class Reachable(Query, frozen=True, array_like=True, tag=40):
@@ -364,7 +370,7 @@ Answer = (
     | NodeDetails
     | list[NodeSubscription]
     | str
-    | Rejected
+    | Outcome
     | RoomAnswer
     | UploadView
     | UploadUse

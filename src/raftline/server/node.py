@@ -67,6 +67,8 @@ from raftline.server.uploads import bucket_of, files_url, media_figures, upload_
 from raftline.wal.files import OperatingSystemFiles
 from raftline.web.admin import Admin
 from raftline.web.app import make_app
+from raftline.web.cloud.endpoints import make_cloud
+from raftline.web.cloud.routing import Cloud, Edge
 from raftline.web.health import Health
 from raftline.web.host_meta import HostMeta
 from raftline.web.operations import Operations
@@ -335,6 +337,7 @@ class RunningNode:
             backups=make_backups(driver, settings, wall_clock_ms, self._log.info),
             portability=Portability(node, derive, os.urandom, self._log.info),
             console=console.routes(),
+            cloud=self._make_cloud(node, health),
             operations=Operations(
                 node_ids=lambda: member_ids(driver),
                 transfer=lambda target: driver.transfer_leadership(None if target is None else NodeId(target)),
@@ -360,6 +363,17 @@ class RunningNode:
                 peers=self._peers,
             )
         return http
+
+    def _make_cloud(self, node: LocalNode, health: Health) -> Cloud:
+        settings = self._settings
+        edge = Edge(
+            node,
+            os.urandom,
+            wall_clock_ms,
+            is_ready=lambda: health.started and not health.stopping,
+            files_url=lambda: files_url(settings),
+        )
+        return make_cloud(edge)
 
     def _make_upload_endpoint(self, node: LocalNode) -> UploadEndpoint:
         settings = self._settings

@@ -21,6 +21,7 @@ from starlette.types import ASGIApp
 from raftline.base.errors import RaftlineError
 from raftline.web.admin import Admin
 from raftline.web.backups import BackupEndpoints
+from raftline.web.cloud.routing import VersionedPaths
 from raftline.web.health import Health, ReadyGate
 from raftline.web.host_meta import BOSH_PATH, WEBSOCKET_PATH, HostMeta
 from raftline.web.invitations import Invitations
@@ -55,12 +56,14 @@ def make_app(
     backups: BackupEndpoints | None = None,
     portability: Portability | None = None,
     console: Sequence[BaseRoute] = (),
+    cloud: ASGIApp | None = None,
 ) -> Starlette:
     """
     Join all endpoints of a node into one ASGI application; without the last ones nothing can be done to the cluster.
 
     `websocket`, `bosh` and `upload` are objects: functions would be taken for handlers of a request. `files_url` is
     where links to uploaded files lead, if not to a node. `console` is what the console serves: another edge as well.
+    `cloud` serves whatever is under `/vN.N/`, its errors and a node that is not ready included.
 
     An error that nobody expected is answered here and then raised to the HTTP server, which logs it.
     """
@@ -75,8 +78,7 @@ def make_app(
     async def refuse_route(_request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException), error
         condition = _CONDITIONS.get(error.status_code, "bad-request")
-        headers = dict(error.headers or {})
-        return error_reply(BadRequest(error.status_code, condition, f"{error.detail}.", headers))
+        return error_reply(BadRequest(error.status_code, condition, f"{error.detail}.", dict(error.headers or {})))
 
     async def fail(_request: Request, _error: Exception) -> Response:
         return error_reply(
@@ -102,6 +104,7 @@ def make_app(
             *page.routes(),
         ],
         middleware=[
+            *([Middleware(VersionedPaths, cloud=cloud)] if cloud is not None else ()),
             Middleware(SecurityHeaders, policy=lambda: security_policy(page.websockets(), files_url)),
             Middleware(SisterNodes, http_urls=host_meta.http_urls),
             Middleware(ReadyGate, health=health),

@@ -125,7 +125,8 @@ def require_done(outcome: Outcome) -> Done:
         case Done():
             return outcome
         case Rejected():
-            raise Refused(outcome.condition, outcome.kind, outcome.text or _SENTENCES.get(outcome.condition, ""))
+            text = outcome.text or _SENTENCES.get(outcome.condition, "")
+            raise Refused(outcome.condition, outcome.kind, text, outcome.detail)
         case _:
             raise OutcomeUnknown("the command was seen before")
 

@@ -1,0 +1,89 @@
+"""Bounds of the Cloud API's HTTP edge (web/cloud); most of them are those that its contract names."""
+
+from __future__ import annotations
+
+from typing import Final
+
+CLOUD_BODY_BYTES_MAX: Final = 131_072
+"""Greatest JSON body; the longest text, with each character escaped, needs a third of it."""
+
+CLOUD_PATH_PART_COUNT_MAX: Final = 6
+"""Segments of a path after the version; none has more."""
+
+CLOUD_RETRY_AFTER_S: Final = 1
+"""A cluster that lost its leader has a new one within a second, or has no majority."""
+
+CLOUD_STANZA_BYTES_MAX: Final = 131_072
+"""Greatest stanza that a request may become; half of what clients are told they may send."""
+
+SEND_ATTEMPT_COUNT_MAX: Final = 3
+"""Attempts under one key while the outcome is not known; each waits for as long as the door does."""
+
+TEXT_LENGTH_MAX: Final = 4_096
+"""Characters of a text message."""
+
+CAPTION_LENGTH_MAX: Final = 1_024
+"""Characters of a caption, of the body of an interactive message, and of a template's body with its parameters."""
+
+HEADER_LENGTH_MAX: Final = 60
+"""Characters of the header or the footer of an interactive message."""
+
+OPTION_ID_LENGTH_MAX: Final = 256
+"""Characters of the id of a button or a row, and of the payload of a quick reply."""
+
+BUTTON_COUNT_MAX: Final = 3
+"""Reply buttons of an interactive message."""
+
+BUTTON_TITLE_LENGTH_MAX: Final = 20
+"""Characters of the title of a button, and of what opens a list or an address."""
+
+ROW_COUNT_MAX: Final = 10
+"""Rows of a list, in all its sections."""
+
+ROW_TITLE_LENGTH_MAX: Final = 24
+"""Characters of the title of a row or of a section."""
+
+ROW_DESCRIPTION_LENGTH_MAX: Final = 72
+"""Characters of the description of a row."""
+
+LINK_LENGTH_MAX: Final = 2_048
+"""Characters of an address of a file or a page."""
+
+FILE_NAME_LENGTH_MAX: Final = 240
+"""Characters of the name of a document."""
+
+PLACE_LENGTH_MAX: Final = 1_000
+"""Characters of the name or the address of a place."""
+
+CONTACT_COUNT_MAX: Final = 50
+"""Cards of one message."""
+
+CONTACT_DETAIL_COUNT_MAX: Final = 20
+"""Numbers, addresses or links of one card, of each kind."""
+
+OPAQUE_LENGTH_MAX: Final = 512
+"""Characters of `biz_opaque_callback_data`."""
+
+QUOTE_LENGTH_MAX: Final = 256
+"""Characters of a message that are repeated in an answer, for clients that do not know answers."""
+
+IDEMPOTENCY_KEY_LENGTH_MAX: Final = 255
+"""Characters of the header `Idempotency-Key`."""
+
+IMAGE_BYTES_MAX: Final = 5 * 1024 * 1024
+"""Of a file that is sent as an image."""
+
+VIDEO_BYTES_MAX: Final = 16 * 1024 * 1024
+"""Of a file that is sent as a video."""
+
+AUDIO_BYTES_MAX: Final = 16 * 1024 * 1024
+"""Of a file that is sent as a sound."""
+
+DOCUMENT_BYTES_MAX: Final = 100 * 1024 * 1024
+"""Of a file that is sent as a document."""
+
+STICKER_BYTES_MAX: Final = 500 * 1024
+"""Of a file that is sent as a sticker; one that moves needs the most."""
+
+PACED_KEY_COUNT_MAX: Final = 100
+"""Repeats of one request that may be refused for sending too fast, in a day; further ones get the same refusal."""

@@ -1,0 +1,15 @@
+"""The table of all endpoints of the Cloud API: each feature's file declares its own."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from raftline.web.cloud.routing import Cloud, Edge, Endpoint
+from raftline.web.cloud.sending import messages
+
+ENDPOINTS: Final[tuple[Endpoint, ...]] = (*messages.ENDPOINTS,)
+
+
+def make_cloud(edge: Edge) -> Cloud:
+    """Return the Cloud API of a node."""
+    return Cloud(edge, ENDPOINTS)
