@@ -80,6 +80,14 @@ class TestQuestions:
         assert read["picture"] == "".join(kept)
         assert read["text"] == "the body", "what the element does not say, the body does"
 
+    async def test_a_number_to_call(self, page: Page) -> None:
+        """A button of a template may lead to a number; a picture cannot."""
+        stanza = """<message xmlns='jabber:client'><interactive xmlns='urn:raftline:business:0' type='template'>
+          <header>tel:+15550001111</header><url title='Call us' href='tel:+15550001111'/></interactive></message>"""
+        read = await call(page, PROMPT, READ, stanza)
+        assert read["links"] == [{"title": "Call us", "url": "tel:+15550001111"}]
+        assert read["picture"] == ""
+
     async def test_a_document_in_the_header(self, page: Page) -> None:
         """A file that is no picture is a link; its address is not shown as a header beside that."""
         stanza = """<message xmlns='jabber:client'><interactive xmlns='urn:raftline:business:0' type='cta_url'>

@@ -10,7 +10,7 @@ import pytest
 import pytest_asyncio
 
 from cli.serving import raftline, serve
-from raftline.cli import reports
+from raftline.cli import connection
 from raftline.server.failures import ExitCode
 from web.application import TOKEN, Application
 from web.test_reports import record
@@ -20,7 +20,7 @@ from web.test_reports import record
 def application(tmp_path: Path) -> Application:
     """A node's HTTP around a fake door that knows a page of reports and a bit."""
     found = Application(tmp_path)
-    for position in range(1, reports.PAGE + 3):
+    for position in range(1, connection.PAGE + 3):
         found.door.reports[position, 0] = record(position, text=f"[red]text[/red] \x1b[31m{position}")
     found.door.reports[500, 0] = record(500, closed_ms=900)
     return found
@@ -39,7 +39,7 @@ async def test_listed(server: tuple[str, ...]) -> None:
     """All pages, for programs; those that are closed apart."""
     listed = await raftline("reports", "list", "--json", *server)
     assert listed.code == 0, listed.err
-    assert len(json.loads(listed.out)["reports"]) == reports.PAGE + 2
+    assert len(json.loads(listed.out)["reports"]) == connection.PAGE + 2
     closed = await raftline("reports", "list", "--closed", "--json", *server)
     assert [report["id"] for report in json.loads(closed.out)["reports"]] == ["500-0"]
 

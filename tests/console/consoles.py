@@ -129,7 +129,7 @@ class ConsoleApplication(Application):
             clock=lambda: self.now_ns,
         )
         self.console = Console(sign_in, self.stream, lambda: HTTP_URLS, lambda _: FileResponse(page))
-        admin = Admin(self.door, TOKEN, self._status, derive, self._draw, "", self.sessions.admits)
+        admin = Admin(self.door, TOKEN, self._status, derive, self._draw, "", self.sessions.actor_of)
         # Before the routes of the plain application.
         self.app.router.routes[:0] = [*self.console.routes(), *admin.routes(), *Overview(admin).routes()]
 

@@ -9,10 +9,11 @@ from prometheus_client import CollectorRegistry, Gauge
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from raftline.base.errors import ConfigError
+from raftline.base.errors import ConfigError, Refused
 from raftline.machine.commands import Credential
 from raftline.web.admin import Admin
 from raftline.web.app import make_app
+from raftline.web.businesses.desk import Desk
 from raftline.web.health import Health
 from raftline.web.host_meta import HostMeta
 from raftline.web.operations import Operations
@@ -22,6 +23,7 @@ from raftline.xmpp.xeps.xep_0487_host_meta_2 import HostMeta2
 from web.fake_door import FakeDoor
 
 TOKEN = "a-token-for-tests"
+PASS = "a-pass-of-the-console"
 HTTP_URLS = ("http://127.0.0.1:15002", "http://127.0.0.1:15012")
 WEBSOCKETS = ("ws://127.0.0.1:15002/xmpp-websocket", "ws://127.0.0.1:15012/xmpp-websocket")
 
@@ -67,10 +69,14 @@ class Application:
         self.status: object = {"leader": 1}
         self.transfers: list[int | None] = []
         self.reload_error: ConfigError | None = None
+        self.wall_ms = 1_700_000_000_000
+        self.challenged: list[tuple[str, str]] = []
+        self.challenge_error: Refused | None = None
         self._drawn = 0
         registry = CollectorRegistry()
         Gauge("raftline_raft_term", "term", registry=registry).set(7)
         self.health = Health(self.door, lambda: self.leader_known, lambda: self.now_ns, started=True)
+        admin = Admin(self.door, TOKEN, self._status, derive, self._draw, page_url, self._console_actor)
         self.app = make_app(
             page=Page(
                 node=self.door,
@@ -82,12 +88,13 @@ class Application:
                 static_directory=static_directory,
             ),
             host_meta=HostMeta(lambda: HTTP_URLS, published),
-            admin=Admin(self.door, TOKEN, self._status, derive, self._draw, page_url),
+            admin=admin,
             health=self.health,
             registry=registry,
             websocket=self._websocket,
             bosh=FakeBosh(),
             upload=FakeUpload(),
+            businesses=Desk(admin, lambda: self.wall_ms, self._challenge),
             operations=Operations(
                 lambda: frozenset({1, 2, 3}), self.transfers.append, self._reload, lambda: list(enumerate(HTTP_URLS, 1))
             ),
@@ -101,6 +108,14 @@ class Application:
 
     async def _status(self) -> object:
         return self.status
+
+    async def _challenge(self, url: str, verify_token: str) -> None:
+        self.challenged.append((url, verify_token))
+        if self.challenge_error is not None:
+            raise self.challenge_error
+
+    def _console_actor(self, shown: str) -> str:
+        return "console anna" if shown == PASS else ""
 
     def _reload(self) -> list[str]:
         if self.reload_error is not None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from raftline.base.errors import RaftlineError
+from raftline.machine.business import queries as business_queries
+from raftline.machine.business.commands import BUSINESS_ACTIONS
 from raftline.machine.commands import Action, BindSession, CreateAccount, DeleteAccount, SetCredentials
 from raftline.machine.history.answers import ReportRecord
 from raftline.machine.history.commands import CloseReport
@@ -17,6 +19,7 @@ from raftline.machine.retention.commands import SetRetention
 from raftline.machine.retention.queries import RetentionRules
 from raftline.machine.retention.tables import RetentionRule
 from raftline.node.door import Session, SessionReceiver
+from web.business_state import BusinessState
 
 
 class FakeDoor:
@@ -37,6 +40,7 @@ class FakeDoor:
         self.invites: dict[bytes, IssueInvite] = {}
         self.reports: dict[tuple[int, int], ReportRecord] = {}
         self.retention: dict[str, int] = {}
+        self.businesses = BusinessState()
         self.failure: RaftlineError | None = None
         self.keys: dict[bytes, Outcome] = {}
         self.barrier_count = 0
@@ -61,6 +65,8 @@ class FakeDoor:
             ]
         if isinstance(query, RetentionRules):
             return [RetentionRule(kind, age_ms, 0, 0) for kind, age_ms in sorted(self.retention.items())]
+        if type(query).__module__ == business_queries.__name__:
+            return self.businesses.answer(query)
         assert isinstance(query, ListAccounts), query
         names = sorted(name for name in self.accounts if name > query.after)
         return [AccountRow(name, 1_000, 0) for name in names[: query.limit]]
@@ -105,7 +111,8 @@ class FakeDoor:
                 if self.invites.pop(action.digest, None) is None:
                     return Rejected("item-not-found", "cancel")
             case _:
-                raise AssertionError(action)
+                assert isinstance(action, BUSINESS_ACTIONS), action
+                return self.businesses.apply(action)
         return Done()
 
     async def open_session(self, bind: BindSession, receiver: SessionReceiver) -> Session:

@@ -20,7 +20,8 @@ export interface PromptView {
 function linkTo({ title, url }: Link): HTMLElement {
   const attributes = { class: "raftline-prompt-action", href: url, target: "_blank", rel: "noopener noreferrer" };
   // Where it leads is said, since the title can say anything.
-  return make("a", attributes, make("span", { dir: "auto" }, title || url), make("small", {}, new URL(url).host));
+  const { host, pathname } = new URL(url);
+  return make("a", attributes, make("span", { dir: "auto" }, title || url), make("small", {}, host || pathname));
 }
 
 /** Ask for one row of a list; null when the dialog was closed. */

@@ -41,11 +41,13 @@ const LINK_COUNT_MAX = 10;
 
 const attribute = (element: Element, name: string): string => element.getAttribute(name)?.trim() ?? "";
 
-/** Addresses that a browser may be led to. */
-function webAddress(text: string): string {
+const WEB = ["http:", "https:"];
+
+/** An address of one of these kinds; "" for any other, and for what is none. */
+function address(text: string, kinds: string[] = WEB): string {
   try {
     const url = new URL(text);
-    return ["http:", "https:"].includes(url.protocol) ? url.href : "";
+    return kinds.includes(url.protocol) ? url.href : "";
   } catch {
     return "";
   }
@@ -72,7 +74,7 @@ function optionOf(element: Element, section = ""): Option {
 
 /** A file in the header, whose address stands there; XEP-0447 says what it is. */
 function headerFile(stanza: Element, header: string): { picture: string; links: Link[] } {
-  const url = find(stanza, NS.url, "url-data")?.getAttribute("target") === header ? webAddress(header) : "";
+  const url = find(stanza, NS.url, "url-data")?.getAttribute("target") === header ? address(header) : "";
   if (!url) return { picture: "", links: [] };
   if (textOf(stanza, NS.file, "media-type").startsWith("image/")) return { picture: url, links: [] };
   return { picture: "", links: [{ title: textOf(stanza, NS.file, "name"), url }] };
@@ -86,7 +88,7 @@ function readBusiness(stanza: Element, element: Element): Prompt {
     children(section, NS.business, "row").map((row) => optionOf(row, attribute(section, "title"))),
   );
   for (const link of children(element, NS.business, "url")) {
-    const url = webAddress(attribute(link, "href"));
+    const url = address(attribute(link, "href"), [...WEB, "tel:"]);
     if (url) links.push({ title: attribute(link, "title"), url });
   }
   return {

@@ -71,6 +71,7 @@ COMMANDS: Final = (
     ("node", "nodes:app", "Run one node."),
     ("user", "users:app", "Add, list, change, delete, export and import accounts."),
     ("reports", "reports:app", "Read what people report about others, and close it."),
+    ("business", "business:app", "Let programs of WhatsApp's Cloud API speak for businesses."),
     ("cluster", "cluster:app", "Look at the nodes of a cluster, choose who leads, and who belongs to it."),
     ("retention", "retention:app", "Show and set how long the cluster keeps what it keeps."),
     ("backup", "backups:backup", BACKUP_HELP),

@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Final
+from urllib.parse import quote
 
 import httpx2
 import msgspec
@@ -29,6 +30,9 @@ from raftline.server.failures import ExitCode, Failure
 DATA_DEFAULT: Final = Path(".raftline")
 TIMEOUT_S: Final = 15.0
 """Longer than a node's own deadlines, so that its reason arrives rather than our impatience."""
+
+PAGE: Final = 100
+"""Rows that are asked for at once."""
 
 
 @Parameter(name="*")
@@ -175,6 +179,25 @@ def open_client(target: Target) -> AdminClient:
         raise ConfigError("--server", f"{target.server!r} is no address; write https://HOST:PORT")
     trust = _trust("--ca-file", target.ca_file)
     return AdminClient([target.server.rstrip("/")], read_secret("--token-file", target.token_file), trust)
+
+
+def all_pages(client: AdminClient, path: str, field: str, start: str = "after") -> list[dict[str, Any]]:
+    """
+    Fetch a list of the administration interface to its end.
+
+    Args:
+        path: Of the list, which may have a query.
+        field: The rows of a page.
+        start: Parameter that the next page begins with.
+    """
+    found: list[dict[str, Any]] = []
+    mark, following = "&" if "?" in path else "?", ""
+    while True:
+        page = client.request("GET", f"{path}{mark}limit={PAGE}{following}")
+        found += page[field]
+        if page["next"] is None:
+            return found
+        following = f"&{start}={quote(page['next'], safe='')}"
 
 
 def _trust(path: str, ca_file: Path | str | None) -> ssl.SSLContext:

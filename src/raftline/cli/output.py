@@ -13,6 +13,7 @@ from typing import Annotated
 
 import msgspec
 from cyclopts import Parameter
+from rich.text import Text
 
 Json = Annotated[bool, Parameter(help="Print JSON for programs.", negative=())]
 """The option of all commands that end by themselves."""
@@ -21,3 +22,10 @@ Json = Annotated[bool, Parameter(help="Print JSON for programs.", negative=())]
 def print_json(content: object) -> None:
     """Print a value as indented JSON on standard output."""
     sys.stdout.write(msgspec.json.format(msgspec.json.encode(content), indent=2).decode() + "\n")
+
+
+def harmless(text: str) -> Text:
+    """Show what strangers have written as it is: neither markup nor anything that a terminal would obey."""
+    return Text(
+        "".join(letter if letter.isprintable() or letter == "\n" else "\N{REPLACEMENT CHARACTER}" for letter in text)
+    )

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final
+from typing import Annotated
 from urllib.parse import quote
 
 from cyclopts import App, Parameter
 from rich.console import Console
 from rich.table import Table
-from rich.text import Text
 
-from raftline.cli.connection import HERE, AdminClient, Target, open_client
-from raftline.cli.output import Json, print_json
+from raftline.cli.connection import HERE, Target, all_pages, open_client
+from raftline.cli.output import Json, harmless, print_json
 from raftline.cli.users import moment
 
 app = App(name="reports", help="Read what people report about others when they block them, and close it.")
-
-PAGE: Final = 100
 
 
 @app.command(name="list")
@@ -31,7 +28,8 @@ def list_reports(
 
     Example: raftline reports list --json
     """
-    found = _all(open_client(target), "closed" if closed else "open")
+    state = "closed" if closed else "open"
+    found = all_pages(open_client(target), f"/admin/v1/reports?state={state}", "reports", "before")
     if json:
         print_json({"reports": found})
         return
@@ -40,7 +38,7 @@ def list_reports(
         messages = "\n".join(message["text"] or f"({message['id']})" for message in report["messages"])
         reason = report["reason"].rpartition(":")[2]
         written = (report["reporter"], report["reported"], reason, report["text"], messages)
-        table.add_row(report["id"], moment(report["time_ms"]), *map(_harmless, written))
+        table.add_row(report["id"], moment(report["time_ms"]), *map(harmless, written))
     Console(soft_wrap=True).print(table)
 
 
@@ -62,22 +60,3 @@ def close(
         print_json({"id": report, "closed": True})
     else:
         print(f"Closed {report}.")
-
-
-def _all(client: AdminClient, state: str) -> list[dict[str, Any]]:
-    """Fetch all pages; there are so many reports at most as the cluster keeps."""
-    found: list[dict[str, Any]] = []
-    before = ""
-    while True:
-        page = client.request("GET", f"/admin/v1/reports?state={state}&limit={PAGE}{before}")
-        found += page["reports"]
-        if page["next"] is None:
-            return found
-        before = f"&before={page['next']}"
-
-
-def _harmless(text: str) -> Text:
-    """Show what strangers have written as it is: neither markup nor anything that a terminal would obey."""
-    return Text(
-        "".join(letter if letter.isprintable() or letter == "\n" else "\N{REPLACEMENT CHARACTER}" for letter in text)
-    )

@@ -122,8 +122,14 @@ class Sessions:
 
     def admits(self, text: str) -> bool:
         """Whether this is a pass that is good now."""
+        return self.actor_of(text) != ""
+
+    def actor_of(self, text: str) -> str:
+        """Return who shows a pass: `console NAME`, `console` by the cluster's token; empty when it is not good now."""
         login = self.read(text)
-        return login is not None and not login.is_cookie
+        if login is None or login.is_cookie:
+            return ""
+        return f"console {login.account}" if login.account else "console"
 
     def _mac(self, content: bytes) -> bytes:
         return blake2b(content, key=self._key, digest_size=_MAC_BYTES).digest()

@@ -46,6 +46,7 @@ from raftline.node.publisher import Publisher
 from raftline.raft.config import RaftConfig
 from raftline.server.addresses import Addresses
 from raftline.server.backups import make_backups
+from raftline.server.business import make_desk
 from raftline.server.certificates import check_identity
 from raftline.server.config import NodeSettings
 from raftline.server.config_file import read_secret
@@ -323,10 +324,12 @@ class RunningNode:
             clock=time.monotonic_ns,
         )
 
+        actor_of = console.sign_in.sessions.actor_of
+        admin = Admin(node, token, status, derive, os.urandom, page_url(settings), actor_of)
         app = make_app(
             page=page,
             host_meta=HostMeta(addresses.http_urls, published_hosts(settings.discovery)),
-            admin=Admin(node, token, status, derive, os.urandom, page_url(settings), console.sign_in.sessions.admits),
+            admin=admin,
             health=health,
             registry=registry_of(node, gateway),
             websocket=gateway.websocket_endpoint,
@@ -336,6 +339,7 @@ class RunningNode:
             membership=make_membership(driver, settings),
             backups=make_backups(driver, settings, wall_clock_ms, self._log.info),
             portability=Portability(node, derive, os.urandom, self._log.info),
+            businesses=make_desk(admin, wall_clock_ms),
             console=console.routes(),
             cloud=self._make_cloud(node, health),
             operations=Operations(

@@ -62,7 +62,8 @@ class Admin:
 
     Attributes:
         page_url: Where browsers reach this node by HTTPS; empty for nowhere.
-        admits: Whether a bearer token that is not the administrator's is as good: a pass of the console.
+        console_actor: Who shows a bearer token that is not the administrator's and yet as good, a pass of the
+            console: `console NAME`, or `console`; empty when it is none.
     """
 
     node: Node
@@ -71,7 +72,7 @@ class Admin:
     derive_credentials: Derive
     entropy: Callable[[int], bytes]
     page_url: str = ""
-    admits: Callable[[str], bool] = lambda _shown: False
+    console_actor: Callable[[str], str] = lambda _shown: ""
 
     def routes(self) -> list[Route]:
         """Return all routes, each behind the token."""
@@ -85,19 +86,21 @@ class Admin:
         ]
 
     def guarded(self, endpoint: Endpoint) -> Endpoint:
-        """Put an endpoint behind the token."""
+        """Put an endpoint behind the token; `request.state.actor` tells it who asks."""
 
         async def check_token(request: Request) -> Response:
             scheme, _, shown = request.headers.get("authorization", "").partition(" ")
             shown = shown.strip()
             is_token = hmac.compare_digest(shown.encode(), self.token.encode())
-            if scheme.lower() != "bearer" or not (is_token or self.admits(shown)):
+            actor = "admin" if is_token else self.console_actor(shown)
+            if scheme.lower() != "bearer" or not actor:
                 raise BadRequest(
                     401,
                     "not-authorized",
                     "This needs the administrator's token (Authorization: Bearer TOKEN).",
                     {"WWW-Authenticate": 'Bearer realm="raftline"'},
                 )
+            request.state.actor = actor
             return await endpoint(request)
 
         return check_token

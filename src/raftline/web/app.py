@@ -19,8 +19,10 @@ from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.types import ASGIApp
 
 from raftline.base.errors import RaftlineError
-from raftline.web.admin import Admin
+from raftline.web.admin import Admin, Endpoint
 from raftline.web.backups import BackupEndpoints
+from raftline.web.businesses.desk import Desk
+from raftline.web.businesses.routes import business_routes
 from raftline.web.cloud.routing import VersionedPaths
 from raftline.web.health import Health, ReadyGate
 from raftline.web.host_meta import BOSH_PATH, WEBSOCKET_PATH, HostMeta
@@ -55,6 +57,7 @@ def make_app(
     membership: Membership | None = None,
     backups: BackupEndpoints | None = None,
     portability: Portability | None = None,
+    businesses: Desk | None = None,
     console: Sequence[BaseRoute] = (),
     cloud: ASGIApp | None = None,
 ) -> Starlette:
@@ -67,9 +70,6 @@ def make_app(
 
     An error that nobody expected is answered here and then raised to the HTTP server, which logs it.
     """
-
-    async def metrics(_request: Request) -> Response:
-        return Response(generate_latest(registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
     async def refuse(_request: Request, error: Exception) -> Response:
         assert isinstance(error, RaftlineError | BadRequest), error
@@ -89,12 +89,13 @@ def make_app(
     app = Starlette(
         routes=[
             *health.routes(),
-            Route("/metrics", metrics, methods=["GET"]),
+            Route("/metrics", _metrics_of(registry), methods=["GET"]),
             *admin.routes(),
             *Invitations(admin).routes(),
             *Reports(admin).routes(),
             *Retention(admin.node).routes(admin.guarded),
             *Overview(admin).routes(),
+            *(business_routes(businesses) if businesses is not None else ()),
             *(route for part in of_cluster if part is not None for route in part.routes(admin.guarded)),
             WebSocketRoute(WEBSOCKET_PATH, websocket, name="xmpp"),
             Route(BOSH_PATH, bosh, name="bosh"),
@@ -119,3 +120,10 @@ def make_app(
     # "/client/register/" is another address than "/client/register"; a redirect would lose the body.
     app.router.redirect_slashes = False
     return app
+
+
+def _metrics_of(registry: CollectorRegistry) -> Endpoint:
+    async def metrics(_request: Request) -> Response:
+        return Response(generate_latest(registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+    return metrics

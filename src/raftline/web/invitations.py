@@ -8,15 +8,12 @@ Invitations of people over HTTP, behind the administrator's token (XEP-0401).
     DELETE /admin/v1/invitations/ID   204
 
 `inviter` is null for operators, `room` for what leads into no room, `landing_url` where browsers do not reach the node
-by HTTPS. A link is told once, in the answer to its request. So that a repeat under the same `Idempotency-Key`, at
-whichever node, tells the same link, its token is made from the key and the administrator's token, which all nodes have
-and nobody else; without a key the node draws one.
+by HTTPS. A link is told once, in the answer to its request, and to a repeat of it (repeatable.py).
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from hashlib import blake2b
 from typing import Annotated, Final, cast
 
 import msgspec
@@ -37,6 +34,7 @@ from raftline.machine.invites.views import InviteView
 from raftline.machine.outcomes import InviteIssued
 from raftline.web.accounts import prepare_username
 from raftline.web.admin import Admin
+from raftline.web.repeatable import repeatable
 from raftline.web.replies import BadRequest, json_reply, read_body, require_done
 from raftline.xmpp.invites import TOKEN_BYTES, digest_of, landing_page, registration_link
 
@@ -93,7 +91,7 @@ class Invitations:
         body = await read_body(request, NewInvitation)
         username = "" if body.username is None else prepare_username(body.username, admin.node.domain)
         key = admin.key_of(request)
-        token = _token(key, admin.token)
+        token = repeatable(key, admin.token, b"raftline-invlink", TOKEN_BYTES).hex()
         action = IssueInvite(digest_of(token), "", username, int(Purpose.REGISTER), body.lifetime_s * 1000)
         done = require_done(await admin.node.execute(action, key=key))
         assert isinstance(done.result, InviteIssued)
@@ -118,9 +116,3 @@ class Invitations:
             raise BadRequest(404, "item-not-found", "There is no such invitation.")
         require_done(await self.admin.node.execute(RevokeInvite(digest), key=self.admin.key_of(request)))
         return Response(status_code=204)
-
-
-def _token(key: bytes, secret: str) -> str:
-    """Make a token from what makes the request one; see the head of this module."""
-    secret_key = blake2b(secret.encode()).digest()
-    return blake2b(key, digest_size=TOKEN_BYTES, key=secret_key, person=b"raftline-invlink").hexdigest()
