@@ -10,6 +10,8 @@ ONE, THREE = "raftline-1", "raftline-3"
 WITH_ARCHIVE, WITHOUT_ARCHIVE = "ejabberd-postgresql", "ejabberd"
 LOG = "raftline-log"
 P99_MS_MAX = 50.0
+WEBHOOK_P99_MS_MAX = 250.0
+SENDS_PER_S = 1000
 CROWD_RATIO = 10
 KIB = 1024
 
@@ -24,6 +26,7 @@ def judge(run: Run) -> list[Goal]:
         _three_nodes_p99(run),
         _room(run),
         _crowd(run),
+        _sends(run),
         *(_log(run, peer) for peer in ("nats-jetstream", "etcd")),
         *(_idle(run, scenario, kib) for scenario, kib in (("idle-plain", 30), ("idle-tls", 60))),
     ]
@@ -110,6 +113,20 @@ def _crowd(run: Run) -> Goal:
 
     text = f"A room of 1,000 that shows moderators only: entering costs under 1/{CROWD_RATIO} of the presences"
     return _judged(text, (run.find(ONE, "crowd-bounded"), run.find(ONE, "crowd-all")), decide)
+
+
+def _sends(run: Run) -> Goal:
+    def decide(own: Row) -> Verdict:
+        webhooks = own.median.webhooks
+        delay_ms = webhooks.delay.p99_ms if webhooks and webhooks.delay else float("inf")
+        is_complete = own.median.undelivered == 0 and _rate(own) >= 0.95 * SENDS_PER_S
+        detail = f"{_rate(own):,.0f}/s answered, webhook p99 {delay_ms:.0f} ms"
+        return delay_ms < WEBHOOK_P99_MS_MAX and is_complete, detail
+
+    text = (
+        f"One number on three nodes: {SENDS_PER_S:,} sends/s, p99 of their webhooks under {WEBHOOK_P99_MS_MAX:.0f} ms"
+    )
+    return _judged(text, (run.find(THREE, f"business-{SENDS_PER_S}"),), decide)
 
 
 def _presences(row: Row) -> float:

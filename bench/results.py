@@ -54,6 +54,9 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
             notes.append(f"{per_entering:,.0f} presences for each coming and going")
         if self.median.group is not None:
             notes += _group_notes(self.median)
+        if self.median.webhooks is not None and self.median.webhooks.delay is not None:
+            delay = self.median.webhooks.delay
+            notes.append(f"webhook that it was sent: p50 {delay.p50_ms:.0f} ms, p99 {delay.p99_ms:.0f} ms")
         lag = max((each.lag_p99_ms or 0.0) for each in self.rounds)
         if lag > self.median_p99_ms / 2:
             notes.append(f"the generator was late itself (p99 {lag:.1f} ms)")
@@ -93,6 +96,8 @@ def _memory(measured: Measured) -> float:
 
 _SORTED_BY: dict[str, tuple[Callable[[Measured], float], bool]] = {
     Kind.OPEN_LOOP: (_p99, False),
+    Kind.SENDS_OPEN: (_p99, False),
+    Kind.INCOMING: (_p99, False),
     Kind.IDLE: (_memory, False),
 }
 

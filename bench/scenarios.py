@@ -19,6 +19,7 @@ CROWD_WINDOW = 10
 GROUP_COUNT = 1000
 GROUP_PRESENT_COUNT = 100
 GROUP_WINDOW = 10
+SENDER_COUNT = 32
 
 
 class Load(msgspec.Struct, frozen=True, kw_only=True):
@@ -64,7 +65,7 @@ def all_scenarios(load: Load) -> dict[str, Scenario]:
     """Return every scenario by name, in the order they run on one server."""
     return {
         scenario.name: scenario
-        for scenario in (*_messages(load), *_logins(load), *_crowds(load), _group(load), *_idle(load))
+        for scenario in (*_messages(load), *_logins(load), *_crowds(load), _group(load), *_business(load), *_idle(load))
     }
 
 
@@ -183,6 +184,44 @@ def _group(load: Load) -> Scenario:
         needs_fresh_server=True,
         user_count=GROUP_COUNT,
     )
+
+
+def _business(load: Load) -> list[Scenario]:
+    def task(kind: Kind, running: Running, *, rate_per_s: float = 0.0) -> Task:
+        return msgspec.structs.replace(
+            _task(kind, load, running, window=SENDER_COUNT, rate_per_s=rate_per_s),
+            http=running.http,
+            admin_token=running.admin_token,
+        )
+
+    def scenario(name: str, title: str, unit: str, kind: Kind, rate_per_s: int = 0) -> Scenario:
+        return Scenario(
+            name=name,
+            title=title,
+            unit=unit,
+            make_task=partial(task, kind, rate_per_s=float(rate_per_s)),
+            is_applicable=lambda server: server.speaks_cloud_api,
+            needs_fresh_server=True,
+        )
+
+    sends = f"A business sends texts by the Cloud API, {SENDER_COUNT} connections"
+    return [
+        scenario("business", f"{sends}, one request under way on each", "messages", Kind.SENDS),
+        *(
+            scenario(f"business-{rate}", f"{sends}, open loop at {rate} messages/s", "messages", Kind.SENDS_OPEN, rate)
+            for rate in load.rates_per_s
+        ),
+        *(
+            scenario(
+                f"incoming-{rate}",
+                f"Users write to a business, {rate} messages/s: webhooks",
+                "webhooks",
+                Kind.INCOMING,
+                rate,
+            )
+            for rate in load.rates_per_s
+        ),
+    ]
 
 
 def _idle(load: Load) -> list[Scenario]:

@@ -23,6 +23,9 @@ class Kind(enum.StrEnum):
     ROOM = "room"
     CROWD = "crowd"
     GROUP = "group"
+    SENDS = "sends"
+    SENDS_OPEN = "sends-open"
+    INCOMING = "incoming"
 
 
 class Endpoint(msgspec.Struct, frozen=True):
@@ -61,6 +64,7 @@ class Task(Timed, frozen=True, kw_only=True):
         connection_count: Idle connections, over all users in turn.
         shows_moderators_only: A room tells everyone of moderators, and of others only themselves.
         present_count: Members of a group who are there; all users are members.
+        http, admin_token: Where programs of businesses speak to the server, and how its operators do.
         databases: Files of the server's in which is looked for what it stores, if it says where they are.
         page_size: Archived messages per page of history; `fill_count` are put into each archive before.
     """
@@ -80,6 +84,8 @@ class Task(Timed, frozen=True, kw_only=True):
     shows_moderators_only: bool = False
     present_count: int = 0
     databases: tuple[str, ...] = ()
+    http: tuple[Endpoint, ...] = ()
+    admin_token: str = ""
 
 
 class GroupFigures(msgspec.Struct, frozen=True, kw_only=True):
@@ -100,6 +106,12 @@ class GroupFigures(msgspec.Struct, frozen=True, kw_only=True):
     bytes_per_message: float
 
 
+class WebhookFigures(msgspec.Struct, frozen=True, kw_only=True):
+    """What programs were told besides: `delay` is from the request of a text to the webhook that it was sent."""
+
+    delay: Latency | None
+
+
 class Measured(msgspec.Struct, frozen=True, kw_only=True):
     """
     What a piece of work showed.
@@ -117,6 +129,7 @@ class Measured(msgspec.Struct, frozen=True, kw_only=True):
         lag_p99_ms: How late an open loop wrote its messages.
         presence_count: Presences that everybody got, where people come and go.
         group: What else a group showed.
+        webhooks: What programs of a business were told.
     """
 
     count: int
@@ -132,6 +145,7 @@ class Measured(msgspec.Struct, frozen=True, kw_only=True):
     lag_p99_ms: float | None = None
     presence_count: int = 0
     group: GroupFigures | None = None
+    webhooks: WebhookFigures | None = None
 
     @property
     def rate_per_s(self) -> float:

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 import msgspec
 import uvloop
 
-from bench.generator import accounts, acknowledgements, chat, crowd, groups, history, rooms, sessions
+from bench.generator import accounts, acknowledgements, chat, crowd, groups, history, programs, rooms, sessions
 from bench.generator.stream import NotOfferedError
 from bench.task import Kind, Measured, Task
 
@@ -29,6 +29,9 @@ WORK: dict[Kind, Callable[[Task], Awaitable[Measured]]] = {
     Kind.ROOM: rooms.room,
     Kind.CROWD: crowd.crowd,
     Kind.GROUP: groups.group,
+    Kind.SENDS: programs.sends,
+    Kind.SENDS_OPEN: programs.sends_at_a_rate,
+    Kind.INCOMING: programs.incoming,
 }
 
 

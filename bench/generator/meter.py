@@ -7,7 +7,7 @@ import time
 
 from bench import process_tree
 from bench.latency import NS_PER_S, summarize
-from bench.task import GroupFigures, Measured, Timed
+from bench.task import GroupFigures, Measured, Timed, WebhookFigures
 
 
 class Meter:
@@ -68,6 +68,7 @@ class Meter:
         lag_p99_ms: float | None = None,
         presence_count: int = 0,
         group: GroupFigures | None = None,
+        webhooks: WebhookFigures | None = None,
     ) -> Measured:
         """Sum up; memory is read now unless it is given."""
         if memory_bytes is None:
@@ -86,4 +87,5 @@ class Meter:
             lag_p99_ms=lag_p99_ms,
             presence_count=presence_count,
             group=group,
+            webhooks=webhooks,
         )

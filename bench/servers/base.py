@@ -20,6 +20,7 @@ class Running(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         pids: Its processes; with all below them, they are what its CPU time and memory are summed up over.
         databases: Files of SQLite in which it stores, one for each node; empty where it has others.
+        http, admin_token: Where programs of businesses speak to it, and how operators do; empty where there is no such.
         profiled_pid: The process to look into with a profiler; None where it is no Python.
     """
 
@@ -27,6 +28,8 @@ class Running(msgspec.Struct, frozen=True, kw_only=True):
     pids: tuple[int, ...]
     databases: tuple[str, ...] = ()
     profiled_pid: int | None = None
+    http: tuple[Endpoint, ...] = ()
+    admin_token: str = ""
 
 
 class Server(Protocol):
@@ -36,11 +39,13 @@ class Server(Protocol):
     Attributes:
         name: In tables and on the command line.
         archives: It keeps history.
+        speaks_cloud_api: Programs of businesses may speak to it.
         durability: What a message has reached when the server acknowledges or delivers it, in one phrase.
     """
 
     name: str
     archives: bool
+    speaks_cloud_api: bool
     durability: str
 
     def version(self) -> str:

@@ -94,6 +94,8 @@ _ARCHIVE = """\
 class Ejabberd:
     """ejabberd, one node."""
 
+    speaks_cloud_api = False
+
     def __init__(self, *, archives: bool) -> None:
         self.archives = archives
         self.name = "ejabberd-postgresql" if archives else "ejabberd"

@@ -45,6 +45,8 @@ Component "conference.{domain}" "muc"
 class Prosody:
     """Prosody, one process."""
 
+    speaks_cloud_api = False
+
     def __init__(self, *, archives: bool) -> None:
         self.archives = archives
         self.name = "prosody-internal" if archives else "prosody"

@@ -36,6 +36,7 @@ class Raftline:
     """
 
     archives = True
+    speaks_cloud_api = True
 
     def __init__(self, node_count: int) -> None:
         self._node_count = node_count
@@ -75,4 +76,6 @@ class Raftline:
                 pids=tuple(node["pid"] for node in content["nodes"]),
                 databases=tuple(str(Path(node["data"]) / "state.db") for node in content["nodes"]),
                 profiled_pid=content["nodes"][0]["pid"],
+                http=tuple(Endpoint("127.0.0.1", node["http"]) for node in content["nodes"]),
+                admin_token=content["admin_token"],
             )

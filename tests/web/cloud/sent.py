@@ -6,15 +6,19 @@ from typing import Any
 
 import httpx2
 
+from raftline.base.ids import Position
 from raftline.machine.business.commands import SendFromNumber
 from raftline.machine.business.ids import wamid
+from raftline.machine.business.values import KnownMessage
 from raftline.xmpp.element import Element
 from raftline.xmpp.stanza import parse_stanza
-from web.cloud.door import NUMBER_ID, CloudDoor
+from web.cloud.door import NUMBER, NUMBER_ID, CloudDoor
 from web.cloud.serving import error_of
 
 MESSAGES = f"/{NUMBER_ID}/messages"
 ANN = "15551234567"
+ANN_JID = f"{ANN}@example.org"
+OWN_JID = f"{NUMBER}@example.org"
 
 
 def body_of(kind: str, content: object, **fields: Any) -> dict[str, Any]:
@@ -71,3 +75,11 @@ def text_of(element: Element) -> str:
 def children_of(element: Element) -> set[str]:
     """Return the names of what is in a message."""
     return {child.name for child in element.elements()}
+
+
+def known(door: CloudDoor, position: int, text: str, *, is_own: bool = False, peer: str = ANN_JID) -> str:
+    """Let the number have a message; return its id."""
+    sender = OWN_JID if is_own else peer
+    stanza = f"<message from='{sender}' to='{OWN_JID}' type='chat' id='m{position}'><body>{text}</body></message>"
+    door.messages[Position(position)] = KnownMessage(Position(position), 1_000, peer, is_own, stanza.encode())
+    return wamid(1, Position(position))

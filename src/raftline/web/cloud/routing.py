@@ -319,9 +319,17 @@ def parse_subject(text: str) -> tuple[Subject | str, int | bytes | str]:
     return text, text
 
 
-def decode_json(body: bytes, kind: type[Body], where: str = "") -> Body:
+def convert(value: object, kind: type[Body], where: str) -> Body:
+    """Read a part of a body, which is at `where`, as a shape; errors as for `decode_json`."""
+    try:
+        return msgspec.convert(value, type=kind)
+    except msgspec.ValidationError as error:
+        raise _refused_shape(str(error), where) from error
+
+
+def decode_json(body: bytes, kind: type[Body]) -> Body:
     """
-    Read JSON of a shape, or a part of some, which is at `where`.
+    Read JSON of a shape.
 
     Raises:
         GraphError: 100 for no JSON, 131008 for a parameter that is missing, 131009 for one of another type.
@@ -329,14 +337,14 @@ def decode_json(body: bytes, kind: type[Body], where: str = "") -> Body:
     try:
         return msgspec.json.decode(body, type=kind)
     except msgspec.ValidationError as error:
-        raise _refused_shape(str(error), where) from error
+        raise _refused_shape(str(error)) from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise GraphError(Code.INVALID_PARAMETER, f"The body is no JSON: {error}.") from error
     except RecursionError as error:
         raise GraphError(Code.INVALID_PARAMETER, "The body is nested too deeply.") from error
 
 
-def _refused_shape(text: str, where: str) -> GraphError:
+def _refused_shape(text: str, where: str = "") -> GraphError:
     """Turn what msgspec says of a body into the refusal for it: `Object missing required field `x` - at `$.y``."""
     what, _, at = text.partition(" - at ")
     path = f"{where}{at.strip('`').removeprefix('$')}".removeprefix(".")

@@ -29,7 +29,7 @@ from raftline.machine.business.reading import BUSINESS_NAMESPACE, CHOICE_FIELD
 from raftline.machine.business.tables import PromptKind
 from raftline.machine.business.values import Option
 from raftline.web.cloud.errors import Code, GraphError, missing, wrong
-from raftline.web.cloud.routing import Call, decode_json
+from raftline.web.cloud.routing import Call, convert
 from raftline.web.cloud.sending.drafts import Draft, bounded, element, fallback, leaf, required
 from raftline.web.cloud.sending.files import checked_link, shared_file
 from raftline.web.cloud.sending.requests import Action, Header, Interactive, Row, Section, UrlParameters
@@ -223,7 +223,7 @@ def _write_url(shown: Shown, action: Action, kind: str) -> None:
         raise wrong(f"{where}.name", f"is not {kind}")
     if action.parameters is None:
         raise missing(f"{where}.parameters")
-    said = decode_json(bytes(action.parameters), UrlParameters, f"{where}.parameters")
+    said = convert(action.parameters, UrlParameters, f"{where}.parameters")
     title = required(said.display_text, f"{where}.parameters.display_text", BUTTON_TITLE_LENGTH_MAX)
     url = checked_link(said.url, f"{where}.parameters.url")
     shown.lines = [f"{title}: {url}"]

@@ -164,7 +164,7 @@ class Action(Struct, frozen=True):
     button: str | None = None
     sections: list[Section] | None = None
     name: str | None = None
-    parameters: msgspec.Raw | None = None
+    parameters: dict[str, object] | None = None
 
 
 class UrlParameters(Struct, frozen=True):

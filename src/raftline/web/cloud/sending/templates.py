@@ -181,7 +181,8 @@ class Filling:
                     lines.append(f"{button.text}: {button.phone_number}")
                     self.marked += element("url", "", title=button.text, href=f"tel:{button.phone_number}")
                 case "COPY_CODE":
-                    lines.append(f"{button.text}: {_code_of(parameters, index)}")
+                    code = _code_of(parameters, index)
+                    lines.append(f"{button.text}: {code}" if button.text else code)
                 case other:
                     raise GraphError(Code.UNSUPPORTED_TYPE, f"Buttons of type {other[:50]} cannot be sent here.")
         self.marked += "".join(element("button", "", id=option.option_id, title=option.title) for option in options)
