@@ -155,6 +155,8 @@ async def follow_and_share(anna: browser_person.Person, shop: Shop) -> None:
     await expect(link).to_have_text("See the billshop.example")
     await shop.wa.request_location("anna", "Where shall we bring it?")
     card = question(anna, "Where shall we bring it?")
+    await expect(anna.page.locator("converse-toast")).to_have_count(0)
+    await anna.take_picture("business-chat")
     await card.get_by_role("button", name="Share my location").click()
     dialog = anna.page.locator(".raftline-dialog")
     await expect(dialog.locator("input").first).to_have_value("52.520008")
@@ -192,7 +194,6 @@ async def test_a_person_answers_a_business(cluster: Cluster, browser: Browser) -
     await tap_a_button(anna, shop)
     await choose_a_row(anna, shop)
     await follow_and_share(anna, shop)
-    await anna.take_picture("business-chat")
     await play_a_note(anna, shop, f"http://127.0.0.1:{cluster.node(2).http}{SOUND}")
 
     phone = await browser_person.Person.sit_down(browser, "anna", browser_person.PHONE)

@@ -44,6 +44,13 @@ function badge(verified: string, shown: string): HTMLElement {
   return make("span", { class: "raftline-verified" }, picture, ...(shown === verified ? [] : [verified]));
 }
 
+/** Who has no other name goes by the verified one; it is not saved, as the user has not chosen it. */
+function nameContact(model: Drawn["model"], name: string): void {
+  const jid = model.get<string>("jid");
+  const contact = "messages" in model ? (model as Chat).contact : model;
+  if (model.getDisplayName() === jid) contact?.set({ nickname: name });
+}
+
 class Businesses {
   private readonly names = new Map<string, Promise<string>>();
   private readonly known = new Map<string, string>();
@@ -96,6 +103,7 @@ export function markBusinesses(shared: Shared): (chat: Chat) => boolean {
           const jid = this.model?.get<string>("jid") ?? "";
           const name = businesses.nameOf(jid);
           if (!name) businesses.look(jid, () => this.requestUpdate());
+          else nameContact(this.model, name);
           for (const old of this.querySelectorAll(".raftline-verified")) old.remove();
           if (name) this.querySelector(where)?.after(badge(name, this.model.getDisplayName()));
         }

@@ -66,7 +66,7 @@ export class PromptCard extends HTMLElement {
     if (prompt.picture)
       this.append(make("img", { class: "raftline-prompt-picture chat-image", src: prompt.picture, alt: "" }));
     if (prompt.header) this.append(make("strong", { class: "raftline-prompt-header", dir: "auto" }, prompt.header));
-    this.append(make("p", { class: "raftline-prompt-text", dir: "auto" }, prompt.text));
+    this.append(make("div", { class: "raftline-prompt-text", dir: "auto" }, prompt.text));
     if (prompt.footer) this.append(make("small", { class: "raftline-prompt-footer", dir: "auto" }, prompt.footer));
     this.append(this.actions, this.wrong);
     this.show(this.shown);
