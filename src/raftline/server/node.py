@@ -323,7 +323,6 @@ class RunningNode:
             entropy=os.urandom,
             clock=time.monotonic_ns,
         )
-
         actor_of = console.sign_in.sessions.actor_of
         admin = Admin(node, token, status, derive, os.urandom, page_url(settings), actor_of)
         app = make_app(
