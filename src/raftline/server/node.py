@@ -69,6 +69,7 @@ from raftline.wal.files import OperatingSystemFiles
 from raftline.web.admin import Admin
 from raftline.web.app import make_app
 from raftline.web.cloud.endpoints import make_cloud
+from raftline.web.cloud.filing import Filing
 from raftline.web.cloud.routing import Cloud, Edge
 from raftline.web.health import Health
 from raftline.web.host_meta import HostMeta
@@ -375,6 +376,7 @@ class RunningNode:
             wall_clock_ms,
             is_ready=lambda: health.started and not health.stopping,
             files_url=lambda: files_url(settings),
+            filing=Filing(node, upload_service(self._settings), os.urandom),
         )
         return make_cloud(edge)
 
