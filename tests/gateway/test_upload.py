@@ -15,10 +15,10 @@ from cluster.clusters import until
 from gateway.upload_server import CONTENT, Server, reason
 from raftline.base.errors import OutcomeUnknown, StorageError, StorageFull, Unavailable
 from raftline.cluster.media import copies
-from raftline.gateway.uploads import putting
-from raftline.gateway.uploads.putting import CHUNK_BYTES
 from raftline.machine.media.queries import StoredFiles, UploadOf
 from raftline.machine.media.values import UploadView
+from raftline.node import intake
+from raftline.node.intake import CHUNK_BYTES
 
 
 class TestSection7Upload:
@@ -220,7 +220,7 @@ class TestFailures:
 
     async def test_too_many_at_once(self, server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
         """The greatest number goes on, one more is told to come back."""
-        monkeypatch.setattr(putting, "UPLOAD_COUNT_MAX", 1)
+        monkeypatch.setattr(intake, "UPLOAD_COUNT_MAX", 1)
         first, second = await server.slot(), await server.slot(b"x")
         _, writer = await TestInterruptedUploads().send_half(server, first)
         reply = await server.put(second, b"x")
@@ -395,7 +395,7 @@ class TestSection91ServerSide:
             path = await server.uploaded(b"x", name='très "cool".x', content_type=content_type)
             disposition = (await server.client.get(path)).headers["content-disposition"]
             kind = "inline" if shown else "attachment"
-            assert disposition == f"{kind}; filename=\"tr_s _cool_.x\"; filename*=UTF-8''tr%C3%A8s%20%22cool%22.x"
+            assert disposition == f"{kind}; filename*=UTF-8''tr%C3%A8s%20%22cool%22.x; filename=\"tr_s _cool_.x\""
 
 
 async def test_the_state_knows_what_was_put(server: Server) -> None:
@@ -404,7 +404,8 @@ async def test_the_state_knows_what_was_put(server: Server) -> None:
     token = bytes.fromhex(path.split("/")[2])
     view = server.cluster[1].machine.answer(UploadOf(token))
     digest = hashlib.sha256(b"hello").digest()
-    assert view == UploadView("cat.jpg", 5, "application/octet-stream", 0, digest, is_over=False)
+    assert isinstance(view, UploadView)
+    assert view[:-1] == ("cat.jpg", 5, "application/octet-stream", 0, digest, False)
 
 
 def test_an_offer_is_repeated_before_anyone_gives_up() -> None:

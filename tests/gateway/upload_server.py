@@ -20,10 +20,10 @@ from cluster.people import Person
 from raftline.base.limits import UPLOAD_TOKEN_SIZE
 from raftline.cluster.media.objects.bucket import BucketSettings
 from raftline.gateway.uploads.endpoint import UploadEndpoint
-from raftline.gateway.uploads.putting import CHUNK_BYTES
 from raftline.machine.media.commands import RequestUploadSlot
 from raftline.machine.outcomes import Done
 from raftline.machine.versions import FEATURES_SINCE
+from raftline.node.intake import CHUNK_BYTES
 from raftline.xmpp.upload_addresses import upload_path
 
 CONTENT = os.urandom(2 * CHUNK_BYTES + 17)

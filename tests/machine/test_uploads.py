@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from machine.world import START_MS, Client, World
+from raftline.base.ids import AccountId
 from raftline.base.limits import (
     STORED_FILE_GRACE_MS,
     UPLOAD_CONTENT_TYPE_SIZE_MAX,
@@ -96,7 +97,9 @@ class TestSlots:
         """It is known under its token, and counts towards the quotas with its size."""
         assert view_of(world) is None
         assert alice.do(slot()).outcome == Done()
-        assert view_of(world) == UploadView("cat.jpg", SIZE, "image/jpeg", 0, b"", is_over=False)
+        assert view_of(world) == UploadView(
+            "cat.jpg", SIZE, "image/jpeg", 0, b"", is_over=False, account_id=AccountId(1)
+        )
         use = use_of(world)
         assert use is not None
         assert use[1:] == (1, 0, SIZE)
@@ -188,7 +191,9 @@ class TestFiles:
         """It is known by its hash; the slot is not open any more."""
         alice.do(slot())
         assert world.do(store()).outcome == Done()
-        assert view_of(world) == UploadView("cat.jpg", SIZE, "image/jpeg", 0, DIGEST, is_over=False)
+        assert view_of(world) == UploadView(
+            "cat.jpg", SIZE, "image/jpeg", 0, DIGEST, is_over=False, account_id=AccountId(1)
+        )
         use = use_of(world)
         assert use is not None
         assert use[1:] == (0, 1, SIZE)

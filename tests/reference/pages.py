@@ -1,5 +1,5 @@
 """
-The pages of docs/reference, written from the code: commands, settings, limits, metrics.
+The pages of docs/reference, written from the code: commands, settings, limits, metrics, and what pywa finds.
 
 `make docs` writes them, and a test fails when they say something else than the code.
 """
@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType
 
-from reference import commands, limits, metrics, settings
+from reference import commands, limits, metrics, pywa, settings
 
 FOLDER = Path(__file__).resolve().parents[2] / "docs" / "reference"
 MARK = "<!-- Written from the code by `make docs`: changes here are lost. -->\n\n"
@@ -21,6 +21,7 @@ PAGES: Mapping[str, Callable[[], str]] = MappingProxyType(
         "settings.md": settings.render,
         "limits.md": limits.render,
         "metrics.md": metrics.render,
+        "pywa.md": pywa.render,
     }
 )
 

@@ -13,7 +13,9 @@ import pytest
 from raftline.base import limits
 from raftline.cli.main import make_app, walk
 from raftline.server.failures import EXIT_CODES
+from reference import pywa
 from reference.pages import FOLDER, PAGES, render
+from reference.pywa_calls import CALLS
 from scripts.site_links import replace_outside
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -87,6 +89,50 @@ class TestContent:
         assert "| `raftline_cluster_commit_seconds` | histogram |" in page
         assert "| `raftline_gateway_messages_total` | counter |" in page
         assert "- `commit_latency`: Of this node's commands" in page
+
+
+class TestPywa:
+    """Each method of the client that others wrote is called, and what becomes of it is told."""
+
+    LOCAL = frozenset(
+        {
+            "add_flow_request_handler",
+            "add_handlers",
+            "api",
+            "business_account_id",
+            "get_flow_request_handler",
+            "listen",
+            "load_handlers_modules",
+            "remove_callbacks",
+            "remove_handlers",
+            "run",
+            "stop_listening",
+            "token",
+            "webhook_challenge_handler",
+            "webhook_update_handler",
+            "webhook_update_validator",
+        }
+    )
+
+    def test_none_is_left_out(self) -> None:
+        """Whatever could make a request is called."""
+        others = [name for name in pywa.methods() if name not in CALLS]
+        assert {name for name in others if not name.startswith("on_")} == self.LOCAL
+        assert set(CALLS) <= set(pywa.methods())
+
+    @pytest.mark.parametrize("name", CALLS)
+    def test_it_is_served_or_refused(self, name: str) -> None:
+        """A refusal is one of what is not here: never of the token, of the service, or of nobody knows what."""
+        assert pywa.find(name).code in {0, 10, 100, 131008, 131020, 131051}
+
+    def test_page(self) -> None:
+        """Of each kind one."""
+        page = render("pywa.md")
+        assert "| `upload_media` | `POST /P/media` |" in page
+        assert "| `get_flows` | 100 Invalid parameter | Raftline has no flows. |" in page
+        assert "| `update_display_name` | 10 Permission denied |" in page
+        assert "- `archive_templates`: pywa asks api.facebook.com" in page
+        assert "`on_message`" in page
 
 
 class TestSite:

@@ -8,6 +8,7 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 
+from raftline.base.ids import AccountId
 from raftline.base.limits import UPLOAD_NAME_SIZE_MAX, UPLOAD_SLOT_COUNT_MAX
 from raftline.machine.media.commands import StoreUpload
 from raftline.machine.media.queries import UploadOf
@@ -144,7 +145,7 @@ class TestSection4RequestingASlot:
         url = slot(alice, "cat.jpg", "1234", content_type="image/jpeg")
         assert url == f"https://one.example.org:5443/upload/{1:032x}/cat.jpg"
         view = service.machine.answer(UploadOf((1).to_bytes(16, "big")))
-        assert view == UploadView("cat.jpg", 1234, "image/jpeg", 0, b"", is_over=False)
+        assert view == UploadView("cat.jpg", 1234, "image/jpeg", 0, b"", is_over=False, account_id=AccountId(1))
 
     def test_the_type_is_optional(self, service: Service, alice: Client) -> None:
         """A slot without a type takes any."""

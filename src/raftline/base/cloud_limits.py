@@ -90,3 +90,48 @@ STICKER_BYTES_MAX: Final = 500 * 1024
 
 PACED_KEY_COUNT_MAX: Final = 100
 """Repeats of one request that may be refused for sending too fast, in a day; further ones get the same refusal."""
+
+CLOUD_FORM_PART_COUNT_MAX: Final = 16
+"""Values of a form with a file; none has more than three."""
+
+CLOUD_FORM_VALUE_BYTES_MAX: Final = 8_192
+"""Bytes of such a value: the description of a group is the longest."""
+
+CLOUD_DRAIN_BYTES_MAX: Final = 16 << 20
+"""Bytes of a file that is refused which are read on, so that its sender hears why."""
+
+CLOUD_MEDIA_TTL_MINUTES_MIN: Final = 60
+"""Least time for which an uploaded file can be asked to be kept."""
+
+CLOUD_MEDIA_TTL_MINUTES_MAX: Final = 30 * 24 * 60
+"""Greatest such time, which counts when nothing is asked for."""
+
+CLOUD_PAGE_ROW_COUNT: Final = 25
+"""Items of a page of a list when nothing is asked for."""
+
+CLOUD_PAGE_ROW_COUNT_MAX: Final = 1_000
+"""Greatest number of items of a page; whoever asks for more gets so many."""
+
+CLOUD_BLOCK_COUNT_MAX: Final = 1_000
+"""People whom one request blocks or unblocks; a block list has hardly more (BLOCKED_ADDRESS_COUNT_MAX)."""
+
+CLOUD_UPLOAD_SESSION_AGE_MAX_MS: Final = 24 * 60 * 60 * 1000
+"""Time for which a resumable upload can be completed."""
+
+CLOUD_PROFILE_PICTURE_BYTES_MAX: Final = 5 << 20
+"""Bytes of the picture of a profile; people are shown one that is made small."""
+
+CLOUD_PROFILE_PICTURE_WAIT_S: Final = 5.0
+"""Time for which a request waits until a large picture was made small."""
+
+GROUP_PAGE_COUNT_MAX: Final = 100
+"""Groups of a page, each with its people."""
+
+GROUP_PICTURE_BYTES_MAX: Final = 96_000
+"""Of the picture of a group: what the card of a room has place for (ROOM_VCARD_SIZE_MAX)."""
+
+GROUP_PICTURE_SIDE_MIN: Final = 192
+"""Pixels on each side of the picture of a group."""
+
+GROUP_LINK_RENEWED_MS: Final = 45 * 24 * 60 * 60 * 1000
+"""Time that the link to a group is good for at least when it is told; half of INVITE_LIFETIME_MAX_MS."""

@@ -26,9 +26,10 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from raftline.gateway.uploads.lookup import Disconnected, address_of
-from raftline.gateway.uploads.putting import IDLE_SECONDS, Putting
+from raftline.gateway.uploads.putting import Putting
 from raftline.gateway.uploads.reading import Reading
-from raftline.gateway.uploads.replies import CORS, ISOLATION, PREFLIGHT, Refusal, refuse, reply
+from raftline.gateway.uploads.replies import CORS, ISOLATION, PREFLIGHT, refuse, reply
+from raftline.node.intake import IDLE_SECONDS, Refusal
 from raftline.xmpp.upload_addresses import METADATA_QUERY, THUMBNAIL_QUERY
 
 if TYPE_CHECKING:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from raftline.base.errors import Unavailable
-from raftline.gateway.uploads.replies import Refusal
 from raftline.machine.media.queries import UploadOf
 from raftline.machine.media.values import UploadView
+from raftline.node.intake import Refusal
 from raftline.xmpp.upload_addresses import UPLOAD_PATH, token_of
 
 if TYPE_CHECKING:

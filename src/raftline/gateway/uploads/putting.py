@@ -5,17 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Mapping
 from typing import TYPE_CHECKING, Final
 
-import structlog
-
-from raftline.base.errors import OutcomeUnknown, StorageError, StorageFull, Unavailable
 from raftline.base.limits import UPLOAD_RATE_MIN, UPLOAD_SLOT_LIFETIME_MS
 from raftline.gateway.uploads.lookup import Address, Disconnected, look_up, pass_barrier
-from raftline.gateway.uploads.replies import Refusal
 from raftline.machine.media.commands import StoreUpload
-from raftline.machine.outcomes import Done, Rejected
+from raftline.node.intake import IDLE_SECONDS, Intake, Refusal, failures, gathered
 from raftline.xmpp.xeps.xep_0363_http_upload import essence_of, is_refused_type, media_type_of
 
 if TYPE_CHECKING:
@@ -23,23 +19,10 @@ if TYPE_CHECKING:
     from raftline.machine.media.values import UploadView
     from raftline.node.door import FileDraft, Node
 
-UPLOAD_COUNT_MAX: Final = 64
-"""Files that are put into one node at once; beyond it 503."""
-
-CHUNK_BYTES: Final = 256 << 10
-"""Written at once; all of a file that is ever in memory, but for what an HTTP server hands over at a time."""
-
-IDLE_SECONDS: Final = 30.0
-"""A client that sends nothing for so long has gone."""
-
 DRAIN_BYTES_MAX: Final = 256 << 10
 """Of a body that is refused so much is read, so that a client which sends first and listens then hears why."""
 
 _LENGTH_DIGITS_MAX: Final = 18
-
-_STATUS_OF: Final = {"item-not-found": 404, "gone": 410, "conflict": 409}
-
-_log = structlog.get_logger(__name__)
 
 
 class Putting:
@@ -55,7 +38,7 @@ class Putting:
         self._node = node
         self._refused_types = refused_types
         self._idle_seconds = idle_seconds
-        self._upload_count = 0
+        self._intake = Intake(node)
 
     async def put(self, address: Address, headers: Mapping[str, str], receive: Receive) -> None:
         """
@@ -71,7 +54,7 @@ class Putting:
         try:
             upload = await self._slot(address)
             content_type = self._check_announced(upload, headers)
-            draft = None if upload.digest else await self._begin(upload.size)
+            draft = None if upload.digest else await self._intake.begin(upload.size)
         except Refusal:
             await _drain(headers, receive)
             raise
@@ -79,13 +62,11 @@ class Putting:
             await self._compare(upload, receive)
             return
         try:
-            with _failures():
+            with failures():
                 digest = await self._store(draft, upload.size, receive)
         finally:
-            self._upload_count -= 1
-            await asyncio.shield(draft.discard())
-        await self._tell(StoreUpload(address.token, digest, upload.size, content_type))
-        self._node.files.describe(digest, upload.size)
+            await self._intake.end(draft)
+        await self._intake.store(StoreUpload(address.token, digest, upload.size, content_type))
 
     def _check_announced(self, upload: UploadView, headers: Mapping[str, str]) -> str:
         """Return the type that the client names; refuse what is not as announced, or not taken here."""
@@ -103,24 +84,12 @@ class Putting:
             raise Refusal(410, "gone", "The time of this slot is over; ask for another one.")
         return upload
 
-    async def _begin(self, size: int) -> FileDraft:
-        """Begin a file, which counts as under way until whoever calls says otherwise."""
-        if self._upload_count >= UPLOAD_COUNT_MAX:
-            raise Refusal(503, "resource-constraint", "Too many uploads at once; try again.")
-        self._upload_count += 1
-        try:
-            with _failures():
-                return await self._node.files.begin(size)
-        except BaseException:
-            self._upload_count -= 1
-            raise
-
     async def _store(self, draft: FileDraft, size: int, receive: Receive) -> bytes:
         """Write what comes and make it durable on a majority."""
         received_bytes = 0
         try:
             async with asyncio.timeout(UPLOAD_SLOT_LIFETIME_MS / 1000 + size / UPLOAD_RATE_MIN):
-                async for chunk in self._body(receive, size):
+                async for chunk in gathered(self._body(receive, size)):
                     received_bytes += len(chunk)
                     await draft.write(chunk)
         except TimeoutError:
@@ -132,14 +101,13 @@ class Putting:
     async def _compare(self, upload: UploadView, receive: Receive) -> None:
         """Return if the slot's file comes again, as from somebody who did not hear that it was kept."""
         digest = hashlib.sha256()
-        async for chunk in self._body(receive, upload.size):
+        async for chunk in gathered(self._body(receive, upload.size)):
             digest.update(chunk)
         if digest.digest() != upload.digest:
             raise Refusal(409, "conflict", "Another file was put into this slot.")
 
     async def _body(self, receive: Receive, size: int) -> AsyncIterator[bytes]:
-        """Yield the body in chunks of CHUNK_BYTES and more, the last one less."""
-        waiting = bytearray()
+        """Yield the body as it comes."""
         received_bytes = 0
         more = True
         while more:
@@ -150,39 +118,12 @@ class Putting:
                 raise Refusal(408, "remote-server-timeout", "Nothing came for a while.") from None
             if message["type"] == "http.disconnect":
                 raise Disconnected
-            waiting += message.get("body", b"")
+            chunk = message.get("body", b"")
             more = message.get("more_body", False)
-            received_bytes += len(message.get("body", b""))
+            received_bytes += len(chunk)
             if received_bytes > size:
                 raise Refusal(413, "policy-violation", f"More bytes came than the {size} that were announced.")
-            if len(waiting) >= CHUNK_BYTES or (waiting and not more):
-                yield bytes(waiting)
-                waiting.clear()
-
-    async def _tell(self, action: StoreUpload) -> None:
-        try:
-            outcome = await self._node.execute(action)
-        except OutcomeUnknown as error:
-            raise Refusal(503, "remote-server-timeout", "It is not known whether the file was kept; repeat.") from error
-        except Unavailable as error:
-            raise Refusal(503, "service-unavailable", f"The file was not kept ({error}); try again.") from error
-        if isinstance(outcome, Rejected):
-            raise Refusal(_STATUS_OF.get(outcome.condition, 400), outcome.condition, outcome.text)
-        assert isinstance(outcome, Done), "a command that is idempotent by nature has no other outcome"
-
-
-@contextlib.contextmanager
-def _failures() -> Iterator[None]:
-    """Tell whoever puts a file what the system failed at."""
-    try:
-        yield
-    except StorageFull as error:
-        raise Refusal(507, "resource-constraint", "There is no space left for the file.") from error
-    except StorageError as error:
-        _log.error("a file could not be written", reason=str(error))
-        raise Refusal(503, "internal-server-error", "The disk of this node failed; try another one.") from error
-    except Unavailable as error:
-        raise Refusal(503, "service-unavailable", f"The file was not kept ({error}); try again.") from error
+            yield chunk
 
 
 def _check_announced(upload: UploadView, headers: Mapping[str, str]) -> str:

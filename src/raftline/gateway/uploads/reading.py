@@ -18,7 +18,6 @@ from raftline.gateway.uploads.replies import (
     ISOLATION,
     RETRY_AFTER,
     Headers,
-    Refusal,
     cache_control,
     etag_of,
     file_headers,
@@ -26,6 +25,7 @@ from raftline.gateway.uploads.replies import (
 )
 from raftline.machine.media.queries import DescriptionOf
 from raftline.machine.media.tables import FileDescription
+from raftline.node.intake import Refusal
 from raftline.xmpp.file_metadata import PENDING, metadata_element, metadata_of
 from raftline.xmpp.upload_addresses import upload_path
 from raftline.xmpp.xeps.xep_0363_http_upload import essence_of

@@ -8,6 +8,7 @@ import msgspec
 
 from raftline.gateway.websocket import Send
 from raftline.machine.media.values import UploadView
+from raftline.node.intake import Refusal
 from raftline.xmpp.upload_addresses import percent_encoded
 from raftline.xmpp.xeps.xep_0363_http_upload import essence_of
 
@@ -43,21 +44,6 @@ _MAX_AGE_S: Final = 31_536_000
 RETRY_AFTER: Final = (b"retry-after", b"1")
 
 
-class Refusal(Exception):
-    """
-    A request that gets an error.
-
-    Attributes:
-        condition: Of XMPP (RFC 6120 section 8.3.3), as the JSON interfaces have it (web/replies.py).
-    """
-
-    def __init__(self, status: int, condition: str, text: str) -> None:
-        super().__init__(text)
-        self.status = status
-        self.condition = condition
-        self.text = text
-
-
 def is_passive(media_type: str) -> bool:
     """Whether browsers may show it in place: pictures that are no documents, sound and film."""
     essence = essence_of(media_type)
@@ -78,7 +64,8 @@ def file_headers(upload: UploadView, now_ms: int) -> Headers:
     """
     kind = "inline" if is_passive(upload.content_type) else "attachment"
     plain = "".join(one if one.isascii() and (one.isalnum() or one in " -_.") else "_" for one in upload.name)
-    disposition = f"{kind}; filename=\"{plain}\"; filename*=UTF-8''{percent_encoded(upload.name)}"
+    # In this order: what reads no more than `filename=` up to the end gets the plain name (RFC 6266 section 4.3).
+    disposition = f"{kind}; filename*=UTF-8''{percent_encoded(upload.name)}; filename=\"{plain}\""
     return [
         (b"content-type", upload.content_type.encode()),
         (b"content-disposition", disposition.encode()),

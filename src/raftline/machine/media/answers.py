@@ -33,7 +33,9 @@ def _upload_of(context: Context, query: UploadOf) -> UploadView | None:
         ends.append(upload.stored_ms + age_ms + 1)
     until_ms = min(ends, default=0)
     is_over = 0 < upload.due_ms <= context.time_ms or (bool(upload.digest) and 0 < until_ms <= context.time_ms)
-    return UploadView(upload.name, upload.size, upload.content_type, until_ms, upload.digest, is_over)
+    return UploadView(
+        upload.name, upload.size, upload.content_type, until_ms, upload.digest, is_over, upload.account_id
+    )
 
 
 def _stored_files(context: Context, query: StoredFiles) -> list[StoredFile]:

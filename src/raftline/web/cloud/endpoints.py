@@ -4,10 +4,38 @@ from __future__ import annotations
 
 from typing import Final
 
+from raftline.web.cloud import (
+    blocks,
+    group_doors,
+    groups,
+    media,
+    numbers,
+    profile,
+    refused,
+    stream,
+    subscriptions,
+    templates,
+    tokens,
+    uploads,
+)
 from raftline.web.cloud.routing import Cloud, Edge, Endpoint
 from raftline.web.cloud.sending import messages
 
-ENDPOINTS: Final[tuple[Endpoint, ...]] = (*messages.ENDPOINTS,)
+ENDPOINTS: Final[tuple[Endpoint, ...]] = (
+    *messages.ENDPOINTS,
+    *media.ENDPOINTS,
+    *uploads.ENDPOINTS,
+    *blocks.ENDPOINTS,
+    *profile.ENDPOINTS,
+    *numbers.ENDPOINTS,
+    *tokens.ENDPOINTS,
+    *subscriptions.ENDPOINTS,
+    *templates.ENDPOINTS,
+    *groups.ENDPOINTS,
+    *group_doors.ENDPOINTS,
+    *stream.ENDPOINTS,
+    *refused.ENDPOINTS,
+)
 
 
 def make_cloud(edge: Edge) -> Cloud:

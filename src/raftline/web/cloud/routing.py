@@ -20,7 +20,7 @@ import re
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from enum import Enum
-from typing import Final, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 
 import msgspec
 from starlette.datastructures import QueryParams
@@ -42,8 +42,15 @@ from raftline.web.cloud.errors import (
     unavailable,
     unknown_object,
 )
+from raftline.web.cloud.filing import Filing
+
+if TYPE_CHECKING:
+    from raftline.web.cloud.stream import EventStreams
 
 _VERSIONED: Final = re.compile(r"/(v[0-9]{1,3}(?:\.[0-9]{1,3})?)(?:/|$)")
+ANY: Final = "*"
+"""Stands for any last segment of a path."""
+
 _UPLOAD: Final = "upload:"
 _TRACE_BYTES: Final = 8
 
@@ -72,17 +79,35 @@ class Edge:
         entropy: Draws so many bytes of chance.
         wall_ms: Milliseconds since 1970.
         is_ready: Whether this node serves; while it starts or stops, all is answered 503.
+        page_url: Where browsers reach this node by HTTPS; empty for nowhere.
         files_url: Returns where clients reach uploaded files, without a path: this node, or whoever stands before it.
         check_callback: Asks whether an address with a verify token wants to be told of events (the challenge);
-            raises GraphError when it does not.
+            raises Refused when it does not.
+        streams: Serves events as they happen; None where nothing does.
+        filing: Files of numbers; None where this installation keeps none.
     """
 
     node: Node
     entropy: Callable[[int], bytes]
     wall_ms: Callable[[], int]
     is_ready: Callable[[], bool] = lambda: True
+    page_url: str = ""
     files_url: Callable[[], str] = lambda: ""
     check_callback: Callable[[str, str], Awaitable[None]] | None = None
+    streams: EventStreams | None = None
+    filing: Filing | None = None
+
+    @property
+    def required_filing(self) -> Filing:
+        """
+        Files of numbers.
+
+        Raises:
+            GraphError: This installation keeps none.
+        """
+        if self.filing is None:
+            raise GraphError(Code.MEDIA_UPLOAD, "This installation keeps no files.")
+        return self.filing
 
 
 @dataclass(slots=True, kw_only=True)
@@ -193,7 +218,7 @@ class Endpoint(NamedTuple):
 
     Attributes:
         subject: What the first segment names, or the fixed name that it is.
-        rest: The segments after it.
+        rest: The segments after it; the last one may be ANY.
         scope: That the token must have; empty for any token, None for no token at all.
     """
 
@@ -236,7 +261,7 @@ class Cloud:
             raise unavailable("This node is starting or stopping. Try another, or again.")
         version, parts = split_path(request.scope["path"])
         subject, named = parse_subject(parts[0])
-        methods = self._table.get((subject, parts[1:]))
+        methods = self._table.get((subject, parts[1:])) or self._table.get((subject, (*parts[1:-1], ANY)))
         if methods is None:
             if subject == parts[0]:
                 raise unknown_object(parts[0])
