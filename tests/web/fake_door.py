@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from raftline.base.errors import RaftlineError
+from raftline.base.ids import Epochs
 from raftline.machine.commands import Action, BindSession, CreateAccount, DeleteAccount, SetCredentials
 from raftline.machine.history.answers import ReportRecord
 from raftline.machine.history.commands import CloseReport
@@ -29,7 +30,7 @@ class FakeDoor:
     """
 
     domain = "example.org"
-    cluster_epoch = 1
+    epochs = Epochs(1)
     machine_version = 3
 
     def __init__(self) -> None:
