@@ -222,6 +222,13 @@ class PushSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     """Its text, unless it is encrypted: whoever runs a service, and whoever that hands it on to, can read it."""
 
 
+class WebhookSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Where programs may be told of events (the Cloud API). Link-local addresses are never called."""
+
+    private_addresses: bool = True
+    """Also on this machine and in private networks; refuse it where customers choose their callbacks."""
+
+
 class PeerListenSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The link to the other nodes; always mutual TLS."""
 
@@ -348,6 +355,7 @@ class NodeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     turn: TurnSettings = TurnSettings()
     media: MediaSettings = MediaSettings()
     push: PushSettings = PushSettings()
+    webhooks: WebhookSettings = WebhookSettings()
     registration: RegistrationSettings = RegistrationSettings()
     plaintext: PlaintextSettings = PlaintextSettings()
     limits: LimitSettings = LimitSettings()

@@ -65,6 +65,7 @@ from raftline.server.reload import (
 )
 from raftline.server.telemetry import make_registry
 from raftline.server.uploads import bucket_of, files_url, media_figures, upload_service
+from raftline.server.webhooks import Webhooks, webhook_figures
 from raftline.wal.files import OperatingSystemFiles
 from raftline.web.admin import Admin
 from raftline.web.app import make_app
@@ -142,16 +143,26 @@ class RunningNode:
         health = Health(
             node, lambda: driver.leader_id is not None, time.monotonic_ns, hindrance=lambda: hindrance(driver)
         )
+        webhooks = Webhooks(node, private=settings.webhooks.private_addresses, wall_ms=wall_clock_ms)
+        self._started.push_async_callback(webhooks.client.close)
         await self._listen("peer.port", settings.peer.host, settings.peer.port, driver.start())
         self._started.push_async_callback(driver.stop)
-        self._publish_notifications(node)
+        publisher = self._publish_notifications(node)
+        driver.begin_chore(webhooks.dispatcher.run(), "webhooks")
+
+        def slice_applied() -> None:
+            publisher.slice_applied()
+            webhooks.slice_applied()
+
+        node.on_slice = slice_applied
         console = self._make_console(node, gateway, token, addresses)
-        http = self._make_http_server(node, gateway, health, token, addresses, console)
+        http = self._make_http_server(node, gateway, health, token, addresses, console, webhooks)
         self._started.push_async_callback(http.stop)
         await http.start()
         self._started.push_async_callback(gateway.close)
         self._started.push_async_callback(hand_over, driver)
         self._started.callback(console.stream.stop)
+        self._started.callback(webhooks.streams.stop)
         self._started.callback(setattr, health, "stopping", True)
         self._log.info("waiting for a majority", node_id=settings.cluster.node_id, term=driver.metrics().term)
         await self._wait_live(driver)
@@ -222,7 +233,7 @@ class RunningNode:
             monotonic_ns=time.monotonic_ns,
         )
 
-    def _publish_notifications(self, node: LocalNode) -> None:
+    def _publish_notifications(self, node: LocalNode) -> Publisher:
         """Begin to publish, when this node leads, what devices are to be told of through push services."""
         settings, driver = self._settings, node.driver
         disclosure = Disclosure(sender=settings.push.sender, body=settings.push.body)
@@ -243,8 +254,8 @@ class RunningNode:
             # Clocks of leaders differ, and cluster time is the greatest that any of them has told.
             cluster_ms=lambda: max(wall_clock_ms(), driver.machine.cluster_time_ms),
         )
-        node.on_slice = publisher.slice_applied
         driver.begin_chore(publisher.run(), "publisher")
+        return publisher
 
     def _make_gateway(self, node: LocalNode, token: str, addresses: Addresses) -> Gateway:
         settings = self._settings
@@ -305,6 +316,7 @@ class RunningNode:
         token: str,
         addresses: Addresses,
         console: Console,
+        webhooks: Webhooks,
     ) -> HttpServer:
         settings = self._settings
         driver = node.driver
@@ -331,7 +343,7 @@ class RunningNode:
             host_meta=HostMeta(addresses.http_urls, published_hosts(settings.discovery)),
             admin=admin,
             health=health,
-            registry=registry_of(node, gateway),
+            registry=registry_of(node, gateway, webhooks),
             websocket=gateway.websocket_endpoint,
             bosh=gateway.bosh_endpoint,
             upload=self._make_upload_endpoint(node),
@@ -341,7 +353,7 @@ class RunningNode:
             portability=Portability(node, derive, os.urandom, self._log.info),
             businesses=make_desk(admin, wall_clock_ms),
             console=console.routes(),
-            cloud=self._make_cloud(node, health),
+            cloud=self._make_cloud(node, health, webhooks),
             operations=Operations(
                 node_ids=lambda: member_ids(driver),
                 transfer=lambda target: driver.transfer_leadership(None if target is None else NodeId(target)),
@@ -368,7 +380,7 @@ class RunningNode:
             )
         return http
 
-    def _make_cloud(self, node: LocalNode, health: Health) -> Cloud:
+    def _make_cloud(self, node: LocalNode, health: Health, webhooks: Webhooks) -> Cloud:
         settings = self._settings
         edge = Edge(
             node,
@@ -376,6 +388,8 @@ class RunningNode:
             wall_clock_ms,
             is_ready=lambda: health.started and not health.stopping,
             files_url=lambda: files_url(settings),
+            check_callback=webhooks.challenge.verify,
+            streams=webhooks.streams,
             filing=Filing(node, upload_service(self._settings), os.urandom),
         )
         return make_cloud(edge)
@@ -412,13 +426,14 @@ def wall_clock_ms() -> int:
     return time.time_ns() // MILLISECOND_NS
 
 
-def registry_of(node: LocalNode, gateway: Gateway) -> CollectorRegistry:
+def registry_of(node: LocalNode, gateway: Gateway, webhooks: Webhooks) -> CollectorRegistry:
     """Return the node's figures for Prometheus."""
     return make_registry(
         {
             "cluster": lambda: cluster_figures(node.driver.metrics()),
             "gateway": lambda: gateway_figures(gateway.figures()),
             "media": lambda: media_figures(node.files.metrics()),
+            "webhooks": lambda: webhook_figures(webhooks.dispatcher.figures()),
         }
     )
 

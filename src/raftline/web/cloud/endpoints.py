@@ -10,6 +10,7 @@ from raftline.web.cloud import (
     numbers,
     profile,
     refused,
+    stream,
     subscriptions,
     templates,
     tokens,
@@ -28,6 +29,7 @@ ENDPOINTS: Final[tuple[Endpoint, ...]] = (
     *tokens.ENDPOINTS,
     *subscriptions.ENDPOINTS,
     *templates.ENDPOINTS,
+    *stream.ENDPOINTS,
     *refused.ENDPOINTS,
 )
 

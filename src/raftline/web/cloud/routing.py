@@ -20,7 +20,7 @@ import re
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from enum import Enum
-from typing import Final, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 
 import msgspec
 from starlette.datastructures import QueryParams
@@ -43,6 +43,9 @@ from raftline.web.cloud.errors import (
     unknown_object,
 )
 from raftline.web.cloud.filing import Filing
+
+if TYPE_CHECKING:
+    from raftline.web.cloud.stream import EventStreams
 
 _VERSIONED: Final = re.compile(r"/(v[0-9]{1,3}(?:\.[0-9]{1,3})?)(?:/|$)")
 ANY: Final = "*"
@@ -80,6 +83,7 @@ class Edge:
         check_callback: Asks whether an address with a verify token wants to be told of events (the challenge);
             raises GraphError when it does not.
         filing: Files of numbers; None where this installation keeps none.
+        streams: Serves events as they happen; None where nothing does.
     """
 
     node: Node
@@ -88,6 +92,7 @@ class Edge:
     is_ready: Callable[[], bool] = lambda: True
     files_url: Callable[[], str] = lambda: ""
     check_callback: Callable[[str, str], Awaitable[None]] | None = None
+    streams: EventStreams | None = None
     filing: Filing | None = None
 
     @property
