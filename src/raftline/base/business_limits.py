@@ -69,3 +69,18 @@ BUSINESS_AUDIT_COUNT_MAX: Final = 100_000
 
 BUSINESS_PACE_MAX: Final = 100_000
 """Greatest throughput that can be set: messages of a number per second, or of a pair per minute."""
+
+GROUP_SUBJECT_LENGTH_MAX: Final = 128
+"""Characters of the name that a program gives a group."""
+
+GROUP_DESCRIPTION_LENGTH_MAX: Final = 1_024
+"""Characters of the description that a program gives a group: as many as any room's has."""
+
+GROUP_SHOWN_MEMBER_COUNT_MAX: Final = 1_024
+"""Members of a group that programs are shown; how many there are in all is told beside."""
+
+GROUP_COUNT_MAX: Final = 1_000
+"""Groups of a number that are listed; it owns ROOM_OWNED_COUNT_MAX of them at most."""
+
+GROUP_REFERENCE_REACH_MAX: Final = 64
+"""Messages of a room among which the one is looked for that an id attribute names."""

@@ -120,3 +120,15 @@ CLOUD_PROFILE_PICTURE_BYTES_MAX: Final = 5 << 20
 
 CLOUD_PROFILE_PICTURE_WAIT_S: Final = 5.0
 """Time for which a request waits until a large picture was made small."""
+
+GROUP_PAGE_COUNT_MAX: Final = 100
+"""Groups of a page, each with its people."""
+
+GROUP_PICTURE_BYTES_MAX: Final = 96_000
+"""Of the picture of a group: what the card of a room has place for (ROOM_VCARD_SIZE_MAX)."""
+
+GROUP_PICTURE_SIDE_MIN: Final = 192
+"""Pixels on each side of the picture of a group."""
+
+GROUP_LINK_RENEWED_MS: Final = 45 * 24 * 60 * 60 * 1000
+"""Time that the link to a group is good for at least when it is told; half of INVITE_LIFETIME_MAX_MS."""

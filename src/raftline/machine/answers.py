@@ -11,6 +11,7 @@ from raftline.base.limits import ACCOUNT_PAGE_ROW_COUNT_MAX
 from raftline.machine import rosters
 from raftline.machine.archive import archive_ends, archive_page
 from raftline.machine.business.contact import is_number
+from raftline.machine.business.group_answers import GROUP_ANSWERS
 from raftline.machine.business.handlers import BUSINESS_ANSWERS
 from raftline.machine.catch_up import inbox_page, picture_of
 from raftline.machine.commands import Credential, KeyOrigin
@@ -275,6 +276,7 @@ _ANSWERS: Final[Mapping[type[Query], Callable[[Context, Any], Answer]]] = Mappin
         **INVITE_ANSWERS,
         **PUSH_ANSWERS,
         **BUSINESS_ANSWERS,
+        **GROUP_ANSWERS,
         **POLL_ANSWERS,
         PinsOf: pins_of,
         RetentionRules: retention_rules,

@@ -39,6 +39,8 @@ from raftline.machine import (
     versions,
 )
 from raftline.machine.business.commands import SendFromNumber
+from raftline.machine.business.group_events import GROUP_RECEIVERS
+from raftline.machine.business.groups import GROUP_HANDLERS
 from raftline.machine.business.handlers import BUSINESS_HANDLERS
 from raftline.machine.business.sending import store_message as store_business_message
 from raftline.machine.commands import (
@@ -300,6 +302,7 @@ _HANDLERS: Final[Mapping[type, Callable[[Context, Any], Outcome]]] = MappingProx
         DescribeFile: descriptions.describe_file,
         ActForAccount: act_for_account,
         **BUSINESS_HANDLERS,
+        **GROUP_HANDLERS,
         SetRetention: set_retention,
         **INVITE_HANDLERS,
         **PUSH_HANDLERS,
@@ -359,5 +362,6 @@ _RECEIVERS: Final[Mapping[type, Callable[[Context, Any], None]]] = MappingProxyT
         **components.RECEIVERS,
         **ROOM_RECEIVERS,
         **INVITE_RECEIVERS,
+        **GROUP_RECEIVERS,
     }
 )

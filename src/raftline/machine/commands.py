@@ -22,6 +22,7 @@ import msgspec
 from raftline.base.ids import Cursor, NodeId, SessionId
 from raftline.base.limits import RESUMPTION_TIMEOUT_S_MAX
 from raftline.machine.business.commands import BUSINESS_ACTIONS, BusinessAction
+from raftline.machine.business.group_commands import GROUP_ACTIONS, GroupAction
 from raftline.machine.components import commands as components
 from raftline.machine.components.commands import ComponentAction
 from raftline.machine.history.commands import CloseReport, Report, SetArchivePreferences
@@ -451,6 +452,7 @@ Action = (
     | OpenSealed
     | SetRetention
     | BusinessAction
+    | GroupAction
     | ActForNumber
 )
 """What a command does. Tags are never reused."""
@@ -482,6 +484,7 @@ SINCE_VERSION: Final[Mapping[type, int]] = MappingProxyType(
         SetRetention: 3,
         ActForNumber: 4,
         **dict.fromkeys(BUSINESS_ACTIONS, 4),
+        **dict.fromkeys(GROUP_ACTIONS, 4),
     }
 )
 """Machine version from which on a kind of command is understood; 1 for what is not named."""

@@ -14,6 +14,7 @@ import apsw
 from raftline.base.ids import AccountId, Position
 from raftline.machine import schema
 from raftline.machine.business.directory import BusinessState
+from raftline.machine.business.group_index import RoomNumbers
 from raftline.machine.components.tables import COMPONENT, Component
 from raftline.machine.conversations.tables import READ_MARK, ReadMark
 from raftline.machine.derived import Blocklists, Inboxes, OfflineCounts, SessionIndex
@@ -144,6 +145,7 @@ class Context:
         "room_affiliations",
         "room_departures",
         "room_list_changes",
+        "room_numbers",
         "room_vcards",
         "rooms",
         "rooms_domain",
@@ -219,7 +221,7 @@ class Context:
         occupants = rows.table(rooms_tables.OCCUPANT, rooms_tables.Occupant._make)
         self.occupants: Final = Occupants(rows, occupants, self.sessions)
         self.visits: Final = Visits(rows, rows.table(rooms_tables.VISIT, rooms_tables.Visit._make))
-        self.watchers: Final = Watchers(self)
+        self.watchers, self.room_numbers = Watchers(self), RoomNumbers(self)
         self.blocklists: Final = Blocklists(rows, self.blocked)
         self.session_index: Final = SessionIndex(rows, self.sessions, self.presences)
         self.inboxes: Final = Inboxes(rows, self.inbox)
@@ -293,6 +295,7 @@ class Context:
         self.occupants.drop()
         self.visits.drop()
         self.watchers.drop()
+        self.room_numbers.drop()
 
     def trim(self) -> None:
         """Give memory back where caches have grown too large; all rows must be flushed."""
@@ -308,3 +311,4 @@ class Context:
         self.occupants.trim()
         self.visits.trim()
         self.watchers.trim()
+        self.room_numbers.trim()

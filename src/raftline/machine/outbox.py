@@ -12,6 +12,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from raftline.base.ids import AccountId, SessionId
+from raftline.machine.business.group_handovers import GroupHandover
 from raftline.machine.commands import SubscriptionKind
 from raftline.machine.components.handovers import ComponentHandover
 from raftline.machine.history.commands import Retraction
@@ -136,4 +137,5 @@ Handover = (
     | ComponentHandover
     | RoomHandover
     | InviteHandover
+    | GroupHandover
 )

@@ -12,6 +12,7 @@ from typing import NamedTuple
 import msgspec
 
 from raftline.base.ids import Cursor, NodeId, Position, SessionId
+from raftline.machine.business.group_values import GroupAnswer
 from raftline.machine.business.values import BusinessAnswer
 from raftline.machine.commands import Credential
 from raftline.machine.conversations.values import ConversationSlice, RoomTickSlice, Tick
@@ -388,5 +389,6 @@ Answer = (
     | TallyPage
     | list[PinView]
     | BusinessAnswer
+    | GroupAnswer
     | None
 )

@@ -18,6 +18,7 @@ from typing import Final
 import apsw
 
 from raftline.base.errors import StorageError
+from raftline.machine.business import group_tables
 from raftline.machine.business import tables as business
 from raftline.machine.components import tables as components
 from raftline.machine.conversations import tables as conversations
@@ -160,6 +161,7 @@ TABLES: Final = (
     *view_once.TABLES,
     *retention.TABLES,
     *business.TABLES,
+    *group_tables.TABLES,
 )
 assert len({table.number for table in TABLES}) == len(TABLES)
 
@@ -343,7 +345,7 @@ _SHARED_AREAS: Final = (polls.SQL, pins.SQL, view_once.SQL)
 _OTHER_AREAS: Final = (conversations.SQL, invites.SQL, push.SQL, retention.SQL)
 _VERSION_3: Final = "".join((*_AREAS, *_OTHER_AREAS, *_ROOM_AREAS, *_SHARED_AREAS))
 
-_VERSION_4: Final = business.SQL
+_VERSION_4: Final = business.SQL + group_tables.SQL
 
 MIGRATIONS: Final = (_VERSION_1, _VERSION_2, _VERSION_3, _VERSION_4)
 """`MIGRATIONS[n]` takes a database from version n to n + 1. A released one is never edited."""

@@ -21,6 +21,7 @@ import random
 import socket
 import time
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from functools import partial
 from hashlib import blake2b
 from typing import Final
@@ -353,7 +354,7 @@ class RunningNode:
             portability=Portability(node, derive, os.urandom, self._log.info),
             businesses=make_desk(admin, wall_clock_ms),
             console=console.routes(),
-            cloud=self._make_cloud(node, health, webhooks),
+            cloud=self._make_cloud(node, webhooks.edge(health)),
             operations=Operations(
                 node_ids=lambda: member_ids(driver),
                 transfer=lambda target: driver.transfer_leadership(None if target is None else NodeId(target)),
@@ -380,19 +381,16 @@ class RunningNode:
             )
         return http
 
-    def _make_cloud(self, node: LocalNode, health: Health, webhooks: Webhooks) -> Cloud:
+    def _make_cloud(self, node: LocalNode, edge: Edge) -> Cloud:
         settings = self._settings
-        edge = Edge(
-            node,
-            os.urandom,
-            wall_clock_ms,
-            is_ready=lambda: health.started and not health.stopping,
-            files_url=lambda: files_url(settings),
-            check_callback=webhooks.challenge.verify,
-            streams=webhooks.streams,
-            filing=Filing(node, upload_service(self._settings), os.urandom),
+        return make_cloud(
+            replace(
+                edge,
+                page_url=page_url(settings),
+                files_url=lambda: files_url(settings),
+                filing=Filing(node, upload_service(settings), os.urandom),
+            )
         )
-        return make_cloud(edge)
 
     def _make_upload_endpoint(self, node: LocalNode) -> UploadEndpoint:
         settings = self._settings

@@ -8,6 +8,7 @@ import pytest
 from raftline.base.cloud_limits import OPAQUE_LENGTH_MAX
 from raftline.base.ids import Position
 from raftline.machine.business.commands import SendFromNumber
+from raftline.machine.business.group_commands import SpeakFromNumber
 from raftline.machine.business.ids import group_id, parse_wamid
 from raftline.machine.message_commands import MessageKind, Storage
 from raftline.machine.queries import Block, BlockBetween
@@ -95,8 +96,9 @@ async def test_who_cannot_be_reached(door: CloudDoor, cloud: httpx2.AsyncClient)
     door.answers[BlockBetween] = lambda _query: Block.USER
     error = error_of(await send(cloud, "text", HELLO), 400)
     assert (error["code"], "has blocked" in error["error_data"]["details"]) == (131026, True)
-    assert await refused(cloud, "text", HELLO, to=group_id("nowhere")) == 131020
     assert not door.executed
+    door.reject(SpeakFromNumber, "item-not-found")
+    assert await refused(cloud, "text", HELLO, to=group_id("nowhere")) == 131041
 
 
 async def test_what_a_request_must_have(cloud: httpx2.AsyncClient) -> None:

@@ -11,4 +11,6 @@ What happens to it is told to the applications by events (events.py), which wait
     receiving.py     what comes for a number: messages, receipts, markers, answers to what was asked
     events.py        the outbox of events: written, delivered, given up, delivered anew
     pace.py          limits of throughput, by cluster time
+    groups.py        groups that numbers lead; group_speaking.py what they say there; group_telling.py, group_events.py
+                     what rooms tell them and what they make of it; group_index.py which rooms have numbers
 """

@@ -13,6 +13,7 @@ from typing import Final, NamedTuple
 
 from raftline.base.ids import AccountId, Position
 from raftline.machine.business import tables
+from raftline.machine.business.group_tables import GROUP_LINK, GroupLink
 from raftline.machine.business.ids import GraphKind, graph_id
 from raftline.machine.business.tables import (
     App,
@@ -63,6 +64,7 @@ class BusinessState:
         self.paces: Final = rows.table(tables.PACE, Pace._make)
         self.audit: Final = rows.table(tables.AUDIT, AuditLine._make)
         self.templates: Final = rows.table(tables.TEMPLATE, Template._make)
+        self.group_links: Final = rows.table(GROUP_LINK, GroupLink._make)
         self.change_count = 0
         self._numbers: dict[AccountId, Number] | None = None
         self._listeners: dict[AccountId, tuple[Listener, ...]] = {}

@@ -92,7 +92,7 @@ def _tell(context: Context, number: Number, handed: MessageHandedOver, reading: 
         return
     peer_id = context.address_id(peer)
     statuses.remember(context, number, peer_id, reading.message_id, MessageStatus.RECEIVED)
-    answer = _answer(context, number, peer_id, reading)
+    answer = answer_to(context, number, peer_id, reading)
     if answer is None:
         _write(context, number, peer, statuses.position_named(context, number, peer_id, reading.refers_to))
         return
@@ -123,7 +123,7 @@ def _write(context: Context, number: Number, peer: str, target: Position) -> Non
     )
 
 
-def _answer(context: Context, number: Number, peer_id: int, reading: Reading) -> tuple[Position, Choice] | None:
+def answer_to(context: Context, number: Number, peer_id: int, reading: Reading) -> tuple[Position, Choice] | None:
     """Return which question a message answers and how; None if it is no answer."""
     key = (number.account_id, peer_id)
     prompt = context.business.prompts.get(key)

@@ -15,7 +15,7 @@ import msgspec
 from raftline.base.ids import NodeId, SessionId
 from raftline.machine import messages
 from raftline.machine.business import pace, statuses
-from raftline.machine.business.commands import SendFromNumber
+from raftline.machine.business.commands import Prompt, SendFromNumber
 from raftline.machine.business.tables import MessageStatus, Number, PromptRow
 from raftline.machine.business.values import Sent
 from raftline.machine.context import Context
@@ -23,8 +23,8 @@ from raftline.machine.outcomes import Done, Outcome, Rejected
 from raftline.machine.records import Session
 
 _ENCODER: Final = msgspec.msgpack.Encoder()
-_NO_NUMBER: Final = Rejected("item-not-found", "cancel", "There is no such number.")
-_DEREGISTERED: Final = Rejected("not-allowed", "cancel", "The number is not registered.", "number")
+NO_NUMBER: Final = Rejected("item-not-found", "cancel", "There is no such number.")
+DEREGISTERED: Final = Rejected("not-allowed", "cancel", "The number is not registered.", "number")
 
 
 def number_named(context: Context, localpart: str) -> Number | None:
@@ -42,9 +42,9 @@ def send_from_number(context: Context, action: SendFromNumber) -> Outcome:
     """The number's side."""
     number = number_named(context, action.localpart)
     if number is None:
-        return _NO_NUMBER
+        return NO_NUMBER
     if not number.is_registered:
-        return _DEREGISTERED
+        return DEREGISTERED
     message = action.message
     peer = context.bare_jid(message.to_localpart)
     peer_id = context.address_id(peer)
@@ -57,7 +57,7 @@ def send_from_number(context: Context, action: SendFromNumber) -> Outcome:
         sent = MessageStatus.SENT
         row = statuses.remember(context, number, peer_id, action.message_id, sent, action.opaque)
         statuses.tell(context, number, peer, row)
-        _ask(context, number, peer_id, action)
+        ask(context, number, peer_id, action.prompt)
     return Done(Sent(context.position, action.fingerprint))
 
 
@@ -68,12 +68,12 @@ def store_message(context: Context, action: SendFromNumber) -> None:
     messages.store_message(context, stand_in(context, number), action.message)
 
 
-def _ask(context: Context, number: Number, peer_id: int, action: SendFromNumber) -> None:
+def ask(context: Context, number: Number, peer_id: int, prompt: Prompt | None) -> None:
     """Remember what a message asks; one that asks nothing leaves the last question behind."""
     prompts, key = context.business.prompts, (number.account_id, peer_id)
-    if action.prompt is not None:
-        options = _ENCODER.encode(list(action.prompt.options))
-        prompts.put(key, PromptRow(*key, context.position, action.prompt.kind, 1, options))
+    if prompt is not None:
+        options = _ENCODER.encode(list(prompt.options))
+        prompts.put(key, PromptRow(*key, context.position, prompt.kind, 1, options))
         return
     last = prompts.get(key)
     if last is not None and last.is_open:

@@ -300,6 +300,8 @@ class EventKind(enum.IntEnum):
     """A person chose a button or a row; `detail` is a `values.Choice` as msgpack."""
     STATUS = 3
     """A message of the number has come so far; `detail` is a `values.StatusDetail` as msgpack."""
+    GROUP = 4
+    """Something has become of a group; `peer` is its room's JID, `detail` a `group_values.GroupNews` as msgpack."""
 
 
 class EventState(enum.IntEnum):
@@ -320,7 +322,8 @@ class BusinessEvent(NamedTuple):
     Attributes:
         position, ordinal: Of the command that caused it, and of the event among those; its name for ever.
         number_id: Of the number that it concerns.
-        peer: Bare JID of the other side: whose message it is, or whose device took it.
+        peer: Bare JID of the other side: whose message it is, or whose device took it; the number's own of a message
+            to a room that is sent.
         room: Local part of the room it happened in; empty outside.
         message: Position of the message that is shown or whose status it is.
         target: Position of the message that it refers to (reply, reaction, edit, revocation, answer); 0 for none.

@@ -29,10 +29,15 @@ def note_read(context: Context, session: Session, contact: str, position: Positi
     _move(context, owner_id, address.address_id, position)
 
 
-def note_read_in_room(context: Context, session: Session, room: Room, position: Position) -> None:
-    """Remember that a session has told a room how far it has read; what is not in its archive is ignored."""
-    if context.archive.get((room.room_id, position)) is not None:
-        _move(context, session.account_id, room.address_id, position)
+def note_read_in_room(context: Context, session: Session, room: Room, position: Position) -> Position | None:
+    """
+    Remember that a session has told a room how far it has read.
+
+    Returns: How far its account had read before; None for what is not in the room's archive, which is ignored.
+    """
+    if context.archive.get((room.room_id, position)) is None:
+        return None
+    return _move(context, session.account_id, room.address_id, position)
 
 
 def came_to_room(context: Context, owner_id: AccountId, address_id: int) -> None:
@@ -66,9 +71,10 @@ def forget_some(context: Context, owner_id: int, budget: int) -> int:
     return len(found)
 
 
-def _move(context: Context, owner_id: AccountId, address_id: int, position: Position) -> None:
-    """Move a mark forward; it never moves back."""
+def _move(context: Context, owner_id: AccountId, address_id: int, position: Position) -> Position:
+    """Move a mark forward, and return where it was; it never moves back."""
     key = (owner_id, address_id)
     former = context.read_marks.get(key) or ReadMark(owner_id, address_id, Position(0), Position(0))
     if former.position < position:
         context.read_marks.put(key, former._replace(position=position))
+    return former.position

@@ -8,6 +8,9 @@ A use is taken in the order of the log, by whoever comes first, wherever they ar
 none. It is taken together with what it was shown for, or not at all: where the room is full, or asks for its password
 beside, the invitation stays as it was.
 
+The link that a business shares to a group where people ask to be let in (machine/business/groups.py) makes nobody a
+member: who shows it on entering has asked.
+
 A token that is no good counts as none (as XEP-0379 section 3.4 has it), so it keeps nobody out of an open room; who is
 refused for want of an affiliation is told that the token is no good. One is good as long as who made it may invite:
 what a banned member has given away opens nothing.
@@ -29,7 +32,8 @@ from raftline.machine.invites.tables import Invite
 from raftline.machine.invites.views import InviteView
 from raftline.machine.outcomes import Done, Outcome, Rejected
 from raftline.machine.records import Session
-from raftline.machine.rooms import doors
+from raftline.machine.rooms import doors, join_requests
+from raftline.machine.rooms import settings as room_settings
 from raftline.machine.rooms.administration import set_affiliation
 from raftline.machine.rooms.commands import ChangeKind, EnterRoom, OccupantChange, RegisterInRoom
 from raftline.machine.rooms.entering import NO_SUCH_ROOM, affiliation_of
@@ -39,6 +43,7 @@ from raftline.machine.rooms.tables import Room
 
 LIST_FULL: Final = Rejected("resource-constraint", "wait", "The room has no place for another member.")
 
+_ASKED: Final = Rejected("registration-required", "auth", "You have asked to be let in. An admin will answer.")
 _NO_GOOD: Final = f"{{{doors.DOORS_NAMESPACE}}}invalid-invitation"
 _KEPT_OUT: Final = frozenset({"registration-required", "not-allowed"})
 """Conditions of refusals for want of an affiliation (XEP-0045 sections 7.2.6, 7.10)."""
@@ -126,11 +131,27 @@ def _make_member(context: Context, session: Session, action: _Entrance) -> bool 
         return False
     if affiliation_of(context, room, jid) != Affiliation.NONE:
         return False
+    if _only_asks(context, room, action.invite):
+        return _ask(context, session, room, action)
     if is_list_full(context, room):
         return LIST_FULL
     issuing.spend(context, row)
     _affiliate(context, room, jid)
     return True
+
+
+def _only_asks(context: Context, room: Room, digest: bytes) -> bool:
+    """Whether an invitation is the link to a group in which people ask to be let in."""
+    link = context.business.group_links.get(room.room_id)
+    return link is not None and link.digest == digest and room_settings.decode(room.settings).join_requests
+
+
+def _ask(context: Context, session: Session, room: Room, action: _Entrance) -> bool | Rejected:
+    """Let somebody who enters ask to be let in, which is told as a refusal; who registers asks by that."""
+    if isinstance(action, RegisterInRoom):
+        return False
+    outcome = join_requests.ask(context, session, room, context.bare_jid(session.localpart), action.nick)
+    return outcome if isinstance(outcome, Rejected) else _ASKED
 
 
 def _affiliate(context: Context, room: Room, jid: str) -> None:

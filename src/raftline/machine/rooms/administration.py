@@ -12,6 +12,7 @@ from typing import Final, NamedTuple
 
 from raftline.base.ids import AccountId
 from raftline.base.limits import ROOM_AFFILIATION_COUNT_MAX, ROOM_CHANGE_COUNT_MAX, ROOM_REASON_SIZE_MAX
+from raftline.machine.business.group_telling import tell_membership
 from raftline.machine.context import Context
 from raftline.machine.outcomes import Done, Outcome, Rejected
 from raftline.machine.records import Account, Session
@@ -99,6 +100,8 @@ def set_affiliation(context: Context, room: Room, jid: str, change: OccupantChan
     context.watchers.touch(room.room_id, jid)
     if change.value == before:
         return
+    context.room_numbers.touch(room.room_id)
+    tell_membership(context, room, jid, before, change.value)
     versions = list_versions.note_change(context, room, jid, before, change.value)
     settings = room_settings.decode(room.settings)
     member = context.account_named(jid)
@@ -164,6 +167,7 @@ def member_gone(context: Context, gone: MemberGone) -> None:
     context.doors.requests.delete((room.room_id, gone.jid))
     former = context.room_affiliations.delete((room.room_id, gone.jid))
     context.watchers.touch(room.room_id, gone.jid)
+    context.room_numbers.touch(room.room_id)
     if former is not None:
         versions = list_versions.note_change(context, room, gone.jid, former.affiliation, Affiliation.NONE)
         _tell_lists(context, room, gone.jid, int(Affiliation.NONE), "", versions)

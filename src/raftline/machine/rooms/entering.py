@@ -133,6 +133,8 @@ def erase(context: Context, room: Room) -> None:
     """Delete a room that nobody is in; what may be many rows goes a few at a time (pruning.py)."""
     context.occupants.closed(room.room_id)
     context.watchers.closed(room.room_id)
+    context.room_numbers.touch(room.room_id)
+    context.business.group_links.delete(room.room_id)
     context.alert_rounds.delete(room.room_id)
     context.room_vcards.delete(room.room_id)
     context.rooms.delete(room.name)
@@ -173,24 +175,40 @@ def is_nick_free(context: Context, room: Room, nick: str, jid: str) -> bool:
 
 def _create(context: Context, session: Session, action: EnterRoom) -> Outcome:
     """Make a room, locked until it is configured, and enter it as its owner (section 10.1.1)."""
-    jid = context.bare_jid(session.localpart)
-    if len(action.secret) > ROOM_SECRET_SIZE_MAX:
-        return Rejected("bad-request", "modify", "The secret is too long.")
-    sql = "SELECT count(*) FROM room_affiliation WHERE jid = ? AND affiliation = ?"
-    ((owned,),) = context.rows.select((context.room_affiliations,), sql, (jid, int(Affiliation.OWNER)))
-    if owned >= ROOM_OWNED_COUNT_MAX:
-        return Rejected("resource-constraint", "wait", f"You own {ROOM_OWNED_COUNT_MAX} rooms already.")
+    refusal = founding_refusal(context, session.localpart, action.secret)
+    if refusal is not None:
+        return refusal
     if not deliveries.make_room(context, session):
         return _TOO_MANY_ROOMS
-    address = showing.address_of(context, action.room)
+    room = found_room(context, session.localpart, action.room, action.secret)
+    _arrive(context, room, session, action, (showing.STATUS_CREATED,))
+    return _DONE
+
+
+def founding_refusal(context: Context, localpart: str, secret: bytes) -> Rejected | None:
+    """Say why an account may not make a room, if so."""
+    if len(secret) > ROOM_SECRET_SIZE_MAX:
+        return Rejected("bad-request", "modify", "The secret is too long.")
+    sql = "SELECT count(*) FROM room_affiliation WHERE jid = ? AND affiliation = ?"
+    bindings = (context.bare_jid(localpart), int(Affiliation.OWNER))
+    ((owned,),) = context.rows.select((context.room_affiliations,), sql, bindings)
+    if owned >= ROOM_OWNED_COUNT_MAX:
+        return Rejected("resource-constraint", "wait", f"You own {ROOM_OWNED_COUNT_MAX} rooms already.")
+    return None
+
+
+def found_room(context: Context, localpart: str, name: str, secret: bytes) -> Room:
+    """Make a room that is not there, locked, with an account as its owner, who is not inside by that."""
+    jid = context.bare_jid(localpart)
+    address = showing.address_of(context, name)
     room = Room(
-        action.room,
+        name,
         context.new_owner_id(),
         context.address_id(address),
         context.time_ms,
         locked=1,
         listed=0,
-        secret=action.secret,
+        secret=secret,
         settings=room_settings.encode(room_settings.RoomSettings()),
         subject=b"",
         subject_ms=0,
@@ -199,8 +217,7 @@ def _create(context: Context, session: Session, action: EnterRoom) -> Outcome:
     context.rooms.insert(room.name, room)
     owner = RoomAffiliation(room.room_id, jid, int(Affiliation.OWNER), "", "")
     context.room_affiliations.insert((room.room_id, jid), owner)
-    _arrive(context, room, session, action, (showing.STATUS_CREATED,))
-    return _DONE
+    return room
 
 
 def _refusal(context: Context, room: Room, session: Session, action: EnterRoom, *, is_inside: bool) -> Rejected | None:

@@ -18,6 +18,8 @@ from typing import Final
 from raftline.base.ids import AccountId
 from raftline.base.limits import ACCOUNT_JOIN_REQUEST_COUNT_MAX, JOIN_REQUEST_AGE_MAX_MS, ROOM_JOIN_REQUEST_COUNT_MAX
 from raftline.machine.blocking import BLOCKED_BY_SENDER
+from raftline.machine.business.group_telling import tell_of_person
+from raftline.machine.business.group_values import GroupNewsKind
 from raftline.machine.context import Context
 from raftline.machine.outcomes import Done, Outcome, Rejected
 from raftline.machine.records import Session
@@ -49,10 +51,11 @@ def ask_or_register(context: Context, session: Session, action: RegisterInRoom) 
     if affiliation_of(context, room, jid) != Affiliation.NONE:
         return register(context, session, action)
     if not action.nick and context.doors.requests.delete((room.room_id, jid)) is not None:
+        tell_of_person(context, room, GroupNewsKind.REQUEST_OVER, jid)
         return _DONE
     settings = room_settings.decode(room.settings)
     if action.nick and settings.members_only and settings.join_requests:
-        return _ask(context, session, room, jid, action.nick)
+        return ask(context, session, room, jid, action.nick)
     return register(context, session, action)
 
 
@@ -117,7 +120,7 @@ def forget_requests(context: Context, room_id: AccountId, budget: int) -> int:
     return len(found)
 
 
-def _ask(context: Context, session: Session, room: Room, jid: str, nick: str) -> Outcome:
+def ask(context: Context, session: Session, room: Room, jid: str, nick: str) -> Outcome:
     """Keep a request and show it to admins; who asks again changes the nickname, and not for how long it waits."""
     address = showing.address_of(context, room.name)
     if context.blocks(session, address):
@@ -140,6 +143,7 @@ def _ask(context: Context, session: Session, room: Room, jid: str, nick: str) ->
             return Rejected("resource-constraint", "wait", "Too many requests wait for an answer.")
     row = JoinRequestRow(room.room_id, jid, nick, context.time_ms, context.time_ms + JOIN_REQUEST_AGE_MAX_MS)
     context.doors.requests.insert(key, row)
+    tell_of_person(context, room, GroupNewsKind.REQUESTED, jid)
     occupants = context.occupants.of(room.room_id).values()
     _show(context, room, row, [other for other in occupants if other.affiliation >= Affiliation.ADMIN])
     return _DONE

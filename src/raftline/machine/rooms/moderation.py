@@ -51,16 +51,18 @@ def moderate(context: Context, session: Session, action: ModerateMessage) -> Out
         address, action.message_id, action.stanza_id, by=by, moderator=moderator_id, reason=action.reason
     )
     kept = room_settings.decode(room.settings).archived
-    publish(context, room, stanza, moderator, kept=kept)
+    publish(context, room, stanza, moderator, kept=kept, retracted=action.position)
     return Done()
 
 
-def retract_own(context: Context, room: Room, author: Occupant, position: Position, message_id: str) -> None:
-    """Take the content of an author's own message out of the archive; anybody else's stays as it is."""
+def retract_own(context: Context, room: Room, author: Occupant, position: Position, message_id: str) -> bool:
+    """Take the content of an author's own message out of the archive; False for anybody else's, which stays."""
     row = context.archive.get((room.room_id, position))
     message = context.messages.get(position)
-    if row is not None and message is not None and row.contact_id == context.address_id(author.jid):
-        bury(context, room, message, author.jid, message_id)
+    if row is None or message is None or row.contact_id != context.address_id(author.jid):
+        return False
+    bury(context, room, message, author.jid, message_id)
+    return True
 
 
 def bury(context: Context, room: Room, message: StoredMessage, author: str, message_id: str, mark: bytes = b"") -> None:

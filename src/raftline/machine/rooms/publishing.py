@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Final
+
+from raftline.base.ids import Position
+from raftline.machine.business.group_telling import tell_spoken
 from raftline.machine.context import Context
 from raftline.machine.records import Archived, StoredMessage
 from raftline.machine.rooms import deliveries, markup, showing
@@ -10,13 +14,25 @@ from raftline.machine.rooms.handovers import RoomMessageOwed
 from raftline.machine.rooms.tables import Occupant, Room
 from raftline.machine.timers import ephemeral
 
+_NOWHERE: Final = Position(0)
 
-def publish(context: Context, room: Room, stanza: bytes, author: Occupant, *, kept: bool, timer_s: int = 0) -> None:
+
+def publish(
+    context: Context,
+    room: Room,
+    stanza: bytes,
+    author: Occupant,
+    *,
+    kept: bool,
+    timer_s: int = 0,
+    retracted: Position = _NOWHERE,
+) -> None:
     """
     Store a message once, and hand it to everyone in the room.
 
     Args:
         timer_s: Seconds after which its content is gone (XEP-0466); 0 for never.
+        retracted: The message that was taken back by it; 0 for none.
     """
     position = context.position
     owner = showing.address_of(context, room.name) if kept else ""
@@ -38,3 +54,4 @@ def publish(context: Context, room: Room, stanza: bytes, author: Occupant, *, ke
             ephemeral.begin(context, timer_s, markup.occupant_id_element(room.secret, author.jid))
     for node_id, session_ids in context.occupants.groups(room.room_id):
         context.events.append(RoomMessageArrived(node_id, session_ids, position, stanza, owner))
+    tell_spoken(context, room, author.jid, author.nick, stanza, retracted)

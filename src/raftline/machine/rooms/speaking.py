@@ -17,9 +17,11 @@ from __future__ import annotations
 
 from typing import Final
 
+from raftline.base.ids import Position
 from raftline.base.limits import INBOX_MESSAGE_COUNT_MAX, ROOM_STATE_AUDIENCE_MAX
 from raftline.machine import messages
 from raftline.machine.blocking import BLOCKED_BY_SENDER
+from raftline.machine.business.group_telling import tell_read
 from raftline.machine.context import Context
 from raftline.machine.conversations.read_marks import note_read_in_room
 from raftline.machine.outbox import SessionOverdue
@@ -36,11 +38,12 @@ from raftline.machine.rooms.events import VoiceRequested
 from raftline.machine.rooms.publishing import publish
 from raftline.machine.rooms.ranks import Role
 from raftline.machine.rooms.settings import PrivateMessages
-from raftline.machine.rooms.tables import Occupant
+from raftline.machine.rooms.tables import Occupant, Room
 from raftline.machine.rooms.views import RoomBlock
 from raftline.machine.rosters import account_of
 from raftline.machine.timers import ephemeral
 
+_NOWHERE: Final = Position(0)
 _DONE: Final = Done()
 _UNAVAILABLE: Final = Rejected("service-unavailable", "cancel")
 _NO_VOICE: Final = Rejected("forbidden", "auth", "You have no voice in this room.")
@@ -59,7 +62,11 @@ def speak(context: Context, session: Session, action: SpeakInRoom) -> Outcome:
     found = find_inside(context, session, action.room)
     if isinstance(found, Rejected):
         return found
-    room, occupant = found
+    return say(context, session, *found, action)
+
+
+def say(context: Context, session: Session, room: Room, occupant: Occupant, action: SpeakInRoom) -> Outcome:
+    """Say something as an occupant, or as who stands in for one that is not inside (business/group_speaking.py)."""
     settings = room_settings.decode(room.settings)
     if occupant.role < Role.PARTICIPANT and not (
         settings.announcements and settings.announcement_reactions and (action.reacts or action.marks_only)
@@ -83,7 +90,7 @@ def speak(context: Context, session: Session, action: SpeakInRoom) -> Outcome:
         if refusal is not None:
             return refusal
     if action.marked:
-        note_read_in_room(context, session, room, action.marked)
+        _note_read(context, session, room, occupant, action.marked)
     if action.marks_only and len(context.occupants.of(room.room_id)) > ROOM_STATE_AUDIENCE_MAX:
         return _DONE
     if action.origin_id and messages.remember_origin(context, session, *origin) is None:
@@ -98,13 +105,21 @@ def speak(context: Context, session: Session, action: SpeakInRoom) -> Outcome:
         stanza = markup.with_child(stanza, ephemeral.ephemeral_element(timer_s))
     if action.is_subject:
         context.rooms.put(room.name, room._replace(subject=stanza, subject_ms=context.time_ms))
-    if action.retracts:
-        moderation.retract_own(context, room, occupant, action.retracts, action.message_id)
+    retracted = _NOWHERE
+    if action.retracts and moderation.retract_own(context, room, occupant, action.retracts, action.message_id):
+        retracted = action.retracts
     kept = action.kept and settings.archived
-    publish(context, room, stanza, occupant, kept=kept, timer_s=timer_s)
+    publish(context, room, stanza, occupant, kept=kept, timer_s=timer_s, retracted=retracted)
     if kept and not action.is_subject:
         tell_away(context, room, occupant, stanza)
     return _DONE
+
+
+def _note_read(context: Context, session: Session, room: Room, reader: Occupant, position: Position) -> None:
+    """Remember how far an occupant says that it has read, and tell the numbers whose messages those may be."""
+    before = note_read_in_room(context, session, room, position)
+    if before is not None and before < position:
+        tell_read(context, room, reader.jid, before, position)
 
 
 def whisper(context: Context, session: Session, action: WhisperInRoom) -> Outcome:

@@ -6,6 +6,8 @@ from typing import Final
 
 from raftline.web.cloud import (
     blocks,
+    group_doors,
+    groups,
     media,
     numbers,
     profile,
@@ -29,6 +31,8 @@ ENDPOINTS: Final[tuple[Endpoint, ...]] = (
     *tokens.ENDPOINTS,
     *subscriptions.ENDPOINTS,
     *templates.ENDPOINTS,
+    *groups.ENDPOINTS,
+    *group_doors.ENDPOINTS,
     *stream.ENDPOINTS,
     *refused.ENDPOINTS,
 )

@@ -38,15 +38,22 @@ class Code(IntEnum):
     MISSING_PARAMETER = 131008
     INVALID_VALUE = 131009
     UNAVAILABLE = 131016
-    GROUP_UNKNOWN = 131020
     RECIPIENT_IS_SENDER = 131021
     UNDELIVERABLE = 131026
-    GROUP_UNDELIVERABLE = 131041
+    GROUP_UNKNOWN = 131041
     TOO_MANY_SPAM = 131048
     UNSUPPORTED_TYPE = 131051
     MEDIA_DOWNLOAD = 131052
     MEDIA_UPLOAD = 131053
     PAIR_RATE = 131056
+    GROUP_CURSOR = 131059
+    GROUP_DUPLICATE_PARTICIPANT = 131202
+    GROUP_TOO_MANY_PARTICIPANTS = 131204
+    GROUP_PICTURE_NOT_SQUARE = 131209
+    GROUP_PICTURE_TOO_SMALL = 131210
+    GROUP_CREATION_LIMIT = 131211
+    GROUP_NOT_A_PARTICIPANT = 131212
+    GROUP_NO_JOIN_REQUEST = 131213
     TEMPLATE_COUNT_MISMATCH = 132000
     TEMPLATE_UNKNOWN = 132001
     TEMPLATE_TEXT_TOO_LONG = 132005
@@ -77,12 +84,19 @@ _TITLES: Final[dict[int, str]] = {
     Code.GROUP_UNKNOWN: "Group is unknown",
     Code.RECIPIENT_IS_SENDER: "Recipient cannot be sender",
     Code.UNDELIVERABLE: "Message undeliverable",
-    Code.GROUP_UNDELIVERABLE: "Message undeliverable to group",
     Code.TOO_MANY_SPAM: "Spam rate limit hit",
     Code.UNSUPPORTED_TYPE: "Unsupported message type",
     Code.MEDIA_DOWNLOAD: "Media download error",
     Code.MEDIA_UPLOAD: "Media upload error",
     Code.PAIR_RATE: "Pair rate limit hit",
+    Code.GROUP_CURSOR: "Invalid cursor",
+    Code.GROUP_DUPLICATE_PARTICIPANT: "Duplicate participants",
+    Code.GROUP_TOO_MANY_PARTICIPANTS: "Too many participants",
+    Code.GROUP_PICTURE_NOT_SQUARE: "Profile picture is not square",
+    Code.GROUP_PICTURE_TOO_SMALL: "Profile picture is too small",
+    Code.GROUP_CREATION_LIMIT: "Group creation limit reached",
+    Code.GROUP_NOT_A_PARTICIPANT: "Participant is not in the group",
+    Code.GROUP_NO_JOIN_REQUEST: "Join request does not exist",
     Code.TEMPLATE_COUNT_MISMATCH: "Number of parameters does not match the expected number of params",
     Code.TEMPLATE_UNKNOWN: "Template does not exist",
     Code.TEMPLATE_TEXT_TOO_LONG: "Template hydrated text too long",

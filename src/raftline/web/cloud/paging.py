@@ -24,17 +24,20 @@ _LIMIT_DIGITS_MAX: Final = 9
 _NOT_CARRIED: Final = frozenset({"access_token", "after", "before"})
 
 
-def page_of(call: Call, rows: Sequence[Row], key: Callable[[Row], str]) -> tuple[Sequence[Row], dict[str, Any]]:
+def page_of(
+    call: Call, rows: Sequence[Row], key: Callable[[Row], str], count_max: int = CLOUD_PAGE_ROW_COUNT_MAX
+) -> tuple[Sequence[Row], dict[str, Any]]:
     """
     Return the rows of the page that a request asks for, and its `paging`.
 
     Args:
         rows: All of them, sorted by their keys.
+        count_max: Greatest number of rows; whoever asks for more gets so many.
 
     Raises:
         GraphError: 100 for a limit or a cursor that cannot be.
     """
-    limit = _limit_of(call)
+    limit = min(_limit_of(call), count_max)
     after, before = _cursor_of(call, "after"), _cursor_of(call, "before")
     start, end = 0, len(rows)
     if after is not None:

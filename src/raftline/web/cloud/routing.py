@@ -79,6 +79,7 @@ class Edge:
         entropy: Draws so many bytes of chance.
         wall_ms: Milliseconds since 1970.
         is_ready: Whether this node serves; while it starts or stops, all is answered 503.
+        page_url: Where browsers reach this node by HTTPS; empty for nowhere.
         files_url: Returns where clients reach uploaded files, without a path: this node, or whoever stands before it.
         check_callback: Asks whether an address with a verify token wants to be told of events (the challenge);
             raises GraphError when it does not.
@@ -90,6 +91,7 @@ class Edge:
     entropy: Callable[[int], bytes]
     wall_ms: Callable[[], int]
     is_ready: Callable[[], bool] = lambda: True
+    page_url: str = ""
     files_url: Callable[[], str] = lambda: ""
     check_callback: Callable[[str, str], Awaitable[None]] | None = None
     streams: EventStreams | None = None

@@ -10,4 +10,5 @@ What numbers send: `POST /P/messages`.
     composing.py    from a body to a draft, by its type
     reading.py      messages read, and typing
     messages.py     the endpoint: to whom, under which key, and what comes of it
+    groups.py       to groups
 """

@@ -84,7 +84,7 @@ def seal(
 
     Args:
         kind: CHAT or GROUPCHAT.
-        sender, to: Addresses, prepared.
+        sender, to: Addresses, prepared; empty to a room, which writes its own.
         message_id: Of the stanza; 32 hexadecimal digits.
         name: The number's verified name.
 
@@ -104,10 +104,9 @@ def seal(
             "<markable xmlns='urn:xmpp:chat-markers:0'/>"
             f"<nick xmlns='http://jabber.org/protocol/nick'>{escape_text(name)}</nick>"
         )
-    stanza = (
-        f"<message from='{escape_attribute(sender)}' to='{escape_attribute(to)}' type='{kind.name.lower()}'"
-        f" id='{message_id}'>{text}{payload}<origin-id xmlns='urn:xmpp:sid:0' id='{message_id}'/>{asking}</message>"
-    )
+    addresses = f" from='{escape_attribute(sender)}' to='{escape_attribute(to)}'" if sender else ""
+    head = f"<message{addresses} type='{kind.name.lower()}' id='{message_id}'>"
+    stanza = f"{head}{text}{payload}<origin-id xmlns='urn:xmpp:sid:0' id='{message_id}'/>{asking}</message>"
     if _FORBIDDEN.search(stanza) is not None:
         raise wrong("text", "has characters that no message may have")
     written = stanza.encode()

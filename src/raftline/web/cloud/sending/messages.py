@@ -10,22 +10,24 @@ Whoever is not there and whoever has blocked the number look the same, as on any
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 from starlette.responses import Response
 
 from raftline.base.cloud_limits import OPAQUE_LENGTH_MAX
 from raftline.machine.business.commands import SendFromNumber
-from raftline.machine.business.ids import parse_group_id, wamid
-from raftline.machine.business.values import Identity, Sent
+from raftline.machine.business.ids import parse_group_id
+from raftline.machine.business.values import Identity
 from raftline.machine.message_commands import MessageKind, SendMessage
 from raftline.machine.queries import Block, BlockBetween
 from raftline.web.cloud.access import MESSAGING
 from raftline.web.cloud.addressing import find_identity, person_of
-from raftline.web.cloud.errors import Code, GraphError, graph_reply, missing, wrong
+from raftline.web.cloud.errors import Code, GraphError, missing, wrong
 from raftline.web.cloud.routing import Call, Endpoint, Subject
+from raftline.web.cloud.sending.answers import PRODUCT, sent_reply
 from raftline.web.cloud.sending.composing import answered_by, compose
 from raftline.web.cloud.sending.drafts import bounded, seal
+from raftline.web.cloud.sending.groups import send_to_group
 from raftline.web.cloud.sending.keys import (
     blocked_by_number,
     key_of,
@@ -37,7 +39,6 @@ from raftline.web.cloud.sending.keys import (
 from raftline.web.cloud.sending.reading import note_read
 from raftline.web.cloud.sending.requests import MessageRequest
 
-PRODUCT: Final = "whatsapp"
 _RECIPIENT_TYPES: Final = frozenset({None, "individual", "group"})
 
 
@@ -52,8 +53,9 @@ async def post_message(call: Call) -> Response:
         return await note_read(call, request)
     written = written_recipient(request)
     # Clients take any name that is neither a number nor a BSUID for that of a group, so its type tells nothing.
-    if parse_group_id(written) is not None:
-        raise GraphError(Code.GROUP_UNKNOWN, "There is no such group.")
+    room = parse_group_id(written)
+    if room is not None:
+        return await send_to_group(call, request, written, room)
     return await _send_to_person(call, request, written)
 
 
@@ -70,14 +72,6 @@ def written_recipient(request: MessageRequest) -> str:
     if not written:
         raise missing("to")
     return written
-
-
-def sent_reply(call: Call, request: MessageRequest, contact: dict[str, str], sent: Sent) -> Response:
-    """Return the answer to a message that was sent."""
-    message: dict[str, Any] = {"id": wamid(call.node.cluster_epoch, sent.position)}
-    if request.template is not None:
-        message["message_status"] = "accepted"
-    return graph_reply({"messaging_product": PRODUCT, "contacts": [contact], "messages": [message]})
 
 
 async def _send_to_person(call: Call, request: MessageRequest, written: str) -> Response:

@@ -2,7 +2,7 @@
 What a program says of messages that came: read, and that an answer is being written.
 
 Read is a displayed marker (XEP-0333), a command like a message. Writing is a chat state (XEP-0085), which goes to the
-sessions that are there now and enters no log.
+sessions that are there now and enters no log; groups are not shown it.
 """
 
 from __future__ import annotations
@@ -15,9 +15,10 @@ from raftline.machine.business.commands import SendFromNumber
 from raftline.machine.business.values import KnownMessage
 from raftline.machine.message_commands import MessageKind, SendMessage
 from raftline.machine.queries import Reachable, SessionRow
-from raftline.web.cloud.errors import Code, GraphError, graph_reply, missing, wrong
+from raftline.web.cloud.errors import graph_reply, missing, wrong
 from raftline.web.cloud.routing import Call
 from raftline.web.cloud.sending.composing import find_message, is_of_group, reference_to
+from raftline.web.cloud.sending.groups import note_read_in_group
 from raftline.web.cloud.sending.keys import draw_key, message_id_of, send_once
 from raftline.web.cloud.sending.requests import MessageRequest
 from raftline.xmpp.element import escape_attribute
@@ -45,7 +46,8 @@ async def note_read(call: Call, request: MessageRequest) -> Response:
     if known.is_own:
         raise wrong("message_id", "names a message that the number itself has sent")
     if is_of_group(call, known):
-        raise GraphError(Code.GROUP_UNKNOWN, "There is no such group.")
+        await note_read_in_group(call, known)
+        return graph_reply({"success": True})
     await _mark_read(call, known)
     if request.typing_indicator is not None:
         await _show_typing(call, known.peer)
