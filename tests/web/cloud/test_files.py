@@ -17,6 +17,7 @@ from raftline.base.cloud_limits import (
     LINK_LENGTH_MAX,
     STICKER_BYTES_MAX,
 )
+from raftline.base.ids import AccountId
 from raftline.machine.business.ids import media_id
 from raftline.machine.media.queries import DescriptionOf, UploadOf
 from raftline.machine.media.tables import FileDescription
@@ -44,7 +45,9 @@ async def cloud(door: CloudDoor) -> Any:
 
 def upload(door: CloudDoor, content_type: str = "image/jpeg", size: int = 1_000, **fields: Any) -> None:
     """Let the file be of a type and a size."""
-    view = UploadView("a cat.jpg", size, content_type, 0, DIGEST, is_over=False)._replace(**fields)
+    view = UploadView("a cat.jpg", size, content_type, 0, DIGEST, is_over=False, account_id=AccountId(100))._replace(
+        **fields
+    )
     door.answers[UploadOf] = lambda query: view if query.token == TOKEN_BYTES else None
     door.answers[DescriptionOf] = lambda _query: None
 

@@ -10,7 +10,7 @@ import pytest
 import pytest_asyncio
 
 from raftline.base.ids import format_stanza_id
-from raftline.machine.business.commands import ChangeNumber
+from raftline.machine.business.commands import ChangeNumber, SendFromNumber
 from raftline.machine.business.group_commands import PinFromNumber, SpeakFromNumber
 from raftline.machine.business.ids import GraphKind, graph_id, group_id, parse_group_id, parse_wamid, wamid
 from raftline.machine.business.tables import PromptKind
@@ -139,6 +139,28 @@ async def test_reply_and_reaction(service: CloudService, client: httpx2.AsyncCli
         {"type": "pin", "pin": {"type": "pin", "message_id": asked}},
     ):
         assert code_of(await send(service, client, elsewhere, fields)) == 131009
+
+
+async def test_by_way_of_the_author(service: CloudService, client: httpx2.AsyncClient, group: str) -> None:
+    """
+    Libraries answer and react to what was said in a group by writing to its author.
+
+    The reaction is where the message is; the answer is a word in private, and answers nothing there.
+    """
+    room = parse_group_id(group) or ""
+    ann = Person(service, ANN)
+    ann.enter(room, await token_of(client, group))
+    asked = wamid(1, ann.say(room, "What?").position)
+    reaction = {"type": "reaction", "reaction": {"message_id": asked, "emoji": "👍"}}
+    response = await send(service, client, ANN, reaction)
+    assert response.status_code == 200, response.text
+    assert response.json()["contacts"] == [{"input": ANN, "wa_id": ANN}]
+    assert len(said(service, group)) == 2
+    response = await send(service, client, ANN, TEXT | {"context": {"message_id": asked}})
+    assert response.status_code == 200, response.text
+    action = service.door.executed[-1]
+    assert isinstance(action, SendFromNumber)
+    assert b"urn:xmpp:reply:0" not in action.message.stanza
 
 
 async def test_pin(service: CloudService, client: httpx2.AsyncClient, group: str) -> None:

@@ -27,7 +27,7 @@ NUMBER = NumberView(
 )
 TOKEN = bytes(range(16))
 URL = f"https://one.example.org/upload/{TOKEN.hex()}/cat.jpg"
-UPLOAD = UploadView("cat.jpg", 4_000, "image/jpeg", 0, b"\x01" * 32, False)
+UPLOAD = UploadView("cat.jpg", 4_000, "image/jpeg", 0, b"\x01" * 32, False, AccountId(42))
 TIME_MS = 1_697_043_223_456
 
 

@@ -15,7 +15,6 @@ it becomes a member, or where people have to be let in has asked for that.
 
 from __future__ import annotations
 
-from base64 import urlsafe_b64decode, urlsafe_b64encode
 from hashlib import blake2b
 from typing import Any, Final, cast
 
@@ -37,13 +36,19 @@ from raftline.web.cloud.access import MESSAGING
 from raftline.web.cloud.addressing import find_identity
 from raftline.web.cloud.bodies import PRODUCT, require_product
 from raftline.web.cloud.errors import Code, GraphError, graph_error, graph_reply, missing, wrong
-from raftline.web.cloud.group_views import carry_out, find_led_group, key_of, request_id_of, shown_person
+from raftline.web.cloud.group_views import (
+    carry_out,
+    find_led_group,
+    join_request_id,
+    key_of,
+    request_id_of,
+    shown_person,
+    who_asks,
+)
 from raftline.web.cloud.paging import listed, page_of
 from raftline.web.cloud.routing import Call, Endpoint, Subject
 from raftline.web.replies import require_done
 from raftline.xmpp.invites import TOKEN_BYTES, digest_of, landing_page, room_link
-
-_REQUEST: Final = "jr_"
 
 
 class Participant(msgspec.Struct, frozen=True):
@@ -118,7 +123,7 @@ async def list_requests(call: Call) -> Response:
     shown, paging = page_of(call, sorted(waiting, key=_order), _order)
     data = [
         {
-            "join_request_id": _request_id(one.localpart),
+            "join_request_id": join_request_id(one.localpart),
             **shown_person(one.localpart, one.account_id),
             "creation_timestamp": str(one.asked_ms // 1000),
         }
@@ -206,7 +211,7 @@ async def _decide(call: Call, *, allows: bool) -> Response:
 
 
 async def _decide_one(call: Call, view: GroupView, request: str, *, key: bytes, allows: bool) -> None:
-    localpart = _localpart(request)
+    localpart = who_asks(request)
     unknown = GraphError(Code.GROUP_NO_JOIN_REQUEST, f"{request[:100]!r} waits for no answer.")
     if localpart is None:
         raise unknown
@@ -225,21 +230,6 @@ async def _decide_one(call: Call, view: GroupView, request: str, *, key: bytes, 
 
 def _key_for(key: bytes, place: int) -> bytes:
     return blake2b(key + bytes([place]), digest_size=KEY_BYTES).digest()
-
-
-def _request_id(localpart: str) -> str:
-    return _REQUEST + urlsafe_b64encode(localpart.encode()).decode().rstrip("=")
-
-
-def _localpart(request: str) -> str | None:
-    """Return who asks by the id of the request; None for what is no such id."""
-    text = request.removeprefix(_REQUEST)
-    if text == request:
-        return None
-    try:
-        return urlsafe_b64decode(text + "=" * (-len(text) % 4)).decode()
-    except ValueError:  # not base64, or no text
-        return None
 
 
 ENDPOINTS: Final = (

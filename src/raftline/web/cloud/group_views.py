@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import urlsafe_b64decode, urlsafe_b64encode
 from hashlib import blake2b
 from typing import Any, Final, cast
 
@@ -24,6 +25,7 @@ AUTO_APPROVE: Final = "auto_approve"
 APPROVAL_REQUIRED: Final = "approval_required"
 
 _ID_BYTES: Final = 8
+_REQUEST: Final = "jr_"
 
 
 async def find_group(call: Call) -> GroupView:
@@ -105,7 +107,7 @@ def shown_group(view: GroupView) -> dict[str, Any]:
         "suspended": False,
         "total_participant_count": view.member_count,
         "participants": [shown_person(person.localpart, person.account_id) for person in view.members],
-        "join_approval_mode": APPROVAL_REQUIRED if view.join_requests else AUTO_APPROVE,
+        "join_approval_mode": mode_of(join_requests=view.join_requests),
     }
     if not view.description:
         del shown["description"]
@@ -116,3 +118,24 @@ def shown_person(localpart: str, account_id: AccountId) -> dict[str, str]:
     """Return somebody as lists of people name them: by number, if there is one, and BSUID."""
     wa_id, user_id = wa_id_of(localpart), bsuid_of(Identity(localpart, account_id, ""))
     return {"wa_id": wa_id, "user_id": user_id} if wa_id else {"user_id": user_id}
+
+
+def mode_of(*, join_requests: bool) -> str:
+    """Return how people come into a group."""
+    return APPROVAL_REQUIRED if join_requests else AUTO_APPROVE
+
+
+def join_request_id(localpart: str) -> str:
+    """Return the id of a request to join, by who makes it."""
+    return _REQUEST + urlsafe_b64encode(localpart.encode()).decode().rstrip("=")
+
+
+def who_asks(request: str) -> str | None:
+    """Return who asks by the id of the request; None for what is no such id."""
+    text = request.removeprefix(_REQUEST)
+    if text == request:
+        return None
+    try:
+        return urlsafe_b64decode(text + "=" * (-len(text) % 4)).decode()
+    except ValueError:  # not base64, or no text
+        return None

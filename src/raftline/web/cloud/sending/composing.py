@@ -44,6 +44,8 @@ async def answered_by(call: Call, request: MessageRequest, peer: str) -> Answere
     """
     Return which message of a conversation a request answers; None for none.
 
+    Programs answer the author of what was said in a group, naming it; a person has no such message in their chat.
+
     Raises:
         GraphError: 131009, there is no such message.
     """
@@ -52,6 +54,8 @@ async def answered_by(call: Call, request: MessageRequest, peer: str) -> Answere
     where = "context.message_id"
     known = await find_message(call, request.context.message_id, where)
     if known.peer != peer:
+        if is_of_group(call, known) and peer.endswith(f"@{call.node.domain}"):
+            return None  # a word in private about what was said in a group
         raise wrong(where, "names a message of another conversation")
     stanza = parse_stanza(known.stanza)
     body = next((child.text for child in stanza.element.elements() if child.name == "body"), "")

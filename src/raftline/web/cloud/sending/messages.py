@@ -27,7 +27,7 @@ from raftline.web.cloud.routing import Call, Endpoint, Subject
 from raftline.web.cloud.sending.answers import PRODUCT, sent_reply
 from raftline.web.cloud.sending.composing import answered_by, compose
 from raftline.web.cloud.sending.drafts import bounded, seal
-from raftline.web.cloud.sending.groups import send_to_group
+from raftline.web.cloud.sending.groups import group_reacted_to, send_to_group
 from raftline.web.cloud.sending.keys import (
     blocked_by_number,
     key_of,
@@ -53,7 +53,7 @@ async def post_message(call: Call) -> Response:
         return await note_read(call, request)
     written = written_recipient(request)
     # Clients take any name that is neither a number nor a BSUID for that of a group, so its type tells nothing.
-    room = parse_group_id(written)
+    room = parse_group_id(written) or await group_reacted_to(call, request)
     if room is not None:
         return await send_to_group(call, request, written, room)
     return await _send_to_person(call, request, written)

@@ -81,7 +81,9 @@ def is_allowed(address: str, *, private: bool) -> bool:
     number = ipaddress.ip_address(address.partition("%")[0])
     if isinstance(number, ipaddress.IPv6Address) and number.ipv4_mapped is not None:
         number = number.ipv4_mapped
-    if number.is_link_local or number.is_multicast or number.is_unspecified or number.is_reserved:
+    if number.is_link_local or number.is_multicast or number.is_unspecified:
+        return False
+    if number.is_reserved and not number.is_loopback:  # ::1 is both
         return False
     return number.is_global or (private and str(number) not in _METADATA)
 

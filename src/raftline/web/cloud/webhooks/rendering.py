@@ -23,6 +23,7 @@ from raftline.machine.business.values import Choice, Identity, StatusDetail
 from raftline.web.cloud.addressing import bsuid_of, wa_id_of
 from raftline.web.cloud.errors import GraphError
 from raftline.web.cloud.webhooks.content import Reference, content_of, replied_to, unsupported
+from raftline.web.cloud.webhooks.group_news import group_news
 from raftline.xmpp.stanza import parse_stanza
 
 if TYPE_CHECKING:
@@ -90,24 +91,31 @@ def render(view: EventView, number: NumberView, service: Service, uploads: Uploa
         uploads: Of the message, by token (files.tokens_of); what is not there was never uploaded here, or has gone.
     """
     event = view.event
+    if event.kind == EventKind.GROUP:
+        field, news = group_news(event)
+        return _posted(number, field, {"groups": [news]})
     person = _person(view, service.domain)
     told: dict[str, Any]
     if event.kind == EventKind.STATUS:
         told = {"statuses": [_status(event, person, number, service)]}
     else:
         told = {"messages": [_message(view, person, number, service, uploads)]}
+    return _posted(number, "messages", {"contacts": [person.contact()], **told})
+
+
+def _posted(number: NumberView, field: str, told: dict[str, Any]) -> bytes:
+    """Write the body of a POST for a field, with what is told there."""
     value = {
         "messaging_product": "whatsapp",
         "metadata": {
             "display_phone_number": number.number.localpart,
             "phone_number_id": graph_id(GraphKind.NUMBER, number.number.number_id),
         },
-        "contacts": [person.contact()],
         **told,
     }
     entry = {
         "id": graph_id(GraphKind.BUSINESS, number.number.business_id),
-        "changes": [{"value": value, "field": "messages"}],
+        "changes": [{"value": value, "field": field}],
     }
     return msgspec.json.encode({"object": "whatsapp_business_account", "entry": [entry]})
 
