@@ -8,7 +8,6 @@ message from a person to a program and back, over webhooks and the Cloud API.
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import socket
 import sys
@@ -18,11 +17,13 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
 
-import httpx
+import httpx2
 import pytest
 
+from integration.business import Business, create_business, http_url, sync_client
 from integration.cluster_process import Cluster, wait_until
 from integration.person import Person
+from integration.test_cloud_groups import Member, room_of
 from integration.xmpp_raw import NS_CLIENT
 
 pytestmark = pytest.mark.timeout(180)
@@ -86,32 +87,23 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-async def create(cluster: Cluster, name: str, number: str) -> dict[str, str]:
-    """Create a business, as an operator does."""
-    words = ("business", "create", name, "--number", number, "--json", "--data", str(cluster.data))
-    done = await cluster.command(*words)
-    assert done.returncode == 0, done.stderr
-    made: dict[str, str] = json.loads(done.stdout)
-    return made
-
-
-async def has_callback(cluster: Cluster, made: dict[str, str], callback: str) -> bool:
+async def has_callback(cluster: Cluster, made: Business, callback: str) -> bool:
     """Whether the program of a business has said that it wants to be told of events there."""
-    url = f"http://127.0.0.1:{cluster.node(2).http}/admin/v1/businesses/{made['waba_id']}"
-    async with httpx.AsyncClient() as client:
-        response = await client.get(url, headers={"Authorization": f"Bearer {cluster.description()['admin_token']}"})
+    headers = {"Authorization": f"Bearer {cluster.description()['admin_token']}"}
+    async with httpx2.AsyncClient(base_url=http_url(cluster, 2), headers=headers) as client:
+        response = await client.get(f"/admin/v1/businesses/{made.waba_id}")
     told: dict[str, Any] = response.raise_for_status().json()
     return any(one["url"].rstrip("/") == callback for app in told["apps"] for one in app["callbacks"])
 
 
 @asynccontextmanager
-async def program(cluster: Cluster, file: str, made: dict[str, str], **environment: str) -> AsyncIterator[None]:
+async def program(cluster: Cluster, file: str, made: Business, **environment: str) -> AsyncIterator[None]:
     """Run an example as its README says; it has told where it listens when this enters."""
     port = free_port()
     given = {
         **os.environ,
-        "RAFTLINE_URL": ",".join(f"http://127.0.0.1:{cluster.node(node).http}" for node in (1, 2, 3)),
-        **{name.upper(): made[name] for name in ("phone_number_id", "token", "app_id", "app_secret")},
+        "RAFTLINE_URL": ",".join(http_url(cluster, node_id) for node_id in (1, 2, 3)),
+        **{name.upper(): getattr(made, name) for name in ("phone_number_id", "token", "app_id", "app_secret")},
         "VERIFY_TOKEN": f"word of {file}",
         "CALLBACK_URL": f"http://127.0.0.1:{port}",
         "PORT": str(port),
@@ -149,7 +141,7 @@ async def callers(cluster: Cluster, number: str, names: Sequence[str]) -> AsyncI
 
 async def order(cluster: Cluster) -> None:
     """Somebody orders by typing, by a form and by a place, and is answered under the dish that was chosen."""
-    made = await create(cluster, "Pizzeria", "15550001111")
+    made = await create_business(cluster, "Pizzeria", "15550001111")
     async with program(cluster, "order_bot.py", made), callers(cluster, "15550001111", ["anna"]) as [anna]:
         anna.say("hello")
         greeting = await anna.hear("what can we do for you?")
@@ -172,7 +164,7 @@ async def order(cluster: Cluster) -> None:
 
 async def alert(cluster: Cluster) -> None:
     """Whoever subscribed and has not stopped gets an alert, once; the list outlives the program."""
-    made = await create(cluster, "Market News", "15550002222")
+    made = await create_business(cluster, "Market News", "15550002222")
     file = cluster.data.parent / "subscribers"
     settings = {"EDITOR_WORD": "flash", "SUBSCRIBERS_FILE": str(file)}
     names = [f"reader{number}" for number in range(SUBSCRIBER_COUNT)]
@@ -196,31 +188,62 @@ async def alert(cluster: Cluster) -> None:
             assert readers[0].heard("Gold") == 0
 
 
+async def ask_for_help(customer: Caller, question: str) -> None:
+    """Ask the bot for a human, and then something."""
+    customer.say("help")
+    await customer.hear("How can we help?")
+    customer.say("2")
+    await customer.hear("What is it about?")
+    customer.say(question)
+
+
 async def support(cluster: Cluster) -> None:
-    """The bot answers, hands over to a person, and takes back."""
-    made = await create(cluster, "Support", "15550003333")
+    """The bot answers what it can, and hands over: to one person, then to a group."""
+    made = await create_business(cluster, "Support", "15550003333")
     async with (
         program(cluster, "support_desk.py", made, DESK_WORD="open sesame"),
         callers(cluster, "15550003333", ["bert", "carla"]) as [bert, carla],
     ):
         bert.say("help")
         await bert.hear("How can we help?")
+        bert.say("Opening hours")
+        await bert.hear("from nine to six")
+        bert.say("help")
+        await bert.hear("How can we help?")
         bert.say("Ask a human")
         await bert.hear("Nobody is at the desk right now")
         carla.say("open sesame")
         await carla.hear("This is the support desk now.")
-        bert.say("help")
-        await bert.hear("How can we help?")
-        bert.say("2")
-        await bert.hear("What is it about?")
-        bert.say("My parcel is late")
+        await ask_for_help(bert, "My parcel is late")
         asked = await carla.hear("bert: My parcel is late")
         carla.reply(asked, "It comes tomorrow")
         await bert.hear("It comes tomorrow")
         carla.reply(asked, "done")
         await bert.hear("I am the bot again.")
-        bert.say("thanks")
-        await bert.hear("How can we help?")
+        await support_in_group(cluster, made, bert)
+
+
+async def support_in_group(cluster: Cluster, made: Business, bert: Caller) -> None:
+    """The desk moves into a group; whoever is in it can reply."""
+    with sync_client(cluster, made) as wa:
+        await asyncio.to_thread(wa.create_group, subject="Desk")
+        [group] = await asyncio.to_thread(wa.get_groups)
+        link = (await asyncio.to_thread(wa.get_group_invite_link, group.id)).link
+    room = room_of(group.id)
+    dora = Member("dora")
+    await dora.register_account(cluster.node(3).xmpp)
+    try:
+        await dora.enter(room, link)
+        dora.write(room, "<body>open sesame</body>", "d1")
+        await dora.wait_seen("that it is the desk", lambda stanza: "the support desk now" in body_of(stanza))
+        await ask_for_help(bert, "Where is it?")
+        question = "bert: Where is it?"
+        asked = await dora.wait_seen("the question", lambda stanza: question in body_of(stanza))
+        stanza_id = asked.find("{urn:xmpp:sid:0}stanza-id").get("id")
+        dora.write(room, f"<body>At the station</body><reply xmlns='{REPLY}' id='{stanza_id}'/>", "d2")
+        await bert.hear("At the station")
+    finally:
+        await dora.log_out()
 
 
 async def test_the_examples(cluster: Cluster) -> None:
