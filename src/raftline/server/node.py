@@ -69,6 +69,7 @@ from raftline.wal.files import OperatingSystemFiles
 from raftline.web.admin import Admin
 from raftline.web.app import make_app
 from raftline.web.businesses.desk import Desk
+from raftline.web.cloud.endpoints import make_cloud
 from raftline.web.cloud.filing import Filing
 from raftline.web.cloud.routing import Cloud, Edge
 from raftline.web.health import Health
