@@ -24,7 +24,12 @@ from raftline.web.retention import RetentionDays
 
 PREFIX: Final = "/admin/v1"
 
+_APP: Final = "/apps/{id}"
+_LETTERS: Final = f"{_APP}/dead-letters"
+_NUMBER: Final = "/numbers/{id}"
+
 _Key = Annotated[str, Meta(max_length=IDEMPOTENCY_KEY_CHARACTERS_MAX)]
+_EventId = Annotated[str, Meta(pattern="^[0-9]{1,18}-[0-9]{1,9}$")]
 _Offset = Annotated[int, Meta(ge=0, lt=10**18)]
 
 INTERFACE: Final = Interface(
@@ -145,7 +150,7 @@ _ACCOUNTS: Final = (
         reply=shapes.ReportPage,
         parameters=(
             Parameter("state", Literal["open", "closed", "all"], "Which; open ones when it is not said."),
-            Parameter("before", Annotated[str, Meta(pattern="^[0-9]{1,18}-[0-9]{1,9}$")], "Begin before this one."),
+            Parameter("before", _EventId, "Begin before this one."),
             _limit(REPORT_PAGE_ROW_COUNT_MAX),
         ),
     ),
@@ -265,146 +270,151 @@ _BACKUPS: Final = (
 )
 
 
-def _of_businesses() -> tuple[Operation, ...]:
-    tag, app, number = "businesses", "/apps/{id}", "/numbers/{id}"
-    return (
-        Operation(
-            "GET",
-            "/businesses",
-            "listBusinesses",
-            "List businesses, by id.",
-            tag,
-            reply=views.BusinessPage,
-            parameters=(_after(), _limit(BUSINESS_COUNT_MAX)),
-        ),
-        Operation(
-            "POST",
-            "/businesses",
-            "createBusiness",
-            "Create a business with an application, a token and a number.",
-            tag,
-            bodies.NewBusiness,
-            views.CreatedBusiness,
-            status=201,
-            errors=(409,),
-        ),
-        Operation("GET", "/businesses/{id}", "showBusiness", "Show a business.", tag, reply=views.BusinessInfo),
-        Operation("DELETE", "/businesses/{id}", "deleteBusiness", "Delete a business, all of it.", tag, status=204),
-        Operation(
-            "POST",
-            "/businesses/{id}/numbers",
-            "addNumber",
-            "Give a business another number.",
-            tag,
-            bodies.NewNumber,
-            views.NumberInfo,
-            status=201,
-            errors=(409,),
-        ),
-        Operation("GET", number, "showNumber", "Show a number.", tag, reply=views.NumberInfo),
-        Operation("PATCH", number, "changeNumber", "Name or limit it.", tag, bodies.NumberChange, views.NumberInfo),
-        Operation("DELETE", number, "removeNumber", "Remove a number with its account.", tag, status=204),
-        Operation(
-            "POST",
-            "/businesses/{id}/apps",
-            "createApp",
-            "Give a business another application.",
-            tag,
-            bodies.NewApp,
-            views.CreatedApp,
-            status=201,
-            errors=(409,),
-        ),
-        Operation("GET", app, "showApp", "Show an application.", tag, reply=views.AppDetails),
-        Operation("DELETE", app, "deleteApp", "Delete an application, all of it.", tag, status=204),
-        Operation(
-            "POST",
-            f"{app}/secret",
-            "rotateSecret",
-            "Give it another secret.",
-            tag,
-            reply=views.CreatedApp,
-            errors=(409,),
-        ),
-        Operation(
-            "PUT", f"{app}/streams", "setStreams", "Keep events for streams.", tag, bodies.Streams, views.AppDetails
-        ),
-        Operation("GET", f"{app}/tokens", "listTokens", "List tokens.", tag, reply=views.TokenList),
-        Operation(
-            "POST",
-            f"{app}/tokens",
-            "issueToken",
-            "Issue a token, which is told once.",
-            tag,
-            bodies.NewToken,
-            views.IssuedToken,
-            status=201,
-            errors=(409,),
-        ),
-        Operation("DELETE", f"{app}/tokens/{{token}}", "revokeToken", "Revoke a token.", tag, status=204),
-        Operation("GET", f"{app}/callbacks", "listCallbacks", "List callbacks.", tag, reply=views.CallbackList),
-        Operation(
-            "PUT",
-            f"{app}/callbacks",
-            "setCallback",
-            "Set a callback, once its receiver has shown that it expects us.",
-            tag,
-            bodies.NewCallback,
-            views.CallbackList,
-        ),
-        Operation(
-            "DELETE",
-            f"{app}/callbacks",
-            "removeCallback",
-            "Remove a callback.",
-            tag,
-            status=204,
-            parameters=(Parameter("scope", str, "Of which scope; `app` when it is not said."),),
-        ),
-        *_of_events(f"{app}/dead-letters"),
-    )
+_BUSINESSES: Final = (
+    Operation(
+        "GET",
+        "/businesses",
+        "listBusinesses",
+        "List businesses, by id.",
+        "businesses",
+        reply=views.BusinessPage,
+        parameters=(_after(), _limit(BUSINESS_COUNT_MAX)),
+    ),
+    Operation(
+        "POST",
+        "/businesses",
+        "createBusiness",
+        "Create a business with an application, a token and a number.",
+        "businesses",
+        bodies.NewBusiness,
+        views.CreatedBusiness,
+        status=201,
+        errors=(409,),
+    ),
+    Operation("GET", "/businesses/{id}", "showBusiness", "Show a business.", "businesses", reply=views.BusinessInfo),
+    Operation(
+        "DELETE", "/businesses/{id}", "deleteBusiness", "Delete a business, all of it.", "businesses", status=204
+    ),
+    Operation(
+        "POST",
+        "/businesses/{id}/numbers",
+        "addNumber",
+        "Give a business another number.",
+        "businesses",
+        bodies.NewNumber,
+        views.NumberInfo,
+        status=201,
+        errors=(409,),
+    ),
+    Operation("GET", _NUMBER, "showNumber", "Show a number.", "businesses", reply=views.NumberInfo),
+    Operation(
+        "PATCH", _NUMBER, "changeNumber", "Name or limit it.", "businesses", bodies.NumberChange, views.NumberInfo
+    ),
+    Operation("DELETE", _NUMBER, "removeNumber", "Remove a number with its account.", "businesses", status=204),
+    Operation(
+        "POST",
+        "/businesses/{id}/apps",
+        "createApp",
+        "Give a business another application.",
+        "businesses",
+        bodies.NewApp,
+        views.CreatedApp,
+        status=201,
+        errors=(409,),
+    ),
+    Operation("GET", _APP, "showApp", "Show an application.", "businesses", reply=views.AppDetails),
+    Operation("DELETE", _APP, "deleteApp", "Delete an application, all of it.", "businesses", status=204),
+    Operation(
+        "POST",
+        f"{_APP}/secret",
+        "rotateSecret",
+        "Give it another secret.",
+        "businesses",
+        reply=views.CreatedApp,
+        errors=(409,),
+    ),
+    Operation(
+        "PUT",
+        f"{_APP}/streams",
+        "setStreams",
+        "Keep events for streams.",
+        "businesses",
+        bodies.Streams,
+        views.AppDetails,
+    ),
+    Operation("GET", f"{_APP}/tokens", "listTokens", "List tokens.", "businesses", reply=views.TokenList),
+    Operation(
+        "POST",
+        f"{_APP}/tokens",
+        "issueToken",
+        "Issue a token, which is told once.",
+        "businesses",
+        bodies.NewToken,
+        views.IssuedToken,
+        status=201,
+        errors=(409,),
+    ),
+    Operation("DELETE", f"{_APP}/tokens/{{token}}", "revokeToken", "Revoke a token.", "businesses", status=204),
+    Operation("GET", f"{_APP}/callbacks", "listCallbacks", "List callbacks.", "businesses", reply=views.CallbackList),
+    Operation(
+        "PUT",
+        f"{_APP}/callbacks",
+        "setCallback",
+        "Set a callback, once its receiver has shown that it expects us.",
+        "businesses",
+        bodies.NewCallback,
+        views.CallbackList,
+    ),
+    Operation(
+        "DELETE",
+        f"{_APP}/callbacks",
+        "removeCallback",
+        "Remove a callback.",
+        "businesses",
+        status=204,
+        parameters=(Parameter("scope", str, "Of which scope; `app` when it is not said."),),
+    ),
+)
 
+_EVENTS: Final = (
+    Operation(
+        "GET",
+        _LETTERS,
+        "listDeadLetters",
+        "List events that no receiver took, the oldest first.",
+        "businesses",
+        reply=views.DeadLetterPage,
+        parameters=(Parameter("after", _EventId, "Begin after this one."), _limit(EVENT_PAGE_MAX)),
+    ),
+    Operation(
+        "POST",
+        f"{_LETTERS}/replay",
+        "replayDeadLetters",
+        "Let dead letters be delivered again.",
+        "businesses",
+        bodies.DeadLetters,
+        views.DeadLettersLeft,
+    ),
+    Operation(
+        "DELETE", _LETTERS, "discardDeadLetters", "Forget all dead letters.", "businesses", reply=views.DeadLettersLeft
+    ),
+    Operation(
+        "DELETE", f"{_LETTERS}/{{letter}}", "discardDeadLetter", "Forget a dead letter.", "businesses", status=204
+    ),
+    Operation(
+        "GET",
+        "/business-audit",
+        "listBusinessAudit",
+        "List who changed what, the latest first.",
+        "businesses",
+        reply=views.AuditPage,
+        parameters=(
+            Parameter("business", str, "Of which business; of all when it is not said."),
+            Parameter("before", Annotated[str, Meta(pattern="^[0-9]{1,18}$")], "Begin before this line."),
+            _limit(EVENT_PAGE_MAX),
+        ),
+    ),
+)
 
-def _of_events(letters: str) -> tuple[Operation, ...]:
-    tag, event_id = "businesses", Annotated[str, Meta(pattern="^[0-9]{1,18}-[0-9]{1,9}$")]
-    return (
-        Operation(
-            "GET",
-            letters,
-            "listDeadLetters",
-            "List events that no receiver took, the oldest first.",
-            tag,
-            reply=views.DeadLetterPage,
-            parameters=(Parameter("after", event_id, "Begin after this one."), _limit(EVENT_PAGE_MAX)),
-        ),
-        Operation(
-            "POST",
-            f"{letters}/replay",
-            "replayDeadLetters",
-            "Let dead letters be delivered again.",
-            tag,
-            bodies.DeadLetters,
-            views.DeadLettersLeft,
-        ),
-        Operation(
-            "DELETE", letters, "discardDeadLetters", "Forget all dead letters.", tag, reply=views.DeadLettersLeft
-        ),
-        Operation("DELETE", f"{letters}/{{letter}}", "discardDeadLetter", "Forget a dead letter.", tag, status=204),
-        Operation(
-            "GET",
-            "/business-audit",
-            "listBusinessAudit",
-            "List who changed what, the latest first.",
-            tag,
-            reply=views.AuditPage,
-            parameters=(
-                Parameter("business", str, "Of which business; of all when it is not said."),
-                Parameter("before", Annotated[str, Meta(pattern="^[0-9]{1,18}$")], "Begin before this line."),
-                _limit(EVENT_PAGE_MAX),
-            ),
-        ),
-    )
-
-
-OPERATIONS: Final[tuple[Operation, ...]] = (*_ACCOUNTS, *_SERVICE, *_CLUSTER, *_BACKUPS, *_of_businesses())
+OPERATIONS: Final[tuple[Operation, ...]] = (*_ACCOUNTS, *_SERVICE, *_CLUSTER, *_BACKUPS, *_BUSINESSES, *_EVENTS)
 """The document itself is not among them: it is how they are found."""
