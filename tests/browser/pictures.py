@@ -10,7 +10,7 @@ import os
 import shutil
 from pathlib import Path
 
-from playwright.async_api import Page
+from playwright.async_api import Locator, Page
 
 ROOT = Path(__file__).resolve().parents[2]
 SCREENSHOTS = ROOT / "test-results"
@@ -18,6 +18,7 @@ IMAGES = ROOT / "docs" / "images"
 IN_THE_DOCS = {
     "console",
     "console-after-the-kill",
+    "console-businesses",
     "messenger-chat",
     "messenger-dark",
     "messenger-group",
@@ -32,10 +33,20 @@ def are_rewritten() -> bool:
 
 
 async def take_picture(page: Page, name: str, *, full_page: bool = False) -> None:
-    """Keep a screenshot; one that the documentation shows must stay small enough for a repository."""
+    """Keep a screenshot."""
+    _keep(name, await page.screenshot(full_page=full_page))
+
+
+async def take_part(part: Locator, name: str) -> None:
+    """Keep a screenshot of a part of a page."""
+    _keep(name, await part.screenshot())
+
+
+def _keep(name: str, content: bytes) -> None:
+    """Keep a picture; one that the documentation shows must stay small enough for a repository."""
     SCREENSHOTS.mkdir(exist_ok=True)
     path = SCREENSHOTS / f"{name}.png"
-    await page.screenshot(path=path, full_page=full_page)
+    path.write_bytes(content)
     if are_rewritten() and name in IN_THE_DOCS:
         assert path.stat().st_size <= IMAGE_SIZE_MAX, f"{name}: {path.stat().st_size} bytes"
         IMAGES.mkdir(exist_ok=True)

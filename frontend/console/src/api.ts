@@ -94,11 +94,13 @@ export class Api {
 
   /** Call the administration interface; renews the pass once if it is over. */
   async call(method: string, path: string, body?: unknown): Promise<unknown> {
+    // One key for all tries: a change that a dying node did and could not tell of is not done again by the next one.
+    const key = method === "GET" ? "" : drawKey();
     try {
-      return await this.#send(method, path, body);
+      return await this.#send(method, path, body, key);
     } catch (error) {
       if (!(error instanceof Refusal) || error.status !== 401 || !(await this.renew())) throw error;
-      return await this.#send(method, path, body);
+      return await this.#send(method, path, body, key);
     }
   }
 
@@ -109,12 +111,13 @@ export class Api {
   }
 
   /** Try each node once, from the first; what needs a quorum may be refused by one that has none. */
-  async #send(method: string, path: string, body?: unknown): Promise<unknown> {
+  async #send(method: string, path: string, body?: unknown, key = ""): Promise<unknown> {
     let refusal = new Refusal(0, "");
     for (let tried = 0; tried < this.nodes.length; tried += 1) {
       try {
         const reply = await this.#fetch(path, {
           method,
+          headers: key === "" ? {} : { "Idempotency-Key": key },
           ...(body === undefined ? {} : { body: JSON.stringify(body) }),
         });
         if (reply.ok) return reply.status === 204 ? null : await reply.json();
@@ -128,12 +131,16 @@ export class Api {
     throw refusal;
   }
 
-  async #fetch(path: string, options: RequestInit): Promise<Response> {
-    const headers: Record<string, string> = {};
+  async #fetch(path: string, options: RequestInit & { headers?: Record<string, string> }): Promise<Response> {
+    const headers: Record<string, string> = { ...options.headers };
     if (options.body !== undefined) headers["Content-Type"] = "application/json";
     if (this.#pass !== "") headers.Authorization = `Bearer ${this.#pass}`;
     return await fetch(this.base + path, { ...options, headers, signal: AbortSignal.timeout(TIMEOUT_MS) });
   }
+}
+
+function drawKey(): string {
+  return Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
 async function reasonOf(reply: Response): Promise<string> {

@@ -1,6 +1,7 @@
 // The console itself: head, figures of the cluster, cards, plots, time line, tables; and what its buttons do.
 
 import { type Api, Refusal } from "./api";
+import { Businesses } from "./businesses";
 import { Cards } from "./cards";
 import { confirm, showInvitation } from "./dialogs";
 import { button, element, fill, setText } from "./dom";
@@ -27,6 +28,7 @@ export class Board {
   #plots = new Plots();
   #timeLine = new TimeLine();
   #tables: Tables;
+  #businesses: Businesses;
   #invited: { node: number; done: () => void } | null = null;
 
   constructor(
@@ -42,6 +44,7 @@ export class Board {
       remove: (node) => void this.#remove(node),
     });
     this.#tables = new Tables(api, (error) => this.#failed(error));
+    this.#businesses = new Businesses(api, (error) => this.#failed(error));
     const add = button(text("addNode"), "primary", () => void this.#invite(null), { "data-action": "add" });
     this.root = element(
       "div",
@@ -52,6 +55,7 @@ export class Board {
         { class: "head" },
         element("img", { src: logo, alt: "", width: "36", height: "36" }),
         element("div", { class: "names" }, element("h1", {}, text("title")), this.#domain),
+        element("a", { class: "button small", href: "#businesses" }, text("businesses")),
         this.#status,
         controls,
         button(text("signOut"), "small", onSignOut, { "data-action": "sign-out" }),
@@ -69,6 +73,7 @@ export class Board {
         ),
         this.#plots.root,
         element("div", { class: "columns" }, this.#timeLine.root, this.#tables.root),
+        this.#businesses.root,
       ),
     );
   }
@@ -76,6 +81,7 @@ export class Board {
   /** Begin once the board is in the page. */
   begin(): void {
     this.#tables.begin();
+    void this.#businesses.refresh();
     void this.#readTotals();
     this.#totalsTimer = window.setInterval(() => void this.#readTotals(), TOTALS_MS);
     this.showChanges();

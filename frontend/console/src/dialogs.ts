@@ -68,7 +68,8 @@ export function showInvitation(invitation: Invitation, directory: string | null)
   };
 }
 
-function open(dialog: HTMLDialogElement, onClose: () => void): void {
+/** Open a dialog of one's own. */
+export function open(dialog: HTMLDialogElement, onClose: () => void): void {
   dialog.addEventListener("close", () => {
     dialog.remove();
     onClose();
@@ -78,7 +79,7 @@ function open(dialog: HTMLDialogElement, onClose: () => void): void {
 }
 
 /** Something to be copied. */
-function block(name: string, content: string): HTMLElement {
+export function block(name: string, content: string): HTMLElement {
   const copy = button(text("copy"), "small", () => {
     void navigator.clipboard.writeText(content).then(() => setText(copy, text("copied")));
   });

@@ -77,6 +77,7 @@ const ENGLISH = {
   moved: "This page watches through node {node} now",
   votes: "Node {node} votes now",
   nothingYet: "Nothing has happened yet.",
+  businesses: "Businesses",
   service: "Service",
   users: "Users",
   rooms: "Rooms",
@@ -213,6 +214,7 @@ const CHINESE: Record<TextKey, string> = {
   moved: "本页面现在通过节点 {node} 观察",
   votes: "节点 {node} 开始投票",
   nothingYet: "还没有发生任何事。",
+  businesses: "商家",
   service: "服务",
   users: "用户",
   rooms: "房间",
@@ -291,7 +293,11 @@ export function setLanguage(wanted: Language): void {
 
 /** A text of the page. */
 export function text(key: TextKey, values: Record<string, string | number> = {}): string {
-  const pattern = current === "zh" ? CHINESE[key] : ENGLISH[key];
+  return filled(current === "zh" ? CHINESE[key] : ENGLISH[key], values);
+}
+
+/** A pattern with what is filled in. */
+export function filled(pattern: string, values: Record<string, string | number>): string {
   return pattern.replace(/\{(\w+)\}/g, (whole, name: string) => String(values[name] ?? whole));
 }
 

@@ -28,6 +28,7 @@ from raftline.web.health import Health, ReadyGate
 from raftline.web.host_meta import BOSH_PATH, WEBSOCKET_PATH, HostMeta
 from raftline.web.invitations import Invitations
 from raftline.web.membership import Membership
+from raftline.web.openapi.endpoints import document_routes
 from raftline.web.operations import Operations
 from raftline.web.overview import Overview
 from raftline.web.page import Page, SecurityHeaders, security_policy
@@ -95,6 +96,7 @@ def make_app(
             *Reports(admin).routes(),
             *Retention(admin.node).routes(admin.guarded),
             *Overview(admin).routes(),
+            *document_routes(),
             *(business_routes(businesses) if businesses is not None else ()),
             *(route for part in of_cluster if part is not None for route in part.routes(admin.guarded)),
             WebSocketRoute(WEBSOCKET_PATH, websocket, name="xmpp"),

@@ -78,7 +78,8 @@ async def test_what_cannot_be_answered(door: CloudDoor, cloud: httpx2.AsyncClien
     """What is no id, is of another cluster, of nobody, or of another conversation."""
     elsewhere = known(door, 70_000, "x", peer="ben@example.org")
     other_cluster = wamid(2, Position(70_000))
-    for text in ("x", "wamid.", wamid(1, Position(5)), elsewhere, other_cluster, ""):
+    beyond = wamid(1, Position(1 << 63))
+    for text in ("x", "wamid.", wamid(1, Position(5)), elsewhere, other_cluster, beyond, ""):
         assert await refused(cloud, "text", {"body": "x"}, context={"message_id": text}) == 131009
         assert await refused(cloud, "reaction", {"message_id": text, "emoji": "👍"}) == 131009
     assert await refused(cloud, "text", {"body": "x"}, context={}) == 131008

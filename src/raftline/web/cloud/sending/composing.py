@@ -21,6 +21,7 @@ from raftline.web.cloud.sending.templates import draft_template
 from raftline.xmpp.stanza import Stanza, parse_stanza
 
 TEXT: Final = "text"
+_POSITION_MAX: Final = (1 << 63) - 1
 
 
 async def compose(call: Call, request: MessageRequest, peer: str) -> Draft:
@@ -71,7 +72,7 @@ async def find_message(call: Call, text: str, where: str) -> KnownMessage:
     """
     parsed = parse_wamid(text)
     known = None
-    if parsed is not None and parsed[0] == call.node.cluster_epoch:
+    if parsed is not None and parsed[0] == call.node.cluster_epoch and parsed[1] <= _POSITION_MAX:
         question = MessageOf(call.number.number.localpart, parsed[1])
         known = cast("KnownMessage | None", await ask_freshly(call.node, question))
     if known is None:

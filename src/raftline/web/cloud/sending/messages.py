@@ -64,10 +64,13 @@ def written_recipient(request: MessageRequest) -> str:
     Return who a message is for, as the program wrote it.
 
     Raises:
-        GraphError: 131008 for nobody, 131009 for a type of recipient that there is not.
+        GraphError: 131008 for nobody, 131009 for a type of recipient that there is not, or an identity that is wanted.
     """
     if request.recipient_type not in _RECIPIENT_TYPES:
         raise wrong("recipient_type", "is neither individual nor group")
+    if request.recipient_identity_key_hash:
+        # A message that is to go to nobody else may not go though nothing was compared.
+        raise wrong("recipient_identity_key_hash", "cannot be compared with anything here")
     written = request.recipient if request.to is None else str(request.to)
     if not written:
         raise missing("to")
