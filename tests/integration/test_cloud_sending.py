@@ -184,8 +184,7 @@ async def be_refused(client: pywa_async.WhatsApp) -> None:
 async def test_sends_under_a_key_across_the_death_of_the_leader(cluster: Cluster) -> None:
     """Whatever was answered arrives once, in the order of each writer, though the leader dies and all is repeated."""
     shop = await create_business(cluster, "Ann's Shop", SHOP)
-    leader = await cluster.leader()
-    ann = await arrive(cluster, leader % len(cluster.node_ids) + 1)
+    ann = await arrive(cluster, await cluster.leader() % len(cluster.node_ids) + 1)
     answered: dict[str, str] = {}
     is_due = asyncio.Event()
 
@@ -196,12 +195,14 @@ async def test_sends_under_a_key_across_the_death_of_the_leader(cluster: Cluster
             if len(answered) >= KILLED_AFTER:
                 is_due.set()
 
-    async def kill() -> None:
+    async def kill() -> int:
         await is_due.wait()
-        await cluster.kill(await cluster.leader())
+        dying = await cluster.leader()
+        await cluster.kill(dying)
+        return dying
 
     async with httpx2.AsyncClient(headers={"Authorization": f"Bearer {shop.token}"}, timeout=20) as client:
-        await asyncio.gather(kill(), *(write(client, writer) for writer in range(WRITER_COUNT)))
+        dead, *_ = await asyncio.gather(kill(), *(write(client, writer) for writer in range(WRITER_COUNT)))
         again = next(iter(answered))
         assert await send_stubbornly(cluster, shop, client, again) == answered[again]
     for message_id in answered.values():
@@ -212,6 +213,18 @@ async def test_sends_under_a_key_across_the_death_of_the_leader(cluster: Cluster
         own = [text for text in texts if text.startswith(f"{writer}-")]
         assert own == [f"{writer}-{number}" for number in range(writer, SENT_COUNT, WRITER_COUNT)]
     await ann.log_out()
+    await be_told_of_a_missing_quorum(cluster, shop, [node_id for node_id in cluster.node_ids if node_id != dead])
+
+
+async def be_told_of_a_missing_quorum(cluster: Cluster, shop: Business, survivors: list[int]) -> None:
+    """With two of three nodes dead, the library hears why its message is not sent before it gives up by itself."""
+    last, next_to_die = survivors
+    await cluster.kill(next_to_die)
+    async with async_client(cluster, shop, last) as client:
+        with pytest.raises(errors.ServiceUnavailable):
+            await client.send_message(ANN, "Is anybody there?")
+        with pytest.raises(errors.ServiceUnavailable):
+            await client.send_message("15559999999", "Or you?")
 
 
 async def send_stubbornly(cluster: Cluster, shop: Business, client: httpx2.AsyncClient, text: str) -> str:
