@@ -163,6 +163,17 @@ async def follow_and_share(anna: browser_person.Person, shop: Shop) -> None:
     await expect(card).to_have_attribute("data-state", "spent")
 
 
+async def introduce(anna: browser_person.Person, shop: Shop) -> None:
+    """A card that is asked for is sent as the reply."""
+    await shop.wa.request_contact_info("anna", "Who are you?")
+    card = question(anna, "Who are you?")
+    await card.get_by_role("button", name="Share my contact").click()
+    answer = await answer_of(shop, "anna@localhost")
+    assert replied_to(answer) == await question_id(card)
+    assert answer.findtext("{vcard-temp}vCard/{vcard-temp}JABBERID") == "anna@localhost"
+    await expect(card).to_have_attribute("data-state", "spent")
+
+
 async def play_a_note(anna: browser_person.Person, shop: Shop, url: str) -> None:
     """Whose voice note was played is told so, once."""
     shop.device.send_raw(NOTE.format(url=url))
@@ -190,6 +201,7 @@ async def test_a_person_answers_a_business(cluster: Cluster, browser: Browser) -
     await tap_a_button(anna, shop)
     await choose_a_row(anna, shop)
     await follow_and_share(anna, shop)
+    await introduce(anna, shop)
     await play_a_note(anna, shop, f"http://127.0.0.1:{cluster.node(2).http}{SOUND}")
 
     phone = await browser_person.Person.sit_down(browser, "anna", browser_person.PHONE)
