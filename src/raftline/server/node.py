@@ -47,7 +47,6 @@ from raftline.node.publisher import Publisher
 from raftline.raft.config import RaftConfig
 from raftline.server.addresses import Addresses
 from raftline.server.backups import make_backups
-from raftline.server.business import make_desk
 from raftline.server.certificates import check_identity
 from raftline.server.config import NodeSettings
 from raftline.server.config_file import read_secret
@@ -70,6 +69,7 @@ from raftline.server.webhooks import Webhooks, webhook_figures
 from raftline.wal.files import OperatingSystemFiles
 from raftline.web.admin import Admin
 from raftline.web.app import make_app
+from raftline.web.businesses.desk import Desk
 from raftline.web.cloud.endpoints import make_cloud
 from raftline.web.cloud.filing import Filing
 from raftline.web.cloud.routing import Cloud, Edge
@@ -352,7 +352,7 @@ class RunningNode:
             membership=make_membership(driver, settings),
             backups=make_backups(driver, settings, wall_clock_ms, self._log.info),
             portability=Portability(node, derive, os.urandom, self._log.info),
-            businesses=make_desk(admin, wall_clock_ms),
+            businesses=Desk(admin, wall_clock_ms, webhooks.challenge.verify),
             console=console.routes(),
             cloud=self._make_cloud(node, webhooks.edge(health)),
             operations=Operations(

@@ -45,7 +45,9 @@ async def cloud(door: CloudDoor) -> Any:
 
 def upload(door: CloudDoor, content_type: str = "image/jpeg", size: int = 1_000, **fields: Any) -> None:
     """Let the file be of a type and a size."""
-    view = UploadView("a cat.jpg", size, content_type, 0, DIGEST, is_over=False, account_id=AccountId(100))._replace(**fields)
+    view = UploadView("a cat.jpg", size, content_type, 0, DIGEST, is_over=False, account_id=AccountId(100))._replace(
+        **fields
+    )
     door.answers[UploadOf] = lambda query: view if query.token == TOKEN_BYTES else None
     door.answers[DescriptionOf] = lambda _query: None
 
