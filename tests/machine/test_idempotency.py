@@ -10,7 +10,7 @@ from raftline.base.limits import IDEMPOTENCY_AGE_MAX_MS
 from raftline.machine.commands import BindSession, CreateAccount, KeyOrigin
 from raftline.machine.idempotency import decode_outcome, encode_outcome
 from raftline.machine.outcomes import Bound, Done, Outcome, Rejected, Repeated, Stale
-from raftline.machine.queries import SessionsOf
+from raftline.machine.queries import OutcomeUnder, SessionsOf
 
 KEY = KeyOrigin(b"k" * 16)
 
@@ -24,6 +24,18 @@ def test_a_retry_is_told_the_first_outcome(world: World):
     assert len(world.machine.answer(SessionsOf("alice"))) == 1
     other = world.do(BindSession("alice", "r", NodeId(1), 1), KeyOrigin(b"l" * 16))
     assert other.outcome != first.outcome
+
+
+def test_an_outcome_can_be_asked_for(world: World):
+    """While it is kept, and no longer; a key that nobody used has none."""
+    action = CreateAccount("dora", (credential(),))
+    assert world.machine.answer(OutcomeUnder(KEY.key)) is None
+    world.do(action, KEY)
+    assert world.machine.answer(OutcomeUnder(KEY.key)) == Done()
+    assert world.machine.answer(OutcomeUnder(b"l" * 16)) is None
+    world.time_ms += IDEMPOTENCY_AGE_MAX_MS + 1
+    world.account("eve")
+    assert world.machine.answer(OutcomeUnder(KEY.key)) is None
 
 
 def test_a_refusal_is_kept_as_well(world: World):

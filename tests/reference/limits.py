@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import ast
 import inspect
+from types import ModuleType
 
-from raftline.base import limits
+from raftline.base import business_limits, cloud_limits, limits
 from reference.settings import below_assignments
 
 _HEAD = """\
@@ -16,16 +17,22 @@ that an operator may change are [settings](settings.md).
 
 def render() -> str:
     """Return the page without its mark."""
-    body = ast.parse(inspect.getsource(limits)).body
+    parts = [_table(module) for module in (limits, business_limits, cloud_limits)]
+    titles = ("", "\n## Of businesses\n\n", "\n## Of the Cloud API\n\n")
+    body = "".join(f"{title}{table}\n" for title, table in zip(titles, parts, strict=True))
+    return f"# Limits\n\n{_HEAD}\n{body}"
+
+
+def _table(module: ModuleType) -> str:
+    body = ast.parse(inspect.getsource(module)).body
     said = below_assignments(body)
     names = [
         statement.target.id
         for statement in body
         if isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name)
     ]
-    rows = [f"| `{name}` | {_value(getattr(limits, name))} | {said.get(name, '')} |" for name in names]
-    table = "| name | value | what it bounds |\n|---|---|---|\n" + "\n".join(rows)
-    return f"# Limits\n\n{_HEAD}\n{table}\n"
+    rows = [f"| `{name}` | {_value(getattr(module, name))} | {said.get(name, '')} |" for name in names]
+    return "| name | value | what it bounds |\n|---|---|---|\n" + "\n".join(rows)
 
 
 def _value(value: object) -> str:

@@ -18,7 +18,7 @@ from reference.pywa_calls import CALLS, Elsewhere, Stage
 _ID_LETTERS: Final = {"1": "A", "2": "W", "3": "P", "4": "M", "5": "T"}
 
 _HEAD = """\
-A program that was written with [pywa](https://pypi.org/project/pywa/) speaks to Raftline with one line more:
+A program that was written with pywa speaks to Raftline with one line more:
 
 ```python
 wa = WhatsApp(phone_id="…", token="…")

@@ -25,6 +25,7 @@ from pywa.types.calls import SessionDescription
 from pywa.types.flows import FlowCategory, FlowMetricGranularity, FlowMetricName
 from pywa.types.others import ProductsSection, SignupStatus
 
+from raftline.base.ids import Epochs
 from raftline.machine.business.ids import wamid
 from web.cloud.machine_door import ANN, BASE_URL, NUMBER, SECRET, TOKEN, CloudService
 
@@ -114,7 +115,7 @@ class Stage:
     @cached_property
     def received(self) -> str:
         """Id of a message that came."""
-        return wamid(1, self.service.door.arrive(ANN, NUMBER))
+        return wamid(Epochs(1), self.service.door.arrive(ANN, NUMBER))
 
     @cached_property
     def template(self) -> str:

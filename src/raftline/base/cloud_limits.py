@@ -16,8 +16,11 @@ CLOUD_RETRY_AFTER_S: Final = 1
 CLOUD_STANZA_BYTES_MAX: Final = 131_072
 """Greatest stanza that a request may become; half of what clients are told they may send."""
 
+CLOUD_WAIT_S: Final = 4.0
+"""A quorum is waited for so long; many programs wait for five seconds, and are to hear why they waited."""
+
 SEND_ATTEMPT_COUNT_MAX: Final = 3
-"""Attempts under one key while the outcome is not known; each waits for as long as the door does."""
+"""Attempts under one key while the outcome is not known, all of them within `CLOUD_WAIT_S`."""
 
 TEXT_LENGTH_MAX: Final = 4_096
 """Characters of a text message."""

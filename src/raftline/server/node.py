@@ -21,8 +21,6 @@ import random
 import socket
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
-from functools import partial
 from hashlib import blake2b
 from typing import Final
 
@@ -144,7 +142,7 @@ class RunningNode:
         health = Health(
             node, lambda: driver.leader_id is not None, time.monotonic_ns, hindrance=lambda: hindrance(driver)
         )
-        webhooks = Webhooks(node, private=settings.webhooks.private_addresses, wall_ms=wall_clock_ms)
+        webhooks = self._webhooks = Webhooks(node, private=settings.webhooks.private_addresses, wall_ms=wall_clock_ms)
         self._started.push_async_callback(webhooks.client.close)
         await self._listen("peer.port", settings.peer.host, settings.peer.port, driver.start())
         self._started.push_async_callback(driver.stop)
@@ -157,7 +155,7 @@ class RunningNode:
 
         node.on_slice = slice_applied
         console = self._make_console(node, gateway, token, addresses)
-        http = self._make_http_server(node, gateway, health, token, addresses, console, webhooks)
+        http = self._make_http_server(node, gateway, health, token, addresses, console)
         self._started.push_async_callback(http.stop)
         await http.start()
         self._started.push_async_callback(gateway.close)
@@ -244,11 +242,8 @@ class RunningNode:
             is_leader=lambda: driver.leader_id == driver.node_id,
             barrier=driver.read_barrier,
             send=Outlet(node).send,
-            write=partial(
-                write_publication,
-                domain=settings.domain,
-                cluster_epoch=settings.cluster.epoch,
-                disclosure=disclosure,
+            write=lambda row, service: write_publication(
+                row, service, domain=settings.domain, epochs=node.epochs, disclosure=disclosure
             ),
             with_message=disclosure.body,
             now_ns=time.monotonic_ns,
@@ -317,7 +312,6 @@ class RunningNode:
         token: str,
         addresses: Addresses,
         console: Console,
-        webhooks: Webhooks,
     ) -> HttpServer:
         settings = self._settings
         driver = node.driver
@@ -344,7 +338,7 @@ class RunningNode:
             host_meta=HostMeta(addresses.http_urls, published_hosts(settings.discovery)),
             admin=admin,
             health=health,
-            registry=registry_of(node, gateway, webhooks),
+            registry=registry_of(node, gateway, self._webhooks),
             websocket=gateway.websocket_endpoint,
             bosh=gateway.bosh_endpoint,
             upload=self._make_upload_endpoint(node),
@@ -352,9 +346,9 @@ class RunningNode:
             membership=make_membership(driver, settings),
             backups=make_backups(driver, settings, wall_clock_ms, self._log.info),
             portability=Portability(node, derive, os.urandom, self._log.info),
-            businesses=Desk(admin, wall_clock_ms, webhooks.challenge.verify),
+            businesses=Desk(admin, wall_clock_ms, self._webhooks.challenge.verify),
             console=console.routes(),
-            cloud=self._make_cloud(node, webhooks.edge(health)),
+            cloud=self._make_cloud(node, health),
             operations=Operations(
                 node_ids=lambda: member_ids(driver),
                 transfer=lambda target: driver.transfer_leadership(None if target is None else NodeId(target)),
@@ -381,16 +375,20 @@ class RunningNode:
             )
         return http
 
-    def _make_cloud(self, node: LocalNode, edge: Edge) -> Cloud:
+    def _make_cloud(self, node: LocalNode, health: Health) -> Cloud:
         settings = self._settings
-        return make_cloud(
-            replace(
-                edge,
-                page_url=page_url(settings),
-                files_url=lambda: files_url(settings),
-                filing=Filing(node, upload_service(settings), os.urandom),
-            )
+        edge = Edge(
+            node,
+            os.urandom,
+            wall_clock_ms,
+            is_ready=lambda: health.started and not health.stopping,
+            page_url=page_url(settings),
+            files_url=lambda: files_url(settings),
+            filing=Filing(node, upload_service(settings), os.urandom),
+            check_callback=self._webhooks.challenge.verify,
+            streams=self._webhooks.streams,
         )
+        return make_cloud(edge)
 
     def _make_upload_endpoint(self, node: LocalNode) -> UploadEndpoint:
         settings = self._settings

@@ -8,14 +8,12 @@ from collections.abc import Callable
 from raftline.base.ids import POSITION_PLACE_COUNT_MAX, Position, position_of
 from raftline.node.node import LocalNode
 from raftline.server.telemetry import Distribution
-from raftline.web.cloud.routing import Edge
 from raftline.web.cloud.stream import EventStreams
 from raftline.web.cloud.webhooks.challenge import Challenge
 from raftline.web.cloud.webhooks.client import WebhookClient
 from raftline.web.cloud.webhooks.dispatcher import Dispatcher
 from raftline.web.cloud.webhooks.figures import DELAY_BOUNDS_S, WebhookFigures
 from raftline.web.cloud.webhooks.rendering import Service
-from raftline.web.health import Health
 
 
 class Webhooks:
@@ -29,8 +27,6 @@ class Webhooks:
 
     def __init__(self, node: LocalNode, *, private: bool, wall_ms: Callable[[], int]) -> None:
         driver = node.driver
-        self._node = node
-        self._wall_ms = wall_ms
 
         def applied() -> Position:
             return position_of(driver.machine.applied_index, POSITION_PLACE_COUNT_MAX - 1)
@@ -48,20 +44,9 @@ class Webhooks:
             applied=applied,
             is_leader=lambda: driver.leader_id == driver.node_id,
             post=self.client.post,
-            service=Service(node.cluster_epoch, node.domain),
+            service=Service(node.epochs, node.domain),
             # Clocks of leaders differ, and cluster time is the greatest that any of them has told.
             cluster_ms=lambda: max(wall_ms(), driver.machine.cluster_time_ms),
-        )
-
-    def edge(self, health: Health) -> Edge:
-        """Return what endpoints of the Cloud API are given."""
-        return Edge(
-            self._node,
-            os.urandom,
-            self._wall_ms,
-            is_ready=lambda: health.started and not health.stopping,
-            check_callback=self.challenge.verify,
-            streams=self.streams,
         )
 
     def slice_applied(self) -> None:

@@ -109,7 +109,7 @@ async def read_body(request: Request, kind: type[Body], bytes_max: int = BODY_BY
             raise BadRequest(413, "policy-violation", f"The body is larger than {bytes_max} bytes.")
     try:
         return msgspec.json.decode(bytes(body), type=kind)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise BadRequest(400, "bad-request", f"The body is not what is asked for: {error}") from error
 
 

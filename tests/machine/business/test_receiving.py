@@ -23,9 +23,9 @@ from machine.business.programs import (
 from machine.world import DOMAIN, Client, World, arrivals
 from raftline.base import business_limits
 from raftline.machine.business import statuses as statuses_module
-from raftline.machine.business.queries import WaitingEvents
+from raftline.machine.business.queries import IdentityOf, WaitingEvents
 from raftline.machine.business.tables import EventKind, PromptKind
-from raftline.machine.commands import ActForNumber, ChangeBlocklist, SetVcard
+from raftline.machine.commands import ActForNumber, ChangeBlocklist, DeleteAccount, SetVcard
 from raftline.machine.history.commands import Retraction
 from raftline.machine.message_commands import MessageKind, Storage
 
@@ -110,6 +110,20 @@ class TestMessages:
         assert sent.events == []
 
 
+class TestWhose:
+    """Which account an event is about."""
+
+    def test_an_account(self, world: World, alice: Client):
+        """Its id stands beside the event, for what names it to programs; none, once it was deleted."""
+        write(alice)
+        identity = world.machine.answer(IdentityOf("alice"))
+        (view,) = world.machine.answer(WaitingEvents())
+        assert view.account_id == identity.account_id > 0
+        world.do(DeleteAccount("alice"))
+        (view,) = world.machine.answer(WaitingEvents())
+        assert view.account_id == 0
+
+
 class TestReferences:
     """What replies, reactions, corrections and retractions refer to."""
 
@@ -149,6 +163,14 @@ class TestReferences:
         first, second = world.machine.answer(WaitingEvents())
         assert b"<body>" not in first.stanza
         assert (second.event.target, b"<retract" in second.stanza) == (position, True)
+
+    def test_a_retraction_with_corrections(self, world: World, alice: Client):
+        """Corrections go with the message that they correct, which is the one that a program knows."""
+        position = write(alice).position
+        later = write(alice, CORRECTION.format("c1"), message_id="c2").position
+        retract = "<retract xmlns='urn:xmpp:message-retract:1' id='c1'/>"
+        write(alice, retract, message_id="c3", retraction=Retraction((later, position), b"<gone>", b"</gone>"))
+        assert waiting(world)[-1].target == position
 
     def test_is_forgotten_after_a_month(self, world: World, alice: Client):
         """Rows that receipts are matched by do not pile up."""

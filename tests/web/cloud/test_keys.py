@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import cast
 
 import httpx2
@@ -13,6 +14,8 @@ from raftline.machine.business.commands import SendFromNumber
 from raftline.machine.business.values import Sent
 from raftline.machine.outcomes import Done
 from raftline.machine.queries import Block, BlockBetween, OutcomeUnder
+from raftline.web.cloud import access
+from raftline.web.cloud.sending import keys
 from web.cloud.door import NUMBER_ID, OTHER_NUMBER_ID, SCOPES, CloudDoor
 from web.cloud.sent import MESSAGES, body_of, last
 from web.cloud.serving import client_of, error_of
@@ -141,6 +144,25 @@ async def test_what_stays_unknown(
     error = error_of(response, 503)
     assert (error["code"], error["is_transient"], response.headers["retry-after"]) == (131016, True, "1")
     assert ("Nothing happened" in error["error_data"]["details"]) == is_known
+
+
+async def test_a_program_is_told_before_it_gives_up(
+    door: CloudDoor, cloud: httpx2.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A quorum that does not come is waited for so long and no longer: by a send, and by what has to be looked up."""
+
+    async def wait_for_ever(*_: object, **__: object) -> None:
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(keys, "CLOUD_WAIT_S", 0.01)
+    monkeypatch.setattr(access, "CLOUD_WAIT_S", 0.01)
+    monkeypatch.setattr(door, "execute", wait_for_ever)
+    details = error_of(await cloud.post(MESSAGES, json=BODY, headers=KEY), 503)["error_data"]["details"]
+    assert "not known yet" in details
+    monkeypatch.setattr(door, "barrier", wait_for_ever)
+    door.people.clear()
+    details = error_of(await cloud.post(MESSAGES, json=BODY, headers=KEY), 503)["error_data"]["details"]
+    assert "Nothing happened" in details
 
 
 async def test_the_key_stays_secret(door: CloudDoor, cloud: httpx2.AsyncClient) -> None:

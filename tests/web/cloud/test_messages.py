@@ -108,6 +108,7 @@ async def test_what_a_request_must_have(cloud: httpx2.AsyncClient) -> None:
     assert await refused(cloud, "text", HELLO, recipient_type="everybody") == 131009
     assert await refused(cloud, "text", HELLO, messaging_product="telegram") == 131009
     assert await refused(cloud, "text", HELLO, messaging_product=None) == 131009
+    assert await refused(cloud, "text", HELLO, recipient_identity_key_hash="x") == 131009
     assert await refused(cloud, "text", None) == 131008
     assert await refused(cloud, "text", {}) == 131008
     assert await refused(cloud, "text", {"body": 7}) == 131009

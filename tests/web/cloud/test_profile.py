@@ -122,6 +122,8 @@ class TestFields:
             {"websites": ["https://" + "a" * (WEBSITE_LENGTH_MAX - 7)]},
             {"websites": 5},
             {"about": 5},
+            {"about": "bell \x07"},
+            {"websites": ["https://example.org/\uffff"]},
             {"messaging_product": "sms"},
             {"profile_picture_handle": "nonsense"},
             {"profile_picture_handle": media_id(bytes(16))},

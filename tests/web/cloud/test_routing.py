@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from typing import cast
 
 import httpx2
 import msgspec
 import pytest
 import pytest_asyncio
 from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from raftline.base.cloud_limits import CLOUD_BODY_BYTES_MAX
 from raftline.base.errors import Busy, OutcomeUnknown, Refused, StorageFull, Unavailable
 from raftline.machine.business.ids import GraphKind, graph_id, group_id, media_id
+from raftline.node.door import Node
 from raftline.web.cloud.access import MANAGEMENT, MESSAGING
 from raftline.web.cloud.errors import graph_reply
-from raftline.web.cloud.routing import Call, Endpoint, Subject, is_versioned
+from raftline.web.cloud.routing import Call, Cloud, Edge, Endpoint, Subject, VersionedPaths, is_versioned
 from web.cloud.door import APP_ID, BUSINESS_ID, NUMBER_ID, OTHER_NUMBER_ID, SCOPES, SECRET, TOKEN, CloudDoor
 from web.cloud.serving import client_of, error_of
 
@@ -265,3 +268,40 @@ async def test_a_node_that_does_not_serve(door: CloudDoor) -> None:
     """While a node starts or stops, programs are told to try another."""
     async with client_of(door, endpoints=ENDPOINTS, is_ready=lambda: False) as cloud:
         assert error_of(await cloud.get(f"/{NUMBER_ID}"), 503)["code"] == 131016
+
+
+async def test_what_nobody_expected_is_raised_for_the_log(door: CloudDoor) -> None:
+    """The caller has an answer, and the HTTP server an error to write down; refusals are not worth a line."""
+    cloud = Cloud(Edge(cast("Node", door), bytes, lambda: 0), ENDPOINTS)
+    transport = httpx2.ASGITransport(cloud)
+    headers = {"Authorization": f"Bearer {TOKEN}"}
+    async with httpx2.AsyncClient(transport=transport, base_url="http://test/v1", headers=headers) as client:
+        assert (await client.get("/nothing")).status_code == 400
+        with pytest.raises(ValueError, match="a secret"):
+            await client.get(f"/{NUMBER_ID}/fail", params={"how": "crash"})
+
+
+async def test_only_versioned_paths_go_to_the_cloud_api() -> None:
+    """Others, and WebSockets whatever their path, go on to the rest of the node."""
+
+    def saying(name: str) -> ASGIApp:
+        async def say(scope: Scope, _receive: Receive, _send: Send) -> None:
+            said.append((name, scope["path"]))
+
+        return say
+
+    said: list[tuple[str, str]] = []
+    paths = VersionedPaths(saying("rest"), saying("cloud"))
+    for kind, path in (("http", "/v26.0/1/messages"), ("http", "/admin/v1/users"), ("websocket", "/v26.0/")):
+        await paths({"type": kind, "path": path}, receive_nothing, send_nothing)
+    assert said == [("cloud", "/v26.0/1/messages"), ("rest", "/admin/v1/users"), ("rest", "/v26.0/")]
+
+
+async def receive_nothing() -> Message:
+    """Stand for a body that is not read."""
+    raise AssertionError
+
+
+async def send_nothing(_message: Message) -> None:
+    """Stand for an answer that is not given."""
+    raise AssertionError

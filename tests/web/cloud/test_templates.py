@@ -238,7 +238,7 @@ class TestShapes:
         assert caught.value.code == code
 
     @pytest.mark.parametrize(
-        "text", ["{{0}}", "{{2}}", "{{1}} {{3}}", "{{Name}}", "{{}}", "{{1}} {{name}}", "x" * 1025, ""]
+        "text", ["{{0}}", "{{2}}", "{{1}} {{3}}", "{{Name}}", "{{}}", "{{1}} {{name}}", "x" * 1025, "", "bell \x07"]
     )
     def test_bodies(self, text: str) -> None:
         """Places count from 1 on or have names, of one kind."""

@@ -85,7 +85,7 @@ def _tell(context: Context, number: Number, handed: MessageHandedOver, reading: 
     peer = handed.sender
     if reading.is_retraction:
         if handed.retraction is not None and handed.retraction.positions:
-            target = Position(max(handed.retraction.positions))
+            target = Position(min(handed.retraction.positions))  # corrections come after what they correct
             _write(context, number, peer, target)
         return
     if not reading.says_something:

@@ -14,7 +14,7 @@ class UploadView(NamedTuple):
     Attributes:
         digest: Empty while nothing was put.
         is_over: Its time has come, by cluster time, though it is not deleted yet.
-        account_id: Of whoever uploaded it.
+        account_id: Of whoever uploaded it; 0 where nobody asks for it.
     """
 
     name: str
@@ -23,4 +23,4 @@ class UploadView(NamedTuple):
     until_ms: int
     digest: bytes
     is_over: bool
-    account_id: AccountId
+    account_id: AccountId = AccountId(0)

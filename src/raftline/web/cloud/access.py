@@ -11,12 +11,15 @@ revoked may so be good at another node for as long as that lags behind, some mil
 
 from __future__ import annotations
 
+import asyncio
 import hmac
 from hashlib import sha256
 from typing import Final, cast
 
 from starlette.requests import Request
 
+from raftline.base.cloud_limits import CLOUD_WAIT_S
+from raftline.base.errors import Unavailable
 from raftline.machine.business.ids import GraphKind, parse_graph_id
 from raftline.machine.business.queries import AppNamed, Businesses, NumberNamed, TokenAccess
 from raftline.machine.business.tables import Token
@@ -122,10 +125,19 @@ def require_own(view: TokenView, business_id: int, text: str) -> None:
 
 
 async def ask_freshly(node: Node, query: Query) -> object:
-    """Ask this node's replica, and once more behind a barrier when it knows of nothing."""
+    """
+    Ask this node's replica, and once more behind a barrier when it knows of nothing.
+
+    Raises:
+        Unavailable: There is no quorum to ask.
+    """
     found = await node.ask(query)
     if found is None:
-        await node.barrier()
+        try:
+            async with asyncio.timeout(CLOUD_WAIT_S):
+                await node.barrier()
+        except TimeoutError as error:
+            raise Unavailable("there is no quorum") from error
         found = await node.ask(query)
     return found
 

@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
+import re
+from typing import Final
+
 from raftline.web.cloud.errors import missing, wrong
 
-PRODUCT = "whatsapp"
+PRODUCT: Final = "whatsapp"
+
+_FORBIDDEN: Final = re.compile("[^\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+
+def has_forbidden(text: str) -> bool:
+    """Whether a text has characters that no stanza may have (XML 1.0 section 2.2)."""
+    return _FORBIDDEN.search(text) is not None
 
 
 def require_product(value: str | None) -> None:

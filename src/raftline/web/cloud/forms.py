@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
 _FORM_TYPE: Final = b"multipart/form-data"
+
+# It warns of each form that breaks the rules; who sent it is told, and the log is no place for that.
+logging.getLogger("python_multipart").setLevel(logging.CRITICAL)
 
 
 class Part(NamedTuple):

@@ -28,7 +28,7 @@ from raftline.machine.media.queries import DescriptionOf
 from raftline.machine.media.tables import FileDescription
 from raftline.machine.media.values import UploadView
 from raftline.web.cloud.access import MANAGEMENT
-from raftline.web.cloud.bodies import chosen, require_product
+from raftline.web.cloud.bodies import chosen, has_forbidden, require_product
 from raftline.web.cloud.errors import Code, GraphError, graph_reply, unavailable, wrong
 from raftline.web.cloud.filing import FileLabel, StoredFile
 from raftline.web.cloud.numbers import fresh_number
@@ -190,6 +190,8 @@ def _checked(body: ProfileBody) -> dict[str, Any]:
             continue
         if text and len(text) > length_max:
             raise wrong(name, f"has more than {length_max} characters")
+        if text and has_forbidden(text):
+            raise wrong(name, "has characters that no card may have")
         changes[name] = text or ""
     if changes.get("email") and not _EMAIL.fullmatch(changes["email"]):
         raise wrong("email", "is no address")
@@ -209,7 +211,7 @@ def _websites(addresses: list[str]) -> tuple[str, ...]:
         raise wrong("websites", f"has more than {WEBSITE_COUNT_MAX} addresses")
     if any(len(address) > WEBSITE_LENGTH_MAX for address in said):
         raise wrong("websites", f"has an address of more than {WEBSITE_LENGTH_MAX} characters")
-    if not all(_WEBSITE.fullmatch(address) for address in said):
+    if any(_WEBSITE.fullmatch(address) is None or has_forbidden(address) for address in said):
         raise wrong("websites", "has an address that does not begin with http:// or https://")
     return said
 

@@ -82,9 +82,9 @@ class Edge:
         page_url: Where browsers reach this node by HTTPS; empty for nowhere.
         files_url: Returns where clients reach uploaded files, without a path: this node, or whoever stands before it.
         check_callback: Asks whether an address with a verify token wants to be told of events (the challenge);
-            raises GraphError when it does not.
-        filing: Files of numbers; None where this installation keeps none.
+            raises Refused when it does not.
         streams: Serves events as they happen; None where nothing does.
+        filing: Files of numbers; None where this installation keeps none.
     """
 
     node: Node

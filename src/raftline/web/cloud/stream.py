@@ -93,10 +93,10 @@ class EventStreams:
             GraphError: 4, there are too many streams.
             Unavailable: There is no quorum.
         """
+        await self._node.barrier()
         total = self._counts.total()
         if total >= EVENT_STREAM_COUNT_MAX or self._counts[app_id] >= EVENT_STREAM_PER_APP_COUNT_MAX:
             raise GraphError(Code.TOO_MANY_CALLS, "Too many event streams are open at this node.", status=429)
-        await self._node.barrier()
         return self._events(app_id, token, (self._applied(), _LAST) if after is None else after)
 
     async def _events(self, app_id: int, token: str, after: Key) -> AsyncIterator[bytes]:
@@ -130,7 +130,7 @@ class EventStreams:
             upload = cast("UploadView | None", await self._node.ask(UploadOf(token)))
             if upload is not None:
                 uploads[token] = upload
-        body = render(view, number, Service(self._node.cluster_epoch, self._node.domain), uploads)
+        body = render(view, number, Service(self._node.epochs, self._node.domain), uploads)
         return b"id: %d-%d\nevent: webhook\ndata: %b\n\n" % (*key_of(view), body)
 
     async def _still_reads(self, app_id: int, token: str) -> bool:

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable
 from types import MappingProxyType
 from typing import Any, Final
 
+from raftline.web.cloud.bodies import has_forbidden
 from raftline.web.cloud.errors import Code, GraphError, missing, wrong
 
 CATEGORIES: Final = frozenset({"AUTHENTICATION", "MARKETING", "UTILITY"})
@@ -218,6 +219,8 @@ def _text(fields: Fields, name: str, length_max: int) -> str:
         raise wrong(name, "must be a text")
     if len(value) > length_max:
         raise wrong(name, f"has more than {length_max} characters")
+    if has_forbidden(value):
+        raise wrong(name, "has characters that no message may have")
     return value
 
 

@@ -21,6 +21,7 @@ from raftline.web.cloud.sending.templates import draft_template
 from raftline.xmpp.stanza import Stanza, parse_stanza
 
 TEXT: Final = "text"
+_POSITION_MAX: Final = (1 << 63) - 1
 
 
 async def compose(call: Call, request: MessageRequest, peer: str) -> Draft:
@@ -44,6 +45,8 @@ async def answered_by(call: Call, request: MessageRequest, peer: str) -> Answere
     """
     Return which message of a conversation a request answers; None for none.
 
+    Programs answer the author of what was said in a group, naming it; a person has no such message in their chat.
+
     Raises:
         GraphError: 131009, there is no such message.
     """
@@ -52,6 +55,8 @@ async def answered_by(call: Call, request: MessageRequest, peer: str) -> Answere
     where = "context.message_id"
     known = await find_message(call, request.context.message_id, where)
     if known.peer != peer:
+        if is_of_group(call, known) and peer.endswith(f"@{call.node.domain}"):
+            return None  # a word in private about what was said in a group
         raise wrong(where, "names a message of another conversation")
     stanza = parse_stanza(known.stanza)
     body = next((child.text for child in stanza.element.elements() if child.name == "body"), "")
@@ -67,7 +72,7 @@ async def find_message(call: Call, text: str, where: str) -> KnownMessage:
     """
     parsed = parse_wamid(text)
     known = None
-    if parsed is not None and parsed[0] == call.node.cluster_epoch:
+    if parsed is not None and parsed[1] <= _POSITION_MAX and parsed[0] == call.node.epochs.of(parsed[1]):
         question = MessageOf(call.number.number.localpart, parsed[1])
         known = cast("KnownMessage | None", await ask_freshly(call.node, question))
     if known is None:
@@ -83,7 +88,7 @@ def is_of_group(call: Call, known: KnownMessage) -> bool:
 def reference_to(call: Call, known: KnownMessage, stanza: Stanza) -> str:
     """Return the id by which others refer to a message: its author's, in a room the one that the room gave."""
     own = "" if is_of_group(call, known) else stanza.id
-    return own or format_stanza_id(call.node.cluster_epoch, known.position)
+    return own or format_stanza_id(call.node.epochs, known.position)
 
 
 def _author_of(call: Call, known: KnownMessage, stanza: Stanza) -> str:

@@ -7,12 +7,12 @@ The body comes first and in one canonical form, so that whoever counts conversat
 
 from __future__ import annotations
 
-import re
 from typing import Final, NamedTuple
 
 from raftline.base.cloud_limits import CLOUD_STANZA_BYTES_MAX, QUOTE_LENGTH_MAX
 from raftline.machine.business.commands import Prompt
 from raftline.machine.message_commands import MessageKind
+from raftline.web.cloud.bodies import has_forbidden
 from raftline.web.cloud.errors import GraphError, missing, wrong
 from raftline.xmpp.element import escape_attribute, escape_text
 from raftline.xmpp.messages import ALERTING, CONTENT, QUIET, storage_of
@@ -22,8 +22,6 @@ NEWS: Final = CONTENT | ALERTING
 """Traits of what says something new."""
 COMMENT: Final = CONTENT | QUIET
 """Traits of what says something of another message."""
-
-_FORBIDDEN: Final = re.compile("[^\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 class Draft(NamedTuple):
@@ -107,7 +105,7 @@ def seal(
     addresses = f" from='{escape_attribute(sender)}' to='{escape_attribute(to)}'" if sender else ""
     head = f"<message{addresses} type='{kind.name.lower()}' id='{message_id}'>"
     stanza = f"{head}{text}{payload}<origin-id xmlns='urn:xmpp:sid:0' id='{message_id}'/>{asking}</message>"
-    if _FORBIDDEN.search(stanza) is not None:
+    if has_forbidden(stanza):
         raise wrong("text", "has characters that no message may have")
     written = stanza.encode()
     if len(written) > CLOUD_STANZA_BYTES_MAX:

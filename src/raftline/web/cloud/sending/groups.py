@@ -25,7 +25,7 @@ from raftline.web.cloud.errors import missing, wrong
 from raftline.web.cloud.group_views import unknown_group
 from raftline.web.cloud.routing import Call
 from raftline.web.cloud.sending.answers import sent_reply
-from raftline.web.cloud.sending.composing import answered_by, compose, find_message, reference_to
+from raftline.web.cloud.sending.composing import answered_by, compose, find_message, is_of_group, reference_to
 from raftline.web.cloud.sending.drafts import COMMENT, bounded, element, seal
 from raftline.web.cloud.sending.keys import draw_key, key_of, message_id_of, require_same, send_once, sent_by
 from raftline.web.cloud.sending.requests import MessageRequest
@@ -60,6 +60,21 @@ async def send_to_group(call: Call, request: MessageRequest, written: str, room:
     sent = await _send(call, key.key, action, written)
     require_same(sent, key)
     return sent_reply(call, request, contact, sent)
+
+
+async def group_reacted_to(call: Call, request: MessageRequest) -> str | None:
+    """
+    Return the local part of the room whose message a request reacts to; None for any other request.
+
+    Programs react to what was said in a group by way of its author; a reaction is where its message is.
+
+    Raises:
+        GraphError: 131009, there is no such message.
+    """
+    if request.reaction is None:
+        return None
+    known = await find_message(call, request.reaction.message_id, "reaction.message_id")
+    return known.peer.partition("@")[0] if is_of_group(call, known) else None
 
 
 async def note_read_in_group(call: Call, known: KnownMessage) -> None:

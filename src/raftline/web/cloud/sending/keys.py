@@ -10,13 +10,19 @@ nodes walk alike. Without the header a request draws a key, which covers retries
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from hashlib import blake2b
 from typing import Final, NamedTuple, cast
 
 import msgspec
 
-from raftline.base.cloud_limits import IDEMPOTENCY_KEY_LENGTH_MAX, PACED_KEY_COUNT_MAX, SEND_ATTEMPT_COUNT_MAX
+from raftline.base.cloud_limits import (
+    CLOUD_WAIT_S,
+    IDEMPOTENCY_KEY_LENGTH_MAX,
+    PACED_KEY_COUNT_MAX,
+    SEND_ATTEMPT_COUNT_MAX,
+)
 from raftline.base.errors import OutcomeUnknown, Refused, Unavailable
 from raftline.machine.business.values import Sent
 from raftline.machine.commands import Action
@@ -88,6 +94,14 @@ async def send_once(call: Call, key: bytes, action: Action) -> Sent:
         OutcomeUnknown: It is still not known whether it took effect.
         Unavailable: It certainly did not.
     """
+    try:
+        async with asyncio.timeout(CLOUD_WAIT_S):
+            return await _send_stubbornly(call, key, action)
+    except TimeoutError as error:
+        raise OutcomeUnknown("no outcome in time") from error
+
+
+async def _send_stubbornly(call: Call, key: bytes, action: Action) -> Sent:
     unknown: OutcomeUnknown | None = None
     for _ in range(SEND_ATTEMPT_COUNT_MAX):
         try:

@@ -27,7 +27,7 @@ from raftline.web.cloud.routing import Call, Endpoint, Subject
 from raftline.web.cloud.sending.answers import PRODUCT, sent_reply
 from raftline.web.cloud.sending.composing import answered_by, compose
 from raftline.web.cloud.sending.drafts import bounded, seal
-from raftline.web.cloud.sending.groups import send_to_group
+from raftline.web.cloud.sending.groups import group_reacted_to, send_to_group
 from raftline.web.cloud.sending.keys import (
     blocked_by_number,
     key_of,
@@ -53,7 +53,7 @@ async def post_message(call: Call) -> Response:
         return await note_read(call, request)
     written = written_recipient(request)
     # Clients take any name that is neither a number nor a BSUID for that of a group, so its type tells nothing.
-    room = parse_group_id(written)
+    room = parse_group_id(written) or await group_reacted_to(call, request)
     if room is not None:
         return await send_to_group(call, request, written, room)
     return await _send_to_person(call, request, written)
@@ -64,10 +64,13 @@ def written_recipient(request: MessageRequest) -> str:
     Return who a message is for, as the program wrote it.
 
     Raises:
-        GraphError: 131008 for nobody, 131009 for a type of recipient that there is not.
+        GraphError: 131008 for nobody, 131009 for a type of recipient that there is not, or an identity that is wanted.
     """
     if request.recipient_type not in _RECIPIENT_TYPES:
         raise wrong("recipient_type", "is neither individual nor group")
+    if request.recipient_identity_key_hash:
+        # A message that is to go to nobody else may not go though nothing was compared.
+        raise wrong("recipient_identity_key_hash", "cannot be compared with anything here")
     written = request.recipient if request.to is None else str(request.to)
     if not written:
         raise missing("to")

@@ -259,6 +259,7 @@ class MessageRequest(Struct, frozen=True):
     type: str | None = None
     context: MessageContext | None = None
     biz_opaque_callback_data: str | None = None
+    recipient_identity_key_hash: str | None = None
     status: str | None = None
     message_id: str | None = None
     typing_indicator: Typing | None = None

@@ -10,8 +10,8 @@ from collections.abc import Callable
 from typing import Final
 from urllib.parse import urlencode
 
+from raftline.base.errors import Refused
 from raftline.base.webhook_limits import WEBHOOK_CHALLENGE_BYTES_MAX
-from raftline.web.cloud.errors import Code, GraphError
 from raftline.web.cloud.webhooks.client import NoAnswer, Unreachable, WebhookClient, check_url
 
 CHALLENGE_DIGITS: Final = 10
@@ -35,24 +35,24 @@ class Challenge:
         Return once an address has shown that it wants to be told of events.
 
         Raises:
-            GraphError: 100 when it does not, 131009 for what is no address, saying why.
+            Refused: `not-acceptable` when it does not, or is no address, saying why.
         """
         try:
             check_url(url)
         except ValueError as error:
-            raise GraphError(Code.INVALID_VALUE, f"The callback's address cannot be used: {error}.") from error
+            raise _refused(f"its address cannot be used, as {error}") from error
         challenge = str(10 ** (CHALLENGE_DIGITS - 1) + int.from_bytes(self._entropy(4)))
         query = urlencode({"hub.mode": "subscribe", "hub.verify_token": token, "hub.challenge": challenge})
         try:
             joint = "&" if "?" in url else "?"
             answer = await self._client.get(f"{url}{joint}{query}", WEBHOOK_CHALLENGE_BYTES_MAX)
         except (Unreachable, NoAnswer) as error:
-            raise _refused(f"the callback cannot be reached: {error}") from error
+            raise _refused(f"it cannot be reached: {error}") from error
         if answer.status != 200:
-            raise _refused(f"the callback answered with HTTP status {answer.status}, not 200")
+            raise _refused(f"it answered with HTTP status {answer.status}, not 200")
         if answer.body != challenge.encode():
-            raise _refused("the callback answered with another text than the challenge")
+            raise _refused("it answered with another text than the challenge")
 
 
-def _refused(why: str) -> GraphError:
-    return GraphError(Code.INVALID_PARAMETER, f"The callback could not be verified: {why}.")
+def _refused(why: str) -> Refused:
+    return Refused("not-acceptable", "modify", f"The callback could not be verified: {why}.")

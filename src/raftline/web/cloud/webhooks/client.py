@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+from functools import lru_cache
 from typing import Final, NamedTuple
 from urllib.parse import urlsplit
 
@@ -28,6 +29,7 @@ from raftline.base.webhook_limits import (
 _KEEP_ALIVE_S: Final = 30.0
 _CHUNK_BYTES: Final = 16_384
 _TRY_COUNT: Final = 2
+_URL_CACHE_COUNT: Final = 4_096
 
 
 class Unreachable(Exception):
@@ -62,6 +64,7 @@ def check_url(url: str) -> None:
         raise ValueError("it has a user, a fragment or a space in it")
 
 
+@lru_cache(maxsize=_URL_CACHE_COUNT)
 def origin_of(url: str) -> str:
     """Return scheme, host and port of an address that `check_url` has passed."""
     parts = urlsplit(url)
@@ -81,13 +84,24 @@ def is_allowed(address: str, *, private: bool) -> bool:
     number = ipaddress.ip_address(address.partition("%")[0])
     if isinstance(number, ipaddress.IPv6Address) and number.ipv4_mapped is not None:
         number = number.ipv4_mapped
-    if number.is_link_local or number.is_multicast or number.is_unspecified or number.is_reserved:
+    if number.is_link_local or number.is_multicast or number.is_unspecified:
+        return False
+    if number.is_reserved and not number.is_loopback:  # ::1 is both
         return False
     return number.is_global or (private and str(number) not in _METADATA)
 
 
 _METADATA: Final = frozenset({"fd00:ec2::254", "100.100.100.200", "192.0.0.192"})
 """Where some clouds serve a machine's secrets beside 169.254.169.254."""
+
+
+@lru_cache(maxsize=_URL_CACHE_COUNT)
+def _may_be_tried(url: str, private: bool) -> bool:
+    """Whether an address has a host by name, which is looked at when it is resolved, or by a number that is allowed."""
+    try:
+        return is_allowed(urlsplit(url).hostname or "", private=private)
+    except ValueError:
+        return True
 
 
 class _Resolver(AbstractResolver):
@@ -178,13 +192,8 @@ class WebhookClient:
 
     def _check_number(self, url: str) -> None:
         """Refuse a numeric address that is not allowed: those are not resolved."""
-        host = urlsplit(url).hostname or ""
-        try:
-            allowed = is_allowed(host, private=self._private)
-        except ValueError:
-            return  # a name
-        if not allowed:
-            raise Unreachable(f"{host} may not be called")
+        if not _may_be_tried(url, self._private):
+            raise Unreachable(f"{origin_of(url)} may not be called")
 
     def _opened(self) -> aiohttp.ClientSession:
         if self._session is None:
