@@ -9,8 +9,9 @@ import httpx2
 import pytest
 
 from raftline.base.business_limits import BUSINESS_NAME_SIZE_MAX, BUSINESS_PACE_MAX
-from raftline.base.errors import OutcomeUnknown, Refused
+from raftline.base.errors import OutcomeUnknown
 from raftline.machine.business.ids import GraphKind, parse_graph_id
+from raftline.web.cloud.errors import Code, GraphError
 from web.application import PASS, Application
 
 PATH = "/admin/v1/businesses"
@@ -100,7 +101,7 @@ async def test_a_repeat_is_told_the_same(application: Application, client: httpx
     """Secrets too, though nobody keeps the token; its callback is not verified again."""
     headers = {"Idempotency-Key": "k1"}
     first = await client.post(PATH, json=SHOP | CALLBACK, headers=headers)
-    application.challenge_error = Refused("not-acceptable", "modify", "no answer")
+    application.challenge_error = GraphError(Code.INVALID_PARAMETER, "no answer")
     again = await client.post(PATH, json=SHOP | CALLBACK, headers=headers)
     assert first.json() == again.json()
     assert (again.status_code, len(application.door.businesses.businesses())) == (201, 1)
@@ -133,7 +134,7 @@ async def test_secrets_of_different_requests_differ(client: httpx2.AsyncClient) 
 
 async def test_a_callback_is_verified_first(application: Application, client: httpx2.AsyncClient) -> None:
     """When its receiver does not answer as it should, nothing is made."""
-    application.challenge_error = Refused("not-acceptable", "modify", "no answer")
+    application.challenge_error = GraphError(Code.INVALID_PARAMETER, "no answer")
     refused = await client.post(PATH, json=SHOP | CALLBACK)
     assert (refused.status_code, refused.json()["error"]["text"]) == (400, "no answer")
     assert application.door.executed == []

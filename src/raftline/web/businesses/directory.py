@@ -77,7 +77,7 @@ class Directory:
             checked_callback(body.callback_url, body.verify_token)
             await desk.node.barrier()
             if await desk.token_view(token) is None:
-                await desk.challenge(body.callback_url, body.verify_token)
+                await desk.verify(body.callback_url, body.verify_token)
         action = CreateBusiness(
             name,
             localpart,
