@@ -22,9 +22,11 @@ from pywa import types
 from pywa.types import templates
 from pywa.types.calls import SessionDescription
 from pywa.types.flows import FlowCategory, FlowMetricGranularity, FlowMetricName
+from pywa.types.groups import GroupJoinApprovalMode
 from pywa.types.others import ProductsSection, SignupStatus
 
 from raftline.machine.business.ids import parse_group_id, wamid
+from raftline.machine.outcomes import Done
 from web.cloud.grouping import Person
 from web.cloud.machine_door import ANN, BASE_URL, NUMBER, SECRET, TOKEN, CloudService
 
@@ -123,26 +125,38 @@ class Stage:
 
     @cached_property
     def group(self) -> str:
-        """Id of a group in which people ask to be let in."""
-        self.wa.create_group(subject="Support", join_approval_mode=types.GroupJoinApprovalMode.APPROVAL_REQUIRED)
-        return self.wa.get_groups()[0].id
+        """Id of a group that Ann is in."""
+        self.wa.create_group(subject="Support")
+        group_id: str = self.wa.get_groups()[0].id
+        token = self.wa.get_group_invite_link(group_id).link.partition(";preauth=")[2]
+        entered = Person(self.service, ANN).enter(_room_of(group_id), token)
+        assert isinstance(entered.outcome, Done), entered.outcome
+        return group_id
+
+    @cached_property
+    def guarded(self) -> str:
+        """Id of a group that Ann asks to be let into."""
+        self.wa.create_group(subject="Guarded", join_approval_mode=GroupJoinApprovalMode.APPROVAL_REQUIRED)
+        group_id: str = self.wa.get_groups()[0].id
+        asked = Person(self.service, ANN).ask(_room_of(group_id))
+        assert isinstance(asked.outcome, Done), asked.outcome
+        return group_id
+
+    @cached_property
+    def request(self) -> str:
+        """Id of what she has asked."""
+        return str(self.wa.get_group_join_requests(self.guarded)[0].id)
 
     @cached_property
     def in_group(self) -> str:
         """Id of a message in the group."""
         return self.wa.send_message(self.group, "hi").id
 
-    @cached_property
-    def join_request(self) -> str:
-        """Id of a request of Ann's to be let into the group."""
-        Person(self.service, ANN).ask(parse_group_id(self.group) or "")
-        return self.wa.get_group_join_requests(self.group)[0].id
 
-    @cached_property
-    def participant(self) -> str:
-        """Ann, who is in the group."""
-        self.wa.approve_group_join_requests(self.group, [self.join_request])
-        return ANN
+def _room_of(group_id: str) -> str:
+    room = parse_group_id(group_id)
+    assert room is not None, group_id
+    return room
 
 
 def template() -> templates.Template:
@@ -189,7 +203,7 @@ def _sdp() -> SessionDescription:
 CALLS: Final[MappingProxyType[str, Callable[[Stage], Any]]] = MappingProxyType(
     {
         "accept_call": lambda on: on.wa.accept_call("call", _sdp()),
-        "approve_group_join_requests": lambda on: on.wa.approve_group_join_requests(on.group, [on.join_request]),
+        "approve_group_join_requests": lambda on: on.wa.approve_group_join_requests(on.guarded, [on.request]),
         "archive_templates": lambda on: on.wa.archive_templates([on.template]),
         "block_users": lambda on: on.wa.block_users([ANN]),
         "compare_templates": lambda on: on.wa.compare_templates(on.template, on.template, start=1, end=2),
@@ -230,7 +244,7 @@ CALLS: Final[MappingProxyType[str, Callable[[Stage], Any]]] = MappingProxyType(
         "get_flows": lambda on: on.wa.get_flows(),
         "get_group": lambda on: on.wa.get_group(on.group),
         "get_group_invite_link": lambda on: on.wa.get_group_invite_link(on.group),
-        "get_group_join_requests": lambda on: on.join_request,
+        "get_group_join_requests": lambda on: on.wa.get_group_join_requests(on.guarded)[0],
         "get_groups": lambda on: on.wa.get_groups(),
         "get_media_bytes": lambda on: on.wa.get_media_bytes(on.url),
         "get_media_url": lambda on: on.wa.get_media_url(on.media),
@@ -255,8 +269,8 @@ CALLS: Final[MappingProxyType[str, Callable[[Stage], Any]]] = MappingProxyType(
         "publish_flow": lambda on: on.wa.publish_flow(FLOW),
         "register_phone_number": lambda on: on.wa.register_phone_number("123456"),
         "reject_call": lambda on: on.wa.reject_call("call"),
-        "reject_group_join_requests": lambda on: on.wa.reject_group_join_requests(on.group, [on.join_request]),
-        "remove_group_participants": lambda on: on.wa.remove_group_participants(on.group, [on.participant]),
+        "reject_group_join_requests": lambda on: on.wa.reject_group_join_requests(on.guarded, [on.request]),
+        "remove_group_participants": lambda on: on.wa.remove_group_participants(on.group, [ANN]),
         "remove_reaction": lambda on: on.wa.remove_reaction(ANN, on.received),
         "request_contact_info": lambda on: on.wa.request_contact_info(ANN, "Who are you?"),
         "request_location": lambda on: on.wa.request_location(ANN, "Where are you?"),
