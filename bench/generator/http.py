@@ -120,10 +120,11 @@ class Receiver(asyncio.Protocol):
             self._transport.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(answer), answer))
 
 
-def post(path: str, body: bytes, token: str, host: str = "localhost") -> bytes:
-    """Return a POST of JSON as bytes."""
+def post(path: str, body: bytes, token: str, key: str = "") -> bytes:
+    """Return a POST of JSON as bytes; `key` makes it happen once."""
+    once = f"Idempotency-Key: {key}\r\n" if key else ""
     head = (
-        f"POST {path} HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {token}\r\n"
+        f"POST {path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\n{once}"
         f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
     )
     return head.encode() + body
