@@ -10,18 +10,19 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from contextvars import ContextVar
+from uuid import uuid4
 
 import httpx
 
 send_key: ContextVar[str] = ContextVar("send_key", default="")
-"""Names the next send, so that it is the same one when this program is started again; set by whoever sends."""
+"""Names a send, so that it is the same one when the program is started again; without it each request is its own."""
 
 ATTEMPT_COUNT_MAX = 40
 WAIT_S = 0.25
 
 
 class SafeTransport(httpx.AsyncHTTPTransport):
-    """Sends POSTs under a key, and goes from node to node until one answers."""
+    """Sends each request under a key, and goes from node to node until one answers."""
 
     def __init__(self, nodes: Sequence[str]) -> None:
         super().__init__()
@@ -30,8 +31,7 @@ class SafeTransport(httpx.AsyncHTTPTransport):
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send until a node has answered for good; the last failure is raised when none does in ten seconds."""
-        if send_key.get():
-            request.headers["Idempotency-Key"] = send_key.get()
+        request.headers["Idempotency-Key"] = send_key.get() or uuid4().hex
         for attempt in range(1, ATTEMPT_COUNT_MAX + 1):
             at = self._at
             node = self._nodes[at % len(self._nodes)]
@@ -40,7 +40,7 @@ class SafeTransport(httpx.AsyncHTTPTransport):
             try:
                 response = await super().handle_async_request(request)
             except httpx.TransportError:
-                if attempt == ATTEMPT_COUNT_MAX or not send_key.get():
+                if attempt == ATTEMPT_COUNT_MAX:
                     raise
             else:
                 if response.status_code != httpx.codes.SERVICE_UNAVAILABLE or attempt == ATTEMPT_COUNT_MAX:

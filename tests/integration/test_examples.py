@@ -8,6 +8,7 @@ message from a person to a program and back, over webhooks and the Cloud API.
 from __future__ import annotations
 
 import asyncio
+import importlib
 import os
 import socket
 import sys
@@ -17,6 +18,7 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
 
+import httpx
 import httpx2
 import pytest
 
@@ -244,6 +246,39 @@ async def support_in_group(cluster: Cluster, made: Business, bert: Caller) -> No
         await bert.hear("At the station")
     finally:
         await dora.log_out()
+
+
+@asynccontextmanager
+async def answering(*statuses: int) -> AsyncIterator[tuple[str, list[str | None]]]:
+    """A server that answers each connection's first request with the next status; its address, and the keys it saw."""
+    left, keys = list(statuses), list[str | None]()
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
+        keys.append(next((line[17:] for line in head.split("\r\n") if line.startswith("idempotency-key: ")), None))
+        writer.write(f"HTTP/1.1 {left.pop(0)} x\r\ncontent-length: 0\r\nconnection: close\r\n\r\n".encode())
+        writer.close()
+
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", keys
+
+
+async def test_a_send_is_repeated_under_its_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It goes past a node that is gone and those that cannot answer now; unnamed requests have keys of their own."""
+    monkeypatch.syspath_prepend(EXAMPLES)
+    safe_sending = importlib.import_module("safe_sending")
+    gone = f"http://127.0.0.1:{free_port()}"
+    async with answering(503, 200, 200) as (first, first_keys), answering(503) as (second, second_keys):
+        transport = safe_sending.SafeTransport([gone, first, second])
+        async with httpx.AsyncClient(transport=transport, base_url=gone) as client:
+            response = await client.post("/v26.0/3/messages", json={})
+            assert response.status_code == 200
+            [drawn, again], [between] = first_keys, second_keys
+            assert drawn
+            assert drawn == again == between
+            safe_sending.send_key.set("alert 1 ann")
+            assert (await client.post("/v26.0/3/messages", json={})).status_code == 200
+    assert first_keys[2:] == ["alert 1 ann"]
 
 
 async def test_the_examples(cluster: Cluster) -> None:
