@@ -18,7 +18,7 @@ from integration.cluster_process import Cluster, wait_until
 from integration.person import Person
 from integration.xmpp_client import CONNECT_TIMEOUT_S
 from integration.xmpp_raw import NS_CLIENT
-from raftline.base.ids import parse_stanza_id
+from raftline.base.ids import Epochs, parse_stanza_id
 from raftline.machine.business.ids import parse_wamid, wamid
 
 pytestmark = pytest.mark.timeout(120)
@@ -145,7 +145,7 @@ async def refer_to_what_ann_says(client: pywa_async.WhatsApp, shop: Business, an
 
     parsed = parse_stanza_id(await wait_until("the question is archived", archived, CONNECT_TIMEOUT_S))
     assert parsed is not None
-    question = wamid(*parsed)
+    question = wamid(Epochs(parsed[0]), parsed[1])
     answer = await client.send_message(ANN, "At nine.", reply_to_message_id=question)
     stanza = await wait_wamid(ann, answer.id)
     reply = stanza.find("{urn:xmpp:reply:0}reply")

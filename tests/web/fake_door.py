@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from raftline.base.errors import RaftlineError
+from raftline.base.ids import Epochs
 from raftline.machine.business import queries as business_queries
 from raftline.machine.business.commands import BUSINESS_ACTIONS
 from raftline.machine.commands import Action, BindSession, CreateAccount, DeleteAccount, SetCredentials
@@ -32,7 +33,7 @@ class FakeDoor:
     """
 
     domain = "example.org"
-    cluster_epoch = 1
+    epochs = Epochs(1)
     machine_version = 3
 
     def __init__(self) -> None:
