@@ -20,6 +20,7 @@ const GONE = {
   plaintext: "",
   place: undefined,
   poll: undefined,
+  prompt: undefined,
   voice: undefined,
   oob_url: undefined,
   media_urls: undefined,

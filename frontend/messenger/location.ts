@@ -118,7 +118,7 @@ function findPlace(): Promise<Place> {
 }
 
 /** Ask for a place: where the device is, or what is typed. */
-async function askPlace(): Promise<Place | null> {
+export async function askPlace(): Promise<Place | null> {
   const field = (name: "locationLatitude" | "locationLongitude") =>
     make("input", { type: "number", step: "any", required: "", "aria-label": say(name), placeholder: say(name) });
   const [latitude, longitude] = [field("locationLatitude"), field("locationLongitude")];

@@ -10,6 +10,9 @@ import "./styles/theme.css";
 import "./styles/chats.css";
 import "./styles/parts.css";
 import "./styles/polls.css";
+import "./styles/business.css";
+import { markBusinesses } from "./business/badge";
+import { answerBusinesses } from "./business/index";
 import { letMessagesDisappear } from "./ephemeral";
 import { shareLocations } from "./location";
 import { repairMenus } from "./menus";
@@ -31,7 +34,7 @@ import { say } from "./words";
 function addPlugin(config: Config): NodeRing {
   const ring = new NodeRing(window.location, config.websockets);
   converse.plugins.add("raftline", {
-    dependencies: ["converse-chatview", "converse-muc-views", "converse-omemo"],
+    dependencies: ["converse-chatview", "converse-muc-views", "converse-omemo", "converse-rosterview"],
     initialize() {
       const shared = this._converse;
       const outbox = new Outbox((id, jid) => safe(id, jid));
@@ -39,12 +42,14 @@ function addPlugin(config: Config): NodeRing {
       showWelcome(shared);
       dressMessages(shared, outbox);
       letMessagesDisappear(shared); // first, since what is gone is neither a place nor a voice note
-      sendVoiceNotes(shared, ring);
+      const isBusiness = markBusinesses(shared);
+      answerBusinesses(shared);
+      sendVoiceNotes(shared, ring, isBusiness);
       shareLocations(shared);
       askAndCountPolls(shared);
       openSealedFiles(ring);
       mendPictures(ring);
-      tellWhatIsRead(shared);
+      tellWhatIsRead(shared, isBusiness);
       encryptByDefault(shared);
       keepSession(shared, ring, outbox); // last, since the outbox keeps stanzas as all others have left them
     },

@@ -3,7 +3,8 @@
  *
  * Converse.js would send markers of its own, encrypted where the chat is; then the server could neither count what is
  * unread nor give ticks to devices that were away (docs/conversations.md), so it is told to send none. A marker says
- * which message, not what it says. Strangers are told nothing before they have been answered or are contacts.
+ * which message, not what it says. Strangers are told nothing before they have been answered or are contacts. To a
+ * business, which never asks to see the user, it is enough that the user sees it.
  */
 
 import type { Chat, Message, Outgoing, Shared } from "converse";
@@ -11,11 +12,11 @@ import { NS, xml } from "./namespaces";
 
 const SETTLE_MS = 200; // one marker for what comes at once
 
-function isKnown(chat: Chat): boolean {
-  const subscription = chat.contact?.get<string>("subscription");
-  return (
-    subscription === "both" || subscription === "from" || chat.messages.models.some((one) => one.get("sender") === "me")
-  );
+/** Whether somebody may be told what the user does with their messages. */
+export function isKnown(chat: Chat, isBusiness: boolean): boolean {
+  const subscription = chat.contact?.get<string>("subscription") ?? "";
+  const known = isBusiness ? ["both", "from", "to"] : ["both", "from"];
+  return known.includes(subscription) || chat.messages.models.some((one) => one.get("sender") === "me");
 }
 
 function lastRead(chat: Chat, isGroup: boolean): string | undefined {
@@ -28,13 +29,13 @@ function lastRead(chat: Chat, isGroup: boolean): string | undefined {
       : undefined;
 }
 
-export function tellWhatIsRead(shared: Shared): void {
+export function tellWhatIsRead(shared: Shared, isBusiness: (chat: Chat) => boolean): void {
   const { api } = shared;
   const waiting = new Map<Chat, ReturnType<typeof setTimeout>>();
 
   const mark = (chat: Chat) => {
     const isGroup = chat.get("message_type") === "groupchat";
-    if (!api.connection.connected() || chat.isHidden() || !(isGroup || isKnown(chat))) return;
+    if (!api.connection.connected() || chat.isHidden() || !(isGroup || isKnown(chat, isBusiness(chat)))) return;
     const id = lastRead(chat, isGroup);
     if (!id || chat.get("marked_id") === id) return;
     chat.save({ marked_id: id });

@@ -16,6 +16,7 @@ ROOT = Path(__file__).resolve().parents[2]
 SCREENSHOTS = ROOT / "test-results"
 IMAGES = ROOT / "docs" / "images"
 IN_THE_DOCS = {
+    "business-chat",
     "console",
     "console-after-the-kill",
     "console-businesses",

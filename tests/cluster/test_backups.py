@@ -14,7 +14,7 @@ from cluster.clusters import DOMAIN, Cluster, ClusterNode, until
 from cluster.people import Person
 from cluster.test_media import has, lose, understand, upload
 from raftline.base.errors import Refused, StorageCorrupt, StorageFull
-from raftline.base.ids import NodeId
+from raftline.base.ids import NodeId, Position, position_of
 from raftline.cluster import backups as node_backups
 from raftline.cluster.backups import CHUNK_BYTES_MAX, Backup, Backups
 from raftline.cluster.config import Peer
@@ -29,6 +29,7 @@ from raftline.machine.node_commands import EndFormerCluster, RaiseVersion
 from raftline.machine.snapshot import read_head
 from raftline.raft.membership import decode_membership
 
+EPOCH = 4
 FOUNDERS = {NodeId(node_id): Peer("127.0.0.1", 9000 + node_id, "ab" * 32) for node_id in (1, 2)}
 
 
@@ -202,7 +203,7 @@ class TestFounding:
     def test_a_node_opens_it(self, state: Path, tmp_path: Path) -> None:
         """One entry further, under the founders' membership; nobody is online, alice has her account."""
         settings = settings_of(tmp_path / "new")
-        former = begin_with_state(settings, FOUNDERS, lambda path: path.write_bytes(state.read_bytes()))
+        former = begin_with_state(settings, FOUNDERS, lambda path: path.write_bytes(state.read_bytes()), EPOCH)
         assert former == read_head(state)
         storage = open_storage(settings)
         try:
@@ -211,6 +212,8 @@ class TestFounding:
             assert log.first_index == log.last_index + 1
             assert log.term_at(machine.applied_index) == former.applied_term + 1 == log.hard_state.term
             assert decode_membership(log.memberships()[0][1]).voters == (1, 2)
+            last = Position(position_of(machine.applied_index, 0) - 1)
+            assert machine.former_epochs == ((last, EPOCH),)
             counts = {
                 table: machine._database.execute(f"SELECT count(*) FROM {table}").fetchone()[0]
                 for table in ("account", "session", "node", "node_profile")
@@ -225,7 +228,7 @@ class TestFounding:
         hashes = {}
         for name, node_id, cluster_id in (("a", 1, "new"), ("b", 2, "new"), ("c", 1, "other")):
             settings = settings_of(tmp_path / name, node_id, cluster_id)
-            begin_with_state(settings, FOUNDERS, lambda path: path.write_bytes(state.read_bytes()))
+            begin_with_state(settings, FOUNDERS, lambda path: path.write_bytes(state.read_bytes()), EPOCH)
             head = read_head(settings.database_path)
             hashes[name] = (head.state_hash, head.entry_chain)
         assert hashes["a"] == hashes["b"]
@@ -236,7 +239,7 @@ class TestFounding:
         content = bytearray(state.read_bytes())
         content[50] ^= 1
         with pytest.raises(StorageCorrupt):
-            begin_with_state(settings_of(tmp_path / "new"), FOUNDERS, lambda path: path.write_bytes(content))
+            begin_with_state(settings_of(tmp_path / "new"), FOUNDERS, lambda path: path.write_bytes(content), EPOCH)
 
     def test_a_backup_of_nothing_is_refused(self, tmp_path: Path) -> None:
         """There is no position to go on from."""
@@ -244,16 +247,16 @@ class TestFounding:
         Machine(open_database(database), domain=DOMAIN).close()
         with pytest.raises(StorageCorrupt, match="done nothing"):
             begin_with_state(
-                settings_of(tmp_path / "new"), FOUNDERS, lambda path: path.write_bytes(database.read_bytes())
+                settings_of(tmp_path / "new"), FOUNDERS, lambda path: path.write_bytes(database.read_bytes()), EPOCH
             )
 
     @pytest.mark.parametrize(
         ("version", "actions"),
-        [(1, [RaiseVersion, EndFormerCluster]), (2, [RaiseVersion, EndFormerCluster]), (3, [EndFormerCluster])],
+        [(1, [RaiseVersion, EndFormerCluster]), (3, [RaiseVersion, EndFormerCluster]), (4, [EndFormerCluster])],
     )
     def test_a_state_of_an_older_version_is_raised(self, state: Path, version: int, actions: list[type]) -> None:
         """Else nobody would understand the first command; all founders are of this release."""
         head = read_head(state)._replace(machine_version=version)
-        batch = decode_entry(founding_payload("another", head))
+        batch = decode_entry(founding_payload("another", head, EPOCH))
         assert [type(decode_command(command).action) for command in batch.commands] == actions
         assert batch.time_ms == head.cluster_time_ms

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import Any
 
 from raftline.base.errors import OutcomeUnknown, Refused, Unavailable
-from raftline.base.ids import Cursor, NodeId, Position, SessionId
+from raftline.base.ids import Cursor, Epochs, NodeId, Position, SessionId
 from raftline.base.limits import INBOX_PAGE_BYTES_MAX
 from raftline.machine.commands import (
     Action,
@@ -177,7 +177,7 @@ class FakeNode:
 
     def __init__(self, domain: str = "localhost") -> None:
         self.domain = domain
-        self.cluster_epoch = 1
+        self.epochs = Epochs(1)
         self.is_available = True
         self.hold_outcomes = False
         self.accounts: dict[str, tuple[Credential, ...]] = {}

@@ -19,7 +19,7 @@ from slixmpp import JID
 from integration.business import VERSION, Business, create_business, http_url, sync_client
 from integration.cluster_process import Cluster, wait_until
 from integration.test_rooms import PATIENCE_S, MucClient
-from raftline.base.ids import format_stanza_id
+from raftline.base.ids import Epochs, format_stanza_id
 from raftline.machine.business.ids import parse_group_id, parse_wamid
 
 pytestmark = pytest.mark.timeout(120)
@@ -181,7 +181,7 @@ def named(message: str) -> str:
     """The id by which people in the room know a message."""
     parsed = parse_wamid(message)
     assert parsed is not None
-    return format_stanza_id(*parsed)
+    return format_stanza_id(Epochs(parsed[0]), parsed[1])
 
 
 async def test_a_program_and_its_group(cluster: Cluster) -> None:

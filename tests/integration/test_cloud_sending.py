@@ -12,13 +12,14 @@ import httpx2
 import pytest
 import pywa_async
 from pywa import errors, types
+from pywa.types import templates
 
 from integration.business import Business, async_client, create_business, http_url, sync_client
 from integration.cluster_process import Cluster, wait_until
 from integration.person import Person
 from integration.xmpp_client import CONNECT_TIMEOUT_S
 from integration.xmpp_raw import NS_CLIENT
-from raftline.base.ids import parse_stanza_id
+from raftline.base.ids import Epochs, parse_stanza_id
 from raftline.machine.business.ids import parse_wamid, wamid
 
 pytestmark = pytest.mark.timeout(120)
@@ -117,6 +118,7 @@ async def test_all_that_a_program_can_say(cluster: Cluster) -> None:
             await ann.wait_seen("a text by BSUID", says("By BSUID"))
     async with async_client(cluster, shop, 2) as client:
         await refer_to_what_ann_says(client, shop, ann)
+        await send_what_is_stored(client, ann)
         await be_refused(client)
     async with async_client(cluster, replace(shop, token="x"), 2) as stranger:
         with pytest.raises(errors.ExpiredAccessToken):
@@ -145,7 +147,7 @@ async def refer_to_what_ann_says(client: pywa_async.WhatsApp, shop: Business, an
 
     parsed = parse_stanza_id(await wait_until("the question is archived", archived, CONNECT_TIMEOUT_S))
     assert parsed is not None
-    question = wamid(*parsed)
+    question = wamid(Epochs(parsed[0]), parsed[1])
     answer = await client.send_message(ANN, "At nine.", reply_to_message_id=question)
     stanza = await wait_wamid(ann, answer.id)
     reply = stanza.find("{urn:xmpp:reply:0}reply")
@@ -165,6 +167,32 @@ async def refer_to_what_ann_says(client: pywa_async.WhatsApp, shop: Business, an
     displayed = marker.find("{urn:xmpp:chat-markers:0}displayed")
     assert displayed is not None
     assert displayed.get("id") == "question"
+
+
+async def send_what_is_stored(client: pywa_async.WhatsApp, ann: Person) -> None:
+    """A template with its parameters, and an uploaded file by its id, whose address leads to it."""
+    language = templates.TemplateLanguage.ENGLISH_US
+    body = templates.BodyText("Dear {{1}}, order {{2}} is ready.", "Bea", "7")
+    thanks = templates.QuickReplyButton(text="Thanks")
+    await client.create_template(
+        templates.Template(
+            name="ready",
+            language=language,
+            category=templates.TemplateCategory.UTILITY,
+            components=[body, templates.Buttons(buttons=[thanks])],
+        )
+    )
+    params = [body.params("Ann", "8"), thanks.params(callback_data="thanks-8", index=0)]
+    stanza = await wait_wamid(ann, (await client.send_template(ANN, "ready", language, params)).id)
+    assert stanza.findtext(BODY) == "Dear Ann, order 8 is ready.\n\n1. Thanks"
+    with pytest.raises(errors.TemplateParamCountMismatch):
+        await client.send_template(ANN, "ready", language, [])
+    with pytest.raises(errors.TemplateNotExists):
+        await client.send_template(ANN, "unready", language, [])
+    stanza = await wait_wamid(ann, (await client.send_document(ANN, b"%PDF-1.7", filename="bill.pdf")).id)
+    async with httpx2.AsyncClient() as browser:
+        fetched = await browser.get(stanza.findtext(BODY) or "")
+    assert (fetched.status_code, fetched.content) == (200, b"%PDF-1.7")
 
 
 async def be_refused(client: pywa_async.WhatsApp) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from machine.rooms import ADDRESS, change_affiliation, enter, leave, open_room, raise_version, say
 from machine.world import DOMAIN, Client, World
-from raftline.base.ids import Position
+from raftline.base.ids import Epochs, Position
 from raftline.base.limits import (
     CONVERSATION_SLICE_COUNT_MAX,
     CONVERSATION_SLICE_ROW_COUNT_MAX,
@@ -48,7 +48,7 @@ def slices(world: World, localpart: str = "alice", reach: int = UNREAD_REACH_MAX
     found: list[ConversationSlice] = []
     after = None
     while not found or after is not None:
-        part = world.machine.answer(ConversationsOf(localpart, EPOCH, after, reach))
+        part = world.machine.answer(ConversationsOf(localpart, Epochs(EPOCH), after, reach))
         assert isinstance(part, ConversationSlice)
         found.append(part)
         after = part.next

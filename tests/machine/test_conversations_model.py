@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from machine.rooms import ADDRESS, enter, open_room, raise_version
 from machine.world import DOMAIN, Client, World
-from raftline.base.ids import Position, format_stanza_id
+from raftline.base.ids import Epochs, Position, format_stanza_id
 from raftline.base.limits import UNREAD_REACH_MAX
 from raftline.machine.conversations.queries import ConversationsOf
 from raftline.machine.conversations.values import Conversation, ConversationSlice
@@ -66,7 +66,7 @@ class Talk:
         known = index < len(self.said)
         position = self.said[index].position if known else Position(1 << 60)
         by = self.jid if self.in_room else self.alice.jid
-        named = f"<stanza-id xmlns='urn:xmpp:sid:0' by='{by}' id='{format_stanza_id(EPOCH, position)}'/>"
+        named = f"<stanza-id xmlns='urn:xmpp:sid:0' by='{by}' id='{format_stanza_id(Epochs(EPOCH), position)}'/>"
         payload = f"<displayed xmlns='{DISPLAYED_NODE}'>{named}</displayed>".encode()
         self.alice.do(Publish(DISPLAYED_NODE, self.jid, payload, PRIVATE_OPTIONS))
         self.displayed = position if known else 0
@@ -87,7 +87,7 @@ class Talk:
     @property
     def found(self) -> Conversation | None:
         """The machine's answer."""
-        part = self.world.machine.answer(ConversationsOf("alice", EPOCH, None, UNREAD_REACH_MAX))
+        part = self.world.machine.answer(ConversationsOf("alice", Epochs(EPOCH), None, UNREAD_REACH_MAX))
         assert isinstance(part, ConversationSlice)
         assert part.next is None
         return next((found for found in part.conversations if found.jid == self.jid), None)

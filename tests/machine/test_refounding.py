@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import pytest
+
 from machine.world import World, outcomes
-from raftline.base.ids import NodeId, SessionId
+from raftline.base.ids import Epochs, NodeId, Position, SessionId
 from raftline.machine.commands import BindSession, EnableManagement, ResumeSession
 from raftline.machine.node_commands import EndFormerCluster, InviteNode, RaiseVersion, RedeemInvitation, StartNode
 from raftline.machine.outcomes import Done, Gone, Rejected, SessionEnded
@@ -46,6 +48,28 @@ def busy_world(version: int = 3) -> World:
     world.befriend(alice, bob)
     alice.send("bob", "not acknowledged")
     return world
+
+
+class TestStanzaIds:
+    """What was said in the former cluster keeps its ids."""
+
+    def test_up_to_where_it_came(self) -> None:
+        """The entries before have the former epoch, this one and what follows another; again, after a second time."""
+        world = busy_world(4)
+        first = world.do(EndFormerCluster(epoch=4)).position
+        assert world.machine.former_epochs == ((first - 1, 4),)
+        said = world.do(RaiseVersion(4)).position
+        second = world.do(EndFormerCluster(epoch=7)).position
+        epochs = Epochs(9, world.machine.former_epochs)
+        found = [epochs.of(Position(number)) for number in (1, first - 1, first, said, second - 1, second)]
+        assert found == [4, 4, 7, 7, 7, 9]
+
+    @pytest.mark.parametrize(("version", "epoch"), [(3, 4), (4, 0)])
+    def test_not_before_it_counts(self, version: int, epoch: int) -> None:
+        """Members of an earlier release know no such table; and a command without an epoch tells of none."""
+        world = busy_world(version)
+        world.do(EndFormerCluster(epoch))
+        assert world.machine.former_epochs == ()
 
 
 class TestWhatEnds:

@@ -25,6 +25,7 @@ from pywa.types.flows import FlowCategory, FlowMetricGranularity, FlowMetricName
 from pywa.types.groups import GroupJoinApprovalMode
 from pywa.types.others import ProductsSection, SignupStatus
 
+from raftline.base.ids import Epochs
 from raftline.machine.business.ids import parse_group_id, wamid
 from raftline.machine.outcomes import Done
 from web.cloud.grouping import Person
@@ -116,7 +117,7 @@ class Stage:
     @cached_property
     def received(self) -> str:
         """Id of a message that came."""
-        return wamid(1, self.service.door.arrive(ANN, NUMBER))
+        return wamid(Epochs(1), self.service.door.arrive(ANN, NUMBER))
 
     @cached_property
     def template(self) -> str:

@@ -9,11 +9,12 @@ from prometheus_client import CollectorRegistry, Gauge
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from raftline.base.errors import ConfigError, Refused
+from raftline.base.errors import ConfigError
 from raftline.machine.commands import Credential
 from raftline.web.admin import Admin
 from raftline.web.app import make_app
 from raftline.web.businesses.desk import Desk
+from raftline.web.cloud.errors import GraphError
 from raftline.web.health import Health
 from raftline.web.host_meta import HostMeta
 from raftline.web.operations import Operations
@@ -71,7 +72,7 @@ class Application:
         self.reload_error: ConfigError | None = None
         self.wall_ms = 1_700_000_000_000
         self.challenged: list[tuple[str, str]] = []
-        self.challenge_error: Refused | None = None
+        self.challenge_error: GraphError | None = None
         self._drawn = 0
         registry = CollectorRegistry()
         Gauge("raftline_raft_term", "term", registry=registry).set(7)

@@ -16,8 +16,8 @@ from raftline.base.business_limits import (
     DEAD_EVENT_AGE_MAX_MS,
     SETTLED_EVENT_COUNT_MAX,
 )
-from raftline.base.errors import Refused
 from raftline.web.businesses import events
+from raftline.web.cloud.errors import Code, GraphError
 from web.application import Application
 from web.test_businesses import ABSENT, CALLBACK, PATH, SHOP
 
@@ -135,7 +135,7 @@ async def test_callbacks(application: Application, client: httpx2.AsyncClient, m
         made["phone_number_id"]: ["calls", "messages"],
     }
     assert application.challenged == 2 * [(HOOK["url"], "xyzzy")]
-    application.challenge_error = Refused("not-acceptable", "modify", "no answer")
+    application.challenge_error = GraphError(Code.INVALID_PARAMETER, "no answer")
     refused = await client.put(f"{app}/callbacks", json=HOOK | {"url": "https://other.example.org"})
     assert (refused.status_code, refused.json()["error"]["text"]) == (400, "no answer")
     assert (await client.get(f"{app}/callbacks")).json()["callbacks"] == listed

@@ -9,8 +9,9 @@ import httpx2
 import pytest
 
 from raftline.base.business_limits import BUSINESS_NAME_SIZE_MAX, BUSINESS_PACE_MAX
-from raftline.base.errors import OutcomeUnknown, Refused
+from raftline.base.errors import OutcomeUnknown
 from raftline.machine.business.ids import GraphKind, parse_graph_id
+from raftline.web.cloud.errors import Code, GraphError
 from web.application import PASS, Application
 
 PATH = "/admin/v1/businesses"
@@ -100,7 +101,7 @@ async def test_a_repeat_is_told_the_same(application: Application, client: httpx
     """Secrets too, though nobody keeps the token; its callback is not verified again."""
     headers = {"Idempotency-Key": "k1"}
     first = await client.post(PATH, json=SHOP | CALLBACK, headers=headers)
-    application.challenge_error = Refused("not-acceptable", "modify", "no answer")
+    application.challenge_error = GraphError(Code.INVALID_PARAMETER, "no answer")
     again = await client.post(PATH, json=SHOP | CALLBACK, headers=headers)
     assert first.json() == again.json()
     assert (again.status_code, len(application.door.businesses.businesses())) == (201, 1)
@@ -133,7 +134,7 @@ async def test_secrets_of_different_requests_differ(client: httpx2.AsyncClient) 
 
 async def test_a_callback_is_verified_first(application: Application, client: httpx2.AsyncClient) -> None:
     """When its receiver does not answer as it should, nothing is made."""
-    application.challenge_error = Refused("not-acceptable", "modify", "no answer")
+    application.challenge_error = GraphError(Code.INVALID_PARAMETER, "no answer")
     refused = await client.post(PATH, json=SHOP | CALLBACK)
     assert (refused.status_code, refused.json()["error"]["text"]) == (400, "no answer")
     assert application.door.executed == []
@@ -208,6 +209,20 @@ async def test_numbers(client: httpx2.AsyncClient) -> None:
     assert (await client.get(path)).status_code == 404
     assert (await client.patch(path, json={"registered": True})).status_code == 404
     assert (await client.delete(path)).status_code == 404
+
+
+async def test_cards(application: Application, client: httpx2.AsyncClient) -> None:
+    """People are shown the name of a number as soon as it is there, and another one as soon as it is changed."""
+    cards = application.door.cards
+    told = (await client.post(PATH, json=SHOP)).json()
+    assert "<FN>Corner Shop</FN>" in cards["15550001111"]
+    numbers = f"{PATH}/{told['waba_id']}/numbers"
+    await client.post(numbers, json={"number": "15550009999", "verified_name": "Support"})
+    assert "<FN>Support</FN>" in cards["15550009999"]
+    path = f"/admin/v1/numbers/{told['phone_number_id']}"
+    await client.patch(path, json={"per_second": 5})
+    await client.patch(path, json={"verified_name": "Fish & Chips"})
+    assert "<FN>Fish &amp; Chips</FN>" in cards["15550001111"]
 
 
 async def test_a_number_under_a_used_key(client: httpx2.AsyncClient) -> None:

@@ -1,4 +1,4 @@
-"""The OpenAPI document of `/admin/v1`: it is a valid one, and tells of what there is and of nothing else."""
+"""The OpenAPI documents: they are valid, and tell of what there is and of nothing else."""
 
 from __future__ import annotations
 
@@ -11,10 +11,17 @@ from starlette.routing import Route
 
 from raftline.web.admin import Endpoint
 from raftline.web.backups import BackupEndpoints
+from raftline.web.cloud import document as cloud_document
+from raftline.web.cloud import refused
+from raftline.web.cloud.endpoints import ENDPOINTS
 from raftline.web.openapi.admin_table import OPERATIONS, PREFIX
+from raftline.web.openapi.cloud_table import OPERATIONS as CLOUD_OPERATIONS
+from raftline.web.openapi.cloud_table import ROWS
 from raftline.web.openapi.endpoints import ADMIN_DOCUMENT_PATH
 from raftline.web.portability import Portability
 from web.application import Application, derive
+from web.cloud.door import CloudDoor
+from web.cloud.serving import client_of
 from web.memberships import MembershipApplication
 from web.test_backups import Fake
 
@@ -53,11 +60,17 @@ async def fetch(application: Application) -> dict[str, Any]:
 async def test_it_is_valid(application: Application) -> None:
     """It is OpenAPI 3.1; every operation has a name of its own, and every reference leads somewhere."""
     document = await fetch(application)
+    assert operation_count(document) == len(OPERATIONS)
+
+
+def operation_count(document: dict[str, Any]) -> int:
+    """Check that a document is valid, and that its operations have different names; return how many there are."""
     assert document["openapi"] == "3.1.0"
     schema = schemathesis.openapi.from_dict(document)
     schema.validate()
     found = [result.ok() for result in schema.get_all_operations()]
-    assert len({operation.definition.raw["operationId"] for operation in found}) == len(found) == len(OPERATIONS)
+    assert len({operation.definition.raw["operationId"] for operation in found}) == len(found)
+    return len(found)
 
 
 def test_it_tells_of_all_there_is(static_directory: Path) -> None:
@@ -80,3 +93,39 @@ async def test_what_it_says_of_bodies_is_what_they_are_read_by(application: Appl
     assert {"201", "400", "401", "409", "413", "415", "503"} == set(create["responses"])
     limit = next(one for one in document["paths"]["/users"]["get"]["parameters"] if one["name"] == "limit")
     assert (limit["schema"]["minimum"], limit["schema"]["maximum"]) == (1, 1_000)
+
+
+class TestCloud:
+    """`/vN.N/openapi.json`."""
+
+    async def test_it_is_valid(self) -> None:
+        """It needs no token, is of the version that was asked for, and any page may read it."""
+        async with client_of(CloudDoor(), None, version="v19.0") as client:
+            answer = await client.get("/openapi.json")
+        assert answer.status_code == 200
+        assert answer.headers["access-control-allow-origin"] == "*"
+        document = answer.json()
+        assert document["servers"] == [{"url": "/v19.0"}]
+        assert operation_count(document) == len(CLOUD_OPERATIONS)
+
+    def test_it_tells_of_all_there_is(self) -> None:
+        """Each endpoint has its row, and each row its endpoints; what is refused by name is not in it."""
+        served = [one for one in ENDPOINTS if one not in refused.ENDPOINTS and one not in cloud_document.ENDPOINTS]
+        there_are = {(endpoint.method, endpoint.subject, endpoint.rest) for endpoint in served}
+        told = [(row.operation.method, subject, row.rest) for row in ROWS for subject in row.subjects]
+        assert set(told) == there_are
+        assert len(told) == len(there_are)
+
+    def test_it_says_which_need_a_token(self) -> None:
+        """As the endpoints do."""
+        is_open = {
+            (row.operation.method, subject, row.rest)
+            for row in ROWS
+            if row.operation.is_open
+            for subject in row.subjects
+        }
+        assert is_open == {
+            (one.method, one.subject, one.rest)
+            for one in ENDPOINTS
+            if one.scope is None and one not in cloud_document.ENDPOINTS
+        }

@@ -13,6 +13,7 @@ from starlette.applications import Starlette
 
 from machine.world import DOMAIN, World
 from raftline.base.errors import RaftlineError
+from raftline.base.ids import Epochs
 from raftline.machine.commands import Action, DeleteAccount, KeyOrigin
 from raftline.machine.node_commands import RaiseVersion
 from raftline.machine.outcomes import Done, Outcome
@@ -35,7 +36,7 @@ class Door:
     """What these endpoints ask of door.Node, answered by a machine."""
 
     domain = DOMAIN
-    cluster_epoch = 1
+    epochs = Epochs(1)
 
     def __init__(self) -> None:
         self.world = World()

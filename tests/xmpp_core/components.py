@@ -8,7 +8,7 @@ import re
 from typing import Any
 
 from raftline.base.errors import Refused
-from raftline.base.ids import NodeId, SessionId
+from raftline.base.ids import Epochs, NodeId, SessionId
 from raftline.machine.commands import EndSession, KeyOrigin, MarkSessions, SessionMark, SessionOrigin
 from raftline.machine.components.commands import ConnectComponent
 from raftline.machine.outcomes import Bound, Done, Rejected
@@ -50,7 +50,7 @@ class Component:
             {LABEL: SECRET},
             service.modules,
             framing=ComponentFraming(262_144),
-            cluster_epoch=1,
+            epochs=Epochs(1),
             entropy=lambda count: next(numbers).to_bytes(count, "big"),
         )
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import scramp
 
-from raftline.base.ids import SessionId
+from raftline.base.ids import Epochs, SessionId
 from raftline.machine.commands import Credential
 from raftline.machine.outcomes import Bound
 from raftline.xmpp.catalog import all_modules
@@ -60,7 +60,7 @@ class Playbook:
             MODULES,
             framing=self.framing,
             is_secure=is_secure,
-            cluster_epoch=1,
+            epochs=Epochs(1),
             entropy=lambda count: next(numbers).to_bytes(count, "big"),
             bindings=bindings or {},
         )

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from raftline.base.errors import Refused
+from raftline.base.ids import Epochs
 from raftline.machine.queries import SessionRow
 from raftline.xmpp.effects import Effect, Steps
 from raftline.xmpp.jid import JID, parse_jid
@@ -30,7 +31,7 @@ class FakeContext:
     def __init__(self, jid: str = f"alice@{DOMAIN}/phone", modules: Modules | None = None) -> None:
         self.jid: JID = parse_jid(jid)
         self.domain = DOMAIN
-        self.cluster_epoch = EPOCH
+        self.epochs = Epochs(EPOCH)
         self.modules = modules or Modules()
         self.command_sessions: dict[str, str] = {}
         self.questions: dict[str, StanzaHandler] = {}

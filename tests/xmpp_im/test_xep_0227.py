@@ -6,7 +6,7 @@ from base64 import b64encode
 
 import pytest
 
-from raftline.base.ids import Position
+from raftline.base.ids import Epochs, Position
 from raftline.machine.commands import ChangeBlocklist, Credential, PrivateElement, SetVcard, StorePrivate
 from raftline.machine.message_commands import Storage
 from raftline.machine.outcomes import RosterItem
@@ -344,7 +344,7 @@ class TestMessages:
     def test_one_that_waits_comes_back(self, is_archived: bool) -> None:
         """With its time; if the archive has it too, with the id there."""
         row = ArchiveRow(Position(70), TIME_MS, MESSAGE.replace(" xmlns='jabber:client'", "").encode())
-        xml = writing.offline_xml(row, str(OWNER), DOMAIN, 2, is_archived=is_archived)
+        xml = writing.offline_xml(row, str(OWNER), DOMAIN, Epochs(2), is_archived=is_archived)
         (piece,) = pieces_of(f"<offline-messages>{xml}</offline-messages>")
         assert archive_id_of(piece.element, OWNER) == ("2-70" if is_archived else "")
         command = read_piece(piece.kind, "", piece.element, OWNER)
@@ -358,7 +358,7 @@ class TestMessages:
         (command,) = commands_of(archived())
         assert isinstance(command, ImportedMessage)
         row = ArchiveRow(Position(5), TIME_MS + 10**12, command.stanza)
-        xml = writing.archived_xml(row, DOMAIN, 1)
+        xml = writing.archived_xml(row, DOMAIN, Epochs(1))
         assert xml.count("<delay") == 1
         assert commands_of(f"<archive xmlns='urn:xmpp:pie:0#mam'>{xml}</archive>") == [command]
 

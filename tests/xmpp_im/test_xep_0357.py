@@ -6,6 +6,7 @@ from xml.etree.ElementTree import Element
 
 import pytest
 
+from raftline.base.ids import Epochs
 from raftline.base.limits import PUSH_NODE_SIZE_MAX, PUSH_OPTIONS_SIZE_MAX, PUSH_REGISTRATION_COUNT_MAX
 from raftline.machine.push.answers import WaitingNotification
 from raftline.machine.push.queries import PushNotifications, PushServices
@@ -79,7 +80,7 @@ def published(service: Service, disclosure: Disclosure | None = None) -> list[El
     return [
         tree(
             write_publication(
-                row, name, domain=DOMAIN, cluster_epoch=EPOCH, disclosure=disclosure or Disclosure(sender=True)
+                row, name, domain=DOMAIN, epochs=Epochs(EPOCH), disclosure=disclosure or Disclosure(sender=True)
             )
         )
         for name, row in waiting(service)

@@ -1,9 +1,19 @@
 /** Voice notes: a button to record one, and a player where one was sent. */
 
-import converse, { type Message, type Outgoing, type Shared, type Template, type ToolbarElement } from "converse";
+import converse, {
+  type Api,
+  type Chat,
+  type Message,
+  type Outgoing,
+  type Shared,
+  type Template,
+  type ToolbarElement,
+} from "converse";
+import { isGroup } from "../chats";
 import { showInstead } from "../message";
 import { NS, xml } from "../namespaces";
 import type { NodeRing } from "../nodes";
+import { isKnown } from "../reading";
 import { say } from "../words";
 import { describe, readAddress, readDescription, type VoiceNote } from "./note";
 import { VoicePlayer } from "./player";
@@ -29,7 +39,18 @@ function noteOf(message: Message): VoiceNote | null {
   return message.get<VoiceNote>("voice") ?? readAddress(message.getMessageText() ?? "");
 }
 
-export function sendVoiceNotes({ api }: Shared, ring: NodeRing): void {
+/** Tell whose note it is that it was played, once; those who are not told what is read are not told this either. */
+function tellPlayed(api: Api, message: Message, isBusiness: (chat: Chat) => boolean): void {
+  const chat = message.collection?.chatbox;
+  const id = message.get<string>("msgid");
+  if (!chat || !id || message.get("sender") !== "them" || message.get("played")) return;
+  if (isGroup(chat) || !message.get("is_markable") || !isKnown(chat, isBusiness(chat))) return;
+  message.save({ played: true });
+  const stanza = { type: "chat", to: chat.get<string>("jid") ?? "", id: crypto.randomUUID() };
+  api.send(xml(NS.client, "message", stanza, xml(NS.played, "played", { id })));
+}
+
+export function sendVoiceNotes({ api }: Shared, ring: NodeRing, isBusiness: (chat: Chat) => boolean): void {
   const { html } = converse.env;
   customElements.define("raftline-voice", VoicePlayer);
 
@@ -82,6 +103,7 @@ export function sendVoiceNotes({ api }: Shared, ring: NodeRing): void {
   api.listen.on("parseMUCMessage", read);
   showInstead((message) => {
     const note = noteOf(message);
-    return note && html`<raftline-voice .ring=${ring} .note=${note}></raftline-voice>`;
+    const tell = () => tellPlayed(api, message, isBusiness);
+    return note && html`<raftline-voice .ring=${ring} .note=${note} @played=${tell}></raftline-voice>`;
   });
 }

@@ -1,6 +1,6 @@
 /**
  * Plays a voice note: a button, the outline, the time. The recording is fetched when it is played, or before when its
- * outline did not come with the message.
+ * outline did not come with the message. The event `played` tells that somebody has begun to listen.
  */
 
 import { make } from "../dialog";
@@ -99,6 +99,7 @@ export class VoicePlayer extends HTMLElement {
   private prepare(recording: ArrayBuffer): HTMLAudioElement {
     const audio = new Audio(URL.createObjectURL(new Blob([recording], { type: this.note?.type ?? "" })));
     for (const event of ["play", "pause", "timeupdate", "ended"]) audio.addEventListener(event, () => this.show());
+    audio.addEventListener("play", () => this.dispatchEvent(new Event("played")), { once: true });
     audio.addEventListener("ended", () => {
       audio.currentTime = 0;
     });

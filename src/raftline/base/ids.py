@@ -8,7 +8,7 @@ index of the entry with the place of the command in it:
 
 Positions grow in log order, fit SQLite's 64-bit integers, and key the archive. Outside the cluster a position is
 written as a *stanza id*, `"{epoch}-{position}"`: the cluster epoch in front keeps ids unique should a cluster ever
-move to another log.
+move to another log. What was written before it moved keeps its id.
 """
 
 from __future__ import annotations
@@ -68,9 +68,29 @@ def index_of(position: Position) -> LogIndex:
     return LogIndex(position >> POSITION_PLACE_BITS)
 
 
-def format_stanza_id(epoch: int, position: Position) -> str:
+class Epochs(NamedTuple):
+    """
+    Which epoch stanza ids have: a cluster that was founded with the state of another one keeps the ids given out there.
+
+    Attributes:
+        present: Of what is said now.
+        former: Of each former cluster its last position and its epoch, the oldest first.
+    """
+
+    present: int
+    former: tuple[tuple[Position, int], ...] = ()
+
+    def of(self, position: Position) -> int:
+        """Return the epoch of the id of a position."""
+        for last, epoch in self.former:
+            if position <= last:
+                return epoch
+        return self.present
+
+
+def format_stanza_id(epochs: Epochs, position: Position) -> str:
     """Write a position as the stanza id that clients see (XEP-0359 section 3.1)."""
-    return f"{epoch}-{position}"
+    return f"{epochs.of(position) if epochs.former else epochs.present}-{position}"
 
 
 def parse_stanza_id(text: str) -> tuple[int, Position] | None:

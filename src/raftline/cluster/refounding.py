@@ -35,7 +35,7 @@ from raftline.machine.machine import Machine
 from raftline.machine.node_commands import EndFormerCluster, RaiseVersion
 from raftline.machine.outcomes import Done
 from raftline.machine.snapshot import SnapshotHead, read_head
-from raftline.machine.versions import FEATURES_SINCE
+from raftline.machine.versions import BUSINESSES_SINCE
 from raftline.raft.messages import HardState, SnapshotMeta
 
 _SNAPSHOT_NAME: Final = "backup"
@@ -43,7 +43,7 @@ _SALT_SIZE: Final = 16
 
 
 def begin_with_state(
-    settings: StorageSettings, founders: Mapping[NodeId, Peer], fill: Callable[[Path], None]
+    settings: StorageSettings, founders: Mapping[NodeId, Peer], fill: Callable[[Path], None], former_epoch: int
 ) -> SnapshotHead:
     """
     Make database and log of a founder in an empty directory, durably; it is a node that was stopped, from then on.
@@ -51,6 +51,7 @@ def begin_with_state(
     Args:
         founders: All nodes of the new cluster, this one among them.
         fill: Writes the backup's database to a path, or raises.
+        former_epoch: First part of the stanza ids that the former cluster gave out last.
 
     Returns: What the backup's database contains.
 
@@ -66,7 +67,7 @@ def begin_with_state(
     former = read_head(part)
     if not former.applied_index:
         raise StorageCorrupt("the backup is that of a cluster that has done nothing yet")
-    head = _apply_founding(settings, part, former)
+    head = _apply_founding(settings, part, former, former_epoch)
     membership = founding_membership(founders)
     meta = SnapshotMeta(settings.node_id, _SNAPSHOT_NAME, head.applied_index, head.applied_term, membership)
     files.keep(part, meta)
@@ -76,12 +77,12 @@ def begin_with_state(
     return former
 
 
-def _apply_founding(settings: StorageSettings, path: Path, former: SnapshotHead) -> SnapshotHead:
+def _apply_founding(settings: StorageSettings, path: Path, former: SnapshotHead, former_epoch: int) -> SnapshotHead:
     """Apply the first entry of the new cluster's own to a database, and return what that contains then."""
     machine = Machine(open_database(path), domain=settings.domain)
     try:
         index, term = LogIndex(former.applied_index + 1), Term(former.applied_term + 1)
-        results = machine.apply(index, term, founding_payload(settings.cluster_id, former))
+        results = machine.apply(index, term, founding_payload(settings.cluster_id, former, former_epoch))
         machine.commit()
         for fault in machine.take_faults():
             raise StorageError("the state of the backup cannot be taken over") from fault.error
@@ -92,12 +93,12 @@ def _apply_founding(settings: StorageSettings, path: Path, former: SnapshotHead)
     return read_head(path)
 
 
-def founding_payload(cluster_id: str, head: SnapshotHead) -> bytes:
+def founding_payload(cluster_id: str, head: SnapshotHead, former_epoch: int) -> bytes:
     """Return the first entry of the new cluster's own: the same on all founders, under the former cluster's time."""
-    actions: list[Action] = [EndFormerCluster()]
-    if head.machine_version < FEATURES_SINCE:
+    actions: list[Action] = [EndFormerCluster(former_epoch)]
+    if head.machine_version < BUSINESSES_SINCE:
         # All founders are of this release, since none that is older reads the backup.
-        actions.insert(0, RaiseVersion(FEATURES_SINCE))
+        actions.insert(0, RaiseVersion(BUSINESSES_SINCE))
     commands = []
     for number, action in enumerate(actions):
         seed = f"{cluster_id} {head.applied_index} {number}".encode()

@@ -142,7 +142,7 @@ class ClientSession:
             gateway.modules,
             framing=framing,
             is_secure=is_secure,
-            cluster_epoch=gateway.node.cluster_epoch,
+            epochs=gateway.node.epochs,
             entropy=gateway.entropy,
             bindings=bindings,
         )

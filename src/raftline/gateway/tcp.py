@@ -227,7 +227,7 @@ class ComponentConnection(TCPConnection):
             gateway.settings.component_secrets,
             gateway.modules,
             framing=framing,
-            cluster_epoch=gateway.node.cluster_epoch,
+            epochs=gateway.node.epochs,
             entropy=gateway.entropy,
         )
         return ClientSession(gateway, self, framing, is_secure=False, stream=stream)

@@ -10,6 +10,7 @@ from raftline.base.ids import NodeId
 from raftline.base.limits import ACCOUNT_PAGE_ROW_COUNT_MAX
 from raftline.machine import rosters
 from raftline.machine.archive import archive_ends, archive_page
+from raftline.machine.business.contact import is_number
 from raftline.machine.business.group_answers import GROUP_ANSWERS
 from raftline.machine.business.handlers import BUSINESS_ANSWERS
 from raftline.machine.catch_up import inbox_page, picture_of
@@ -143,7 +144,7 @@ def _subscription_of(context: Context, query: SubscriptionOf) -> bool:
     if account is None or context.blocks(account, query.contact):
         return False
     entry = context.roster.get((account.account_id, query.contact))
-    return entry is not None and bool(entry.subscription & SUBSCRIBED_FROM)
+    return is_number(context, account) or (entry is not None and bool(entry.subscription & SUBSCRIBED_FROM))
 
 
 def _session_row(context: Context, session: Session) -> SessionRow:

@@ -39,6 +39,7 @@ from raftline.machine.records import (
     Departure,
     Doomed,
     EndedSession,
+    FormerEpoch,
     Invitation,
     KeptOutcome,
     KeptRequest,
@@ -107,6 +108,7 @@ class Context:
         "doors",
         "ended_sessions",
         "events",
+        "former_epochs",
         "idempotency",
         "inbox",
         "inboxes",
@@ -196,6 +198,7 @@ class Context:
         self.removed_contacts: Final = rows.table(schema.REMOVED_CONTACT, RemovedContact._make)
         self.node_profiles: Final = rows.table(schema.NODE_PROFILE, NodeProfile._make)
         self.invitations: Final = rows.table(schema.INVITATION, Invitation._make)
+        self.former_epochs: Final = rows.table(schema.FORMER_EPOCH, FormerEpoch._make)
         self.invites: Final = rows.table(INVITE, Invite._make)
         self.login_tokens: Final = rows.table(LOGIN_TOKEN, LoginToken._make)
         self.reports: Final = rows.table(history.REPORT, history.ReportRow._make)
@@ -226,8 +229,7 @@ class Context:
         self.session_index: Final = SessionIndex(rows, self.sessions, self.presences)
         self.inboxes: Final = Inboxes(rows, self.inbox)
         self.offline_counts: Final = OfflineCounts(rows, self.offline)
-        self.position, self.time_ms = Position(0), 0
-        self.machine_version = FIRST_VERSION
+        self.position, self.time_ms, self.machine_version = Position(0), 0, FIRST_VERSION
         self.events: list[Event] = []
         self.outbox: list[Handover] = []
         self.message_holders = 0

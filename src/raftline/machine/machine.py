@@ -117,6 +117,13 @@ class Machine:
         return self._context.push.change_count
 
     @property
+    def former_epochs(self) -> tuple[tuple[Position, int], ...]:
+        """Up to which position stanza ids have which epoch of a former cluster, the oldest first."""
+        context = self._context
+        sql = "SELECT last_position, epoch FROM former_epoch ORDER BY last_position"
+        return tuple(context.rows.select((context.former_epochs,), sql))
+
+    @property
     def business_change_count(self) -> int:
         """Grows whenever events of businesses may have become fit to be delivered; says nothing across starts."""
         return self._context.business.change_count

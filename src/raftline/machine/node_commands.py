@@ -88,4 +88,9 @@ class EndFormerCluster(msgspec.Struct, frozen=True, array_like=True, gc=False, t
 
     Whoever was connected there is not any more; its nodes and invitations are none of this cluster's. Idempotent.
     Machine version 3.
+
+    Attributes:
+        epoch: First part of the stanza ids that were given out there, which stay; 0 for none. Machine version 4.
     """
+
+    epoch: Annotated[int, NATURAL] = 0

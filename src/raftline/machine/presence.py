@@ -4,11 +4,14 @@ Broadcast presence (RFC 6121 section 4): who sees an account come, change and go
 Contacts with a subscription from the account see it; the account's own available sessions see it too, the one that
 sent it included (sections 4.2.2, 4.4.2). A session that becomes available is told the presence of its contacts and of
 its account's other sessions, the subscription requests that wait for an answer, and its offline messages.
+
+The number of a business is there without a session (business/contact.py).
 """
 
 from __future__ import annotations
 
 from raftline.machine import departures, inbox, records
+from raftline.machine.business import contact as numbers
 from raftline.machine.commands import SetPresence, SubscriptionKind
 from raftline.machine.components import contacts
 from raftline.machine.context import Context
@@ -80,7 +83,9 @@ def send_to_contact(context: Context, account: Account, contact: str) -> None:
     if context.blocks(account, contact):
         return
     for session, presence in context.session_index.available(account.account_id):
-        _hand_over(context, session, contact, presence.stanza)
+        _hand_over(context, session, session.resource, contact, presence.stanza)
+    if numbers.is_number(context, account):
+        _hand_over(context, account, numbers.RESOURCE, contact, numbers.presence_of(context, account))
     localpart = context.account_named(contact)
     if localpart is not None and context.machine_version >= FEATURES_SINCE:
         pubsub.offer_last_items(context, account, localpart)
@@ -91,7 +96,18 @@ def withdraw_from_contact(context: Context, account: Account, contact: str, *, c
     if context.blocks(account, contact):
         return
     for session, _presence in context.session_index.available(account.account_id):
-        _hand_over(context, session, contact, None, checked=checked)
+        _hand_over(context, session, session.resource, contact, None, checked=checked)
+    if numbers.is_number(context, account):
+        _hand_over(context, account, numbers.RESOURCE, contact, None, checked=checked)
+
+
+def show_number(context: Context, account: Account) -> None:
+    """Show the presence of a number, which was changed, to those who see it."""
+    stanza = numbers.presence_of(context, account)
+    sql = "SELECT contact, subscription FROM roster WHERE account_id = ? AND subscription <> 0 ORDER BY contact"
+    for contact, subscription in context.rows.select((context.roster,), sql, (account.account_id,)):
+        if subscription & SUBSCRIBED_FROM and not context.blocks(account, contact):
+            _hand_over(context, account, numbers.RESOURCE, contact, stanza)
 
 
 def send_probe(context: Context, session: Session, contact: str) -> None:
@@ -129,12 +145,18 @@ def answer_probe(context: Context, probed: PresenceProbed) -> None:
         if context.blocks(account, f"{prober}/{probed.from_resource}"):
             return
         entry = context.roster.get((account.account_id, prober))
-        if entry is not None and entry.subscription & SUBSCRIBED_FROM:
+        is_number = numbers.is_number(context, account)
+        if is_number or (entry is not None and entry.subscription & SUBSCRIBED_FROM):
+            shown = [
+                (session.resource, presence.stanza)
+                for session, presence in context.session_index.available(account.account_id)
+            ]
+            if is_number:
+                shown.append((numbers.RESOURCE, numbers.presence_of(context, account)))
             bare_jid = context.bare_jid(probed.to_localpart)
-            for session, presence in context.session_index.available(account.account_id):
-                full_jid = f"{bare_jid}/{session.resource}"
-                answer = PresenceAnswered(probed.from_localpart, probed.session_id, full_jid, presence.stanza)
-                context.outbox.append(answer)
+            for resource, stanza in shown:
+                full_jid = f"{bare_jid}/{resource}"
+                context.outbox.append(PresenceAnswered(probed.from_localpart, probed.session_id, full_jid, stanza))
             return
     context.outbox.append(
         SubscriptionHandedOver(
@@ -156,7 +178,7 @@ def _tell_contacts(context: Context, session: Session, stanza: bytes | None, *, 
         if context.blocks(session, contact):
             continue
         if subscription & SUBSCRIBED_FROM:
-            _hand_over(context, session, contact, stanza)
+            _hand_over(context, session, session.resource, contact, stanza)
         if probe and subscription & SUBSCRIBED_TO:
             send_probe(context, session, contact)
 
@@ -179,15 +201,23 @@ def _greet(context: Context, session: Session) -> None:
         context.events.append(PresenceArrived(session.node_id, session.session_id, stanza))
 
 
-def _hand_over(context: Context, session: Session, contact: str, stanza: bytes | None, *, checked: bool = True) -> None:
-    """Show a session's presence to a contact, a bare JID: to an account, or to somebody at a component."""
-    bare_jid = context.bare_jid(session.localpart)
-    full_jid = f"{bare_jid}/{session.resource}"
+def _hand_over(
+    context: Context,
+    owner: Account | Session,
+    resource: str,
+    contact: str,
+    stanza: bytes | None,
+    *,
+    checked: bool = True,
+) -> None:
+    """Show the presence of a resource to a contact, a bare JID: to an account, or to somebody at a component."""
+    bare_jid = context.bare_jid(owner.localpart)
+    full_jid = f"{bare_jid}/{resource}"
     localpart = context.account_named(contact)
     if localpart is None:
         contacts.tell(context, contact, "unavailable", full_jid, stanza)
         return
-    hidden = context.blocklists.resources(session.account_id, contact)
+    hidden = context.blocklists.resources(owner.account_id, contact)
     context.outbox.append(PresenceHandedOver(localpart, bare_jid, full_jid, stanza, checked, hidden=hidden))
 
 

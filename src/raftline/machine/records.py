@@ -332,3 +332,10 @@ class Departure(NamedTuple):
     account_id: AccountId
     time_ms: int
     stanza: bytes
+
+
+class FormerEpoch(NamedTuple):
+    """Stanza ids of what a former cluster said, up to its last position, have its epoch (base.ids.Epochs)."""
+
+    last_position: Position
+    epoch: int

@@ -115,6 +115,8 @@ INVITATION: Final = TableDefinition(
     51, "invitation", ("node_id", "digest", "replaces", "expires_ms", "fingerprint", "data_id")
 )
 
+FORMER_EPOCH: Final = TableDefinition(151, "former_epoch", ("last_position", "epoch"))
+
 TABLES: Final = (
     COUNTER,
     ACCOUNT,
@@ -144,6 +146,7 @@ TABLES: Final = (
     REMOVED_CONTACT,
     NODE_PROFILE,
     INVITATION,
+    FORMER_EPOCH,
     login.LOGIN_TOKEN,
     *HISTORY_TABLES,
     *pubsub.TABLES,
@@ -345,7 +348,10 @@ _SHARED_AREAS: Final = (polls.SQL, pins.SQL, view_once.SQL)
 _OTHER_AREAS: Final = (conversations.SQL, invites.SQL, push.SQL, retention.SQL)
 _VERSION_3: Final = "".join((*_AREAS, *_OTHER_AREAS, *_ROOM_AREAS, *_SHARED_AREAS))
 
-_VERSION_4: Final = business.SQL + group_tables.SQL
+_FORMER_EPOCHS: Final = """
+CREATE TABLE former_epoch (last_position INTEGER PRIMARY KEY, epoch INTEGER NOT NULL) STRICT;
+"""
+_VERSION_4: Final = business.SQL + group_tables.SQL + _FORMER_EPOCHS
 
 MIGRATIONS: Final = (_VERSION_1, _VERSION_2, _VERSION_3, _VERSION_4)
 """`MIGRATIONS[n]` takes a database from version n to n + 1. A released one is never edited."""

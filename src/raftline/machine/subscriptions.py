@@ -21,6 +21,7 @@ from __future__ import annotations
 from raftline.base.limits import SUBSCRIPTION_REQUEST_COUNT_MAX
 from raftline.machine import presence, rosters
 from raftline.machine.blocking import BLOCKED_BY_SENDER
+from raftline.machine.business.contact import is_number
 from raftline.machine.commands import ChangeSubscription, SubscriptionKind
 from raftline.machine.components import contacts
 from raftline.machine.context import Context
@@ -119,8 +120,10 @@ def receive_subscription(context: Context, handed: SubscriptionHandedOver) -> No
     blocked = context.blocks(account, contact)
     if kind == _SUBSCRIBE and blocked:
         return
-    if kind == _SUBSCRIBE and state & (FROM | APPROVED):  # it has what it asks for (section 3.1.3), or may have it
-        _write_state(context, account, contact, state, state & ~IN | FROM)
+    # It has what it asks for (section 3.1.3), or may have it; a business's number is seen by all.
+    if kind == _SUBSCRIBE and (state & (FROM | APPROVED) or is_number(context, account)):
+        if state & ~IN or not rosters.is_full(context, account):
+            _write_state(context, account, contact, state, state & ~IN | FROM)
         _reply(context, handed, _SUBSCRIBED)
         presence.send_to_contact(context, account, contact)
         return

@@ -10,7 +10,7 @@ command, apply treats it as older releases do: as unreadable.
     2   nodes tell of their data and addresses, and new ones are invited
     3   publish-subscribe, rooms, archive preferences, tokens for a fast login, sessions ended by administrators, people
         who are invited
-    4   businesses
+    4   businesses, stanza ids that stay when a cluster is restored
 
 A version adds; it never takes back what an earlier one did, since logs and snapshots of it are still applied.
 """
@@ -33,6 +33,7 @@ VERSION_MAX: Final = 4
 NODE_PROFILES_SINCE: Final = 2
 FEATURES_SINCE: Final = 3
 """What came with version 3; commands that it brought are named in commands.SINCE_VERSION."""
+BUSINESSES_SINCE: Final = 4
 
 
 class VersionNotUnderstood(StorageError):

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable
 from typing import Protocol
 
-from raftline.base.ids import Cursor, SessionId
+from raftline.base.ids import Cursor, Epochs, SessionId
 from raftline.machine.commands import Action, BindSession, OpenRequest
 from raftline.machine.login.commands import LogIn
 from raftline.machine.outcomes import Event, Gone, LoggedIn, Outcome, Resumed
@@ -174,8 +174,8 @@ class Node(Protocol):
         """The domain all accounts live in."""
 
     @property
-    def cluster_epoch(self) -> int:
-        """First part of stanza ids (base/ids.py)."""
+    def epochs(self) -> Epochs:
+        """First parts of stanza ids."""
 
     @property
     def machine_version(self) -> int:

@@ -28,7 +28,7 @@ from typing import Final, TypeVar
 from msgspec.structs import replace
 
 from raftline.base.errors import OutcomeUnknown, Refused, StorageError, Unavailable
-from raftline.base.ids import NodeId, SessionId
+from raftline.base.ids import Epochs, NodeId, SessionId
 from raftline.cluster.config import MILLISECOND_NS
 from raftline.cluster.driver import Driver
 from raftline.cluster.media.media import Media
@@ -85,7 +85,7 @@ class LocalNode:
 
     Args:
         driver: Not yet started; this node subscribes to it.
-        cluster_epoch: First part of stanza ids.
+        cluster_epoch: First part of the stanza ids that are given out now.
         entropy: Random bytes that nobody can guess, for keys.
     """
 
@@ -125,9 +125,9 @@ class LocalNode:
         return self._domain
 
     @property
-    def cluster_epoch(self) -> int:
+    def epochs(self) -> Epochs:
         """See `door.Node`."""
-        return self._cluster_epoch
+        return Epochs(self._cluster_epoch, self.driver.machine.former_epochs)
 
     @property
     def machine_version(self) -> int:

@@ -21,7 +21,6 @@ import random
 import socket
 import time
 from collections.abc import Awaitable, Callable
-from functools import partial
 from hashlib import blake2b
 from typing import Final
 
@@ -243,11 +242,8 @@ class RunningNode:
             is_leader=lambda: driver.leader_id == driver.node_id,
             barrier=driver.read_barrier,
             send=Outlet(node).send,
-            write=partial(
-                write_publication,
-                domain=settings.domain,
-                cluster_epoch=settings.cluster.epoch,
-                disclosure=disclosure,
+            write=lambda row, service: write_publication(
+                row, service, domain=settings.domain, epochs=node.epochs, disclosure=disclosure
             ),
             with_message=disclosure.body,
             now_ns=time.monotonic_ns,

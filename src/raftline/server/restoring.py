@@ -3,7 +3,8 @@
 
 It is another cluster: another id, other keys, other nodes, a greater `cluster.epoch`, since what the former one gave
 out as stanza ids after the backup was made must not be given out again. Accounts, credentials, rosters, archives and
-rooms are those of the backup; what people did after it is lost. The former cluster must not serve the domain any more.
+rooms are those of the backup, and what was said keeps its ids; what people did after it is lost. The former cluster
+must not serve the domain any more.
 
 A development cluster is founded with all its nodes. In production one node is founded, and others are invited: a state
 of which several people make several copies would be the same only if nobody makes a mistake.
@@ -169,6 +170,7 @@ def _found_with_state(settings: NodeSettings, file: Path, header: BackupHeader, 
             ),
             founders,
             lambda path: _extract(file, path, told),
+            header.cluster_epoch,
         )
         _require_told(file, header, head)
         _extract_files(file, draft, told)

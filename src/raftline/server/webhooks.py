@@ -44,7 +44,7 @@ class Webhooks:
             applied=applied,
             is_leader=lambda: driver.leader_id == driver.node_id,
             post=self.client.post,
-            service=Service(node.cluster_epoch, node.domain),
+            service=Service(node.epochs, node.domain),
             # Clocks of leaders differ, and cluster time is the greatest that any of them has told.
             cluster_ms=lambda: max(wall_ms(), driver.machine.cluster_time_ms),
         )

@@ -171,9 +171,9 @@ class Portability:
 
     async def _offline_page(self, name: str, after: Position) -> dict[str, object]:
         rows = cast("tuple[OfflineRow, ...]", await self.node.ask(OfflinePage(name, after, PAGE_ROW_COUNT)))
-        domain, epoch = self.node.domain, self.node.cluster_epoch
+        domain, epochs = self.node.domain, self.node.epochs
         xml = "".join(
-            writing.offline_xml(row, f"{name}@{domain}", domain, epoch, is_archived=is_archived)
+            writing.offline_xml(row, f"{name}@{domain}", domain, epochs, is_archived=is_archived)
             for row, is_archived in rows
         )
         following = f"offline:{rows[-1].row.position}" if rows else "archive:0"
@@ -189,8 +189,8 @@ class Portability:
             if rows and byte_count > EXPORT_PAGE_BYTES_MAX:
                 break
             rows.append(row)
-        domain, epoch = self.node.domain, self.node.cluster_epoch
-        xml = "".join(writing.archived_xml(row, domain, epoch) for row in rows)
+        domain, epochs = self.node.domain, self.node.epochs
+        xml = "".join(writing.archived_xml(row, domain, epochs) for row in rows)
         is_last = page.complete and len(rows) == len(page.rows)
         return {"section": "archive", "xml": xml, "next": None if is_last else f"archive:{rows[-1].position}"}
 

@@ -71,7 +71,7 @@ class Reports:
         return Response(status_code=204)
 
     def _shown(self, record: ReportRecord) -> dict[str, Any]:
-        domain, epoch = self.admin.node.domain, self.admin.node.cluster_epoch
+        domain, epochs = self.admin.node.domain, self.admin.node.epochs
         return {
             "id": f"{record.position}-{record.number}",
             "reporter": f"{record.reporter}@{domain}",
@@ -81,7 +81,7 @@ class Reports:
             "time_ms": record.time_ms,
             "closed_ms": record.closed_ms or None,
             "messages": [
-                {"id": format_stanza_id(epoch, Position(position)), "text": text or None}
+                {"id": format_stanza_id(epochs, Position(position)), "text": text or None}
                 for position, text in zip(record.messages, record.excerpts, strict=True)
             ],
             "may_tell_origin": bool(record.consents & ReportConsent.ORIGIN),

@@ -246,7 +246,7 @@ class InlineLogin:
         assert bind is not None
         jid = self._login.hold(bound.session_id, bind.resource)
         ends = yield Ask(ArchiveEnds(str(jid.bare)))
-        results = [metadata_element(ends, self._context.cluster_epoch)]
+        results = [metadata_element(ends, self._context.epochs)]
         if asked.managed:
             results.append(self._management.enabled(0, asked.token, asked.timeout_s))
         return bound_element(results)

@@ -8,7 +8,7 @@ What a message carries decides whether it enters the log, and what is kept of it
 | text, encrypted payload, file, location, reaction, edit, invitation to a room, call | log | archive, offline |
 | retraction | log, once it is known what it takes back | archive whatever hints say, offline |
 | a `store` hint | log | archive, offline |
-| receipt, chat marker | log | offline; archive with a `store` hint alone |
+| receipt, chat marker, voice note played | log | offline; archive with a `store` hint alone |
 | anything else that is no state | log | offline |
 | chat state, real-time text, nothing | off the log | no |
 | `no-store` hint, whatever it carries | off the log | no |
@@ -51,6 +51,7 @@ from msgspec.structs import asdict
 
 from raftline.base.errors import Refused
 from raftline.base.ids import Position
+from raftline.machine.business.reading import PLAYED_NAMESPACE
 from raftline.machine.conversations.payloads import INSTANT_PAYLOADS
 from raftline.machine.message_commands import MessageKind, SendEphemeral, SendMessage, SendPoll, SendSealed, Storage
 from raftline.machine.pubsub.bookmarks import PRIVATE_OPTIONS
@@ -136,6 +137,7 @@ _TRAITS: Final[dict[tuple[str, str], int]] = {
     (MARKERS_NAMESPACE, "received"): SIGNAL,  # XEP-0333 before version 0.5
     (MARKERS_NAMESPACE, "acknowledged"): SIGNAL | MARKER,
     (MARKERS_NAMESPACE, "markable"): _STATE,
+    (PLAYED_NAMESPACE, "played"): SIGNAL,  # docs/business.md
     (_CHAT_STATES, "active"): _STATE,  # XEP-0085
     (_CHAT_STATES, "composing"): _STATE,
     (_CHAT_STATES, "paused"): _STATE,

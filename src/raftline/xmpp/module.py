@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from raftline.base.errors import LocalProtocolError
-from raftline.base.ids import SessionId
+from raftline.base.ids import Epochs, SessionId
 
 if TYPE_CHECKING:
     from raftline.xmpp.effects import Steps
@@ -61,7 +61,7 @@ class StreamContext(Protocol):
         """The domain of this service."""
 
     @property
-    def cluster_epoch(self) -> int:
+    def epochs(self) -> Epochs:
         """First part of stanza ids (base/ids.py)."""
 
     @property

@@ -13,7 +13,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from raftline.base.errors import Refused
-from raftline.base.ids import Position, format_stanza_id, parse_stanza_id
+from raftline.base.ids import Epochs, Position, format_stanza_id, parse_stanza_id
 from raftline.base.timestamps import format_timestamp
 from raftline.machine.blocking import BLOCKED_BY_SENDER
 from raftline.machine.commands import Action
@@ -123,15 +123,15 @@ def is_delay_of_ours(domain: str, child: Element) -> bool:
 # Stanzas
 
 
-def stanza_id_element(owner: str, cluster_epoch: int, position: Position) -> bytes:
+def stanza_id_element(owner: str, epochs: Epochs, position: Position) -> bytes:
     """Write the id of a message in the archive of `owner`, a bare JID (XEP-0359 section 3)."""
-    return b"%b%b'/>" % (_stanza_id_head(owner), format_stanza_id(cluster_epoch, position).encode())
+    return b"%b%b'/>" % (_stanza_id_head(owner), format_stanza_id(epochs, position).encode())
 
 
-def own_position(stanza_id: str, cluster_epoch: int) -> Position | None:
+def own_position(stanza_id: str, epochs: Epochs) -> Position | None:
     """Read a stanza id back; None if this cluster did not write it."""
     parsed = parse_stanza_id(stanza_id)
-    if parsed is None or parsed[0] != cluster_epoch or parsed[1] >= 1 << 63 or format_stanza_id(*parsed) != stanza_id:
+    if parsed is None or parsed[1] >= 1 << 63 or format_stanza_id(epochs, parsed[1]) != stanza_id:
         return None
     return parsed[1]
 

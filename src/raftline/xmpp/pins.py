@@ -74,7 +74,7 @@ def handle_pins(context: StreamContext, stanza: Stanza) -> Steps:
         Element(
             "pin",
             PINS_NAMESPACE,
-            {"id": format_stanza_id(context.cluster_epoch, pin.position), "at": format_timestamp(pin.time_ms)},
+            {"id": format_stanza_id(context.epochs, pin.position), "at": format_timestamp(pin.time_ms)},
         )
         for pin in found
     ]
@@ -89,7 +89,7 @@ def render_told(context: StreamContext, event: PinTold) -> bytes:
         "type": "groupchat" if event.is_room else "headline",
         "id": context.new_id(),
     }
-    named = {"id": format_stanza_id(context.cluster_epoch, event.position)}
+    named = {"id": format_stanza_id(context.epochs, event.position)}
     if not event.is_room:
         named["with"] = event.address
     change = Element("pinned" if event.is_pinned else "unpinned", PINS_NAMESPACE, named)

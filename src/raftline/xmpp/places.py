@@ -57,7 +57,7 @@ def position_of(context: StreamContext, stanza_id: str) -> Position:
     Raises:
         Refused: `item-not-found` for an id that this cluster did not write.
     """
-    position = own_position(stanza_id, context.cluster_epoch)
+    position = own_position(stanza_id, context.epochs)
     if not position:
         raise Refused("item-not-found", "cancel", "There is nothing of this id.")
     return position

@@ -14,7 +14,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from raftline.base.ids import Position, format_stanza_id
+from raftline.base.ids import Epochs, Position, format_stanza_id
 from raftline.xmpp.data_forms import make_form
 from raftline.xmpp.element import Element, Verbatim
 from raftline.xmpp.module import ANSWER_SEPARATOR
@@ -74,11 +74,11 @@ def write_publication(
     service: str,
     *,
     domain: str,
-    cluster_epoch: int,
+    epochs: Epochs,
     disclosure: Disclosure,
 ) -> bytes:
     """Write the request that publishes a notification."""
-    item = Element("item", PUBSUB_NAMESPACE, {"id": format_stanza_id(cluster_epoch, notification.position)})
+    item = Element("item", PUBSUB_NAMESPACE, {"id": format_stanza_id(epochs, notification.position)})
     summary = _summary(notification, disclosure)
     item.children.append(Element("notification", PUSH_NAMESPACE, None, [summary]))
     node = {"node": notification.node} if notification.node else {}

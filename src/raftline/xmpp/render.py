@@ -48,7 +48,7 @@ def render_message(context: StreamContext, event: MessageArrived) -> bytes:
     """
     added = b""
     if event.owner:
-        added = stanza_id_element(event.owner, context.cluster_epoch, event.position)
+        added = stanza_id_element(event.owner, context.epochs, event.position)
     if event.delayed_ms is not None and imported_at(event.stanza, context.domain) is None:
         added += delay_element(event.delayed_ms, context.domain).encode()
     return append_child(event.stanza, added) if added else event.stanza

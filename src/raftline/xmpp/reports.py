@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from raftline.base.errors import Refused
-from raftline.base.ids import parse_stanza_id
+from raftline.base.ids import Epochs, parse_stanza_id
 from raftline.base.limits import (
     REPORT_MESSAGE_COUNT_MAX,
     REPORT_NOTICE_INTERVAL_MS,
@@ -30,7 +30,7 @@ REPORTING_NAMESPACE: Final = "urn:xmpp:reporting:1"
 _POSITION_MAX: Final = (1 << 63) - 1
 
 
-def report_of(item: Element, jid: str, cluster_epoch: int) -> Report | None:
+def report_of(item: Element, jid: str, epochs: Epochs) -> Report | None:
     """
     Return the report inside an item of a request to block; None when there is none.
 
@@ -56,7 +56,7 @@ def report_of(item: Element, jid: str, cluster_epoch: int) -> Report | None:
         dict.fromkeys(
             found[1]
             for found in parsed
-            if found is not None and found[0] == cluster_epoch and found[1] <= _POSITION_MAX
+            if found is not None and found[1] <= _POSITION_MAX and found[0] == epochs.of(found[1])
         )
     )
     if len(positions) > REPORT_MESSAGE_COUNT_MAX:

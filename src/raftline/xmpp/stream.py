@@ -41,7 +41,7 @@ from types import MappingProxyType
 from typing import Final
 
 from raftline.base.errors import OutcomeUnknown
-from raftline.base.ids import SessionId
+from raftline.base.ids import Epochs, SessionId
 from raftline.machine.commands import OpenRequest
 from raftline.machine.outcomes import Event, Outcome, SessionEnded, Stale
 from raftline.xmpp.arrivals import Arrivals
@@ -103,7 +103,7 @@ class ClientStream:
         *,
         framing: Framing,
         is_secure: bool,
-        cluster_epoch: int,
+        epochs: Epochs,
         entropy: Callable[[int], bytes],
         bindings: Mapping[str, bytes] = MappingProxyType({}),
     ) -> None:
@@ -113,7 +113,7 @@ class ClientStream:
             settings, outbound, entropy, is_secure=is_secure, is_websocket=framing.is_websocket, bindings=bindings
         )
         self._context = context = ClientContext(
-            settings.domain, modules, login, outbound, cluster_epoch=cluster_epoch, entropy=entropy
+            settings.domain, modules, login, outbound, epochs=epochs, entropy=entropy
         )
         self._runner = runner = HandlerRunner(outbound)
         self._requests = requests = OpenRequests()

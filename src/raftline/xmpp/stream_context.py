@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from raftline.base.ids import SessionId
+from raftline.base.ids import Epochs, SessionId
 from raftline.xmpp.jid import JID
 from raftline.xmpp.login import Login
 from raftline.xmpp.module import Modules, StanzaHandler
@@ -23,7 +23,7 @@ class ClientContext:
 
     Attributes:
         domain: The domain of this service.
-        cluster_epoch: First part of stanza ids.
+        epochs: First part of stanza ids.
         modules: All modules of this service.
         command_sessions: Ad-hoc commands that were begun and are not done.
         questions: Who takes the answers to requests of the server's own.
@@ -34,10 +34,10 @@ class ClientContext:
         "_entropy",
         "_login",
         "_outbound",
-        "cluster_epoch",
         "command_sessions",
         "directed_presence",
         "domain",
+        "epochs",
         "modules",
         "questions",
     )
@@ -49,7 +49,7 @@ class ClientContext:
         login: Login,
         outbound: Outbound,
         *,
-        cluster_epoch: int,
+        epochs: Epochs,
         entropy: Callable[[int], bytes],
     ) -> None:
         self._login = login
@@ -57,7 +57,7 @@ class ClientContext:
         self._entropy = entropy
         self.domain = domain
         self.modules = modules
-        self.cluster_epoch = cluster_epoch
+        self.epochs = epochs
         self.command_sessions: dict[str, str] = {}
         self.questions: dict[str, StanzaHandler] = {}
         self.directed_presence: set[str] = set()

@@ -62,7 +62,7 @@ def handle_ticks(context: StreamContext, stanza: Stanza) -> Steps:
 
 
 def _position_of(context: StreamContext, stanza_id: str) -> Position:
-    position = own_position(stanza_id, context.cluster_epoch)
+    position = own_position(stanza_id, context.epochs)
     if position is None:
         raise Refused("item-not-found", "cancel", _NOT_THERE)
     return position
@@ -103,11 +103,11 @@ def _answer_of_room(
 
 
 def _message(context: StreamContext, position: Position, counts: dict[str, str]) -> Element:
-    return Element("message", TICKS_NAMESPACE, {"id": format_stanza_id(context.cluster_epoch, position), **counts})
+    return Element("message", TICKS_NAMESPACE, {"id": format_stanza_id(context.epochs, position), **counts})
 
 
 def _reader(context: StreamContext, reader: Reader) -> Element:
-    attributes = {"occupant-id": reader.occupant_id, "up-to": format_stanza_id(context.cluster_epoch, reader.position)}
+    attributes = {"occupant-id": reader.occupant_id, "up-to": format_stanza_id(context.epochs, reader.position)}
     if reader.jid:
         attributes["jid"] = reader.jid
     return Element("reader", TICKS_NAMESPACE, attributes)

@@ -95,7 +95,7 @@ def handle_open(context: StreamContext, stanza: Stanza) -> Steps:
 def render_opened(context: StreamContext, event: SealedOpened) -> bytes:
     """Write that a message of a chat was opened, by either side's own account."""
     attributes = {"from": str(context.jid.bare), "to": str(context.jid), "type": "headline", "id": context.new_id()}
-    named = {"id": format_stanza_id(context.cluster_epoch, event.position), "with": event.address}
+    named = {"id": format_stanza_id(context.epochs, event.position), "with": event.address}
     children: list[Element | str] = [
         Element("opened", VIEW_ONCE_NAMESPACE, named),
         Element("no-store", HINTS_NAMESPACE),

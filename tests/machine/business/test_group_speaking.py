@@ -29,7 +29,7 @@ from machine.pushing import enable, waiting
 from machine.rooms import change_affiliation, configure, enter, events_for, heard, refusal, say
 from machine.world import DOMAIN, Client, World
 from raftline.base.business_limits import BUSINESS_MARKED_COUNT_MAX, GROUP_REFERENCE_REACH_MAX
-from raftline.base.ids import Position, format_stanza_id
+from raftline.base.ids import Epochs, Position, format_stanza_id
 from raftline.machine.business.commands import ChangeNumber, Prompt
 from raftline.machine.business.group_commands import PinFromNumber, SpeakFromNumber
 from raftline.machine.business.tables import EventKind, MessageStatus, PromptKind
@@ -84,7 +84,7 @@ def tell(client: Client, inner: str, *, message_id: str = "x", **changes: object
 
 def named(position: Position) -> str:
     """The id that the room gave a message."""
-    return format_stanza_id(EPOCH, position)
+    return format_stanza_id(Epochs(EPOCH), position)
 
 
 def reacts(client: Client, position: Position, emoji: str = "+") -> Position:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from raftline.base.ids import AccountId, Position
+from raftline.base.ids import AccountId, Epochs, Position
 from raftline.machine.business.ids import (
     GraphKind,
     bsuid,
@@ -55,7 +55,7 @@ def test_bsuids(account_id: int):
 @given(st.integers(0, 1 << 31), POSITIONS)
 def test_wamids_are_stanza_ids(epoch: int, position: int):
     """Both ways, without a table."""
-    assert parse_wamid(wamid(epoch, Position(position))) == (epoch, position)
+    assert parse_wamid(wamid(Epochs(epoch), Position(position))) == (epoch, position)
 
 
 @given(st.text(min_size=1, max_size=100))

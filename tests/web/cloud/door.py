@@ -7,7 +7,7 @@ from hashlib import sha256
 from typing import Any
 
 from raftline.base.errors import RaftlineError
-from raftline.base.ids import AccountId, Position, SessionId
+from raftline.base.ids import AccountId, Epochs, Position, SessionId
 from raftline.machine.business.commands import SendFromNumber
 from raftline.machine.business.ids import GraphKind, bsuid, graph_id
 from raftline.machine.business.queries import (
@@ -56,7 +56,7 @@ class CloudDoor:
     """
 
     domain = "example.org"
-    cluster_epoch = 1
+    epochs = Epochs(1)
     machine_version = 4
 
     def __init__(self) -> None:

@@ -12,7 +12,7 @@ import httpx2
 from starlette.types import Receive, Scope, Send
 
 from raftline.base.errors import RaftlineError, StorageError
-from raftline.base.ids import LogIndex, NodeId, Position, Term, position_of
+from raftline.base.ids import Epochs, LogIndex, NodeId, Position, Term, position_of
 from raftline.gateway.uploads.endpoint import UploadEndpoint
 from raftline.machine.business.commands import CreateBusiness, IssueToken
 from raftline.machine.business.ids import GraphKind, graph_id
@@ -125,7 +125,7 @@ class MachineDoor:
     """
 
     domain = DOMAIN
-    cluster_epoch = 1
+    epochs = Epochs(1)
     machine_version = VERSION_MAX
 
     def __init__(self) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import httpx2
 
-from raftline.base.ids import Position
+from raftline.base.ids import Epochs, Position
 from raftline.machine.business.commands import SendFromNumber
 from raftline.machine.business.ids import wamid
 from raftline.machine.business.values import KnownMessage
@@ -50,7 +50,7 @@ async def sent(cloud: httpx2.AsyncClient, door: CloudDoor, kind: str, content: o
     assert response.status_code == 200, response.text
     action = last(door)
     shown = response.json()["messages"][0]
-    assert shown["id"] == wamid(1, len(door.executed) << 16)
+    assert shown["id"] == wamid(Epochs(1), len(door.executed) << 16)
     return action
 
 
@@ -82,4 +82,4 @@ def known(door: CloudDoor, position: int, text: str, *, is_own: bool = False, pe
     sender = OWN_JID if is_own else peer
     stanza = f"<message from='{sender}' to='{OWN_JID}' type='chat' id='m{position}'><body>{text}</body></message>"
     door.messages[Position(position)] = KnownMessage(Position(position), 1_000, peer, is_own, stanza.encode())
-    return wamid(1, Position(position))
+    return wamid(Epochs(1), Position(position))

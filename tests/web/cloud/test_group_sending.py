@@ -9,7 +9,7 @@ import httpx2
 import pytest
 import pytest_asyncio
 
-from raftline.base.ids import format_stanza_id
+from raftline.base.ids import Epochs, format_stanza_id
 from raftline.machine.business.commands import ChangeNumber, SendFromNumber
 from raftline.machine.business.group_commands import PinFromNumber, SpeakFromNumber
 from raftline.machine.business.ids import GraphKind, graph_id, group_id, parse_group_id, parse_wamid, wamid
@@ -68,7 +68,7 @@ def stanza_id(message: str) -> str:
     """The id by which people in the room know a message."""
     parsed = parse_wamid(message)
     assert parsed is not None
-    return format_stanza_id(*parsed)
+    return format_stanza_id(Epochs(parsed[0]), parsed[1])
 
 
 async def test_text(service: CloudService, client: httpx2.AsyncClient, group: str) -> None:
@@ -122,7 +122,7 @@ async def test_reply_and_reaction(service: CloudService, client: httpx2.AsyncCli
     room = parse_group_id(group) or ""
     ben = Person(service, "ben")
     ben.enter(room, await token_of(client, group))
-    asked = wamid(1, ben.say(room, "What?").position)
+    asked = wamid(Epochs(1), ben.say(room, "What?").position)
     await sent(service, client, group, TEXT | {"context": {"message_id": asked}})
     await sent(service, client, group, {"type": "reaction", "reaction": {"message_id": asked, "emoji": "👍"}})
     _, reply, reaction = said(service, group)
@@ -150,7 +150,7 @@ async def test_by_way_of_the_author(service: CloudService, client: httpx2.AsyncC
     room = parse_group_id(group) or ""
     ann = Person(service, ANN)
     ann.enter(room, await token_of(client, group))
-    asked = wamid(1, ann.say(room, "What?").position)
+    asked = wamid(Epochs(1), ann.say(room, "What?").position)
     reaction = {"type": "reaction", "reaction": {"message_id": asked, "emoji": "👍"}}
     response = await send(service, client, ANN, reaction)
     assert response.status_code == 200, response.text
@@ -211,12 +211,12 @@ async def test_mark_read(service: CloudService, client: httpx2.AsyncClient, grou
     ben = Person(service, "ben")
     ben.enter(room, await token_of(client, group))
     position = ben.say(room, "Read this").position
-    body = PRODUCT | {"status": "read", "message_id": wamid(1, position), "typing_indicator": {"type": "text"}}
+    body = PRODUCT | {"status": "read", "message_id": wamid(Epochs(1), position), "typing_indicator": {"type": "text"}}
     response = await client.post(f"/{service.number_id}/messages", json=body)
     assert response.json() == {"success": True}
     marker = said(service, group)[-1].child("displayed", "urn:xmpp:chat-markers:0")
     assert marker is not None
-    assert marker.get("id") == format_stanza_id(1, position)
+    assert marker.get("id") == format_stanza_id(Epochs(1), position)
     action = service.door.executed[-1]
     assert isinstance(action, SpeakFromNumber)
     assert (action.message.marked, action.message_id) == (position, "")

@@ -14,7 +14,7 @@ from raftline.base.cloud_limits import (
     QUOTE_LENGTH_MAX,
     TEXT_LENGTH_MAX,
 )
-from raftline.base.ids import Position
+from raftline.base.ids import Epochs, Position
 from raftline.base.limits import REACTION_SIZE_MAX
 from raftline.machine.business.ids import wamid
 from raftline.machine.message_commands import Storage
@@ -77,9 +77,9 @@ async def test_what_an_answer_repeats_has_an_end(door: CloudDoor, cloud: httpx2.
 async def test_what_cannot_be_answered(door: CloudDoor, cloud: httpx2.AsyncClient) -> None:
     """What is no id, is of another cluster, of nobody, or of another conversation."""
     elsewhere = known(door, 70_000, "x", peer="ben@example.org")
-    other_cluster = wamid(2, Position(70_000))
-    beyond = wamid(1, Position(1 << 63))
-    for text in ("x", "wamid.", wamid(1, Position(5)), elsewhere, other_cluster, beyond, ""):
+    other_cluster = wamid(Epochs(2), Position(70_000))
+    beyond = wamid(Epochs(1), Position(1 << 63))
+    for text in ("x", "wamid.", wamid(Epochs(1), Position(5)), elsewhere, other_cluster, beyond, ""):
         assert await refused(cloud, "text", {"body": "x"}, context={"message_id": text}) == 131009
         assert await refused(cloud, "reaction", {"message_id": text, "emoji": "👍"}) == 131009
     assert await refused(cloud, "text", {"body": "x"}, context={}) == 131008

@@ -7,7 +7,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from raftline.base.ids import NodeId, Position, SessionId
+from raftline.base.ids import Epochs, NodeId, Position, SessionId
 from raftline.machine.business.ids import wamid
 from raftline.machine.message_commands import Storage
 from raftline.machine.queries import Reachable, SessionRow
@@ -66,7 +66,7 @@ async def test_typing_to_who_cannot_be_reached(door: CloudDoor, cloud: httpx2.As
         ({"status": "delivered"}, 131009),
         ({"message_id": None}, 131008),
         ({"message_id": "nothing"}, 131009),
-        ({"message_id": wamid(1, Position(9))}, 131009),
+        ({"message_id": wamid(Epochs(1), Position(9))}, 131009),
         ({"typing_indicator": {"type": "audio"}}, 131009),
     ],
 )

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from pywa import WhatsApp
 
-from raftline.base.ids import AccountId, Position
+from raftline.base.ids import AccountId, Epochs, Position
 from raftline.machine.business.ids import group_id, wamid
 from raftline.machine.business.tables import MessageStatus, PromptKind
 from raftline.machine.business.values import EventView, Option
@@ -40,7 +40,7 @@ USER_ID = "US.10000000000000042"
 def message(content: str, **fields: Any) -> dict[str, Any]:
     """Return the one message of the webhook for a stanza."""
     (found,) = said(content, **fields)["messages"]
-    assert found["id"] == wamid(1, Position(1_000))
+    assert found["id"] == wamid(Epochs(1), Position(1_000))
     assert found["timestamp"] == str(TIME_MS // 1000)
     result: dict[str, Any] = found
     return result
@@ -102,10 +102,10 @@ class TestText:
         )
         found = message(content.format(to="15550001111@example.org/x"), target=900)
         assert found["text"] == {"body": "Yes"}
-        assert found["context"] == {"from": "15550001111", "id": wamid(1, Position(900))}
+        assert found["context"] == {"from": "15550001111", "id": wamid(Epochs(1), Position(900))}
         assert message(content.format(to="15551234567@example.org"), target=900)["context"]["from"] == "15551234567"
         assert message(content.format(to="team@conference.example.org/Ann"), target=900)["context"] == {
-            "id": wamid(1, Position(900))
+            "id": wamid(Epochs(1), Position(900))
         }
 
     def test_a_reply_to_what_is_not_known(self) -> None:
@@ -127,7 +127,7 @@ class TestText:
         edit = message(content, target=900)
         assert edit["type"] == "edit"
         assert edit["edit"] == {
-            "original_message_id": wamid(1, Position(900)),
+            "original_message_id": wamid(Epochs(1), Position(900)),
             "message": {"type": "text", "text": {"body": "Hello"}},
         }
         assert message(content)["type"] == "text"
@@ -137,7 +137,7 @@ class TestText:
         content = "<body>…</body><retract xmlns='urn:xmpp:message-retract:1' id='m0'/>"
         found = message(content, target=900)
         assert found["type"] == "revoke"
-        assert found["revoke"] == {"original_message_id": wamid(1, Position(900))}
+        assert found["revoke"] == {"original_message_id": wamid(Epochs(1), Position(900))}
         assert message(content)["type"] == "unsupported"
 
     @pytest.mark.parametrize(
@@ -149,7 +149,7 @@ class TestText:
         content = f"<reactions xmlns='urn:xmpp:reactions:0' id='m0'>{reactions}</reactions>"
         found = message(content, target=900)
         assert found["type"] == "reaction"
-        assert found["reaction"] == {"message_id": wamid(1, Position(900)), "emoji": emoji}
+        assert found["reaction"] == {"message_id": wamid(Epochs(1), Position(900)), "emoji": emoji}
         assert message(content)["type"] == "unsupported"
 
 
@@ -348,7 +348,7 @@ class TestStatuses:
         value = value_of(status(state, opaque="order 7", message=900))
         assert value["contacts"][0]["user_id"] == USER_ID
         (told,) = value["statuses"]
-        assert told["id"] == wamid(1, Position(900))
+        assert told["id"] == wamid(Epochs(1), Position(900))
         assert told["status"] == name
         assert told["timestamp"] == str(TIME_MS // 1000)
         assert told["recipient_id"] == "15551234567"
@@ -392,7 +392,7 @@ class TestAnswers:
             value_of(answered(kind, option, target=900))["messages"][0]
             for kind in (PromptKind.BUTTONS, PromptKind.LIST, PromptKind.QUICK_REPLIES)
         ]
-        assert all(one["context"] == {"from": "15550001111", "id": wamid(1, Position(900))} for one in found)
+        assert all(one["context"] == {"from": "15550001111", "id": wamid(Epochs(1), Position(900))} for one in found)
         assert found[0]["interactive"] == {"type": "button_reply", "button_reply": {"id": "yes", "title": "Yes"}}
         assert found[1]["interactive"] == {
             "type": "list_reply",
@@ -459,8 +459,8 @@ class TestPywa:
             USER_ID,
             "Ann",
         )
-        assert got.reply_to_message.id == wamid(1, Position(900))
-        assert got.id == wamid(1, Position(1_000))
+        assert got.reply_to_message.id == wamid(Epochs(1), Position(900))
+        assert got.id == wamid(Epochs(1), Position(1_000))
 
     @pytest.mark.parametrize(
         ("content", "kind", "media_type"),
@@ -487,7 +487,7 @@ class TestPywa:
         assert program.gets(bytes_of(card)).contacts[0].name.formatted_name == "Bob"
         reactions = "<reactions xmlns='urn:xmpp:reactions:0' id='m0'>{}</reactions>"
         got = program.gets(bytes_of(reactions.format("<reaction>👍</reaction>"), target=900))
-        assert (got.reaction.emoji, got.reaction.message_id) == ("👍", wamid(1, Position(900)))
+        assert (got.reaction.emoji, got.reaction.message_id) == ("👍", wamid(Epochs(1), Position(900)))
         assert program.gets(bytes_of(reactions.format(""), target=900)).reaction.emoji is None
         got = program.gets(bytes_of("<encrypted xmlns='urn:xmpp:omemo:2'/>"))
         assert (got.type, got.error.code) == ("unsupported", 131051)
@@ -497,9 +497,9 @@ class TestPywa:
         program = Program()
         edit = "<body>Hello</body><replace xmlns='urn:xmpp:message-correct:0' id='m0'/>"
         got = program.gets(bytes_of(edit, target=900))
-        assert (got.message.text, got.original_message_id) == ("Hello", wamid(1, Position(900)))
+        assert (got.message.text, got.original_message_id) == ("Hello", wamid(Epochs(1), Position(900)))
         got = program.gets(bytes_of("<retract xmlns='urn:xmpp:message-retract:1' id='m0'/>", target=900))
-        assert got.original_message_id == wamid(1, Position(900))
+        assert got.original_message_id == wamid(Epochs(1), Position(900))
 
     def test_answers(self) -> None:
         """Buttons, rows and quick replies."""
@@ -511,7 +511,7 @@ class TestPywa:
         ]
         assert [(one.data, one.title) for one in got] == [("yes", "Yes")] * 3
         assert got[1].description == "of course"
-        assert all(one.reply_to_message.id == wamid(1, Position(900)) for one in got)
+        assert all(one.reply_to_message.id == wamid(Epochs(1), Position(900)) for one in got)
 
     @pytest.mark.parametrize("state", [state for state in MessageStatus if state])
     def test_statuses(self, state: MessageStatus) -> None:

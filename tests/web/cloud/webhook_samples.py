@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from raftline.base.ids import AccountId, Position
+from raftline.base.ids import AccountId, Epochs, Position
 from raftline.machine.business.tables import (
     Business,
     BusinessEvent,
@@ -21,7 +21,7 @@ from raftline.web.cloud.webhooks.files import Uploads
 from raftline.web.cloud.webhooks.rendering import Service, render
 
 DOMAIN = "example.org"
-SERVICE = Service(1, DOMAIN)
+SERVICE = Service(Epochs(1), DOMAIN)
 NUMBER = NumberView(
     Number(AccountId(7), 7, 3, "15550001111", "Coffee", b"{}", 0, 0, 1, 1_000), Business(3, "Coffee Ltd", 1_000)
 )

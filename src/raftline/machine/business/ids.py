@@ -16,7 +16,7 @@ import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from typing import Final
 
-from raftline.base.ids import AccountId, Position, format_stanza_id, parse_stanza_id
+from raftline.base.ids import AccountId, Epochs, Position, format_stanza_id, parse_stanza_id
 from raftline.base.limits import UPLOAD_TOKEN_SIZE
 
 _WIDTH: Final = 14
@@ -73,9 +73,9 @@ def parse_bsuid(text: str) -> AccountId | None:
     return None if match is None else AccountId(int(match[1]) - _BSUID_BASE)
 
 
-def wamid(epoch: int, position: Position) -> str:
+def wamid(epochs: Epochs, position: Position) -> str:
     """Write the id of a message as the Cloud API has it: its stanza id in other clothes."""
-    return _WAMID + urlsafe_b64encode(format_stanza_id(epoch, position).encode()).decode().rstrip("=")
+    return _WAMID + urlsafe_b64encode(format_stanza_id(epochs, position).encode()).decode().rstrip("=")
 
 
 def parse_wamid(text: str) -> tuple[int, Position] | None:

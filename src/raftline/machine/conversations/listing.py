@@ -64,7 +64,7 @@ class _Slice:
         self._account = account
         self._jid = context.bare_jid(account.localpart)
         self._query = query
-        self._state = ReadState(context, account, query.cluster_epoch)
+        self._state = ReadState(context, account, query.epochs)
         self._row_count = 0
         self.conversations: list[Conversation] = []
 

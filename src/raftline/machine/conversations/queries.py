@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from raftline.base.ids import Position
+from raftline.base.ids import Epochs, Position
 from raftline.base.limits import UNREAD_REACH_MAX
 from raftline.machine.conversations.values import SliceEnd
 from raftline.machine.queries import Query
@@ -13,13 +13,13 @@ class ConversationsOf(Query, frozen=True, array_like=True, tag=125):
     The conversations of an account, in slices. Answer: `ConversationSlice`.
 
     Attributes:
-        cluster_epoch: Of the stanza ids that displayed states name.
+        epochs: Of the stanza ids that displayed states name.
         after: Where the last slice ended; None for the first.
         reach: Messages of each conversation, from its end, among which unread ones are counted.
     """
 
     localpart: str
-    cluster_epoch: int
+    epochs: Epochs
     after: SliceEnd | None = None
     reach: int = UNREAD_REACH_MAX
 

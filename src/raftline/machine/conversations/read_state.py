@@ -15,7 +15,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from raftline.base.ids import Position, parse_stanza_id
+from raftline.base.ids import Epochs, Position, parse_stanza_id
 from raftline.base.limits import UNREAD_REACH_MAX
 from raftline.machine.context import Context
 from raftline.machine.conversations.queries import MessageNamed
@@ -30,9 +30,9 @@ _ID: Final = re.compile(rb" id='([^']*)'")
 class ReadState:
     """What displayed states and read marks say of all conversations of an account."""
 
-    def __init__(self, context: Context, account: Account, cluster_epoch: int) -> None:
+    def __init__(self, context: Context, account: Account, epochs: Epochs) -> None:
         self._jid = context.bare_jid(account.localpart)
-        self._cluster_epoch = cluster_epoch
+        self._epochs = epochs
         sql = "SELECT item_id, position, payload FROM pubsub_item WHERE account_id = ? AND node = ?"
         bindings = (account.account_id, DISPLAYED_NODE)
         found = context.rows.select((context.pubsub.items,), sql, bindings)
@@ -47,7 +47,7 @@ class ReadState:
         if state is None:
             return marked
         published, payload = state
-        position = _named_position(payload, jid if is_room else self._jid, self._cluster_epoch)
+        position = _named_position(payload, jid if is_room else self._jid, self._epochs)
         return marked if position is None or position >= published else max(marked, position)
 
 
@@ -69,7 +69,7 @@ def position_named(context: Context, query: MessageNamed) -> Position | None:
     return Position(found[0][0]) if found else None
 
 
-def _named_position(payload: bytes, by: str, cluster_epoch: int) -> int | None:
+def _named_position(payload: bytes, by: str, epochs: Epochs) -> int | None:
     """Return the message that a displayed state names; its payload is as `Element.to_bytes` writes it."""
     element = _STANZA_ID.search(payload)
     if element is None:
@@ -78,4 +78,4 @@ def _named_position(payload: bytes, by: str, cluster_epoch: int) -> int | None:
     if named_by is None or named_id is None or named_by[1] != by.encode():
         return None
     parsed = parse_stanza_id(named_id[1].decode())
-    return parsed[1] if parsed is not None and parsed[0] == cluster_epoch else None
+    return parsed[1] if parsed is not None and parsed[0] == epochs.of(parsed[1]) else None

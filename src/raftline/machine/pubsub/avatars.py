@@ -11,6 +11,7 @@ import re
 from typing import Final
 
 from raftline.machine import presence
+from raftline.machine.business.contact import is_number
 from raftline.machine.context import Context
 from raftline.machine.pubsub.photos import replace_photo
 from raftline.machine.pubsub.tables import Avatar, Node
@@ -24,7 +25,7 @@ _DIGEST: Final = re.compile(r"[0-9a-f]{40}", re.ASCII)
 
 def change(context: Context, account: Account, digest: str) -> None:
     """
-    Announce another picture, or none, and show available sessions with its hash.
+    Announce another picture, or none, and show available sessions, and the number of a business, with its hash.
 
     Args:
         digest: Hexadecimal; anything else is none, since presence could not carry it.
@@ -44,6 +45,8 @@ def change(context: Context, account: Account, digest: str) -> None:
         if stanza != shown.stanza:
             context.presences.put(session.session_id, Presence(session.session_id, shown.priority, stanza))
             presence.show_again(context, session, stanza)
+    if is_number(context, account):
+        presence.show_number(context, account)
 
 
 def item_went(context: Context, account: Account, node: Node, item_id: str = "") -> None:

@@ -148,7 +148,7 @@ class Apps:
         body = await read_body(request, NewCallback)
         checked_callback(body.url, body.verify_token)
         await self._check_scope((await desk.app(request)).app, body.scope)
-        await desk.challenge(body.url, body.verify_token)
+        await desk.verify(body.url, body.verify_token)
         fields = ",".join(sorted({field.strip() for field in body.fields}))
         action = SetCallback(app_id, body.scope, body.url, body.verify_token, fields, actor_of(request))
         await desk.carry_out(request, action)

@@ -20,13 +20,14 @@ from raftline.machine.business.values import AppView, Created, TokenView
 from raftline.machine.outcomes import Rejected
 from raftline.node.door import Node
 from raftline.web.admin import Admin
+from raftline.web.cloud.errors import GraphError
 from raftline.web.repeatable import repeatable
 from raftline.web.replies import BadRequest, require_done
 
 _TOKEN_BYTES: Final = 32
 
 Challenge = Callable[[str, str], Awaitable[None]]
-"""Asks the receiver at an address whether it expects us, by its verify token; raises Refused when it does not."""
+"""Asks the receiver at an address whether it expects us, by its verify token; raises GraphError when it does not."""
 
 _SENTENCES: Final = {
     "conflict": "This name or number is taken.",
@@ -108,6 +109,18 @@ class Desk:
     def expiry_ms(self, lifetime_s: int | None) -> int:
         """Return the cluster time at which something ends that is good for so long; 0 for never."""
         return 0 if lifetime_s is None else self.wall_ms() + lifetime_s * 1000
+
+    async def verify(self, url: str, verify_token: str) -> None:
+        """
+        Return once the receiver of a callback has shown that it expects us.
+
+        Raises:
+            Refused: It does not, or cannot be reached.
+        """
+        try:
+            await self.challenge(url, verify_token)
+        except GraphError as error:
+            raise Refused("not-acceptable", "modify", error.details) from error
 
     async def token_view(self, token: str) -> TokenView | None:
         """Return whom a token speaks for, as far as this node knows."""

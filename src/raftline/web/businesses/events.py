@@ -63,9 +63,7 @@ class Events:
         view = await self.desk.app(request)
         app, node = view.app, self.desk.node
         found = cast("list[EventView]", await node.ask(DeadEvents(app.app_id, after, limit + 1)))
-        shown = [
-            show_dead_letter(event, view.callbacks, app.business_id, node.cluster_epoch) for event in found[:limit]
-        ]
+        shown = [show_dead_letter(event, view.callbacks, app.business_id, node.epochs) for event in found[:limit]]
         return json_reply(DeadLetterPage(shown, shown[-1].id if len(found) > limit else None))
 
     async def replay(self, request: Request) -> Response:

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 import msgspec
 
 from raftline.base.business_limits import DEAD_EVENT_AGE_MAX_MS
+from raftline.base.ids import Epochs
 from raftline.machine.business.ids import GraphKind, graph_id, wamid
 from raftline.machine.business.tables import (
     App,
@@ -249,8 +250,8 @@ def show_token(token: Token) -> TokenInfo:
     return TokenInfo(str(token.token_id), token.label, token.scopes.split(), token.created_ms, token.expires_ms or None)
 
 
-def show_dead_letter(view: EventView, callbacks: Iterable[Callback], business_id: int, epoch: int) -> DeadLetter:
-    """Show a dead letter of an application of a business; `epoch` is the cluster's."""
+def show_dead_letter(view: EventView, callbacks: Iterable[Callback], business_id: int, epochs: Epochs) -> DeadLetter:
+    """Show a dead letter of an application of a business; `epochs` as `door.Node` has them."""
     event = view.event
     number_id = number_id_of(event.number_id)
     kind = EventKind(event.kind)
@@ -264,7 +265,7 @@ def show_dead_letter(view: EventView, callbacks: Iterable[Callback], business_id
         peer=event.peer,
         group=event.room or None,
         name=event.name,
-        message_id=wamid(epoch, event.message),
+        message_id=wamid(epochs, event.message),
         time_ms=event.time_ms,
         died_ms=event.due_ms - DEAD_EVENT_AGE_MAX_MS,
         kept_until_ms=event.due_ms,

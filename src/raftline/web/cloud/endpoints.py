@@ -6,6 +6,7 @@ from typing import Final
 
 from raftline.web.cloud import (
     blocks,
+    document,
     group_doors,
     groups,
     media,
@@ -34,6 +35,7 @@ ENDPOINTS: Final[tuple[Endpoint, ...]] = (
     *groups.ENDPOINTS,
     *group_doors.ENDPOINTS,
     *stream.ENDPOINTS,
+    *document.ENDPOINTS,
     *refused.ENDPOINTS,
 )
 

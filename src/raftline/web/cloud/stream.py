@@ -130,7 +130,7 @@ class EventStreams:
             upload = cast("UploadView | None", await self._node.ask(UploadOf(token)))
             if upload is not None:
                 uploads[token] = upload
-        body = render(view, number, Service(self._node.cluster_epoch, self._node.domain), uploads)
+        body = render(view, number, Service(self._node.epochs, self._node.domain), uploads)
         return b"id: %d-%d\nevent: webhook\ndata: %b\n\n" % (*key_of(view), body)
 
     async def _still_reads(self, app_id: int, token: str) -> bool:

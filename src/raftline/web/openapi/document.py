@@ -9,11 +9,10 @@ from typing import Any, Final
 
 import msgspec
 
-from raftline.web.openapi.operation import BINARY, Operation, Parameter
+from raftline.web.openapi.operation import JSON, AnyOf, Operation, Parameter
 
 _REFERENCE: Final = "#/components/schemas/{name}"
 _NAMED: Final = re.compile(r"\{(\w+)\}")
-_JSON: Final = "application/json"
 
 _STATUS_TEXTS: Final[Mapping[int, str]] = {
     200: "Done.",
@@ -24,6 +23,7 @@ _STATUS_TEXTS: Final[Mapping[int, str]] = {
     401: "No token, or none that is good.",
     403: "Not allowed.",
     404: "There is no such thing.",
+    405: "This cannot be done to it.",
     409: "It is there already, or cannot be now.",
     413: "Too large.",
     415: "The body is not of this type.",
@@ -85,15 +85,23 @@ class _Schemas:
         found: list[Any] = [interface.error]
         for operation in operations:
             parameters = (*operation.parameters, *interface.parameters)
-            found += [operation.body, operation.reply, *(parameter.kind for parameter in parameters)]
-        kinds = [kind for kind in dict.fromkeys(found) if kind not in {None, bytes}]
-        written, self.components = msgspec.json.schema_components(kinds, ref_template=_REFERENCE)
+            found += [*operation.bodies.values(), operation.reply, *(parameter.kind for parameter in parameters)]
+        parts = [part for kind in found for part in (kind.kinds if isinstance(kind, AnyOf) else (kind,))]
+        kinds = [kind for kind in dict.fromkeys(parts) if kind not in {None, bytes}]
+        written, self.components = msgspec.json.schema_components(kinds, schema_hook=_anything, ref_template=_REFERENCE)
         self._by_kind = dict(zip(kinds, written, strict=True))
 
     def of(self, kind: Any) -> dict[str, Any]:
         """Return the schema of a type."""
+        if isinstance(kind, AnyOf):
+            return {"anyOf": [self.of(one) for one in kind.kinds]}
         schema: dict[str, Any] = self._by_kind[kind]
         return schema
+
+
+def _anything(kind: type) -> dict[str, Any]:
+    assert kind is object, f"{kind} has no schema"
+    return {"description": "Anything."}
 
 
 def _write(interface: Interface, operation: Operation, schemas: _Schemas) -> dict[str, Any]:
@@ -119,10 +127,9 @@ def _write(interface: Interface, operation: Operation, schemas: _Schemas) -> dic
         parameters.append(content)
     if parameters:
         written["parameters"] = parameters
-    if operation.body is not None:
-        media_type = "multipart/form-data" if operation.is_form else _JSON
-        content = {media_type: {"schema": schemas.of(operation.body)}}
-        written["requestBody"] = {"required": operation.body_is_needed, "content": content}
+    if operation.bodies:
+        media = {name: _media(kind, schemas) for name, kind in operation.bodies.items()}
+        written["requestBody"] = {"required": operation.body_is_needed, "content": media}
     if operation.is_open:
         written["security"] = []
     return written
@@ -133,20 +140,24 @@ def _path_schema() -> dict[str, Any]:
     return {"schema": {"type": "string", "minLength": 1, "pattern": "^[^/]+$"}}
 
 
+def _media(kind: Any, schemas: _Schemas) -> dict[str, Any]:
+    return {} if kind is bytes else {"schema": schemas.of(kind)}
+
+
 def _responses(interface: Interface, operation: Operation, schemas: _Schemas) -> dict[str, Any]:
     errors = {*interface.errors, *operation.errors}
-    if operation.body is not None:
+    if operation.bodies:
         errors.update(interface.body_errors)
     if _NAMED.search(operation.path):
         errors.update(interface.path_errors)
     if operation.is_open:
         errors.discard(401)
     done: dict[str, Any] = {"description": _STATUS_TEXTS[operation.status]}
-    if operation.reply is bytes:
-        done["content"] = {BINARY: {}}
-    elif operation.reply is not None:
-        done["content"] = {_JSON: {"schema": schemas.of(operation.reply)}}
-    failed = {"content": {_JSON: {"schema": schemas.of(interface.error)}}}
+    if operation.reply is not None:
+        done["content"] = {
+            operation.reply_media if operation.reply is bytes else JSON: _media(operation.reply, schemas)
+        }
+    failed = {"content": {JSON: {"schema": schemas.of(interface.error)}}}
     return {
         str(operation.status): done,
         **{str(status): {"description": _STATUS_TEXTS[status], **failed} for status in sorted(errors)},

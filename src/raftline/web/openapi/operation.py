@@ -6,6 +6,15 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 BINARY: Final = "application/octet-stream"
+FORM: Final = "multipart/form-data"
+JSON: Final = "application/json"
+
+
+@dataclass(frozen=True, slots=True)
+class AnyOf:
+    """One of several types: msgspec tells structs apart by tags alone, and these have none."""
+
+    kinds: tuple[Any, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,11 +41,12 @@ class Operation:
     Attributes:
         path: With `{name}` for what is named in it.
         name: Its `operationId`.
-        body: Type of the JSON body; None for no body.
-        reply: Type of the JSON answer; None for an empty one, `bytes` for a file.
+        body: Type of the JSON body; None for none.
+        forms: Bodies of other media types: the media type, and the type, or `bytes`.
+        reply: Type of the JSON answer; None for an empty one, `bytes` for one of another media type.
+        reply_media: That media type.
         status: Of an answer when all went well.
         errors: Other status codes, beside those that all have.
-        is_form: The body is a form (`multipart/form-data`), and the type tells its fields.
         body_is_needed: Without it the request is refused.
         is_open: No token is needed.
     """
@@ -51,6 +61,12 @@ class Operation:
     status: int = 200
     parameters: tuple[Parameter, ...] = ()
     errors: tuple[int, ...] = ()
-    is_form: bool = False
+    forms: tuple[tuple[str, Any], ...] = ()
+    reply_media: str = BINARY
     body_is_needed: bool = True
     is_open: bool = False
+
+    @property
+    def bodies(self) -> dict[str, Any]:
+        """Types of the body, by media type."""
+        return ({} if self.body is None else {JSON: self.body}) | dict(self.forms)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from raftline.base.ids import SessionId
+from raftline.base.ids import Epochs, SessionId
 from raftline.xmpp.jid import JID
 from raftline.xmpp.module import Modules, StanzaHandler
 from raftline.xmpp.outbound import Outbound
@@ -24,10 +24,10 @@ class ComponentContext:
     __slots__ = (
         "_entropy",
         "_outbound",
-        "cluster_epoch",
         "command_sessions",
         "directed_presence",
         "domain",
+        "epochs",
         "jid",
         "label",
         "modules",
@@ -41,14 +41,14 @@ class ComponentContext:
         modules: Modules,
         outbound: Outbound,
         *,
-        cluster_epoch: int,
+        epochs: Epochs,
         entropy: Callable[[int], bytes],
     ) -> None:
         self._outbound = outbound
         self._entropy = entropy
         self.domain = domain
         self.modules = modules
-        self.cluster_epoch = cluster_epoch
+        self.epochs = epochs
         self.label = ""
         self.jid = JID("", domain, "")
         self.session_id: SessionId | None = None

@@ -33,7 +33,7 @@ from hmac import compare_digest
 from typing import Final, NamedTuple
 
 from raftline.base.errors import OutcomeUnknown, Refused, Unavailable
-from raftline.base.ids import CURSOR_START, Cursor, SessionId
+from raftline.base.ids import CURSOR_START, Cursor, Epochs, SessionId
 from raftline.base.limits import COMPONENT_REQUEST_COUNT_MAX
 from raftline.machine.commands import OpenRequest
 from raftline.machine.outcomes import Bound, Event, InboxWaiting, MessageArrived, Outcome, SessionEnded
@@ -95,14 +95,14 @@ class ComponentStream:
         modules: Modules,
         *,
         framing: ComponentFraming,
-        cluster_epoch: int,
+        epochs: Epochs,
         entropy: Callable[[int], bytes],
     ) -> None:
         self._secrets = secrets
         self._framing = framing
         self._outbound = outbound = Outbound(framing, StreamManagement())
         outbound.recipient = None
-        self._context = ComponentContext(domain, modules, outbound, cluster_epoch=cluster_epoch, entropy=entropy)
+        self._context = ComponentContext(domain, modules, outbound, epochs=epochs, entropy=entropy)
         self._runner = HandlerRunner(outbound)
         self._queue: deque[XMLEvent] = deque()
         self._stream_id = ""
@@ -408,7 +408,7 @@ class ComponentStream:
 
     def _write_message(self, event: MessageArrived) -> None:
         context = self._context
-        added = stanza_id_element(context.host, context.cluster_epoch, event.position)
+        added = stanza_id_element(context.host, context.epochs, event.position)
         if event.delayed_ms is not None:
             added += delay_element(event.delayed_ms, context.domain).encode()
         self._outbound.write_stanza(append_child(event.stanza, added))

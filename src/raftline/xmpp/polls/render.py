@@ -31,7 +31,7 @@ def tally_element(
     terms = tally.terms
     words = OF_KIND[terms.kind]
     attributes = {
-        words.noun: format_stanza_id(context.cluster_epoch, tally.position),
+        words.noun: format_stanza_id(context.epochs, tally.position),
         "message": terms.message_id,
         "with": partner,
         "state": words.states[tally.state],

@@ -111,7 +111,7 @@ def handle_listing(words: Words, context: StreamContext, stanza: Stanza) -> Step
     )
     page = yield from _ask(query)
     children: list[Element | str] = [tally_element(context, tally) for tally in page.tallies]
-    ids = [format_stanza_id(context.cluster_epoch, tally.position) for tally in page.tallies]
+    ids = [format_stanza_id(context.epochs, tally.position) for tally in page.tallies]
     first, last = (ids[0], ids[-1]) if ids else (None, None)
     children.append(page_element(first, last, page.offset, page.total))
     return Element(words.listing, words.namespace, {"with": partner} if partner else None, children)

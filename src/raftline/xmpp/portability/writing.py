@@ -5,7 +5,7 @@ from __future__ import annotations
 from base64 import b64encode
 from collections.abc import Iterable
 
-from raftline.base.ids import Position, format_stanza_id
+from raftline.base.ids import Epochs, Position, format_stanza_id
 from raftline.machine.commands import Credential, PrivateElement
 from raftline.machine.outcomes import RosterItem
 from raftline.machine.pubsub.values import NodeDetails, NodeItem
@@ -95,7 +95,7 @@ ITEMS_BEGIN = f"<pubsub xmlns='{PUBSUB_NAMESPACE}'>"
 ITEMS_END = "</pubsub>"
 
 
-def offline_xml(row: ArchiveRow, owner: str, domain: str, cluster_epoch: int, *, is_archived: bool) -> str:
+def offline_xml(row: ArchiveRow, owner: str, domain: str, epochs: Epochs, *, is_archived: bool) -> str:
     """
     Write a message that waits (section 3.5).
 
@@ -106,15 +106,15 @@ def offline_xml(row: ArchiveRow, owner: str, domain: str, cluster_epoch: int, *,
     """
     added = delay_element(_sent_ms(row, domain), domain).encode()
     if is_archived:
-        added += stanza_id_element(owner, cluster_epoch, row.position)
+        added += stanza_id_element(owner, epochs, row.position)
     return append_child(with_namespace(without_import_mark(row.stanza, domain)), added).decode()
 
 
-def archived_xml(row: ArchiveRow, domain: str, cluster_epoch: int) -> str:
+def archived_xml(row: ArchiveRow, domain: str, epochs: Epochs) -> str:
     """Write a message of the archive (section 3.11)."""
     stanza = with_namespace(without_import_mark(row.stanza, domain)).decode()
     return (
-        f"<result xmlns='{MAM}' id='{format_stanza_id(cluster_epoch, Position(row.position))}'>"
+        f"<result xmlns='{MAM}' id='{format_stanza_id(epochs, Position(row.position))}'>"
         f"<forwarded xmlns='urn:xmpp:forward:0'>{delay_element(_sent_ms(row, domain))}{stanza}</forwarded></result>"
     )
 

@@ -158,14 +158,14 @@ def _speak(context: StreamContext, stanza: Stanza, to: JID) -> Steps:
 
 def _marked(context: StreamContext, message: Element) -> Position:
     """Return up to which message of the archive a marker says that all is read; 0 for none (XEP-0333 section 4.3)."""
-    position = own_position(marked_id(message), context.cluster_epoch)
+    position = own_position(marked_id(message), context.epochs)
     return Position(0) if position is None else position
 
 
 def _retracted(context: StreamContext, message: Element) -> Position:
     """Return which message of the archive a message retracts (XEP-0424 section 4); 0 for none."""
     retract = message.child("retract", markup.RETRACT_NAMESPACE)
-    position = None if retract is None else own_position(retract.get("id") or "", context.cluster_epoch)
+    position = None if retract is None else own_position(retract.get("id") or "", context.epochs)
     return Position(0) if position is None else position
 
 

@@ -30,7 +30,7 @@ def handle_moderate(context: StreamContext, stanza: Stanza) -> Steps:
     if request.child("retract", RETRACT_NAMESPACE) is None:
         raise Refused("bad-request", "modify", "Messages can be retracted, and nothing else.")
     stanza_id = request.get("id") or ""
-    position = own_position(stanza_id, context.cluster_epoch)
+    position = own_position(stanza_id, context.epochs)
     if position is None:
         raise Refused("item-not-found", "cancel", "There is no such message in the room's archive.")
     reason = request.child("reason", MODERATE_NAMESPACE)

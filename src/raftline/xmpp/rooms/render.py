@@ -9,6 +9,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
+from raftline.base.ids import Epochs
 from raftline.machine.rooms.events import (
     AffiliationChanged,
     AffiliationsListed,
@@ -57,13 +58,13 @@ def register(modules: Modules) -> None:
 
 def render_message(context: StreamContext, event: RoomMessageArrived) -> bytes:
     """Write a message with its id in the room's archive and, for history, since when it is there (section 7.2.13)."""
-    shared = _shared_message(event.stanza, event.owner, context.cluster_epoch, event.position, event.delayed_ms)
+    shared = _shared_message(event.stanza, event.owner, context.epochs, event.position, event.delayed_ms)
     return shared[:_MESSAGE] + _to(str(context.jid)) + shared[_MESSAGE:]
 
 
 @lru_cache(maxsize=SHARED_COUNT)
-def _shared_message(stanza: bytes, owner: str, cluster_epoch: int, position: int, delayed_ms: int | None) -> bytes:
-    added = stanza_id_element(owner, cluster_epoch, position) if owner else b""  # type: ignore[arg-type]
+def _shared_message(stanza: bytes, owner: str, epochs: Epochs, position: int, delayed_ms: int | None) -> bytes:
+    added = stanza_id_element(owner, epochs, position) if owner else b""  # type: ignore[arg-type]
     if delayed_ms is not None:
         added += delay_element(delayed_ms, owner or None).encode()
     return append_child(stanza, added) if added else stanza

@@ -2,7 +2,7 @@
 XEP-0030 Service Discovery: what the server and its accounts can do, made of the modules' declarations.
 
 An account is described to those who may see its presence and to nobody else, so that addresses cannot be harvested
-(section 8): to others it looks like one that does not exist.
+(section 8): to others it looks like one that does not exist. A business's number may be seen by everybody.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from raftline.base.errors import Refused
 from raftline.machine.queries import SubscriptionOf
+from raftline.xmpp.businesses import describe_number
 from raftline.xmpp.capabilities import INFO_NAMESPACE, ITEMS_NAMESPACE, info_element, server_info
 from raftline.xmpp.effects import ask
 from raftline.xmpp.element import Element
@@ -110,6 +111,7 @@ def handle_account_info(context: StreamContext, stanza: Stanza) -> Steps:
         Element("identity", INFO_NAMESPACE, {"category": category, "type": kind})
         for category, kind in context.modules.account_identities
     ]
+    yield from describe_number((stanza.to or context.jid).local, info)
     return info
 
 

@@ -82,7 +82,7 @@ def handle_block(context: StreamContext, stanza: Stanza) -> Steps:
     if any(address.bare == context.jid.bare for address in addresses):
         raise Refused("not-allowed", "cancel", "Your own devices cannot be blocked.")
     texts = tuple(map(str, addresses))
-    found = [report_of(item, str(address), context.cluster_epoch) for address, item in items.items()]
+    found = [report_of(item, str(address), context.epochs) for address, item in items.items()]
     reports = tuple(report for report in found if report is not None)
     yield from farewells(context, concerned=lambda jid: _is_among(texts, parse_jid(jid)))
     yield from propose_or_refuse(ChangeBlocklist(blocked=True, addresses=texts, reports=reports))

@@ -74,7 +74,7 @@ def render_copy(context: StreamContext, event: CarbonCopied) -> bytes:
     message = event.stanza
     kind = b" type='chat'" if b" type='chat'" in message[: message.index(b">")] else b""
     if event.owner:
-        message = append_child(message, stanza_id_element(event.owner, context.cluster_epoch, event.position))
+        message = append_child(message, stanza_id_element(event.owner, context.epochs, event.position))
     delay = "" if event.delayed_ms is None else delay_element(event.delayed_ms, context.domain)
     addresses = f"from='{escape_attribute(str(context.jid.bare))}' to='{escape_attribute(str(context.jid))}'"
     return b"<message %b%b><%b xmlns='urn:xmpp:carbons:2'><forwarded xmlns='urn:xmpp:forward:0'>%b%b%b" % (

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from raftline.base.errors import Refused
-from raftline.base.ids import Position, format_stanza_id, parse_stanza_id
+from raftline.base.ids import Epochs, Position, format_stanza_id
 from raftline.base.limits import ARCHIVE_PAGE_ROW_COUNT_MAX, SEARCH_TEXT_SIZE_MAX
 from raftline.base.timestamps import format_timestamp
 from raftline.machine.queries import ArchiveEnds, ArchivePage, ArchiveRow, Page, Query
@@ -31,6 +31,7 @@ from raftline.xmpp.payloads import (
     delay_element,
     form_field,
     imported_at,
+    own_position,
     page_element,
     parse_form,
     parse_page_request,
@@ -196,15 +197,15 @@ def handle_metadata(context: StreamContext, stanza: Stanza) -> Steps:
 def answer_metadata(context: StreamContext, archive: Archive) -> Steps:
     """Do so for an archive that the user may read."""
     ends: tuple[ArchiveRow, ArchiveRow] | None = yield Ask(archive.ends())
-    return metadata_element(ends, context.cluster_epoch)
+    return metadata_element(ends, context.epochs)
 
 
-def metadata_element(ends: tuple[ArchiveRow, ArchiveRow] | None, cluster_epoch: int) -> Element:
+def metadata_element(ends: tuple[ArchiveRow, ArchiveRow] | None, epochs: Epochs) -> Element:
     """Write the first and the last message of an archive, if it has any (section 5)."""
     metadata = Element("metadata", MAM_NAMESPACE)
     if ends is not None:
         for name, row in zip(("start", "end"), ends, strict=True):
-            stanza_id = format_stanza_id(cluster_epoch, row.position)
+            stanza_id = format_stanza_id(epochs, row.position)
             attributes = {"id": stanza_id, "timestamp": format_timestamp(row.time_ms)}
             metadata.children.append(Element(name, MAM_NAMESPACE, attributes))
     return metadata
@@ -284,15 +285,9 @@ def _require_boolean(fields: dict[str, list[str]], name: str) -> None:
 
 def _position_of(context: StreamContext, stanza_id: str) -> Position:
     """Read an archive id; what this cluster never wrote is not in the archive (sections 4.1.3, 4.3.2)."""
-    parsed = parse_stanza_id(stanza_id)
-    if parsed is not None:
-        epoch, position = parsed
-        if (
-            epoch == context.cluster_epoch
-            and position <= _POSITION_MAX
-            and format_stanza_id(epoch, position) == stanza_id
-        ):
-            return position
+    position = own_position(stanza_id, context.epochs)
+    if position is not None:
+        return position
     raise Refused("item-not-found", "cancel", "There is no message of this id in the archive.")
 
 
@@ -324,7 +319,7 @@ def _bounded(page: Page, *, backward: bool) -> Page:
 
 def _send_results(context: StreamContext, query: Element, jid: str, rows: list[ArchiveRow]) -> None:
     """Send the rows as messages, in order or, for a flipped page, the other way round (sections 4.2, 4.3.4)."""
-    owner, epoch = escape_attribute(jid), context.cluster_epoch
+    owner, epochs = escape_attribute(jid), context.epochs
     addresses = f"from='{owner}' to='{escape_attribute(str(context.jid))}'"
     query_id = query.get("queryid")
     marked = "" if query_id is None else f" queryid='{escape_attribute(query_id)}'"
@@ -334,7 +329,7 @@ def _send_results(context: StreamContext, query: Element, jid: str, rows: list[A
         sent_ms = row.time_ms if imported_ms is None else imported_ms
         head = (
             f"<message {addresses} id='{context.new_id()}'>"
-            f"<result xmlns='{MAM_NAMESPACE}'{marked} id='{format_stanza_id(epoch, row.position)}'>"
+            f"<result xmlns='{MAM_NAMESPACE}'{marked} id='{format_stanza_id(epochs, row.position)}'>"
             f"<forwarded xmlns='urn:xmpp:forward:0'>{delay_element(sent_ms)}"
         )
         context.send(b"%b%b</forwarded></result></message>" % (head.encode(), with_namespace(row.stanza)))
@@ -345,7 +340,7 @@ def _summary(context: StreamContext, page: Page, *, counted: bool) -> Element:
     attributes = {"stable": "true"}
     if page.complete:
         attributes = {"complete": "true", **attributes}
-    ids = [format_stanza_id(context.cluster_epoch, row.position) for row in (page.rows[:1] + page.rows[-1:])]
+    ids = [format_stanza_id(context.epochs, row.position) for row in (page.rows[:1] + page.rows[-1:])]
     first, last = (ids[0], ids[-1]) if ids else (None, None)
     summary = page_element(first, last, page.offset if counted else None, page.count if counted else None)
     return Element("fin", MAM_NAMESPACE, attributes, [summary])

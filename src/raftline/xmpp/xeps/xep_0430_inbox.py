@@ -117,7 +117,7 @@ def _conversations(context: StreamContext) -> Generator[Effect, Any, list[Conver
     """Return all conversations, in order."""
     found: list[Conversation] = []
     unread = 0
-    question = ConversationsOf(context.jid.local, context.cluster_epoch)
+    question = ConversationsOf(context.jid.local, context.epochs)
     while True:
         part = yield from ask(question, ConversationSlice)
         found += part.conversations
@@ -125,7 +125,7 @@ def _conversations(context: StreamContext) -> Generator[Effect, Any, list[Conver
             return sorted(found, key=_order_of)
         unread += sum(conversation.unread for conversation in part.conversations)
         reach = UNREAD_REACH_MAX if unread < UNREAD_TOTAL_MAX else UNREAD_REACH_MIN
-        question = ConversationsOf(context.jid.local, context.cluster_epoch, part.next, reach)
+        question = ConversationsOf(context.jid.local, context.epochs, part.next, reach)
 
 
 def _order_of(conversation: Conversation) -> Order:
@@ -134,7 +134,7 @@ def _order_of(conversation: Conversation) -> Order:
 
 def _order_named(context: StreamContext, name: str) -> Order:
     """Return where an entry stands, or stood, in the list, by what it is called."""
-    position = own_position(name, context.cluster_epoch)
+    position = own_position(name, context.epochs)
     if position is not None:
         return -position, ""
     try:
@@ -146,7 +146,7 @@ def _order_named(context: StreamContext, name: str) -> Order:
 def _name_of(context: StreamContext, conversation: Conversation) -> str:
     """Return what an entry is called: the id of its last message, or its address."""
     if conversation.position:
-        return format_stanza_id(context.cluster_epoch, conversation.position)
+        return format_stanza_id(context.epochs, conversation.position)
     return conversation.jid
 
 
@@ -184,7 +184,7 @@ def _send_entry(
     """Send an entry, and the message beside it if there is one."""
     attributes = {"unread": str(entry.unread), "jid": entry.jid}
     if entry.position:
-        attributes["id"] = format_stanza_id(context.cluster_epoch, entry.position)
+        attributes["id"] = format_stanza_id(context.epochs, entry.position)
     state = _state_element(entry, settings)
     element = Element("entry", INBOX_NAMESPACE, attributes, [] if state is None else [state])
     addresses = f"from='{escape_attribute(str(context.jid.bare))}' to='{escape_attribute(str(context.jid))}'"
@@ -192,7 +192,7 @@ def _send_entry(
     if row is not None:
         head = (
             f"<result xmlns='urn:xmpp:mam:2' queryid='{escape_attribute(stanza.id)}'"
-            f" id='{format_stanza_id(context.cluster_epoch, row.position)}'>"
+            f" id='{format_stanza_id(context.epochs, row.position)}'>"
             f"<forwarded xmlns='urn:xmpp:forward:0'>{delay_element(row.time_ms)}"
         )
         parts += [head.encode(), with_namespace(row.stanza), b"</forwarded></result>"]

@@ -17,7 +17,7 @@ PRODUCT: Final = "whatsapp"
 
 def sent_reply(call: Call, request: MessageRequest, contact: dict[str, str], sent: Sent) -> Response:
     """Return the answer to a message that was sent."""
-    message: dict[str, Any] = {"id": wamid(call.node.cluster_epoch, sent.position)}
+    message: dict[str, Any] = {"id": wamid(call.node.epochs, sent.position)}
     if request.template is not None:
         message["message_status"] = "accepted"
     return graph_reply({"messaging_product": PRODUCT, "contacts": [contact], "messages": [message]})

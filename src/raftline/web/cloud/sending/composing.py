@@ -72,7 +72,7 @@ async def find_message(call: Call, text: str, where: str) -> KnownMessage:
     """
     parsed = parse_wamid(text)
     known = None
-    if parsed is not None and parsed[0] == call.node.cluster_epoch and parsed[1] <= _POSITION_MAX:
+    if parsed is not None and parsed[1] <= _POSITION_MAX and parsed[0] == call.node.epochs.of(parsed[1]):
         question = MessageOf(call.number.number.localpart, parsed[1])
         known = cast("KnownMessage | None", await ask_freshly(call.node, question))
     if known is None:
@@ -88,7 +88,7 @@ def is_of_group(call: Call, known: KnownMessage) -> bool:
 def reference_to(call: Call, known: KnownMessage, stanza: Stanza) -> str:
     """Return the id by which others refer to a message: its author's, in a room the one that the room gave."""
     own = "" if is_of_group(call, known) else stanza.id
-    return own or format_stanza_id(call.node.cluster_epoch, known.position)
+    return own or format_stanza_id(call.node.epochs, known.position)
 
 
 def _author_of(call: Call, known: KnownMessage, stanza: Stanza) -> str:

@@ -29,7 +29,7 @@ from raftline.xmpp.reactions import REACTIONS_NAMESPACE
 from raftline.xmpp.retraction import CORRECTION_NAMESPACE, RETRACTION_NAMESPACE
 
 if TYPE_CHECKING:
-    from raftline.base.ids import Position
+    from raftline.base.ids import Epochs, Position
     from raftline.xmpp.element import Element
 
 GEOLOC_NAMESPACE: Final = "http://jabber.org/protocol/geoloc"
@@ -69,17 +69,17 @@ class Reference(NamedTuple):
     What a message refers to.
 
     Attributes:
-        epoch: Of the cluster.
+        epochs: Of stanza ids.
         target: Position of the message; 0 for none that is known.
     """
 
-    epoch: int
+    epochs: Epochs
     target: Position
 
     @property
     def id(self) -> str:
         """The message's id as programs know it."""
-        return wamid(self.epoch, self.target)
+        return wamid(self.epochs, self.target)
 
 
 def content_of(message: Element, reference: Reference, domain: str, uploads: Uploads) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import msgspec
 
+from raftline.base.ids import Epochs
 from raftline.machine.business.ids import GraphKind, graph_id, group_id, wamid
 from raftline.machine.business.tables import EventKind, MessageStatus, PromptKind
 from raftline.machine.business.values import Choice, Identity, StatusDetail
@@ -51,10 +52,10 @@ class Service(NamedTuple):
     What is the same for all events.
 
     Attributes:
-        cluster_epoch, domain: As `door.Node` has them.
+        epochs, domain: As `door.Node` has them.
     """
 
-    cluster_epoch: int
+    epochs: Epochs
     domain: str
 
 
@@ -136,11 +137,11 @@ def _message(
     """Write what somebody said, or chose."""
     event = view.event
     element = None if view.stanza is None else parse_stanza(view.stanza).element
-    reference = Reference(service.cluster_epoch, event.target)
+    reference = Reference(service.epochs, event.target)
     message: dict[str, Any] = {"from": person.address, "from_user_id": person.user_id}
     if event.room:
         message["group_id"] = group_id(event.room)
-    message |= {"id": wamid(service.cluster_epoch, event.message), "timestamp": _seconds(event.time_ms)}
+    message |= {"id": wamid(service.epochs, event.message), "timestamp": _seconds(event.time_ms)}
     if event.kind == EventKind.ANSWER:
         choice = msgspec.msgpack.decode(event.detail, type=Choice)
         asked = {"from": number.number.localpart, "id": reference.id}
@@ -184,7 +185,7 @@ def _status(event: BusinessEvent, person: _Person, number: NumberView, service: 
     """Write how far a message of the number has come."""
     detail = msgspec.msgpack.decode(event.detail, type=StatusDetail)
     status: dict[str, Any] = {
-        "id": wamid(service.cluster_epoch, event.message),
+        "id": wamid(service.epochs, event.message),
         "status": _STATUS_NAMES[MessageStatus(detail.status)],
         "timestamp": _seconds(event.time_ms),
     }
