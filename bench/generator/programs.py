@@ -91,15 +91,20 @@ class Business:
         }
         return post(self.path, msgspec.json.encode(body), self.token)
 
+    def disconnect(self) -> None:
+        """End the connections to the nodes."""
+        for client in self.clients:
+            client.close()
+        self.clients.clear()
+
     def close(self) -> None:
         """
-        End all connections.
+        End all connections, and receive nothing more.
 
         Raises:
             StreamFailedError: Something went wrong meanwhile.
         """
-        for client in self.clients:
-            client.close()
+        self.disconnect()
         assert self._server is not None
         self._server.close()
         if self.failures:
@@ -229,6 +234,7 @@ async def incoming(task: Task) -> Measured:
 
     business = Business(task, take)
     await business.open()
+    business.disconnect()  # nothing is sent
     streams = await in_parallel(WRITER_COUNT, LOGIN_CONCURRENCY, Users(task).log_in_available)
     text = MessageText(f"{NUMBER}@{task.domain}", task.body_size)
     for stream in streams:

@@ -60,7 +60,7 @@ class HttpServer:
         self._server = _Server(
             uvicorn.Config(
                 app,
-                http="h11",
+                http="httptools",
                 ws="websockets-sansio",
                 ws_max_size=websocket_bytes_max,
                 ws_max_queue=WEBSOCKET_QUEUE_COUNT,
