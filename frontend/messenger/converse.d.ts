@@ -127,6 +127,7 @@ declare module "converse" {
       chatboxes?: { models: Chat[]; get(jid: string): Chat | undefined };
       connfeedback: Model;
       omemo_active_states?: Model;
+      profile?: Model & { getDisplayName(): string };
     };
   }
 

@@ -2,6 +2,7 @@
 
 export const NS = {
   business: "urn:raftline:business:0", // docs/business.md
+  card: "vcard-temp", // XEP-0054
   client: "jabber:client",
   disco: "http://jabber.org/protocol/disco#info", // XEP-0030
   ephemeral: "urn:xmpp:ephemeral:0", // XEP-0466

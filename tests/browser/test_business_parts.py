@@ -147,6 +147,17 @@ class TestAnswers:
         script = "return a.map((type) => m.isAnswered({ type, options: [{ id: 'l' }] }, { option: '' }))"
         assert await call(page, PROMPT, script, ["location_request_message", "button"]) == [True, False]
 
+    async def test_a_card(self, page: Page) -> None:
+        """A card that is a reply answers the wish for one."""
+        script = (
+            'const e = xml(\'<message xmlns="jabber:client"><reply xmlns="urn:xmpp:reply:0" id="q"/></message>\');'
+            "e.append(e.ownerDocument.importNode(m.writeCard('Ann', 'ann@chat.example'), true));"
+            "const answer = m.readAnswer(e);"
+            "return [answer, m.isAnswered({ type: 'request_contact_info', options: [] }, answer), e.textContent]"
+        )
+        read = await call(page, PROMPT, script)
+        assert read == [{"question": "q", "option": ""}, True, "Annann@chat.example"]
+
     async def test_a_choice_that_there_is_not(self, page: Page) -> None:
         """An answer spends a question that has its option."""
         script = "return a.map((option) => m.isAnswered({ type: 'button', options: [{ id: 'l' }] }, { option }))"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from xml.etree import ElementTree as ET
 
 import pytest
@@ -12,6 +11,7 @@ from pywa_async import WhatsApp
 
 from browser import person as browser_person
 from browser.test_messenger import expect_accessible
+from integration.business import create_business, http_url
 from integration.cluster_process import Cluster
 from integration.person import Person
 from integration.xmpp_raw import NS_CLIENT
@@ -51,13 +51,9 @@ class Shop:
     async def open(cls, cluster: Cluster) -> Shop:
         """Create the business, and sign in to its number."""
         await cluster.wait_version()
-        done = await cluster.command(
-            "business", "create", NAME, "--number", NUMBER, "--json", "--data", str(cluster.data)
-        )
-        assert done.returncode == 0, done.stderr
-        made = json.loads(done.stdout)
-        wa = WhatsApp(phone_id=made["phone_number_id"], token=made["token"])
-        wa.api._session.base_url = f"http://127.0.0.1:{cluster.node(2).http}/v26.0"  # type: ignore[assignment]
+        made = await create_business(cluster, NAME, NUMBER)
+        wa = WhatsApp(phone_id=made.phone_number_id, token=made.token)
+        wa.api._session.base_url = f"{http_url(cluster, 2)}/v26.0"  # type: ignore[assignment]
         shop = cls(wa)
         words = ("user", "passwd", NUMBER, "--password-stdin", "--data", str(cluster.data))
         done = await cluster.command(*words, stdin=shop.device.password)
@@ -167,6 +163,17 @@ async def follow_and_share(anna: browser_person.Person, shop: Shop) -> None:
     await expect(card).to_have_attribute("data-state", "spent")
 
 
+async def introduce(anna: browser_person.Person, shop: Shop) -> None:
+    """A card that is asked for is sent as the reply."""
+    await shop.wa.request_contact_info("anna", "Who are you?")
+    card = question(anna, "Who are you?")
+    await card.get_by_role("button", name="Share my contact").click()
+    answer = await answer_of(shop, "anna@localhost")
+    assert replied_to(answer) == await question_id(card)
+    assert answer.findtext("{vcard-temp}vCard/{vcard-temp}JABBERID") == "anna@localhost"
+    await expect(card).to_have_attribute("data-state", "spent")
+
+
 async def play_a_note(anna: browser_person.Person, shop: Shop, url: str) -> None:
     """Whose voice note was played is told so, once."""
     shop.device.send_raw(NOTE.format(url=url))
@@ -194,6 +201,7 @@ async def test_a_person_answers_a_business(cluster: Cluster, browser: Browser) -
     await tap_a_button(anna, shop)
     await choose_a_row(anna, shop)
     await follow_and_share(anna, shop)
+    await introduce(anna, shop)
     await play_a_note(anna, shop, f"http://127.0.0.1:{cluster.node(2).http}{SOUND}")
 
     phone = await browser_person.Person.sit_down(browser, "anna", browser_person.PHONE)

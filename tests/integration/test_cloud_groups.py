@@ -45,7 +45,6 @@ class Bot:
         self.news: list[dict[str, Any]] = []
         self.url = ""
         self._client: pywa.WhatsApp | None = None
-        self._bodies: list[bytes] = []
         self._lock = threading.Lock()
 
     def serve(self, business: Business, url: str) -> None:
@@ -60,6 +59,11 @@ class Bot:
         for add in (client.on_message, client.on_message_status, client.on_group_message_statuses):
             add()(lambda _client, update: self.updates.append(update))
         self._client = client
+
+    def close(self) -> None:
+        """Let go of the API."""
+        if self._client is not None:
+            self._client.api._session.close()
 
     def take(self, body: bytes, signature: str) -> int:
         """Take a POST; return its HTTP status."""
@@ -124,6 +128,7 @@ def running_bot() -> Iterator[Bot]:
         server.shutdown()
         thread.join()
         server.server_close()
+        bot.close()
 
 
 class Member(MucClient):
@@ -319,6 +324,6 @@ async def ask_to_join(client: pywa.WhatsApp, bot: Bot, ann: Member, ben: Member)
     assert (await bot.wait_news("group_participants_add"))["added_participants"][0]["wa_id"] == ANN
     with pytest.raises(errors.GroupJoinRequestDoesNotExist):
         await asyncio.to_thread(requests[None].approve)
-    ann.muc.join_muc(JID(room_of(group)), ANN)
+    await ann.muc.join_muc_wait(JID(room_of(group)), ANN, timeout=PATIENCE_S)
     await asyncio.to_thread(client.send_message, group, "How can we help?")
     await ann.wait_heard("Ann's Shop", "How can we help?")

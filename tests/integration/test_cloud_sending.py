@@ -12,6 +12,7 @@ import httpx2
 import pytest
 import pywa_async
 from pywa import errors, types
+from pywa.types import templates
 
 from integration.business import Business, async_client, create_business, http_url, sync_client
 from integration.cluster_process import Cluster, wait_until
@@ -117,6 +118,7 @@ async def test_all_that_a_program_can_say(cluster: Cluster) -> None:
             await ann.wait_seen("a text by BSUID", says("By BSUID"))
     async with async_client(cluster, shop, 2) as client:
         await refer_to_what_ann_says(client, shop, ann)
+        await send_what_is_stored(client, ann)
         await be_refused(client)
     async with async_client(cluster, replace(shop, token="x"), 2) as stranger:
         with pytest.raises(errors.ExpiredAccessToken):
@@ -167,6 +169,32 @@ async def refer_to_what_ann_says(client: pywa_async.WhatsApp, shop: Business, an
     assert displayed.get("id") == "question"
 
 
+async def send_what_is_stored(client: pywa_async.WhatsApp, ann: Person) -> None:
+    """A template with its parameters, and an uploaded file by its id, whose address leads to it."""
+    language = templates.TemplateLanguage.ENGLISH_US
+    body = templates.BodyText("Dear {{1}}, order {{2}} is ready.", "Bea", "7")
+    thanks = templates.QuickReplyButton(text="Thanks")
+    await client.create_template(
+        templates.Template(
+            name="ready",
+            language=language,
+            category=templates.TemplateCategory.UTILITY,
+            components=[body, templates.Buttons(buttons=[thanks])],
+        )
+    )
+    params = [body.params("Ann", "8"), thanks.params(callback_data="thanks-8", index=0)]
+    stanza = await wait_wamid(ann, (await client.send_template(ANN, "ready", language, params)).id)
+    assert stanza.findtext(BODY) == "Dear Ann, order 8 is ready.\n\n1. Thanks"
+    with pytest.raises(errors.TemplateParamCountMismatch):
+        await client.send_template(ANN, "ready", language, [])
+    with pytest.raises(errors.TemplateNotExists):
+        await client.send_template(ANN, "unready", language, [])
+    stanza = await wait_wamid(ann, (await client.send_document(ANN, b"%PDF-1.7", filename="bill.pdf")).id)
+    async with httpx2.AsyncClient() as browser:
+        fetched = await browser.get(stanza.findtext(BODY) or "")
+    assert (fetched.status_code, fetched.content) == (200, b"%PDF-1.7")
+
+
 async def be_refused(client: pywa_async.WhatsApp) -> None:
     """The library knows each refusal by its code."""
     for to, text, expected in (
@@ -184,8 +212,7 @@ async def be_refused(client: pywa_async.WhatsApp) -> None:
 async def test_sends_under_a_key_across_the_death_of_the_leader(cluster: Cluster) -> None:
     """Whatever was answered arrives once, in the order of each writer, though the leader dies and all is repeated."""
     shop = await create_business(cluster, "Ann's Shop", SHOP)
-    leader = await cluster.leader()
-    ann = await arrive(cluster, leader % len(cluster.node_ids) + 1)
+    ann = await arrive(cluster, await cluster.leader() % len(cluster.node_ids) + 1)
     answered: dict[str, str] = {}
     is_due = asyncio.Event()
 
@@ -196,12 +223,14 @@ async def test_sends_under_a_key_across_the_death_of_the_leader(cluster: Cluster
             if len(answered) >= KILLED_AFTER:
                 is_due.set()
 
-    async def kill() -> None:
+    async def kill() -> int:
         await is_due.wait()
-        await cluster.kill(await cluster.leader())
+        dying = await cluster.leader()
+        await cluster.kill(dying)
+        return dying
 
     async with httpx2.AsyncClient(headers={"Authorization": f"Bearer {shop.token}"}, timeout=20) as client:
-        await asyncio.gather(kill(), *(write(client, writer) for writer in range(WRITER_COUNT)))
+        dead, *_ = await asyncio.gather(kill(), *(write(client, writer) for writer in range(WRITER_COUNT)))
         again = next(iter(answered))
         assert await send_stubbornly(cluster, shop, client, again) == answered[again]
     for message_id in answered.values():
@@ -212,6 +241,18 @@ async def test_sends_under_a_key_across_the_death_of_the_leader(cluster: Cluster
         own = [text for text in texts if text.startswith(f"{writer}-")]
         assert own == [f"{writer}-{number}" for number in range(writer, SENT_COUNT, WRITER_COUNT)]
     await ann.log_out()
+    await be_told_of_a_missing_quorum(cluster, shop, [node_id for node_id in cluster.node_ids if node_id != dead])
+
+
+async def be_told_of_a_missing_quorum(cluster: Cluster, shop: Business, survivors: list[int]) -> None:
+    """With two of three nodes dead, the library hears why its message is not sent before it gives up by itself."""
+    last, next_to_die = survivors
+    await cluster.kill(next_to_die)
+    async with async_client(cluster, shop, last) as client:
+        with pytest.raises(errors.ServiceUnavailable):
+            await client.send_message(ANN, "Is anybody there?")
+        with pytest.raises(errors.ServiceUnavailable):
+            await client.send_message("15559999999", "Or you?")
 
 
 async def send_stubbornly(cluster: Cluster, shop: Business, client: httpx2.AsyncClient, text: str) -> str:

@@ -9,8 +9,9 @@ from deploy.exported_metrics import node_registry
 from raftline.cluster.media.media import MediaMetrics
 from raftline.cluster.metrics import ClusterMetrics, UpkeepMetrics
 from raftline.gateway.server import GatewayFigures
+from raftline.web.cloud.webhooks.figures import WebhookFigures
 
-_EXPLAINED = (ClusterMetrics, UpkeepMetrics, GatewayFigures, MediaMetrics)
+_EXPLAINED = (ClusterMetrics, UpkeepMetrics, GatewayFigures, MediaMetrics, WebhookFigures)
 
 _NAMES = re.compile(r"^([a-z_0-9]+(?:, [a-z_0-9]+)*): ")
 

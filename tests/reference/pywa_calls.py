@@ -19,14 +19,16 @@ from urllib.parse import urlsplit
 import httpx
 import pywa
 from pywa import types
-from pywa.errors import WhatsAppError
 from pywa.types import templates
 from pywa.types.calls import SessionDescription
 from pywa.types.flows import FlowCategory, FlowMetricGranularity, FlowMetricName
+from pywa.types.groups import GroupJoinApprovalMode
 from pywa.types.others import ProductsSection, SignupStatus
 
 from raftline.base.ids import Epochs
-from raftline.machine.business.ids import wamid
+from raftline.machine.business.ids import parse_group_id, wamid
+from raftline.machine.outcomes import Done
+from web.cloud.grouping import Person
 from web.cloud.machine_door import ANN, BASE_URL, NUMBER, SECRET, TOKEN, CloudService
 
 HERE: Final = "test"
@@ -124,19 +126,38 @@ class Stage:
 
     @cached_property
     def group(self) -> str:
-        """Id of a group; one that is none where none can be made."""
-        try:
-            return self.wa.create_group(subject="Support").id or "g_bm9uZQ"
-        except WhatsAppError:
-            return "g_bm9uZQ"
+        """Id of a group that Ann is in."""
+        self.wa.create_group(subject="Support")
+        group_id: str = self.wa.get_groups()[0].id
+        token = self.wa.get_group_invite_link(group_id).link.partition(";preauth=")[2]
+        entered = Person(self.service, ANN).enter(_room_of(group_id), token)
+        assert isinstance(entered.outcome, Done), entered.outcome
+        return group_id
+
+    @cached_property
+    def guarded(self) -> str:
+        """Id of a group that Ann asks to be let into."""
+        self.wa.create_group(subject="Guarded", join_approval_mode=GroupJoinApprovalMode.APPROVAL_REQUIRED)
+        group_id: str = self.wa.get_groups()[0].id
+        asked = Person(self.service, ANN).ask(_room_of(group_id))
+        assert isinstance(asked.outcome, Done), asked.outcome
+        return group_id
+
+    @cached_property
+    def request(self) -> str:
+        """Id of what she has asked."""
+        return str(self.wa.get_group_join_requests(self.guarded)[0].id)
 
     @cached_property
     def in_group(self) -> str:
-        """Id of a message in the group; one that is none where none can be sent."""
-        try:
-            return self.wa.send_message(self.group, "hi").id
-        except WhatsAppError:
-            return self.received
+        """Id of a message in the group."""
+        return self.wa.send_message(self.group, "hi").id
+
+
+def _room_of(group_id: str) -> str:
+    room = parse_group_id(group_id)
+    assert room is not None, group_id
+    return room
 
 
 def template() -> templates.Template:
@@ -183,7 +204,7 @@ def _sdp() -> SessionDescription:
 CALLS: Final[MappingProxyType[str, Callable[[Stage], Any]]] = MappingProxyType(
     {
         "accept_call": lambda on: on.wa.accept_call("call", _sdp()),
-        "approve_group_join_requests": lambda on: on.wa.approve_group_join_requests(on.group, ["1"]),
+        "approve_group_join_requests": lambda on: on.wa.approve_group_join_requests(on.guarded, [on.request]),
         "archive_templates": lambda on: on.wa.archive_templates([on.template]),
         "block_users": lambda on: on.wa.block_users([ANN]),
         "compare_templates": lambda on: on.wa.compare_templates(on.template, on.template, start=1, end=2),
@@ -224,7 +245,7 @@ CALLS: Final[MappingProxyType[str, Callable[[Stage], Any]]] = MappingProxyType(
         "get_flows": lambda on: on.wa.get_flows(),
         "get_group": lambda on: on.wa.get_group(on.group),
         "get_group_invite_link": lambda on: on.wa.get_group_invite_link(on.group),
-        "get_group_join_requests": lambda on: on.wa.get_group_join_requests(on.group),
+        "get_group_join_requests": lambda on: on.wa.get_group_join_requests(on.guarded)[0],
         "get_groups": lambda on: on.wa.get_groups(),
         "get_media_bytes": lambda on: on.wa.get_media_bytes(on.url),
         "get_media_url": lambda on: on.wa.get_media_url(on.media),
@@ -249,7 +270,7 @@ CALLS: Final[MappingProxyType[str, Callable[[Stage], Any]]] = MappingProxyType(
         "publish_flow": lambda on: on.wa.publish_flow(FLOW),
         "register_phone_number": lambda on: on.wa.register_phone_number("123456"),
         "reject_call": lambda on: on.wa.reject_call("call"),
-        "reject_group_join_requests": lambda on: on.wa.reject_group_join_requests(on.group, ["1"]),
+        "reject_group_join_requests": lambda on: on.wa.reject_group_join_requests(on.guarded, [on.request]),
         "remove_group_participants": lambda on: on.wa.remove_group_participants(on.group, [ANN]),
         "remove_reaction": lambda on: on.wa.remove_reaction(ANN, on.received),
         "request_contact_info": lambda on: on.wa.request_contact_info(ANN, "Who are you?"),

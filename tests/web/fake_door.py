@@ -6,7 +6,15 @@ from raftline.base.errors import RaftlineError
 from raftline.base.ids import Epochs
 from raftline.machine.business import queries as business_queries
 from raftline.machine.business.commands import BUSINESS_ACTIONS
-from raftline.machine.commands import Action, BindSession, CreateAccount, DeleteAccount, SetCredentials
+from raftline.machine.commands import (
+    ActForNumber,
+    Action,
+    BindSession,
+    CreateAccount,
+    DeleteAccount,
+    SetCredentials,
+    SetVcard,
+)
 from raftline.machine.history.answers import ReportRecord
 from raftline.machine.history.commands import CloseReport
 from raftline.machine.history.queries import ListReports
@@ -42,6 +50,7 @@ class FakeDoor:
         self.reports: dict[tuple[int, int], ReportRecord] = {}
         self.retention: dict[str, int] = {}
         self.businesses = BusinessState()
+        self.cards: dict[str, str] = {}
         self.failure: RaftlineError | None = None
         self.keys: dict[bytes, Outcome] = {}
         self.barrier_count = 0
@@ -111,6 +120,8 @@ class FakeDoor:
             case RevokeInvite():
                 if self.invites.pop(action.digest, None) is None:
                     return Rejected("item-not-found", "cancel")
+            case ActForNumber(localpart, SetVcard(card)):
+                self.cards[localpart] = card.decode()
             case _:
                 assert isinstance(action, BUSINESS_ACTIONS), action
                 return self.businesses.apply(action)

@@ -211,6 +211,20 @@ async def test_numbers(client: httpx2.AsyncClient) -> None:
     assert (await client.delete(path)).status_code == 404
 
 
+async def test_cards(application: Application, client: httpx2.AsyncClient) -> None:
+    """People are shown the name of a number as soon as it is there, and another one as soon as it is changed."""
+    cards = application.door.cards
+    told = (await client.post(PATH, json=SHOP)).json()
+    assert "<FN>Corner Shop</FN>" in cards["15550001111"]
+    numbers = f"{PATH}/{told['waba_id']}/numbers"
+    await client.post(numbers, json={"number": "15550009999", "verified_name": "Support"})
+    assert "<FN>Support</FN>" in cards["15550009999"]
+    path = f"/admin/v1/numbers/{told['phone_number_id']}"
+    await client.patch(path, json={"per_second": 5})
+    await client.patch(path, json={"verified_name": "Fish & Chips"})
+    assert "<FN>Fish &amp; Chips</FN>" in cards["15550001111"]
+
+
 async def test_a_number_under_a_used_key(client: httpx2.AsyncClient) -> None:
     """A repeat gets the same answer; another number under the key is refused."""
     told = (await client.post(PATH, json=SHOP)).json()

@@ -143,6 +143,24 @@ class TestPresence:
         desk.write("<presence/>")
         assert (None, f"{NUMBER}/business") in presences([tree(data) for data in desk.take()])
 
+    @pytest.mark.parametrize("jid", [NUMBER, f"{NUMBER}/business"])
+    def test_a_probe(self, bob: Client, jid: str) -> None:
+        """A client that asks by itself is told the same, whether it is a contact or not (XEP-0318)."""
+        bob.write(f"<presence to='{jid}' type='probe'/>")
+        assert presences([tree(data) for data in bob.take()]) == [(None, f"{NUMBER}/business")]
+
+    def test_another_resource(self, bob: Client) -> None:
+        """A probe of a resource that is not there is answered as such."""
+        bob.write(f"<presence to='{NUMBER}/phone' type='probe'/>")
+        assert presences([tree(data) for data in bob.take()]) == [("unavailable", f"{NUMBER}/phone")]
+
+    def test_its_last_activity(self, bob: Client) -> None:
+        """It is never idle (XEP-0012)."""
+        bob.write(f"<iq to='{NUMBER}' type='get' id='l'><query xmlns='jabber:iq:last'/></iq>")
+        query = answer(bob.take(), "l").find("{jabber:iq:last}query")
+        assert query is not None
+        assert query.get("seconds") == "0"
+
     def test_asking_twice(self, bob: Client) -> None:
         """Who asks again is granted it again (section 3.1.3)."""
         subscribe(bob)

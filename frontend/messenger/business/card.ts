@@ -14,7 +14,9 @@ export interface PromptView {
   /** The id of the chosen option; "" when something else was the answer; undefined as long as there is none. */
   chosen: string | undefined;
   choose(option: Option): Promise<void>;
+  /** Share the user's place, or card. */
   share(): Promise<void>;
+  introduce(): Promise<void>;
 }
 
 function linkTo({ title, url }: Link): HTMLElement {
@@ -79,6 +81,10 @@ export class PromptCard extends HTMLElement {
       prompt.type === "list" ? this.list(prompt, chosen) : options.map((one) => this.button(one.option, one.isChosen));
     if (prompt.type === "location_request_message") {
       buttons.push(this.action(say(chosen === undefined ? "promptShare" : "promptShared"), ({ share }) => share()));
+    }
+    if (prompt.type === "request_contact_info") {
+      const title = say(chosen === undefined ? "promptIntroduce" : "promptShared");
+      buttons.push(this.action(title, ({ introduce }) => introduce()));
     }
     this.actions.replaceChildren(...buttons, ...prompt.links.map(linkTo));
     this.actions.hidden = this.actions.childElementCount === 0;

@@ -10,9 +10,19 @@ import { isGroup } from "../chats";
 import { askPlace, writeGeo } from "../location";
 import { showInstead } from "../message";
 import { PromptCard, type PromptView } from "./card";
-import { type Answer, isAnswered, type Option, type Prompt, readAnswer, readPrompt, writeAnswer } from "./prompt";
+import {
+  type Answer,
+  isAnswered,
+  type Option,
+  type Prompt,
+  readAnswer,
+  readPrompt,
+  writeAnswer,
+  writeCard,
+} from "./prompt";
 
 type Attributes = Record<string, unknown>;
+type Card = { name: string; jid: string };
 
 const idOf = (message: Message): string => message.get<string>("origin_id") ?? message.get<string>("msgid") ?? "";
 
@@ -32,7 +42,7 @@ function settle(chat: Chat, message: Message): void {
   }
 }
 
-function viewOf(chat: Chat, message: Message, prompt: Prompt): PromptView {
+function viewOf(shared: Shared, chat: Chat, message: Message, prompt: Prompt): PromptView {
   const answer = (option: string, attributes: Attributes) =>
     chat.sendMessage({ ...attributes, answer: { question: idOf(message), option }, answered: prompt });
   return {
@@ -46,10 +56,16 @@ function viewOf(chat: Chat, message: Message, prompt: Prompt): PromptView {
       const place = await askPlace();
       if (place) await answer("", { body: writeGeo(place), place });
     },
+    introduce: async () => {
+      const jid = shared.session.get<string>("bare_jid") ?? "";
+      const name = shared.state.profile?.getDisplayName() ?? jid;
+      await answer("", { body: name === jid ? jid : `${name}\n${jid}`, card: { name, jid } });
+    },
   };
 }
 
-export function answerBusinesses({ api }: Shared): void {
+export function answerBusinesses(shared: Shared): void {
+  const { api } = shared;
   const { html } = converse.env;
   customElements.define("raftline-prompt", PromptCard);
 
@@ -63,6 +79,8 @@ export function answerBusinesses({ api }: Shared): void {
     const [answer, prompt] = [data.message.get<Answer>("answer"), data.message.get<Prompt>("answered")];
     if (!answer || !prompt || data.message.get("is_encrypted")) return data;
     for (const part of writeAnswer(answer, chat.get<string>("jid") ?? "", prompt)) data.stanza.cnode(part).root();
+    const card = data.message.get<Card>("card");
+    if (card) data.stanza.cnode(writeCard(card.name, card.jid)).root();
     return data;
   });
   api.listen.on("chatBoxInitialized", (chat: Chat) => {
@@ -72,6 +90,6 @@ export function answerBusinesses({ api }: Shared): void {
     const prompt = message.get<Prompt>("prompt");
     const chat = message.collection?.chatbox;
     if (!prompt || !chat || message.isRetracted() || message.get("is_gone")) return null;
-    return html`<raftline-prompt .view=${viewOf(chat, message, prompt)}></raftline-prompt>`;
+    return html`<raftline-prompt .view=${viewOf(shared, chat, message, prompt)}></raftline-prompt>`;
   });
 }

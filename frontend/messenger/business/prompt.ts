@@ -36,6 +36,7 @@ export interface Answer {
   option: string;
 }
 
+const WISHES = ["location_request_message", "request_contact_info"];
 const OPTION_COUNT_MAX = 10;
 const LINK_COUNT_MAX = 10;
 
@@ -137,12 +138,17 @@ export function readAnswer(stanza: Element): Answer | null {
   const form = children(stanza, NS.forms, "x").find((one) => one.getAttribute("type") === "submit");
   const field = [...(form?.children ?? [])].find((one) => one.getAttribute("var") === "choice");
   if (field) return { question, option: textOf(field, NS.forms, "value") };
-  return find(stanza, NS.geoloc, "geoloc") ? { question, option: "" } : null;
+  return find(stanza, NS.geoloc, "geoloc") || find(stanza, NS.card, "vCard") ? { question, option: "" } : null;
 }
 
-/** Whether what was asked is settled by an answer; a place is the answer where one was asked for. */
+/** Whether what was asked is settled by an answer; a place or a card is the answer where one was asked for. */
 export function isAnswered(prompt: Prompt, { option }: Answer): boolean {
-  return option === "" ? prompt.type === "location_request_message" : prompt.options.some(({ id }) => id === option);
+  return option === "" ? WISHES.includes(prompt.type) : prompt.options.some(({ id }) => id === option);
+}
+
+/** A contact card (XEP-0054) with a name and an address. */
+export function writeCard(name: string, jid: string): Element {
+  return xml(NS.card, "vCard", {}, xml(NS.card, "FN", {}, name), xml(NS.card, "JABBERID", {}, jid));
 }
 
 /** What an answer carries beside its text. */

@@ -53,6 +53,7 @@ class Cursor(NamedTuple):
 
 CURSOR_START: Final = Cursor(Position(0), Position(0))
 
+_POSITION_END: Final = 1 << 63
 POSITION_PLACE_BITS: Final = 16
 POSITION_PLACE_COUNT_MAX: Final = 1 << POSITION_PLACE_BITS
 
@@ -98,6 +99,6 @@ def parse_stanza_id(text: str) -> tuple[int, Position] | None:
     epoch, dash, position = text.partition("-")
     if not dash or not (epoch.isascii() and epoch.isdigit()):
         return None
-    if not (position.isascii() and position.isdigit()) or len(position) > 19:
+    if not (position.isascii() and position.isdigit()) or len(position) > 19 or int(position) >= _POSITION_END:
         return None
     return int(epoch), Position(int(position))

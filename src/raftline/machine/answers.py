@@ -225,7 +225,7 @@ def _last_activity_of(context: Context, query: LastActivityOf) -> LastActivity |
     account = context.accounts.get(query.localpart)
     if account is None:
         return None
-    is_available = bool(context.session_index.available(account.account_id))
+    is_available = is_number(context, account) or bool(context.session_index.available(account.account_id))
     left = context.departures.get(account.account_id)
     if left is None:
         return LastActivity(is_available, account.created_ms, b"")

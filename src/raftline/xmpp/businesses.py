@@ -21,6 +21,11 @@ if TYPE_CHECKING:
     from raftline.xmpp.effects import Steps
 
 
+def may_be_number(localpart: str) -> bool:
+    """Whether an account of this name may be a number: all others are spared the question."""
+    return localpart.isascii() and localpart.isdigit()
+
+
 def describe_number(localpart: str, info: Element) -> Steps:
     """
     Add to the description of an account that it is a business's number, if it is one.
@@ -28,7 +33,7 @@ def describe_number(localpart: str, info: Element) -> Steps:
     Args:
         info: The answer so far, whose first child is its identity.
     """
-    if not (localpart.isascii() and localpart.isdigit()):  # all others are spared the question
+    if not may_be_number(localpart):
         return
     number: NumberView | None = yield from ask(NumberAt(localpart), NumberView)
     if number is None:

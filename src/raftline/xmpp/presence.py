@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Final
 
 from raftline.base.errors import Refused
 from raftline.base.timestamps import format_timestamp
+from raftline.machine.business.contact import RESOURCE
+from raftline.machine.business.queries import NumberPresence
 from raftline.machine.commands import SetPresence
 from raftline.machine.queries import (
     Block,
@@ -29,6 +31,7 @@ from raftline.machine.queries import (
     SubscriptionOf,
 )
 from raftline.xmpp.avatars import is_empty_update, with_photo
+from raftline.xmpp.businesses import may_be_number
 from raftline.xmpp.client_capabilities import capabilities_of
 from raftline.xmpp.effects import Ask, Route, Submit, ask
 from raftline.xmpp.element import Element
@@ -202,17 +205,25 @@ def handle_probe(context: StreamContext, stanza: Stanza) -> Steps:
         _answer(context, contact.bare, "unsubscribed")
         return
     sessions: list[SessionRow] = yield from ask(SessionsOf(contact.local), list)
-    available = [session for session in sessions if session.priority is not None and session.presence]
-    if not available:
+    shown = [
+        (session.resource, session.presence)
+        for session in sessions
+        if session.priority is not None and session.presence is not None
+    ]
+    number: bytes | None = None
+    if may_be_number(contact.local):
+        number = yield from ask(NumberPresence(contact.local), bytes)
+    if number is not None:
+        shown.append((RESOURCE, number))
+    if not shown:
         last: LastActivity | None = yield Ask(LastActivityOf(contact.local))
         context.send(_last_presence(contact, user, last).to_bytes())
         return
     blocked: tuple[str, ...] = yield from ask(BlocklistOf(user.local), tuple)
-    shown = [session for session in available if f"{contact.bare}/{session.resource}" not in blocked]
-    shown = [session for session in shown if contact.resource in {"", session.resource}]
-    for session in shown:
-        assert session.presence is not None, "only sessions with presence are available"
-        context.send(address_presence(session.presence, str(user)))
+    shown = [(resource, said) for resource, said in shown if f"{contact.bare}/{resource}" not in blocked]
+    shown = [(resource, said) for resource, said in shown if contact.resource in {"", resource}]
+    for _resource, said in shown:
+        context.send(address_presence(said, str(user)))
     if not shown:
         _answer(context, contact, "unavailable")
 

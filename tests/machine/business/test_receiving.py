@@ -53,6 +53,13 @@ def alice(world: World) -> Client:
 class TestMessages:
     """Events of kind MESSAGE."""
 
+    @pytest.mark.parametrize("name", ["1-9999999999999999999", f"1-{1 << 63}", "1-7", "1-x"])
+    def test_answers_nothing_that_is_known(self, world: World, alice: Client, name: str):
+        """Whatever id somebody writes into an answer, it is told; one that is no place in the log names nothing."""
+        write(alice, REPLY.format(name))
+        (view,) = world.machine.answer(WaitingEvents())
+        assert (view.event.kind, view.event.target) == (EventKind.MESSAGE, 0)
+
     def test_waits_with_its_message(self, world: World, alice: Client):
         """Nobody is signed in to the number: nothing waits offline, and nothing comes back."""
         result = write(alice)

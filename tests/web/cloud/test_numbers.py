@@ -8,10 +8,19 @@ from typing import Any
 import httpx2
 import pytest
 
-from raftline.machine.business.commands import AddNumber, ChangeApp, ChangeNumber, IssueToken, RemoveNumber, SetCallback
+from raftline.machine.business.commands import (
+    AddNumber,
+    ChangeApp,
+    ChangeNumber,
+    IssueToken,
+    RemoveNumber,
+    RevokeToken,
+    SetCallback,
+)
 from raftline.machine.business.ids import GraphKind, graph_id
-from raftline.machine.business.queries import NumberAt, TokensOf
+from raftline.machine.business.queries import NumberAt, TokenAccess, TokensOf
 from raftline.machine.business.values import NumberView
+from raftline.machine.queries import Answer, Query
 from raftline.web.cloud.numbers import display_number
 from raftline.web.cloud.tokens import HOUR_MS
 from web.cloud.machine_door import NUMBER, OTHER_TOKEN, SECRET, TOKEN, CloudService
@@ -179,6 +188,28 @@ class TestAppToken:
         tokens = service.door.machine.answer(TokensOf(service.shop.app_id))
         assert isinstance(tokens, list)
         assert {one.digest for one in tokens} >= {sha256(first.encode()).digest(), sha256(TOKEN.encode()).digest()}  # type: ignore[union-attr]
+
+    async def test_revoked(self, service: CloudService, shop: httpx2.AsyncClient) -> None:
+        """One that an operator has revoked is issued again: who has the secret may have it."""
+        token = (await shop.get(self.path(service))).json()["access_token"]
+        tokens = service.door.machine.answer(TokensOf(service.shop.app_id))
+        [found] = [one for one in tokens if one.digest == sha256(token.encode()).digest()]  # type: ignore[union-attr]
+        service.door.do(RevokeToken(found.token_id, "test"))  # type: ignore[union-attr]
+        async with service.client(token) as app:
+            assert error_of(await app.get(f"/{service.number_id}"), 401)["code"] == 190
+            assert (await app.get(self.path(service))).json()["access_token"] == token
+            assert (await app.get(f"/{service.number_id}")).status_code == 200
+
+    async def test_asked_at_two_nodes(self, service: CloudService, shop: httpx2.AsyncClient) -> None:
+        """A node that does not know yet that another one has issued the token gives the same."""
+        token = (await shop.get(self.path(service))).json()["access_token"]
+        ask = service.door.ask
+
+        async def forget(query: Query) -> Answer:
+            return None if query == TokenAccess(sha256(token.encode()).digest()) else await ask(query)
+
+        service.door.ask = forget  # type: ignore[method-assign]
+        assert (await shop.get(self.path(service))).json()["access_token"] == token
 
     @pytest.mark.parametrize(
         ("more", "code"),

@@ -197,6 +197,16 @@ class TestEvents:
             found.gate.set()
             assert len(await found.until_events(5 * EVENT_STREAM_PAGE_COUNT)) == 5 * EVENT_STREAM_PAGE_COUNT
 
+    async def test_a_number_that_went(self) -> None:
+        """Its events are passed over; those of others follow."""
+        kept = Kept()
+        views = [kept.add(), kept.add()]
+        gone = iter([None])
+        kept.door.answers[NumberNamed] = lambda _query: next(gone, NUMBER)
+        async with reading(kept, last="1-0") as found:
+            events = await found.until_events(1)
+        assert [event_id for event_id, _ in events] == [f"{views[1].event.position}-0"]
+
     async def test_it_ends_with_the_node(self) -> None:
         """All streams end when the node stops."""
         kept = Kept()

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from raftline.machine.business.queries import NumberPresence
 from raftline.machine.context import Context
 from raftline.machine.pubsub.photos import add_photo, digest_of
 from raftline.machine.records import Account
@@ -27,3 +28,9 @@ def presence_of(context: Context, account: Account) -> bytes:
     """Return the presence of a number, which says that it is there and what picture it has (XEP-0153)."""
     stanza = f"<presence from='{context.bare_jid(account.localpart)}/{RESOURCE}'/>".encode()
     return add_photo(stanza, digest_of(context, account.account_id))
+
+
+def number_presence(context: Context, query: NumberPresence) -> bytes | None:
+    """Return the presence of the number at an account; None if there is none."""
+    account = context.accounts.get(query.localpart)
+    return presence_of(context, account) if account is not None and is_number(context, account) else None

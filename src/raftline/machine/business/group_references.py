@@ -17,7 +17,6 @@ from raftline.machine.context import Context
 from raftline.machine.rooms.tables import Room
 
 _NOWHERE: Final = Position(0)
-_POSITION_END: Final = 1 << 63
 
 
 def find_target(context: Context, room: Room, message_id: str) -> Position:
@@ -25,7 +24,7 @@ def find_target(context: Context, room: Room, message_id: str) -> Position:
     if not message_id:
         return _NOWHERE
     named = parse_stanza_id(message_id)
-    if named is not None and named[1] < _POSITION_END:
+    if named is not None:
         if context.archive.get((room.room_id, named[1])) is not None:
             return named[1]
         return _NOWHERE

@@ -7,7 +7,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from raftline.machine import blocking, vcards
-from raftline.machine.business import administration, answers, events, queries, sending, templates
+from raftline.machine.business import administration, answers, contact, events, queries, sending, templates
 from raftline.machine.business import commands as business
 from raftline.machine.business.commands import DeleteNumberFile
 from raftline.machine.commands import ActForNumber, ChangeBlocklist, SetVcard
@@ -91,5 +91,6 @@ BUSINESS_ANSWERS: Final[Mapping[type[Query], Callable[[Context, Any], Answer]]] 
         queries.TemplatesOf: templates.templates_of,
         queries.TemplateNamed: templates.template_named,
         queries.AppsWaiting: answers.apps_waiting,
+        queries.NumberPresence: contact.number_presence,
     }
 )

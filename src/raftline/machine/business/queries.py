@@ -139,3 +139,9 @@ class TemplateNamed(Query, frozen=True, array_like=True, tag=216):
 
 class AppsWaiting(Query, frozen=True, array_like=True, tag=217):
     """Answer: `tuple[int, ...]`, ids of applications that events wait of, sorted."""
+
+
+class NumberPresence(Query, frozen=True, array_like=True, tag=230):
+    """Answer: `bytes | None`, the presence of a number, to be addressed, by the local part of its account."""
+
+    localpart: str

@@ -33,6 +33,7 @@ from raftline.web.businesses.views import (
     show_business,
     show_number,
 )
+from raftline.web.cloud.cards import write_card
 from raftline.web.replies import json_reply, read_body
 
 
@@ -90,6 +91,7 @@ class Directory:
         )
         created = await desk.make(request, action)
         await desk.require_token(token)
+        await self._write_card(created.number_id)
         content = CreatedBusiness(
             app_id=app_id_of(created.app_id),
             app_secret=secret.hex(),
@@ -124,6 +126,7 @@ class Directory:
         number = await self._number(created.number_id)
         if number is None or number.number.localpart != localpart:
             raise used_key()
+        await write_card(self.desk.node, number.number)
         return json_reply(show_number(number.number, self.desk.node.domain), 201)
 
     async def show_number(self, request: Request) -> Response:
@@ -146,6 +149,8 @@ class Directory:
             is_registered=body.registered,
         )
         await self.desk.carry_out(request, action)
+        if name is not None:
+            await self._write_card(number_id)
         return await self._shown(number_id)
 
     async def remove_number(self, request: Request) -> Response:
@@ -164,6 +169,12 @@ class Directory:
 
     async def _number(self, number_id: int) -> NumberView | None:
         return cast("NumberView | None", await self.desk.node.ask(NumberNamed(number_id)))
+
+    async def _write_card(self, number_id: int) -> None:
+        """Let people see the name of a number, which may have been removed meanwhile."""
+        number = await self._number(number_id)
+        if number is not None:
+            await write_card(self.desk.node, number.number)
 
     async def _shown(self, number_id: int) -> Response:
         view = await self._number(number_id)

@@ -132,7 +132,7 @@ class DeadLetter(msgspec.Struct, frozen=True):
     An event that no receiver took for seven days.
 
     Attributes:
-        kind: `message`, `answer` or `status`; then `status` says which.
+        kind: `message`, `answer`, `group` or `status`; then `status` says which.
         peer: Bare JID of whom it is about; `group`, the local part of the room it happened in.
         message_id: Of the message it is about, as the Cloud API has it.
         time_ms, died_ms, kept_until_ms: When it happened, was given up, and will be forgotten.

@@ -29,13 +29,14 @@ from raftline.machine.media.tables import FileDescription
 from raftline.machine.media.values import UploadView
 from raftline.web.cloud.access import MANAGEMENT
 from raftline.web.cloud.bodies import chosen, has_forbidden, require_product
+from raftline.web.cloud.cards import NO_VERTICAL, card_of, holder, profile_of, text_element
 from raftline.web.cloud.errors import Code, GraphError, graph_reply, unavailable, wrong
 from raftline.web.cloud.filing import FileLabel, StoredFile
 from raftline.web.cloud.numbers import fresh_number
 from raftline.web.cloud.routing import Call, Endpoint, Subject
 from raftline.web.cloud.uploads import parse_handle
 from raftline.web.replies import require_done
-from raftline.xmpp.avatars import VCARD_NAMESPACE, take_photo
+from raftline.xmpp.avatars import take_photo
 from raftline.xmpp.element import Element
 from raftline.xmpp.xeps.xep_0363_http_upload import essence_of
 
@@ -70,29 +71,11 @@ VERTICALS: Final = frozenset(
 )
 """What a business can be in."""
 
-_NO_VERTICAL: Final = "UNDEFINED"
 _EMAIL: Final = re.compile(r"[^@\s]+@[^@\s]+")
 _WEBSITE: Final = re.compile(r"https?://[^\s]+", re.IGNORECASE)
 _PICTURE_TYPES: Final = ("image/jpeg", "image/png")
 _CARD_PICTURE_BYTES_MAX: Final = 65_536
 _LOOK_S: Final = 0.02
-
-
-class Profile(msgspec.Struct, frozen=True, omit_defaults=True):
-    """
-    A profile as it is kept with the number (tables.Number).
-
-    Attributes:
-        picture: Token of the file in hexadecimal digits, and its name; empty for none.
-    """
-
-    about: str = ""
-    address: str = ""
-    description: str = ""
-    email: str = ""
-    vertical: str = _NO_VERTICAL
-    websites: tuple[str, ...] = ()
-    picture: tuple[str, ...] = ()
 
 
 _Text = str | None | UnsetType
@@ -151,36 +134,6 @@ async def change_profile(call: Call) -> Response:
     return graph_reply({"success": True})
 
 
-def profile_of(number: Number) -> Profile:
-    """Return the profile of a number; an empty one if it never was set."""
-    return msgspec.json.decode(number.profile, type=Profile) if number.profile else Profile()
-
-
-def card_of(number: Number, profile: Profile) -> Element:
-    """Return the card of a number, without a picture (XEP-0054 section 3.1)."""
-    fields: list[Element | str] = [_text("FN", number.verified_name)]
-    fields.append(_holder("ORG", _text("ORGNAME", number.verified_name)))
-    fields.append(_holder("TEL", _text("WORK"), _text("NUMBER", f"+{number.localpart}")))
-    if profile.address:
-        fields.append(_holder("ADR", _text("WORK"), _text("STREET", profile.address)))
-    if profile.email:
-        fields.append(_holder("EMAIL", _text("INTERNET"), _text("USERID", profile.email)))
-    fields += [_text("URL", website) for website in profile.websites]
-    if profile.description:
-        fields.append(_text("DESC", profile.description))
-    if profile.about:
-        fields.append(_text("NOTE", profile.about))
-    return Element("vCard", VCARD_NAMESPACE, None, fields)
-
-
-def _text(name: str, text: str = "") -> Element:
-    return Element(name, VCARD_NAMESPACE, None, [text] if text else [])
-
-
-def _holder(name: str, *children: Element) -> Element:
-    return Element(name, VCARD_NAMESPACE, None, [*children])
-
-
 def _checked(body: ProfileBody) -> dict[str, Any]:
     """Return what is to be replaced in the profile, but for the picture."""
     changes: dict[str, Any] = {}
@@ -196,7 +149,7 @@ def _checked(body: ProfileBody) -> dict[str, Any]:
     if changes.get("email") and not _EMAIL.fullmatch(changes["email"]):
         raise wrong("email", "is no address")
     if not isinstance(body.vertical, UnsetType):
-        vertical = (body.vertical or _NO_VERTICAL).upper()
+        vertical = (body.vertical or NO_VERTICAL).upper()
         if vertical not in VERTICALS:
             raise wrong("vertical", f"must be one of {', '.join(sorted(VERTICALS))}")
         changes["vertical"] = vertical
@@ -219,7 +172,7 @@ def _websites(addresses: list[str]) -> tuple[str, ...]:
 async def _picture(call: Call, number: Number, handle: str) -> tuple[tuple[str, ...], Element]:
     """Return a picture as the profile keeps it, and the part of the card that shows it; an empty handle is for none."""
     if not handle:
-        return (), _holder("PHOTO", _text("BINVAL"))
+        return (), holder("PHOTO", text_element("BINVAL"))
     token, filing = parse_handle(handle), call.edge.required_filing
     found = None if token is None else await filing.find(token, call.edge.wall_ms())
     if found is None:
@@ -242,7 +195,7 @@ async def _photo(call: Call, found: UploadView) -> Element:
         digest, size, kind = small.thumbnail, small.thumbnail_size, essence_of(small.thumbnail_type)
     await call.files.ensure(digest, size)
     data = await call.files.read(digest, 0, size)
-    return _holder("PHOTO", _text("TYPE", kind), _text("BINVAL", b64encode(data).decode()))
+    return holder("PHOTO", text_element("TYPE", kind), text_element("BINVAL", b64encode(data).decode()))
 
 
 async def _made_small(call: Call, digest: bytes) -> FileDescription:

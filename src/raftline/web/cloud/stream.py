@@ -109,7 +109,9 @@ class EventStreams:
                 wake.clear()
                 page = cast("list[EventView]", await self._node.ask(EventsOf(app_id, after, EVENT_STREAM_PAGE_COUNT)))
                 for view in page:
-                    yield await self._event(view)
+                    event = await self._event(view)
+                    if event:
+                        yield event
                     after = key_of(view)
                 if not page and not await _waken(wake):
                     if not await self._still_reads(app_id, token):
@@ -122,9 +124,10 @@ class EventStreams:
                 del self._counts[app_id]
 
     async def _event(self, view: EventView) -> bytes:
+        """Write an event; empty for one whose number has gone meanwhile, and its events with it."""
         number = cast("NumberView | None", await self._node.ask(NumberNamed(view.event.number_id)))
         if number is None:
-            return b""  # it went meanwhile, and its events with it
+            return b""
         uploads: dict[bytes, UploadView] = {}
         for token in tokens_of(view.stanza):
             upload = cast("UploadView | None", await self._node.ask(UploadOf(token)))

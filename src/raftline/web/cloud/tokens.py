@@ -17,6 +17,7 @@ from typing import Final, cast
 
 from starlette.responses import Response
 
+from raftline.base.errors import Refused
 from raftline.machine.business.commands import IssueToken
 from raftline.machine.business.ids import GraphKind, graph_id, parse_graph_id
 from raftline.machine.business.queries import AppNamed, TokenAccess
@@ -50,8 +51,12 @@ async def issue_app_token(call: Call) -> Response:
     if known is None:
         actor = f"app {graph_id(GraphKind.APP, app.app_id)}"
         action = IssueToken(app.app_id, digest, LABEL, _SCOPES, actor, expires_ms)
-        # The key is the token's own, so that two nodes which are asked at once issue one.
-        require_done(await call.node.execute(action, key=digest[:16]))
+        try:
+            require_done(await call.node.execute(action, key=call.edge.entropy(16)))
+        except Refused as refused:
+            # Another node was asked at the same moment, and has issued the same one.
+            if refused.condition != "conflict":
+                raise
     left_s = (expires_ms - call.edge.wall_ms()) // 1000
     return graph_reply({"access_token": token, "token_type": "bearer", "expires_in": left_s})
 

@@ -153,7 +153,7 @@ class Row(Struct, frozen=True):
 class Section(Struct, frozen=True):
     """Rows of a list under a title."""
 
-    rows: list[Row]
+    rows: list[Row] | None = None
     title: str | None = None
 
 

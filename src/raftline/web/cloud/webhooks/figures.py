@@ -20,7 +20,7 @@ class WebhookFigures(NamedTuple):
         in_flight: POSTs that have no answer yet.
         held: Events that this node holds, as it leads.
         resting_hosts: Hosts that cannot be connected to.
-        delay_counts, delay_seconds: From the cause of an event to its being taken, in classes of `DELAY_BOUNDS_S`.
+        delay_counts, delay_seconds: From the cause of an event, by cluster time, to its being taken.
     """
 
     delivered_total: int
