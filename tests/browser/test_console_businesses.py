@@ -129,7 +129,7 @@ async def test_a_business_from_its_beginning_to_its_end(cluster_folder: Path, br
 
 
 async def create(desk: Desk) -> None:
-    """A business; what is shown once is in the form of a secret and a token. A number that is taken is refused."""
+    """A business; what is shown once is a token that is good. A number that is taken is refused."""
     await desk.press("create-business")
     await desk.fill_in(name="Corner Shop", number="15550001111")
     names = ("phone_number_id", "token", "app_secret")
@@ -137,6 +137,9 @@ async def create(desk: Desk) -> None:
     assert re.fullmatch("[0-9a-f]{32}", secret)
     assert re.fullmatch(r"RL[A-Za-z0-9_-]{43}", token)
     await expect(desk.part("numbers")).to_contain_text(number_id)
+    own = desk.page.url.removesuffix("/console")
+    shown = await desk.page.request.get(f"{own}/v26.0/{number_id}", headers={"Authorization": f"Bearer {token}"})
+    assert (await shown.json())["verified_name"] == "Corner Shop"
     await expect(desk.part("tokens")).to_contain_text("Corner Shop")
     await desk.press("create-business")
     await desk.fill_in(name="Another", number="15550001111")

@@ -13,6 +13,9 @@ from raftline.base.business_limits import (
     BUSINESS_APP_COUNT_MAX,
     BUSINESS_CALLBACK_SIZE_MAX,
     BUSINESS_EVENT_AGE_MAX_MS,
+    BUSINESS_FIELD_COUNT_MAX,
+    BUSINESS_NAME_SIZE_MAX,
+    BUSINESS_TOKEN_LIFETIME_MAX_S,
     DEAD_EVENT_AGE_MAX_MS,
     SETTLED_EVENT_COUNT_MAX,
 )
@@ -109,11 +112,20 @@ async def test_tokens(application: Application, client: httpx2.AsyncClient, made
 
 @pytest.mark.parametrize(
     "body",
-    [{"scopes": ["x"]}, {"expires_s": 0}, {"expires_s": 1 << 40}, {"label": "a\u0000"}, {"label": "x" * 513}, {"x": 1}],
+    [
+        {"scopes": ["x"]},
+        {"expires_s": 0},
+        {"expires_s": BUSINESS_TOKEN_LIFETIME_MAX_S + 1},
+        {"label": "a\u0000"},
+        {"label": "x" * (BUSINESS_NAME_SIZE_MAX + 1)},
+        {"x": 1},
+    ],
 )
 async def test_bad_tokens(client: httpx2.AsyncClient, app: str, body: dict[str, Any]) -> None:
-    """They are refused with what is wrong."""
+    """They are refused with what is wrong; what is just not too much is taken."""
     assert (await client.post(f"{app}/tokens", json=body)).status_code == 400
+    greatest = {"expires_s": BUSINESS_TOKEN_LIFETIME_MAX_S, "label": "x" * BUSINESS_NAME_SIZE_MAX}
+    assert (await client.post(f"{app}/tokens", json=greatest)).status_code == 201
 
 
 async def test_streams(client: httpx2.AsyncClient, app: str) -> None:
@@ -158,7 +170,10 @@ async def test_callbacks(application: Application, client: httpx2.AsyncClient, m
         ({"verify_token": ""}, 400),
         ({"fields": []}, 400),
         ({"fields": ["Messages,x"]}, 400),
+        ({"fields": ["f" * 64]}, 200),
         ({"fields": ["f" * 65]}, 400),
+        ({"fields": ["messages"] * BUSINESS_FIELD_COUNT_MAX}, 200),
+        ({"fields": ["messages"] * (BUSINESS_FIELD_COUNT_MAX + 1)}, 400),
         ({"scope": "everything"}, 400),
     ],
 )
@@ -222,6 +237,6 @@ async def test_many_dead_letters(
     await client.put(f"{app}/callbacks", json=HOOK)
     application.door.businesses.let_die(SHOP["number"], SETTLED_EVENT_COUNT_MAX + 3)
     with monkeypatch.context() as patch:
-        patch.setattr(events, "ROUND_COUNT_MAX", 1)
+        patch.setattr(events, "DEAD_LETTER_ROUND_COUNT_MAX", 1)
         assert (await client.post(f"{app}/dead-letters/replay", json={})).json() == {"left": 3}
     assert (await client.post(f"{app}/dead-letters/replay", json={})).json() == {"left": 0}

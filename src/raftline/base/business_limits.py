@@ -84,3 +84,12 @@ GROUP_COUNT_MAX: Final = 1_000
 
 GROUP_REFERENCE_REACH_MAX: Final = 64
 """Messages of a room among which the one is looked for that an id attribute names."""
+
+BUSINESS_TOKEN_LIFETIME_MAX_S: Final = 10 * 365 * 24 * 60 * 60
+"""Greatest time for which a token that expires can be asked to be good; without one it does not expire."""
+
+BUSINESS_FIELD_COUNT_MAX: Final = 32
+"""Fields that operators subscribe an application to at once."""
+
+DEAD_LETTER_ROUND_COUNT_MAX: Final = 16
+"""Commands that one request for all dead letters of an application causes at most; it tells how many are left."""

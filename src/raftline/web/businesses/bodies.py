@@ -11,8 +11,10 @@ from msgspec import Meta
 
 from raftline.base.business_limits import (
     BUSINESS_CALLBACK_SIZE_MAX,
+    BUSINESS_FIELD_COUNT_MAX,
     BUSINESS_NAME_SIZE_MAX,
     BUSINESS_PACE_MAX,
+    BUSINESS_TOKEN_LIFETIME_MAX_S,
     SETTLED_EVENT_COUNT_MAX,
 )
 from raftline.web.replies import BadRequest
@@ -21,8 +23,6 @@ Scope = Literal["whatsapp_business_management", "whatsapp_business_messaging"]
 SCOPES: Final[tuple[Scope, ...]] = ("whatsapp_business_management", "whatsapp_business_messaging")
 """What a token may be good for, sorted: managing (templates, profile, subscriptions), and sending."""
 
-TOKEN_LIFETIME_S_MAX: Final = 10 * 365 * 24 * 60 * 60
-FIELD_COUNT_MAX: Final = 32
 FIELDS_DEFAULT: Final = ("messages",)
 
 Pace = Annotated[int, Meta(ge=0, le=BUSINESS_PACE_MAX, description="0 for no limit.")]
@@ -30,8 +30,8 @@ Number = Annotated[
     str, Meta(pattern=r"^\+?[1-9][0-9]{6,14}$", description="Digits of the number, such as 15550001111.")
 ]
 Name = Annotated[str, Meta(min_length=1, max_length=BUSINESS_NAME_SIZE_MAX)]
-Lifetime = Annotated[int, Meta(ge=1, le=TOKEN_LIFETIME_S_MAX, description="Seconds; without it for ever.")]
-Field = Annotated[str, Meta(pattern="^[a-z][a-z_]{0,63}$")]
+Lifetime = Annotated[int, Meta(ge=1, le=BUSINESS_TOKEN_LIFETIME_MAX_S, description="Seconds; without it for ever.")]
+Field = Annotated[str, Meta(pattern="^[a-z][a-z0-9_]{0,63}$")]
 CallbackText = Annotated[str, Meta(max_length=BUSINESS_CALLBACK_SIZE_MAX)]
 EventId = Annotated[str, Meta(pattern="^[0-9]{1,18}-[0-9]{1,9}$")]
 
@@ -91,7 +91,7 @@ class NewCallback(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     url: Annotated[str, Meta(min_length=1, max_length=BUSINESS_CALLBACK_SIZE_MAX)]
     verify_token: CallbackText
     scope: Annotated[str, Meta(max_length=32)] = "app"
-    fields: Annotated[tuple[Field, ...], Meta(min_length=1, max_length=FIELD_COUNT_MAX)] = FIELDS_DEFAULT
+    fields: Annotated[tuple[Field, ...], Meta(min_length=1, max_length=BUSINESS_FIELD_COUNT_MAX)] = FIELDS_DEFAULT
 
 
 class DeadLetters(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from raftline.base.business_limits import SETTLED_EVENT_COUNT_MAX
+from raftline.base.business_limits import DEAD_LETTER_ROUND_COUNT_MAX, SETTLED_EVENT_COUNT_MAX
 from raftline.base.ids import Position
 from raftline.machine.business.commands import DiscardEvents, ReplayEvents
 from raftline.machine.business.ids import GraphKind
@@ -29,9 +29,6 @@ from raftline.web.businesses.views import (
 from raftline.web.replies import BadRequest, json_reply, read_body, require_done
 
 PAGE_MAX: Final = 500
-ROUND_COUNT_MAX: Final = 16
-"""Commands that one request for all dead letters causes at most; `left` tells whether another one is needed."""
-
 _POSITION_DIGITS_MAX: Final = 18
 
 
@@ -114,7 +111,7 @@ class Events:
     async def _in_rounds(self, app_id: int, action: ReplayEvents | DiscardEvents) -> Response:
         """Carry a command out as often as it needs for all; each takes the oldest ones, so a repeat goes on."""
         left = (await self.desk.app_by_id(app_id)).dead_count
-        for _ in range(min(ROUND_COUNT_MAX, -(-left // SETTLED_EVENT_COUNT_MAX))):
+        for _ in range(min(DEAD_LETTER_ROUND_COUNT_MAX, -(-left // SETTLED_EVENT_COUNT_MAX))):
             require_done(await self.desk.node.execute(action))
         return await self._left(app_id)
 
