@@ -16,9 +16,10 @@ from itertools import count
 import httpx
 import pytest
 
-from integration.businesses import WebhookReceiver, create_business, messages_url
+from integration.business import VERSION, Business, create_business, http_url
 from integration.cluster_process import Cluster, wait_until
 from integration.resumer import ResumingChatter
+from integration.webhook_receiver import VERIFY_TOKEN, WebhookReceiver
 from integration.xmpp_raw import register
 
 NUMBER = "15550001111"
@@ -41,7 +42,7 @@ class Program:
         retry_count: Requests that were made again.
     """
 
-    def __init__(self, cluster: Cluster, business: dict[str, str]) -> None:
+    def __init__(self, cluster: Cluster, business: Business) -> None:
         self._cluster = cluster
         self._business = business
         self.wamids: dict[str, list[str]] = defaultdict(list)
@@ -64,7 +65,7 @@ class Program:
                     "text": {"body": f"shop says {number}"},
                 }
                 headers = {
-                    "Authorization": f"Bearer {self._business['token']}",
+                    "Authorization": f"Bearer {self._business.token}",
                     "Idempotency-Key": f"{person}-{number}",
                 }
                 self.wamids[person].append(await self._send(client, turns, body, headers))
@@ -74,7 +75,8 @@ class Program:
     ) -> str:
         while True:
             node_ids = self._cluster.node_ids
-            url = messages_url(self._cluster, node_ids[next(turns) % len(node_ids)], self._business)
+            root = http_url(self._cluster, node_ids[next(turns) % len(node_ids)])
+            url = f"{root}/{VERSION}/{self._business.phone_number_id}/messages"
             try:
                 answer = await client.post(url, json=body, headers=headers)
             except httpx.TransportError:
@@ -101,7 +103,8 @@ async def test_a_leader_kill_amid_sends_and_webhooks(cluster: Cluster) -> None:
     for name in names:
         await register(cluster.node(1).xmpp, name, PASSWORD)
     async with WebhookReceiver() as receiver:
-        business = await create_business(cluster, NUMBER, receiver)
+        business = await create_business(cluster, "Shop", NUMBER, callback_url=receiver.url, verify_token=VERIFY_TOKEN)
+        receiver.secret = business.app_secret
         program = Program(cluster, business)
         partner = f"{NUMBER}@localhost"
         people = []

@@ -17,7 +17,7 @@ import msgspec
 import pytest
 
 from bench.generator.http import HttpClient, post
-from integration.businesses import API, create_business
+from integration.business import VERSION, Business, create_business
 from integration.cluster_process import Cluster, wait_until
 from integration.resumer import Resumer
 from integration.xmpp_raw import NS_CLIENT, NS_SID, register
@@ -69,7 +69,7 @@ class Subscriber(Resumer):
 class Broadcaster:
     """Sends one text to many, over connections to all nodes; a request whose connection ends goes to another."""
 
-    def __init__(self, cluster: Cluster, business: dict[str, str]) -> None:
+    def __init__(self, cluster: Cluster, business: Business) -> None:
         self._cluster = cluster
         self._business = business
         self._waiting: deque[int] = deque()
@@ -112,14 +112,14 @@ class Broadcaster:
 
     async def _send(self, client: HttpClient, ended: asyncio.Event, number: int, text: str) -> bool:
         """Send to one; False when there is no answer, or it is that nothing can be done now."""
-        path = f"/{API}/{self._business['phone_number_id']}/messages"
+        path = f"/{VERSION}/{self._business.phone_number_id}/messages"
         body = {
             "messaging_product": "whatsapp",
             "to": name_of(number),
             "type": "text",
             "text": {"body": text},
         }
-        request = post(path, msgspec.json.encode(body), self._business["token"], key=f"{text}-{number}")
+        request = post(path, msgspec.json.encode(body), self._business.token, key=f"{text}-{number}")
         answered: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         client.request(request, lambda status, _body: answered.done() or answered.set_result(status))
         end = asyncio.ensure_future(ended.wait())
@@ -165,7 +165,7 @@ async def test_a_thousand_are_told_once_though_the_leader_dies(cluster: Cluster)
     async with asyncio.TaskGroup() as tasks:
         for place in range(SUBSCRIBER_COUNT):
             tasks.create_task(arrive(place))
-    broadcaster = Broadcaster(cluster, await create_business(cluster, NUMBER))
+    broadcaster = Broadcaster(cluster, await create_business(cluster, "Market", NUMBER))
     async with asyncio.TaskGroup() as tasks:
         for place, person in enumerate(people):
             tasks.create_task(person.stay(cluster, place))

@@ -63,9 +63,9 @@ def methods() -> list[str]:
 
 
 @cache
-def find(name: str) -> Finding:
-    """Call a method on a stage of its own, and tell what became of it."""
-    stage = Stage()
+def find(name: str, *, is_async: bool = False) -> Finding:
+    """Call a method, of the client for the event loop or the other one, on a stage; tell what became of it."""
+    stage = Stage(is_async=is_async)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")

@@ -9,8 +9,9 @@ from __future__ import annotations
 import asyncio
 import tempfile
 import warnings
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import cached_property
+from inspect import isasyncgen, isawaitable
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
@@ -18,6 +19,7 @@ from urllib.parse import urlsplit
 
 import httpx
 import pywa
+import pywa_async
 from pywa import types
 from pywa.types import templates
 from pywa.types.calls import SessionDescription
@@ -55,14 +57,16 @@ class Transport(httpx.BaseTransport):
         self.requests: list[tuple[str, str]] = []
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
+        self._note(request)
+        return asyncio.run(self._carry(request, request.read()))
+
+    def _note(self, request: httpx.Request) -> None:
         if request.url.host not in {HERE, _FILES}:
             raise Elsewhere(request.url.host)
         path = request.url.path.removeprefix("/v26.0")
         self.requests.append((request.method, path))
-        return asyncio.run(self._carry(request))
 
-    async def _carry(self, request: httpx.Request) -> httpx.Response:
-        content = request.read()
+    async def _carry(self, request: httpx.Request, content: bytes) -> httpx.Response:
         carried = httpx.Request(request.method, request.url, headers=request.headers, content=content)
         transport = httpx.ASGITransport(self._service, raise_app_exceptions=True)
         response = await transport.handle_async_request(carried)
@@ -70,25 +74,60 @@ class Transport(httpx.BaseTransport):
         return httpx.Response(response.status_code, headers=response.headers, content=body)
 
 
-class Stage:
-    """A service of its own, with pywa's client in front of it."""
+class AsyncTransport(Transport, httpx.AsyncBaseTransport):
+    """The same for a client that does not wait."""
 
-    def __init__(self) -> None:
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        self._note(request)
+        return await self._carry(request, await request.aread())
+
+
+class Waiting:
+    """The client for the event loop, which is waited for, so that it is called as the other one is."""
+
+    def __init__(self, client: pywa_async.WhatsApp) -> None:
+        self._client = client
+
+    def __getattr__(self, name: str) -> Any:
+        member = getattr(self._client, name)
+        if not callable(member):
+            return member
+
+        def call(*arguments: Any, **named: Any) -> Any:
+            result = member(*arguments, **named)
+            if isasyncgen(result):
+                return asyncio.run(_collected(result))
+            return asyncio.run(_awaited(result)) if isawaitable(result) else result
+
+        return call
+
+
+class Stage:
+    """
+    A service of its own, with pywa's client in front of it.
+
+    Args:
+        is_async: Take the client for the event loop.
+    """
+
+    def __init__(self, *, is_async: bool = False) -> None:
         self.service = CloudService(ANN, "ben")
-        self.transport = Transport(self.service)
+        self.transport = AsyncTransport(self.service) if is_async else Transport(self.service)
+        library, session = (pywa_async, httpx.AsyncClient) if is_async else (pywa, httpx.Client)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            self.wa = pywa.WhatsApp(
+            client = library.WhatsApp(
                 self.service.number_id,
                 TOKEN,
-                session=httpx.Client(transport=self.transport),
+                session=session(transport=self.transport),
                 waba_id=self.service.business_id,
                 app_id=self.service.app_id,
                 app_secret=SECRET.hex(),
                 business_portfolio_id=self.service.business_id,
                 api_version=26.0,
             )
-        self.wa.api._session.base_url = f"http://{HERE}/v26.0"
+        client.api._session.base_url = f"http://{HERE}/v26.0"
+        self.wa: Any = Waiting(client) if is_async else client
 
     def close(self) -> None:
         """Close what was opened."""
@@ -152,6 +191,14 @@ class Stage:
     def in_group(self) -> str:
         """Id of a message in the group."""
         return self.wa.send_message(self.group, "hi").id
+
+
+async def _collected(parts: AsyncIterator[Any]) -> list[Any]:
+    return [part async for part in parts]
+
+
+async def _awaited(result: Awaitable[Any]) -> Any:
+    return await result
 
 
 def _room_of(group_id: str) -> str:

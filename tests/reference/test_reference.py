@@ -125,6 +125,11 @@ class TestPywa:
         """A refusal is one of what is not here: never of the token, of the service, or of nobody knows what."""
         assert pywa.find(name).code in {0, 10, 100, 131051}
 
+    @pytest.mark.parametrize("name", CALLS)
+    def test_the_client_for_the_event_loop_gets_the_same(self, name: str) -> None:
+        """The same last request, and the same refusal."""
+        assert pywa.find(name, is_async=True)[:2] == pywa.find(name)[:2]
+
     def test_page(self) -> None:
         """Of each kind one."""
         page = render("pywa.md")

@@ -1,4 +1,4 @@
-"""A business on a cluster: made by the command that people use, and a receiver of its webhooks."""
+"""A receiver of webhooks that does nothing else, so that thousands of them cost little (see program.py as well)."""
 
 from __future__ import annotations
 
@@ -9,10 +9,7 @@ from typing import Any, Self
 
 from aiohttp import web
 
-from integration.cluster_process import Cluster
-
 VERIFY_TOKEN = "verify-me"
-API = "v23.0"
 
 
 class WebhookReceiver:
@@ -75,23 +72,3 @@ class WebhookReceiver:
             (change,) = entry["changes"]
             found += change["value"].get(kind, [])
         return found
-
-
-async def create_business(
-    cluster: Cluster, number: str, receiver: WebhookReceiver | None = None, name: str = "Shop"
-) -> dict[str, str]:
-    """Run `raftline business create`; return what it prints."""
-    arguments = ["business", "create", name, "--number", number, "--data", str(cluster.data), "--json"]
-    if receiver is not None:
-        arguments += ["--callback", receiver.url, "--verify-token", VERIFY_TOKEN]
-    done = await cluster.command(*arguments)
-    assert done.returncode == 0, done.stderr
-    created: dict[str, str] = json.loads(done.stdout)
-    if receiver is not None:
-        receiver.secret = created["app_secret"]
-    return created
-
-
-def messages_url(cluster: Cluster, node_id: int, business: dict[str, str]) -> str:
-    """Where a node takes what the number sends."""
-    return f"http://127.0.0.1:{cluster.node(node_id).http}/{API}/{business['phone_number_id']}/messages"
