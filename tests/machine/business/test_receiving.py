@@ -121,14 +121,14 @@ class TestWhose:
     """Which account an event is about."""
 
     def test_an_account(self, world: World, alice: Client):
-        """Its id stands beside the event, for what names it to programs; none, once it was deleted."""
+        """Its id stands beside the event, for what names it to programs, and stays though the account is deleted."""
         write(alice)
         identity = world.machine.answer(IdentityOf("alice"))
         (view,) = world.machine.answer(WaitingEvents())
-        assert view.account_id == identity.account_id > 0
+        assert view.event.peer_account == identity.account_id > 0
         world.do(DeleteAccount("alice"))
         (view,) = world.machine.answer(WaitingEvents())
-        assert view.account_id == 0
+        assert view.event.peer_account == identity.account_id
 
 
 class TestReferences:

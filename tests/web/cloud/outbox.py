@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 from raftline.base.errors import RaftlineError
-from raftline.base.ids import AccountId, Position
+from raftline.base.ids import Position
 from raftline.machine.business.commands import BusinessAction, SettleEvents
 from raftline.machine.business.ids import parse_wamid
 from raftline.machine.business.queries import (
@@ -146,7 +146,7 @@ class Outbox:
         self.applied += 1 << 16
         address = f"{peer}@example.org"
         event = event_of(self.applied, peer=address, app_id=app_id)
-        self.put(EventView(event, stanza(content, sender=address), TIME_MS, AccountId(42)))
+        self.put(EventView(event, stanza(content, sender=address), TIME_MS))
         return self.applied
 
     def put(self, view: EventView) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from raftline.base.ids import AccountId
 from raftline.machine.business.values import EventView
 from raftline.web.cloud.webhooks import lanes
 from raftline.web.cloud.webhooks.lanes import Window, key_of
@@ -31,7 +30,7 @@ def window() -> Window:
 
 def view(position: int, peer: str = "a") -> EventView:
     """Return an event about somebody."""
-    return EventView(event_of(position, peer=peer), None, TIME_MS, AccountId(1))
+    return EventView(event_of(position, peer=peer), None, TIME_MS)
 
 
 class TestNewEvents:

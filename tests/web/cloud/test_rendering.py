@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from pywa import WhatsApp
 
-from raftline.base.ids import AccountId, Epochs, Position
+from raftline.base.ids import Epochs, Position
 from raftline.machine.business.ids import group_id, wamid
 from raftline.machine.business.tables import MessageStatus, PromptKind
 from raftline.machine.business.values import EventView, Option
@@ -86,7 +86,7 @@ class TestEnvelope:
 
     def test_the_same_bytes_again(self) -> None:
         """Trap 5: equal events give equal bytes."""
-        view = EventView(event_of(), stanza("<body>Hi</body>"), TIME_MS, AccountId(42))
+        view = EventView(event_of(), stanza("<body>Hi</body>"), TIME_MS)
         assert render(view, NUMBER, SERVICE, {}) == render(view, NUMBER, SERVICE, {})
 
 
@@ -327,7 +327,7 @@ class TestUnsupported:
 
     def test_gone(self) -> None:
         """A message that no archive has any more."""
-        view = EventView(event_of(), None, 0, AccountId(42))
+        view = EventView(event_of(), None, 0)
         assert b'"unsupported":{"type":"gone"}' in render(view, NUMBER, SERVICE, {})
 
 
@@ -443,7 +443,7 @@ class Program:
 
 def bytes_of(content: str, *, uploads: dict[bytes, Any] | None = None, **fields: Any) -> bytes:
     """Return the webhook for a stanza."""
-    view = EventView(event_of(**fields), stanza(content), TIME_MS, AccountId(42))
+    view = EventView(event_of(**fields), stanza(content), TIME_MS)
     return render(view, NUMBER, SERVICE, uploads or {})
 
 

@@ -10,7 +10,7 @@ from typing import Any, cast
 import msgspec
 import pytest
 
-from raftline.base.ids import AccountId, Position
+from raftline.base.ids import Position
 from raftline.base.webhook_limits import EVENT_STREAM_PAGE_COUNT, EVENT_STREAM_PER_APP_COUNT_MAX
 from raftline.machine.business.ids import GraphKind, graph_id
 from raftline.machine.business.queries import EventsOf, NumberNamed
@@ -54,7 +54,7 @@ class Kept:
     def add(self) -> EventView:
         """Let something happen."""
         position = (len(self.events) + 1) << 16
-        view = EventView(event_of(position, app_id=11), stanza("<body>Hi</body>"), TIME_MS, AccountId(42))
+        view = EventView(event_of(position, app_id=11), stanza("<body>Hi</body>"), TIME_MS)
         self.events.append(view)
         self.change_count += 1
         self.streams.slice_applied()

@@ -49,6 +49,7 @@ def event_of(
     target: int = 0,
     detail: bytes = b"",
     name: str = "Ann",
+    account_id: int = 42,
 ) -> BusinessEvent:
     """Return an event."""
     return BusinessEvent(
@@ -66,12 +67,13 @@ def event_of(
         detail,
         TIME_MS,
         TIME_MS + 1_000,
+        AccountId(account_id),
     )
 
 
-def said(content: str, *, uploads: Uploads | None = None, account_id: int = 42, **fields: Any) -> dict[str, Any]:
+def said(content: str, *, uploads: Uploads | None = None, **fields: Any) -> dict[str, Any]:
     """Return the value of the webhook for a message."""
-    view = EventView(event_of(**fields), stanza(content), TIME_MS, AccountId(account_id))
+    view = EventView(event_of(**fields), stanza(content), TIME_MS)
     return value_of(render(view, NUMBER, SERVICE, uploads or {}))
 
 
@@ -79,16 +81,14 @@ def answered(kind: int, option: Option, **fields: Any) -> bytes:
     """Return the webhook for an answer."""
     detail = msgspec.msgpack.encode(Choice(kind, option))
     event = event_of(kind=EventKind.ANSWER, detail=detail, **fields)
-    return render(EventView(event, None, 0, AccountId(42)), NUMBER, SERVICE, {})
+    return render(EventView(event, None, 0), NUMBER, SERVICE, {})
 
 
-def status(
-    status: MessageStatus, *, opaque: str = "", error: int = 0, text: str = "", account_id: int = 42, **fields: Any
-) -> bytes:
+def status(status: MessageStatus, *, opaque: str = "", error: int = 0, text: str = "", **fields: Any) -> bytes:
     """Return the webhook for a status."""
     detail = msgspec.msgpack.encode(StatusDetail(int(status), opaque, error, text))
     event = event_of(kind=EventKind.STATUS, detail=detail, **fields)
-    return render(EventView(event, None, 0, AccountId(account_id)), NUMBER, SERVICE, {})
+    return render(EventView(event, None, 0), NUMBER, SERVICE, {})
 
 
 def value_of(body: bytes) -> dict[str, Any]:

@@ -211,12 +211,7 @@ def _views(context: Context, sql: str, bindings: tuple[Any, ...]) -> list[EventV
 
 def _view(context: Context, event: BusinessEvent) -> EventView:
     message = context.messages.get(event.message) if event.kind == EventKind.MESSAGE else None
-    localpart = context.account_named(event.peer)
-    account = None if localpart is None else context.accounts.get(localpart)
-    account_id = AccountId(0) if account is None else account.account_id
-    if message is None:
-        return EventView(event, None, 0, account_id)
-    return EventView(event, message.stanza, message.time_ms, account_id)
+    return EventView(event, None, 0) if message is None else EventView(event, message.stanza, message.time_ms)
 
 
 def _number_view(context: Context, number: Number | None) -> NumberView | None:

@@ -25,7 +25,7 @@ from raftline.base.business_limits import (
     SETTLED_EVENT_COUNT_MAX,
     STREAMED_EVENT_AGE_MAX_MS,
 )
-from raftline.base.ids import Position
+from raftline.base.ids import AccountId, Position
 from raftline.machine import inbox
 from raftline.machine.business.administration import note
 from raftline.machine.business.commands import DiscardEvents, ReplayEvents, SettleEvents
@@ -58,6 +58,8 @@ def write_event(
     """
     business = context.business
     position, now_ms = context.position, context.time_ms
+    account = context.accounts.get(context.account_named(peer) or "")
+    peer_account = AccountId(0) if account is None else account.account_id
     for listener in business.listeners(number):
         if business.event_count(listener.app_id) >= APP_EVENT_COUNT_MAX:
             continue
@@ -78,6 +80,7 @@ def write_event(
             detail,
             now_ms,
             due_ms,
+            peer_account,
         )
         business.add_event(row)
         if holds:

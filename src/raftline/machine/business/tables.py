@@ -56,6 +56,7 @@ EVENT: Final = TableDefinition(
         "detail",
         "time_ms",
         "due_ms",
+        "peer_account",
     ),
     key_width=2,
 )
@@ -149,6 +150,7 @@ CREATE TABLE business_event (
     detail BLOB NOT NULL,
     time_ms INTEGER NOT NULL,
     due_ms INTEGER NOT NULL,
+    peer_account INTEGER NOT NULL,
     PRIMARY KEY (position, ordinal)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX business_event_by_peer ON business_event (app_id, state, peer, position, ordinal);
@@ -331,6 +333,7 @@ class BusinessEvent(NamedTuple):
         detail: See EventKind; empty for MESSAGE.
         time_ms: Cluster time at which it happened.
         due_ms: Cluster time at which its state ends: to the dead letters, or to nothing.
+        peer_account: Account of the peer; 0 for an address that is no account here. It is known though that is gone.
     """
 
     position: Position
@@ -347,6 +350,7 @@ class BusinessEvent(NamedTuple):
     detail: bytes
     time_ms: int
     due_ms: int
+    peer_account: AccountId
 
 
 class MessageStatus(enum.IntEnum):

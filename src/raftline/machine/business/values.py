@@ -149,13 +149,11 @@ class EventView(NamedTuple):
     Attributes:
         stanza: Of the message `event.message`; None when it is gone, or no kind of event shows it.
         message_ms: Cluster time of that message; 0 when it is gone.
-        account_id: Account of the event's `peer`; 0 for an address that is no account here.
     """
 
     event: BusinessEvent
     stanza: bytes | None
     message_ms: int
-    account_id: AccountId = AccountId(0)
 
 
 BusinessAnswer = (

@@ -124,7 +124,7 @@ def _posted(number: NumberView, field: str, told: dict[str, Any]) -> bytes:
 def _person(view: EventView, domain: str) -> _Person:
     localpart, _, host = view.event.peer.partition("@")
     name = view.event.name or localpart
-    user_id = bsuid_of(Identity(localpart, view.account_id, name))
+    user_id = bsuid_of(Identity(localpart, view.event.peer_account, name))
     if host != domain:
         return _Person(view.event.peer, "", user_id, name)
     wa_id = wa_id_of(localpart)
