@@ -86,6 +86,7 @@ class TestGathering:
         cluster[2].running.observer.edges = lambda: EdgeFigures(5, 6)
         await cluster[3].node.execute(CreateAccount("anna", ()), key=os.urandom(16))
         await cluster.caught_up()
+        applied = cluster[1].running.machine.applied_index
         status, readings = await cluster[1].running.survey.gather()
         assert [node.node_id for node in status.nodes] == [1, 2, 3]
         assert status.leader_id == cluster.leader.config.node_id
@@ -94,7 +95,9 @@ class TestGathering:
         assert sum(readings[NodeId(3)].latencies) >= 1
         for node_id, reading in readings.items():
             raft = cluster[node_id].running.raft
-            assert (reading.term, reading.last_index) == (raft.term, raft.last_index)
+            # The log may have gone on since: nodes agree on the version of the state machine when they have time.
+            assert reading.term == raft.term
+            assert applied <= reading.last_index <= raft.last_index
             assert reading.sync_count > 0
             assert reading.disk_state == 0
         assert (LEADS, status.leader_id) in {(each.kind, each.node_id) for each in time_line(readings.values())}
