@@ -11,7 +11,7 @@ from rich.table import Table
 
 from raftline.cli import business_apps
 from raftline.cli.connection import HERE, Target, all_pages, open_client
-from raftline.cli.output import Json, harmless, print_json
+from raftline.cli.output import Json, folded, harmless, print_json
 from raftline.cli.users import moment, parse_duration
 
 app = App(name="business", help="Let programs of WhatsApp's Cloud API speak for businesses: who, as what, how fast.")
@@ -76,7 +76,7 @@ def list_businesses(*, json: Json = False, target: Target = HERE) -> None:
     if json:
         print_json({"businesses": found})
         return
-    table = Table("Id", "Name", "Created", "Numbers", "Applications")
+    table = Table(*folded("Id", "Name", "Created", "Numbers", "Applications"))
     for business in found:
         numbers = "\n".join(f"{entry['number']} ({entry['phone_number_id']})" for entry in business["numbers"])
         apps = harmless("\n".join(f"{entry['name']} ({entry['app_id']})" for entry in business["apps"]))
@@ -96,13 +96,13 @@ def show(business: Business, /, *, json: Json = False, target: Target = HERE) ->
     if json:
         print_json(told)
         return
-    numbers = Table("Number", "Id", "Address", "Name", "Per second", "Per pair and minute", "Registered")
+    numbers = Table(*folded("Number", "Id", "Address", "Name", "Per second", "Per pair and minute", "Registered"))
     for entry in told["numbers"]:
         limits = (str(entry[name] or "no limit") for name in ("per_second", "pair_per_minute"))
         registered = "yes" if entry["registered"] else "no"
         name = harmless(entry["verified_name"])
         numbers.add_row(entry["number"], entry["phone_number_id"], entry["jid"], name, *limits, registered)
-    apps = Table("Application", "Id", "Streams", "Callbacks")
+    apps = Table(*folded("Application", "Id", "Streams", "Callbacks"))
     for entry in told["apps"]:
         callbacks = "\n".join(
             f"{one['scope']}: {one['url']} ({', '.join(one['fields'])})" for one in entry["callbacks"]
@@ -148,7 +148,7 @@ def audit(
     if json:
         print_json(told)
         return
-    table = Table("When", "Business", "Who", "What", "Of what")
+    table = Table(*folded("When", "Business", "Who", "What", "Of what"))
     for line in told["lines"]:
         written = (line["actor"], line["action"], line["detail"])
         table.add_row(moment(line["time_ms"]), line["waba_id"] or "-", *map(harmless, written))

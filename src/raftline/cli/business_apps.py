@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from raftline.cli.connection import HERE, AdminClient, Target, all_pages, open_client
-from raftline.cli.output import Json, harmless, print_json
+from raftline.cli.output import Json, folded, harmless, print_json
 from raftline.cli.users import moment, parse_duration
 from raftline.server.failures import ExitCode, Failure
 
@@ -131,7 +131,7 @@ def list_tokens(application: AppId, /, *, json: Json = False, target: Target = H
     if json:
         print_json(told)
         return
-    table = Table("Id", "Label", "Issued", "Good until", "Scopes")
+    table = Table(*folded("Id", "Label", "Issued", "Good until", "Scopes"))
     for token in told["tokens"]:
         until = "for ever" if token["expires_ms"] is None else moment(token["expires_ms"])
         issued, scopes = moment(token["created_ms"]), "\n".join(token["scopes"])
@@ -205,7 +205,7 @@ def list_dead(application: AppId, /, *, json: Json = False, target: Target = HER
     if json:
         print_json({"dead_letters": found})
         return
-    table = Table("Id", "Happened", "Given up", "What", "About", "Was to go to")
+    table = Table(*folded("Id", "Happened", "Given up", "What", "About", "Was to go to"))
     for letter in found:
         what = letter["kind"] if letter["status"] is None else f"{letter['kind']} {letter['status']}"
         written = (what, letter["peer"], letter["callback"] or "nowhere")

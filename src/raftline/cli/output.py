@@ -13,6 +13,7 @@ from typing import Annotated
 
 import msgspec
 from cyclopts import Parameter
+from rich.table import Column
 from rich.text import Text
 
 Json = Annotated[bool, Parameter(help="Print JSON for programs.", negative=())]
@@ -29,3 +30,8 @@ def harmless(text: str) -> Text:
     return Text(
         "".join(letter if letter.isprintable() or letter == "\n" else "\N{REPLACEMENT CHARACTER}" for letter in text)
     )
+
+
+def folded(*headers: str) -> list[Column]:
+    """Return columns whose long words go on in the next line: an id that is cut off is of no use."""
+    return [Column(header, overflow="fold") for header in headers]

@@ -38,7 +38,7 @@ from raftline.machine.business.commands import (
     SetCallback,
 )
 from raftline.machine.business.directory import APP_SCOPE, MESSAGES_FIELD
-from raftline.machine.business.ids import GraphKind, parse_graph_id
+from raftline.machine.business.ids import GraphKind, graph_id, parse_graph_id
 from raftline.machine.business.tables import App, AuditLine, Business, Callback, Number, Token
 from raftline.machine.business.values import Created
 from raftline.machine.commands import DeleteAccount
@@ -162,7 +162,9 @@ def create_app(context: Context, action: CreateApp) -> Outcome:
     if len(business.apps_of(action.business_id)) >= BUSINESS_APP_COUNT_MAX:
         return _too_many(f"A business has at most {BUSINESS_APP_COUNT_MAX} applications.")
     app_id = _add_app(context, action.business_id, action.name, action.secret)
-    note(context, action.business_id, action.actor, "app.create", f"app {app_id}: {action.name}")
+    note(
+        context, action.business_id, action.actor, "app.create", f"app {graph_id(GraphKind.APP, app_id)}: {action.name}"
+    )
     business.directory_changed()
     return Done(Created(action.business_id, app_id))
 
@@ -173,7 +175,7 @@ def delete_app(context: Context, action: DeleteApp) -> Outcome:
     if app is None:
         return _NO_APP
     _delete_app(context, app)
-    note(context, app.business_id, action.actor, "app.delete", f"app {app.app_id}: {app.name}")
+    note(context, app.business_id, action.actor, "app.delete", f"app {graph_id(GraphKind.APP, app.app_id)}: {app.name}")
     context.business.directory_changed()
     return Done()
 
@@ -193,7 +195,13 @@ def change_app(context: Context, action: ChangeApp) -> Outcome:
         app = app._replace(streams=int(action.streams))
         changes.append("streams" if action.streams else "no streams")
     context.business.apps.put(app.app_id, app)
-    note(context, app.business_id, action.actor, "app.change", f"app {app.app_id}: {', '.join(changes)}")
+    note(
+        context,
+        app.business_id,
+        action.actor,
+        "app.change",
+        f"app {graph_id(GraphKind.APP, app.app_id)}: {', '.join(changes)}",
+    )
     context.business.directory_changed()
     return Done()
 
@@ -211,7 +219,13 @@ def issue_token(context: Context, action: IssueToken) -> Outcome:
     if len(context.business.tokens_of(app.app_id)) >= BUSINESS_TOKEN_COUNT_MAX:
         return _too_many(f"An application has at most {BUSINESS_TOKEN_COUNT_MAX} tokens.")
     _add_token(context, Token(action.digest, 0, app.app_id, action.label, action.scopes, 0, action.expires_ms))
-    note(context, app.business_id, action.actor, "token.issue", f"app {app.app_id}: {action.label}")
+    note(
+        context,
+        app.business_id,
+        action.actor,
+        "token.issue",
+        f"app {graph_id(GraphKind.APP, app.app_id)}: {action.label}",
+    )
     return Done(Created(app.business_id, app.app_id, token_id=context.position))
 
 
@@ -226,7 +240,13 @@ def revoke_token(context: Context, action: RevokeToken) -> Outcome:
     assert token is not None, action
     app = business.apps.get(token.app_id)
     assert app is not None, token
-    note(context, app.business_id, action.actor, "token.revoke", f"app {app.app_id}: {token.label}")
+    note(
+        context,
+        app.business_id,
+        action.actor,
+        "token.revoke",
+        f"app {graph_id(GraphKind.APP, app.app_id)}: {token.label}",
+    )
     return Done()
 
 
@@ -248,7 +268,13 @@ def set_callback(context: Context, action: SetCallback) -> Outcome:
         _put_callback(context, Callback(app.app_id, action.scope, action.url, action.verify_token, fields))
     else:
         business.callbacks.delete((app.app_id, action.scope))
-    note(context, app.business_id, action.actor, "callback.set", f"app {app.app_id}, {action.scope}: {action.url}")
+    note(
+        context,
+        app.business_id,
+        action.actor,
+        "callback.set",
+        f"app {graph_id(GraphKind.APP, app.app_id)}, {action.scope}: {action.url}",
+    )
     business.directory_changed()
     return Done()
 

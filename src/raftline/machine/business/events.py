@@ -29,6 +29,7 @@ from raftline.base.ids import AccountId, Position
 from raftline.machine import inbox
 from raftline.machine.business.administration import note
 from raftline.machine.business.commands import DiscardEvents, ReplayEvents, SettleEvents
+from raftline.machine.business.ids import GraphKind, graph_id
 from raftline.machine.business.tables import BusinessEvent, EventKind, EventState, Number
 from raftline.machine.context import Context
 from raftline.machine.outcomes import Done, Outcome, Rejected
@@ -125,7 +126,13 @@ def replay_events(context: Context, action: ReplayEvents) -> Outcome:
         due_ms = context.time_ms + BUSINESS_EVENT_AGE_MAX_MS
         business.events.put(row[:2], row._replace(state=int(EventState.WAITING), due_ms=due_ms))
     business.change_count += 1
-    note(context, app.business_id, action.actor, "dead-letters.replay", f"app {app.app_id}: {len(rows)}")
+    note(
+        context,
+        app.business_id,
+        action.actor,
+        "dead-letters.replay",
+        f"app {graph_id(GraphKind.APP, app.app_id)}: {len(rows)}",
+    )
     return Done()
 
 
@@ -137,7 +144,13 @@ def discard_events(context: Context, action: DiscardEvents) -> Outcome:
     rows = _dead_letters(context, action)
     for row in rows:
         forget_event(context, row)
-    note(context, app.business_id, action.actor, "dead-letters.discard", f"app {app.app_id}: {len(rows)}")
+    note(
+        context,
+        app.business_id,
+        action.actor,
+        "dead-letters.discard",
+        f"app {graph_id(GraphKind.APP, app.app_id)}: {len(rows)}",
+    )
     return Done()
 
 
