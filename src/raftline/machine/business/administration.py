@@ -312,6 +312,7 @@ def _add_number(context: Context, business_id: int, localpart: str, verified_nam
     account_id = account.account_id
     row = Number(account_id, account_id, business_id, localpart, verified_name, b"{}", 0, 0, 1, context.time_ms)
     context.business.numbers.insert(account_id, row)
+    context.room_numbers.drop()  # a room may have listed the address before it was a number's
     return account_id
 
 

@@ -1,8 +1,9 @@
 """
 Which rooms have numbers among their members: derived, and kept in memory, so that other rooms pay for a look-up alone.
 
-Like the rest of what is derived it can be dropped at any time. Whoever writes who belongs to a room says so (`touch`).
-A number is one as long as its account is there, so nothing else changes what is told here.
+Like the rest of what is derived it can be dropped at any time. Whoever writes who belongs to a room says so (`touch`),
+and whoever makes a number drops all: rooms list addresses that nobody has yet. A number is one as long as its account
+is there, and an account that goes leaves all lists, so nothing else changes what is told here.
 """
 
 from __future__ import annotations
