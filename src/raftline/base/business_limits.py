@@ -50,7 +50,7 @@ SETTLED_EVENT_COUNT_MAX: Final = 512
 """Events that one command settles, delivers anew or removes."""
 
 APP_EVENT_COUNT_MAX: Final = 1_000_000
-"""Events of an application that wait or are kept; beyond, the newest is not written."""
+"""Events of an application that wait or are kept; where none of a number's has room, people are refused."""
 
 BUSINESS_MESSAGE_AGE_MAX_MS: Final = 30 * 24 * 60 * 60 * 1000
 """Cluster time for which receipts and references find the message they name, as long as the Cloud API keeps media."""

@@ -128,7 +128,11 @@ def receive_message(context: Context, handed: MessageHandedOver) -> None:
         handed = handed._replace(storage=handed.storage & ~_ARCHIVE)
     number = context.business.number_of(account.account_id)
     if number is not None:
-        handed = receiving.take(context, number, handed)
+        taken = receiving.take(context, number, handed)
+        if taken is None:
+            _return(context, handed, "resource-constraint", "wait")
+            return
+        handed = taken
     kind = handed.kind
     targets: tuple[Session, ...] = ()
     to_bare = handed.to_resource is None
@@ -255,7 +259,9 @@ def _archive_received(context: Context, account: Account, handed: MessageHandedO
     context.message_holders += 1
 
 
-def _return(context: Context, handed: MessageHandedOver) -> None:
+def _return(
+    context: Context, handed: MessageHandedOver, condition: str = "service-unavailable", kind: str = "cancel"
+) -> None:
     """Send a message back, but never an error: two servers could go on for ever (RFC 6120 section 8.3.1)."""
     if handed.kind in {_ERROR, _HEADLINE}:
         return
@@ -264,8 +270,8 @@ def _return(context: Context, handed: MessageHandedOver) -> None:
             handed.sender,
             handed.session_id,
             handed.stanza,
-            "service-unavailable",
-            "cancel",
+            condition,
+            kind,
             handed.origin_digest,
         )
     )

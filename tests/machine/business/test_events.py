@@ -14,7 +14,14 @@ from raftline.base.business_limits import (
     STREAMED_EVENT_AGE_MAX_MS,
 )
 from raftline.machine.business import events
-from raftline.machine.business.commands import ChangeApp, DiscardEvents, ReplayEvents, SettleEvents
+from raftline.machine.business.commands import (
+    ChangeApp,
+    CreateApp,
+    DiscardEvents,
+    ReplayEvents,
+    SetCallback,
+    SettleEvents,
+)
 from raftline.machine.business.queries import (
     AppNamed,
     AppsWaiting,
@@ -26,7 +33,7 @@ from raftline.machine.business.queries import (
 )
 from raftline.machine.business.values import Created
 from raftline.machine.commands import CarryOutDue
-from raftline.machine.outcomes import Done
+from raftline.machine.outcomes import Done, MessageBounced
 from raftline.machine.queries import NextExpiry
 
 
@@ -123,13 +130,27 @@ class TestGivingUp:
 class TestBounds:
     """How many events there are."""
 
-    def test_the_newest_is_not_written(self, world: World, alice: Client, monkeypatch: pytest.MonkeyPatch):
-        """Beyond the bound; room comes back as events are taken."""
+    def test_who_writes_is_refused(self, world: World, alice: Client, monkeypatch: pytest.MonkeyPatch):
+        """Beyond the bound, so that nothing accepted is lost; room comes back as events are taken."""
         monkeypatch.setattr(events, "APP_EVENT_COUNT_MAX", 2)
-        positions = [write(alice, message_id=f"c{place}").position for place in range(3)]
-        assert [event.position for event in settle_all(world)] == positions[:2]
+        positions = [write(alice, message_id=f"c{place}").position for place in range(2)]
+        (bounced,) = write(alice, message_id="c2").events
+        assert isinstance(bounced, MessageBounced)
+        assert (bounced.condition, bounced.kind) == ("resource-constraint", "wait")
+        assert [event.position for event in settle_all(world)] == positions
         write(alice, message_id="more")
         assert len(waiting(world)) == 1
+
+    def test_one_application_holds_up_no_other(
+        self, world: World, alice: Client, ids: Created, monkeypatch: pytest.MonkeyPatch
+    ):
+        """One whose events nobody takes gets no more; the other goes on, and nobody is refused."""
+        other = world.do(CreateApp(ids.business_id, "Second", b"t" * 16, "admin")).outcome.result
+        write(alice, message_id="c0")
+        world.do(SetCallback(other.app_id, "app", "http://other/", "v", "messages", "admin"))
+        monkeypatch.setattr(events, "APP_EVENT_COUNT_MAX", 1)
+        assert write(alice, message_id="c1").events == []
+        assert [event.app_id for event in waiting(world)] == [ids.app_id, other.app_id]
 
 
 class TestQuestions:

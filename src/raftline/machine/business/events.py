@@ -7,8 +7,9 @@ The outbox of events: written by whatever happens to a number, there until someb
        └──▶ KEPT, where the application has streams and no callback
 
 An application without either gets no events. Each application has rows of its own, so that one that nobody answers for
-holds up none of the others. What was sent is not part of the state, so that leaders may change at any moment: whoever
-delivers sends again what has not been settled (web/cloud/webhooks).
+holds up none of the others. One that has too many gets no more; when that goes for all applications of a number,
+whoever writes to it is refused (receiving.py). What was sent is not part of the state, so that leaders may change at
+any moment: whoever delivers sends again what has not been settled (web/cloud/webhooks).
 
 An event that shows a message is one of its holders, so that what is retracted meanwhile is not told of any more as it
 was, and what an archive forgets is told all the same.
@@ -86,6 +87,15 @@ def write_event(
         business.add_event(row)
         if holds:
             context.message_holders += 1
+
+
+def is_full(context: Context, number: Number) -> bool:
+    """Whether no application of a number has room for another event; one that has none to tell is never full."""
+    business = context.business
+    listeners = business.listeners(number)
+    return bool(listeners) and all(
+        business.event_count(listener.app_id) >= APP_EVENT_COUNT_MAX for listener in listeners
+    )
 
 
 def settle_events(context: Context, action: SettleEvents) -> Outcome:

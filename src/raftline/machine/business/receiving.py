@@ -24,7 +24,7 @@ import msgspec
 
 from raftline.base.ids import Position
 from raftline.machine.business import statuses
-from raftline.machine.business.events import write_event
+from raftline.machine.business.events import is_full, write_event
 from raftline.machine.business.naming import name_at
 from raftline.machine.business.reading import Reading, read_message
 from raftline.machine.business.statuses import UNDELIVERABLE
@@ -42,13 +42,19 @@ _REFUSED: Final = "The recipient's device has refused the message."
 _NOT_TAKEN: Final = "The recipient cannot be reached."
 
 
-def take(context: Context, number: Number, handed: MessageHandedOver) -> MessageHandedOver:
-    """The recipient's side, for a number: write the events; return the message as its devices get it."""
+def take(context: Context, number: Number, handed: MessageHandedOver) -> MessageHandedOver | None:
+    """
+    The recipient's side, for a number: write the events; return the message as its devices get it.
+
+    Returns: None for what no application has room for: it is not accepted, so nothing that was is lost.
+    """
     if handed.sender_id != number.account_id and handed.kind != MessageKind.GROUPCHAT:
         reading = read_message(handed.stanza)
         if handed.kind == MessageKind.ERROR:
             failed = MessageStatus.FAILED
             statuses.advance(context, number, handed.sender, reading.message_id, failed, UNDELIVERABLE, _REFUSED)
+        elif (reading.says_something or reading.is_retraction) and is_full(context, number):
+            return None
         else:
             _note_statuses(context, number, handed.sender, reading)
             _tell(context, number, handed, reading)
