@@ -42,6 +42,12 @@ def quick_rounds(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(copies, "REPEAT_SECONDS", 0.1)
 
 
+@pytest.fixture
+def no_scrub(quick_rounds: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody finds damage but who reads the file: the scrub would heal it before."""
+    monkeypatch.setitem(Scrub.__init__.__kwdefaults__, "pause_seconds", 10_000.0)
+
+
 @pytest_asyncio.fixture
 async def cluster(tmp_path: Path) -> AsyncIterator[Cluster]:
     """Three nodes that understand uploads."""
@@ -201,6 +207,7 @@ class TestFetching:
             await media_of(cluster[1]).ensure(bytes(32), 100)
         assert list((media_of(cluster[1]).library.store.directory / "drafts").iterdir()) == []
 
+    @pytest.mark.usefixtures("no_scrub")
     async def test_a_damaged_copy_is_not_taken(self, cluster: Cluster) -> None:
         """A node whose disk altered it sends another hash: the next one is asked."""
         content = os.urandom(SIZE)
@@ -303,18 +310,9 @@ async def streamed(node: ClusterNode, digest: bytes, size: int) -> bytes:
     return b"".join([data async for data in media_of(node).stream(digest, size, 0, size)])
 
 
+@pytest.mark.usefixtures("no_scrub")
 class TestDamageWhileReading:
     """A whole file is compared with its hash as it is served."""
-
-    @pytest_asyncio.fixture
-    async def cluster(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Cluster]:
-        """Three nodes that do not look for damage by themselves."""
-        monkeypatch.setitem(Scrub.__init__.__kwdefaults__, "pause_seconds", 10_000.0)
-        cluster = Cluster(tmp_path, 3)
-        await cluster.start()
-        await understand(cluster)
-        yield cluster
-        await cluster.stop()
 
     async def flipped(self, cluster: Cluster, size: int) -> tuple[bytes, bytes]:
         """Put a file, and alter its first bit on the first node; returns content and digest."""
