@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -15,17 +16,30 @@ from raftline.machine.entry import encode_entry
 from raftline.machine.machine import Machine
 from raftline.machine.node_commands import RaiseVersion, StartNode
 from raftline.machine.versions import NODE_PROFILES_SINCE
+from raftline.raft.membership import Member
 from raftline.server.addresses import Addresses
 from raftline.server.config_file import build_settings
 from server.settings_values import raw_settings
 
 
 class Replica:
-    """What these addresses ask of a driver: a state machine, which the nodes tell of themselves."""
+    """
+    What these addresses ask of a driver: a state machine, which the nodes tell of themselves, and who is a member.
+
+    Attributes:
+        members: Ids of members.
+    """
 
     def __init__(self) -> None:
+        self.members = [1, 2, 3]
         self.machine = Machine(open_database(":memory:"), domain="example.org")
         self._tell(RaiseVersion(NODE_PROFILES_SINCE))
+
+    @property
+    def raft(self) -> Any:
+        """The core, as far as it tells who is a member."""
+        members = tuple(Member(NodeId(node_id)) for node_id in self.members)
+        return SimpleNamespace(membership=SimpleNamespace(members=members))
 
     def start(self, node_id: int, http_url: str, xmpp_address: str) -> None:
         """A node begins a life, and says where it is."""
@@ -58,9 +72,24 @@ def test_settings_count_until_nodes_have_told(replica: Replica, tmp_path: Path) 
     assert addresses.resumption_location() == "configured-3:5222"
 
 
-def test_what_nodes_tell_takes_their_place(replica: Replica, tmp_path: Path) -> None:
-    """As a whole: a node that is no member any more is in the settings still; and at once, without a restart."""
+def test_who_has_not_told_yet_is_where_the_settings_say(replica: Replica, tmp_path: Path) -> None:
+    """Node after node, as a cluster starts."""
     addresses = addresses_of(replica, tmp_path)
+    replica.start(1, "https://one:5443", "one:5222")
+    assert addresses.websockets() == (
+        "wss://n2.example.org:5443/xmpp-websocket",
+        "wss://n3.example.org:5443/xmpp-websocket",
+        "wss://one:5443/xmpp-websocket",
+    )
+    assert addresses.resumption_location() == "configured-3:5222"
+    replica.start(3, "https://three:5443", "three:5222")
+    assert addresses.resumption_location() == "three:5222"
+
+
+def test_what_nodes_tell_takes_their_place(replica: Replica, tmp_path: Path) -> None:
+    """At once, without a restart; a node that is no member any more is in the settings still."""
+    addresses = addresses_of(replica, tmp_path)
+    replica.members = [2, 7]
     replica.start(2, "https://two:5443", "two:5222")
     assert addresses.websockets() == ("wss://two:5443/xmpp-websocket",)
     assert addresses.resumption_location() == ""

@@ -1,7 +1,7 @@
 """
 Where clients find the nodes of the cluster: what each told of itself when it started, replicated since.
 
-Until all nodes run a release that tells, what this node's settings name.
+Of members that have not told yet, since they are about to start or run a former release, what this node's settings say.
 """
 
 from __future__ import annotations
@@ -35,8 +35,19 @@ class Addresses:
     def _all(self) -> list[Address]:
         rows = self._driver.machine.answer(NodeProfiles())
         assert isinstance(rows, list)
-        told = [Address(row.node_id, row.http_url, row.xmpp_address) for row in rows if isinstance(row, NodeProfile)]
-        return _from(self._own_id, told or self._configured)
+        told = {
+            row.node_id: Address(row.node_id, row.http_url, row.xmpp_address)
+            for row in rows
+            if isinstance(row, NodeProfile)
+        }
+        # Settings may name nodes that are no members any more.
+        members = {member.node_id for member in self._driver.raft.membership.members}
+        silent = [
+            address
+            for address in self._configured
+            if address.node_id not in told and (not told or address.node_id in members)
+        ]
+        return _from(self._own_id, [*told.values(), *silent])
 
     def http_urls_by_node(self) -> list[tuple[int, str]]:
         """Return which nodes' HTTP listeners are known, and where they are."""
