@@ -1,4 +1,4 @@
-"""Administration of businesses (machine/business/administration): what operators make, change and remove."""
+"""Administration of businesses (administration.py, applications.py): what operators make, change and remove."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from raftline.base.business_limits import (
     BUSINESS_TEMPLATE_SIZE_MAX,
     BUSINESS_TOKEN_COUNT_MAX,
 )
-from raftline.machine.business import administration
+from raftline.machine.business import administration, audit
 from raftline.machine.business.commands import (
     AddNumber,
     ChangeApp,
@@ -317,7 +317,7 @@ class TestAudit:
 
     def test_the_oldest_lines_go(self, world: World, monkeypatch: pytest.MonkeyPatch):
         """It has an end."""
-        monkeypatch.setattr(administration, "BUSINESS_AUDIT_COUNT_MAX", 2)
+        monkeypatch.setattr(audit, "BUSINESS_AUDIT_COUNT_MAX", 2)
         ids = open_business(world)
         for _ in range(2):
             world.do(ChangeApp(ids.app_id, "admin", streams=True))

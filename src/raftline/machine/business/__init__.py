@@ -6,7 +6,8 @@ part is its digits, so it archives, blocks and is blocked, and is written to as 
 What happens to it is told to the applications by events (events.py), which wait in the log until they are delivered.
 
     directory.py     what there is: businesses, applications, tokens, numbers, callbacks; kept in memory
-    administration.py  commands of operators, each with a line in the audit trail
+    administration.py  commands about businesses and numbers, each with a line in the audit trail (audit.py)
+    applications.py  commands about applications, their tokens and callbacks
     sending.py       what a number sends, and what the state remembers of it
     receiving.py     what comes for a number: messages, receipts, markers, answers to what was asked
     events.py        the outbox of events: written, delivered, given up, delivered anew

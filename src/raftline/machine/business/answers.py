@@ -43,6 +43,8 @@ from raftline.machine.rooms.ranks import Affiliation
 
 _WAITING = int(EventState.WAITING)
 _DEAD = int(EventState.DEAD)
+_SHOWING = frozenset({EventKind.MESSAGE, EventKind.ANSWER})
+"""Kinds of events that a message is behind."""
 _POSITION_END = (1 << 63) - 1
 
 
@@ -210,7 +212,7 @@ def _views(context: Context, sql: str, bindings: tuple[Any, ...]) -> list[EventV
 
 
 def _view(context: Context, event: BusinessEvent) -> EventView:
-    message = context.messages.get(event.message) if event.kind == EventKind.MESSAGE else None
+    message = context.messages.get(event.message) if event.kind in _SHOWING else None
     return EventView(event, None, 0) if message is None else EventView(event, message.stanza, message.time_ms)
 
 

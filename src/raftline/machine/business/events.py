@@ -28,15 +28,14 @@ from raftline.base.business_limits import (
 )
 from raftline.base.ids import AccountId, Position
 from raftline.machine import inbox
-from raftline.machine.business.administration import note
+from raftline.machine.business.audit import note_app
 from raftline.machine.business.commands import DiscardEvents, ReplayEvents, SettleEvents
-from raftline.machine.business.ids import GraphKind, graph_id
+from raftline.machine.business.refusals import NO_APP
 from raftline.machine.business.tables import BusinessEvent, EventKind, EventState, Number
 from raftline.machine.context import Context
-from raftline.machine.outcomes import Done, Outcome, Rejected
+from raftline.machine.outcomes import Done, Outcome
 
 _NOWHERE: Final = Position(0)
-_NO_APP: Final = Rejected("item-not-found", "cancel", "There is no such application.")
 
 
 def write_event(
@@ -130,19 +129,13 @@ def replay_events(context: Context, action: ReplayEvents) -> Outcome:
     business = context.business
     app = business.apps.get(action.app_id)
     if app is None:
-        return _NO_APP
+        return NO_APP
     rows = _dead_letters(context, action)
     for row in rows:
         due_ms = context.time_ms + BUSINESS_EVENT_AGE_MAX_MS
         business.events.put(row[:2], row._replace(state=int(EventState.WAITING), due_ms=due_ms))
     business.change_count += 1
-    note(
-        context,
-        app.business_id,
-        action.actor,
-        "dead-letters.replay",
-        f"app {graph_id(GraphKind.APP, app.app_id)}: {len(rows)}",
-    )
+    note_app(context, app, action.actor, "dead-letters.replay", str(len(rows)))
     return Done()
 
 
@@ -150,17 +143,11 @@ def discard_events(context: Context, action: DiscardEvents) -> Outcome:
     """Forget dead letters."""
     app = context.business.apps.get(action.app_id)
     if app is None:
-        return _NO_APP
+        return NO_APP
     rows = _dead_letters(context, action)
     for row in rows:
         forget_event(context, row)
-    note(
-        context,
-        app.business_id,
-        action.actor,
-        "dead-letters.discard",
-        f"app {graph_id(GraphKind.APP, app.app_id)}: {len(rows)}",
-    )
+    note_app(context, app, action.actor, "dead-letters.discard", str(len(rows)))
     return Done()
 
 

@@ -7,7 +7,16 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from raftline.machine import blocking, vcards
-from raftline.machine.business import administration, answers, contact, events, queries, sending, templates
+from raftline.machine.business import (
+    administration,
+    answers,
+    applications,
+    contact,
+    events,
+    queries,
+    sending,
+    templates,
+)
 from raftline.machine.business import commands as business
 from raftline.machine.business.commands import DeleteNumberFile
 from raftline.machine.commands import ActForNumber, ChangeBlocklist, SetVcard
@@ -54,12 +63,12 @@ BUSINESS_HANDLERS: Final[Mapping[type, Callable[[Context, Any], Outcome]]] = Map
         business.AddNumber: administration.add_number,
         business.RemoveNumber: administration.remove_number,
         business.ChangeNumber: administration.change_number,
-        business.CreateApp: administration.create_app,
-        business.DeleteApp: administration.delete_app,
-        business.ChangeApp: administration.change_app,
-        business.IssueToken: administration.issue_token,
-        business.RevokeToken: administration.revoke_token,
-        business.SetCallback: administration.set_callback,
+        business.CreateApp: applications.create_app,
+        business.DeleteApp: applications.delete_app,
+        business.ChangeApp: applications.change_app,
+        business.IssueToken: applications.issue_token,
+        business.RevokeToken: applications.revoke_token,
+        business.SetCallback: applications.set_callback,
         business.StoreTemplate: templates.store_template,
         business.DeleteTemplate: templates.delete_template,
         business.SendFromNumber: sending.send_from_number,

@@ -9,7 +9,7 @@ from raftline.base.business_limits import (
     BUSINESS_TEMPLATE_COUNT_MAX,
     BUSINESS_TEMPLATE_SIZE_MAX,
 )
-from raftline.machine.business.administration import note
+from raftline.machine.business.audit import note
 from raftline.machine.business.commands import DeleteTemplate, StoreTemplate
 from raftline.machine.business.queries import TemplateNamed, TemplatesOf
 from raftline.machine.business.tables import Template
