@@ -66,6 +66,21 @@ Example: raftline top
 Example: raftline top --once --json
 """
 
+BENCH_HELP: Final = """
+Measure how quick a running cluster is: pairs of clients write to each other for some time.
+
+The clients log in like anybody's, over WebSocket, the two of a pair to different nodes if there are several, under
+accounts named bench-… that are made before and deleted after. Two times are told of a message: until the servers have
+acknowledged it, which is when a majority has it on disk, and until it has arrived. Without --rate the next message of a
+pair is written when the one before has arrived; with it messages fall due at that rate, and times count from then.
+
+Exit codes: 1 some messages came back, or did not arrive within 5 s of the end, 6 nobody answers.
+
+Example: raftline bench --pairs 20 --seconds 30
+
+Example: raftline bench --rate 500 --json
+"""
+
 COMMANDS: Final = (
     ("up", "nodes:up", UP_HELP),
     ("node", "nodes:app", "Run one node."),
@@ -78,6 +93,7 @@ COMMANDS: Final = (
     ("restore", "backups:restore", RESTORE_HELP),
     ("verify", "backups:verify", VERIFY_HELP),
     ("top", "top.command:top", TOP_HELP),
+    ("bench", "bench.command:bench", BENCH_HELP),
     ("config", "config:app", "Check and show a node's settings."),
 )
 """Name, where it is found below this package, and its help; of a group the line in the list of commands."""

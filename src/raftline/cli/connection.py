@@ -74,13 +74,13 @@ class AdminClient:
         trust: For https; None for plain http.
 
     Attributes:
-        base_urls: As given.
+        base_urls, trust: As given.
     """
 
     def __init__(self, base_urls: list[str], token: str, trust: ssl.SSLContext | bool) -> None:
         self.base_urls = base_urls
         self._token = token
-        self._trust = trust
+        self.trust = trust
 
     @property
     def authorization(self) -> dict[str, str]:
@@ -89,11 +89,11 @@ class AdminClient:
 
     def open_async(self) -> httpx2.AsyncClient:
         """Return a client, to be closed, for requests of any kind to any node; they carry no token by themselves."""
-        return httpx2.AsyncClient(verify=self._trust, trust_env=False)
+        return httpx2.AsyncClient(verify=self.trust, trust_env=False)
 
     def each(self) -> list[AdminClient]:
         """Return a client of each node alone, for what has to go on where it began."""
-        return [AdminClient([base_url], self._token, self._trust) for base_url in self.base_urls]
+        return [AdminClient([base_url], self._token, self.trust) for base_url in self.base_urls]
 
     @property
     def name(self) -> str:
@@ -107,9 +107,7 @@ class AdminClient:
 
         Yields: A function that returns the bytes at a path. It raises Failure, as `request`.
         """
-        with httpx2.Client(
-            verify=self._trust, timeout=TIMEOUT_S, trust_env=False, headers=self.authorization
-        ) as client:
+        with httpx2.Client(verify=self.trust, timeout=TIMEOUT_S, trust_env=False, headers=self.authorization) as client:
 
             def read(path: str) -> bytes:
                 try:
@@ -137,7 +135,7 @@ class AdminClient:
             headers["Idempotency-Key"] = key or secrets.token_hex(16)
         failures: list[str] = []
         unknown = False
-        with httpx2.Client(verify=self._trust, timeout=TIMEOUT_S, trust_env=False) as client:
+        with httpx2.Client(verify=self.trust, timeout=TIMEOUT_S, trust_env=False) as client:
             for base_url in self.base_urls:
                 try:
                     reply = client.request(method, f"{base_url}{path}", headers=headers, json=body)
