@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from typing import Any
+from xml.etree import ElementTree as ET
 
 import httpx2
 import pytest
@@ -22,6 +23,7 @@ pytestmark = pytest.mark.timeout(180)
 PASSWORD = "somebody-who-writes"
 ANN, SHOP = "15551234567", "15550001111"
 WRITERS = ("15551230001", "15551230002", "carla", "dirk")
+ASKS = "<request xmlns='urn:xmpp:receipts'/>"
 MESSAGE_COUNT = 150
 KILLED_AFTER = 50
 SETTLE_TIMEOUT_S = 40.0
@@ -60,9 +62,10 @@ async def hear_of_everything(cluster: Cluster, shop: Business, program: Program)
     ann = Person(ANN, PASSWORD, "xep_0184")
     await ann.register_account(cluster.node(2).xmpp)
     async with async_client(cluster, shop, 3) as client:
-        ann.write(shop.jid, "<body>Hello</body>", "m1")
+        ann.write(shop.jid, f"<body>Hello</body>{ASKS}", "m1")
         message = await program.wait_update("a message", lambda update: getattr(update, "text", "") == "Hello")
         assert (message.from_user.wa_id, message.chat.type) == (ANN, "PRIVATE")
+        await wait_receipt(ann, "m1")
         buttons = [types.Button(title="Yes", callback_data="yes"), types.Button(title="No", callback_data="no")]
         sent = await client.send_message(
             message.from_user.bsuid,
@@ -80,13 +83,24 @@ async def hear_of_everything(cluster: Cluster, shop: Business, program: Program)
         displayed = f"<displayed xmlns='urn:xmpp:chat-markers:0' id='{question.get('id')}'/>"
         ann.write(shop.jid, displayed, "m2")
         await program.wait_update("read", lambda update: getattr(update, "status", "") == "read")
-        ann.write(shop.jid, "<body>1</body>", "m3")
+        ann.write(shop.jid, f"<body>1</body>{ASKS}", "m3")
         answer = await program.wait_update("an answer", lambda update: getattr(update, "data", None) == "yes")
         assert (answer.title, answer.reply_to_message.id) == ("Yes", sent.id)
+        await wait_receipt(ann, "m3")
         ann.write(shop.jid, "<body>Hi</body><replace xmlns='urn:xmpp:message-correct:0' id='m1'/>", "m4")
         edit = await program.wait_update("an edit", lambda update: hasattr(update, "message"))
         assert (edit.message.text, edit.original_message_id) == ("Hi", message.id)
     await ann.log_out()
+
+
+async def wait_receipt(person: Person, message_id: str) -> None:
+    """Wait for the receipt of a message (XEP-0184), which comes once the program has taken it."""
+
+    def names_it(stanza: ET.Element) -> bool:
+        received = stanza.find("{urn:xmpp:receipts}received")
+        return received is not None and received.get("id") == message_id
+
+    await person.wait_seen(f"a receipt of {message_id}", names_it)
 
 
 async def lose_the_leader(cluster: Cluster, shop: Business, program: Program) -> None:

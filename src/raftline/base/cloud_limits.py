@@ -52,6 +52,27 @@ ROW_DESCRIPTION_LENGTH_MAX: Final = 72
 LINK_LENGTH_MAX: Final = 2_048
 """Characters of an address of a file or a page."""
 
+LINK_WAIT_S: Final = 3.0
+"""A send waits so long for a file that it names by its address; then the address itself is sent."""
+
+LINK_FETCH_S: Final = 60.0
+"""Such a file is fetched for so long, for the next send that names it."""
+
+LINK_FETCH_COUNT_MAX: Final = 32
+"""Such files that a node fetches at once; for further ones the address is sent."""
+
+LINK_REMEMBERED_S: Final = 600.0
+"""What was fetched from an address is taken for what is there for so long."""
+
+LINK_REMEMBERED_COUNT_MAX: Final = 4_096
+"""Addresses of which a node remembers this."""
+
+LINK_REST_S: Final = 60.0
+"""A host that does not answer is not asked for files again for so long."""
+
+LINK_REDIRECT_COUNT_MAX: Final = 5
+"""Redirects that are followed on the way to such a file."""
+
 FILE_NAME_LENGTH_MAX: Final = 240
 """Characters of the name of a document."""
 

@@ -223,10 +223,10 @@ class PushSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
 
 
 class WebhookSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Where programs may be told of events (the Cloud API). Link-local addresses are never called."""
+    """Where programs may be told of events, and have files fetched from (the Cloud API); nowhere link-local."""
 
     private_addresses: bool = True
-    """Also on this machine and in private networks; refuse it where customers choose their callbacks."""
+    """Also on this machine and in private networks; refuse it where customers choose addresses."""
 
 
 class PeerListenSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

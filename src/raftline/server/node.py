@@ -68,9 +68,11 @@ from raftline.wal.files import OperatingSystemFiles
 from raftline.web.admin import Admin
 from raftline.web.app import make_app
 from raftline.web.businesses.desk import Desk
+from raftline.web.cloud.call import Edge
 from raftline.web.cloud.endpoints import make_cloud
 from raftline.web.cloud.filing import Filing
-from raftline.web.cloud.routing import Cloud, Edge
+from raftline.web.cloud.routing import Cloud
+from raftline.web.cloud.sending.links import LinkedFiles
 from raftline.web.health import Health
 from raftline.web.host_meta import HostMeta
 from raftline.web.operations import Operations
@@ -377,6 +379,9 @@ class RunningNode:
 
     def _make_cloud(self, node: LocalNode, health: Health) -> Cloud:
         settings = self._settings
+        filing = Filing(node, upload_service(settings), os.urandom)
+        links = LinkedFiles(self._webhooks.client, filing, time.monotonic)
+        self._started.push_async_callback(links.stop)
         edge = Edge(
             node,
             os.urandom,
@@ -384,7 +389,8 @@ class RunningNode:
             is_ready=lambda: health.started and not health.stopping,
             page_url=page_url(settings),
             files_url=lambda: files_url(settings),
-            filing=Filing(node, upload_service(settings), os.urandom),
+            filing=filing,
+            links=links,
             check_callback=self._webhooks.challenge.verify,
             streams=self._webhooks.streams,
         )

@@ -35,10 +35,13 @@ from raftline.machine.outcomes import Done, Outcome
 from raftline.machine.queries import Answer, Query
 from raftline.machine.versions import VERSION_MAX
 from raftline.node.door import Node
+from raftline.web.cloud.call import Edge
 from raftline.web.cloud.endpoints import ENDPOINTS
 from raftline.web.cloud.errors import GraphError
 from raftline.web.cloud.filing import Filing
-from raftline.web.cloud.routing import Cloud, Edge
+from raftline.web.cloud.routing import Cloud
+from raftline.web.cloud.sending.links import LinkedFiles
+from raftline.web.cloud.webhooks.client import WebhookClient
 from raftline.xmpp.xeps.xep_0363_http_upload import UploadService
 from web.cloud.serving import Chance
 
@@ -192,9 +195,12 @@ class CloudService:
     Attributes:
         challenged: Addresses and verify tokens that were asked whether they want events.
         challenge_failure: What they answer with from now on.
+        links: Fetches files at addresses, if it was asked for; `now_s` is its clock.
     """
 
-    def __init__(self, *people: str, service: UploadService | None = None) -> None:
+    def __init__(
+        self, *people: str, service: UploadService | None = None, link_client: WebhookClient | None = None
+    ) -> None:
         self.door = MachineDoor()
         self.challenged: list[tuple[str, str]] = []
         self.challenge_failure: GraphError | None = None
@@ -205,6 +211,8 @@ class CloudService:
         node, chance = cast("Node", self.door), Chance()
         offered = service or UploadService(lambda: BASE_URL, lambda: chance(16), 104_857_600, 1 << 30, 1_000)
         self.filing = Filing(node, offered, chance)
+        self.now_s = 1_000.0
+        self.links = None if link_client is None else LinkedFiles(link_client, self.filing, lambda: self.now_s)
         edge = Edge(
             node,
             chance,
@@ -212,6 +220,7 @@ class CloudService:
             files_url=lambda: BASE_URL,
             check_callback=self._challenge,
             filing=self.filing,
+            links=self.links,
         )
         self.cloud = Cloud(edge, ENDPOINTS)
         self._uploads = UploadEndpoint(node, wall_ms=lambda: self.door.time_ms, base_url=lambda: BASE_URL)

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 
 from raftline.base.errors import RaftlineError
 from raftline.base.ids import Position
-from raftline.machine.business.commands import BusinessAction, SettleEvents
+from raftline.machine.business.commands import BusinessAction, SendFromNumber, SettleEvents
 from raftline.machine.business.ids import parse_wamid
 from raftline.machine.business.queries import (
     AppsWaiting,
@@ -21,7 +21,7 @@ from raftline.machine.business.queries import (
 from raftline.machine.business.tables import App, BusinessEvent, Callback
 from raftline.machine.business.values import BusinessView, EventView
 from raftline.machine.media.queries import UploadOf
-from raftline.machine.outcomes import Done, Outcome
+from raftline.machine.outcomes import Done, Outcome, Rejected
 from raftline.machine.queries import Answer, Query
 from raftline.web.cloud.webhooks.client import WebhookClient
 from raftline.web.cloud.webhooks.dispatcher import Dispatcher
@@ -126,6 +126,8 @@ class Outbox:
     Attributes:
         callbacks: URL by application and scope.
         settled: Batches of keys, as they came.
+        sent: Receipts, as they came; `settled_before` has the batches that came before each, by its bytes.
+        refusal: Outcome of receipts, if they are not taken.
         failure: Raised by `execute` instead of doing anything.
         asked: How many events were handed out.
     """
@@ -134,6 +136,9 @@ class Outbox:
         self.waiting: dict[Key, EventView] = {}
         self.callbacks: dict[tuple[int, str], str] = {}
         self.settled: list[tuple[Key, ...]] = []
+        self.sent: list[SendFromNumber] = []
+        self.settled_before: dict[bytes, list[tuple[Key, ...]]] = {}
+        self.refusal: Rejected | None = None
         self.failure: RaftlineError | None = None
         self.change_count = 0
         self.applied = 0
@@ -190,11 +195,15 @@ class Outbox:
         return [self.waiting[key] for key in sorted(self.waiting)]
 
     async def execute(self, action: BusinessAction) -> Outcome:
-        """Apply what settles events."""
-        assert isinstance(action, SettleEvents), action
+        """Apply what settles events, and take receipts."""
         await asyncio.sleep(0)
         if self.failure is not None:
             raise self.failure
+        if isinstance(action, SendFromNumber):
+            self.sent.append(action)
+            self.settled_before[action.message.stanza] = list(self.settled)
+            return self.refusal or Done()
+        assert isinstance(action, SettleEvents), action
         self.settled.append(action.events)
         for key in action.events:
             self.waiting.pop(key, None)

@@ -8,8 +8,9 @@ from typing import Any, cast
 import httpx2
 
 from raftline.node.door import Node
+from raftline.web.cloud.call import Edge, Endpoint
 from raftline.web.cloud.endpoints import ENDPOINTS
-from raftline.web.cloud.routing import Cloud, Edge, Endpoint
+from raftline.web.cloud.routing import Cloud
 from web.cloud.door import TOKEN, CloudDoor
 
 WALL_MS = 1_700_000_000_000

@@ -13,11 +13,13 @@ import pytest_asyncio
 from raftline.base.business_limits import SETTLED_EVENT_COUNT_MAX
 from raftline.base.errors import OutcomeUnknown, Unavailable
 from raftline.base.webhook_limits import WEBHOOK_APP_IN_FLIGHT_COUNT_MAX, WEBHOOK_SUSPECT_IN_FLIGHT_COUNT_MAX
+from raftline.machine.outcomes import Rejected
 from raftline.web.cloud.webhooks import client, delivery, directory, dispatcher, lanes, settling, targets
 from raftline.web.cloud.webhooks.lanes import BEFORE_ALL
 from web.cloud.outbox import SECRET, Outbox, Receiver, dispatching, eventually, peer_in, position_in
 
 FAST_S = 0.02
+ASKED = "<body>Hi</body><request xmlns='urn:xmpp:receipts'/>"
 
 
 @pytest.fixture(autouse=True)
@@ -240,6 +242,33 @@ class TestSettling:
             outbox.failure = None
             await outbox.until_settled()
         assert list(map(position_in, receiver.taken)) == positions
+
+    async def test_receipts_come_with_what_was_taken(self, outbox: Outbox, receiver: Receiver) -> None:
+        """Who asks for a receipt gets one when the program has taken the message, not before, and nobody else does."""
+        receiver.status = lambda count, _body: 200 if count > 1 else 500
+        asked = outbox.add("15550001", content=ASKED)
+        outbox.add("15550002")
+        async with dispatching(outbox):
+            await receiver.until(lambda: len(receiver.seen) >= 2)
+            assert not outbox.sent
+            await outbox.until_settled()
+        assert [receipt.message.to_localpart for receipt in outbox.sent] == ["15550001"]
+        assert b"<received " in outbox.sent[0].message.stanza
+        assert outbox.settled_before[outbox.sent[0].message.stanza] == [], asked
+
+    async def test_no_event_is_settled_without_its_receipt(self, outbox: Outbox, receiver: Receiver) -> None:
+        """Receipts that enter no log are sent again, and their events wait for that; a refusal holds nothing up."""
+        outbox.failure = Unavailable("no quorum")
+        outbox.add(content=ASKED)
+        async with dispatching(outbox):
+            await receiver.until(lambda: len(receiver.taken) == 1)
+            await asyncio.sleep(2 * FAST_S)
+            assert (outbox.sent, outbox.settled) == ([], [])
+            outbox.refusal = Rejected("item-not-found", "cancel", "There is no such account.")
+            outbox.failure = None
+            await outbox.until_settled()
+        assert len(outbox.sent) == 1
+        assert len(receiver.taken) == 1
 
 
 class TestLeadership:

@@ -23,6 +23,7 @@ PEOPLE = tuple(f"1555000{number}" for number in range(6))
 APPS = (5, 6, 7)
 EVENT_COUNT = 150
 SEEDS = range(12)
+ASKED = "<body>Hi</body><request xmlns='urn:xmpp:receipts'/>"
 
 
 @pytest.fixture(autouse=True)
@@ -52,6 +53,7 @@ class World:
 
     Attributes:
         taken: What each program took, in order, by application.
+        asked: How many messages asked for a receipt.
         is_calm: Nothing fails any more.
     """
 
@@ -61,6 +63,7 @@ class World:
         self.leads = [True, False, False]
         self.taken: dict[int, list[bytes]] = {app_id: [] for app_id in APPS}
         self.bytes_of: dict[tuple[int, int], bytes] = {}
+        self.asked = 0
         self.is_calm = False
         self._under_way: list[set[tuple[str, str]]] = [set() for _ in range(NODE_COUNT)]
         for app_id in APPS:
@@ -124,7 +127,9 @@ class World:
     async def live(self) -> None:
         """Let things happen while leaders come and go; two may lead at a time, or none."""
         for _ in range(EVENT_COUNT):
-            self.outbox.add(self.random.choice(PEOPLE), app_id=self.random.choice(APPS))
+            content = self.random.choice(("<body>Hi</body>", ASKED))
+            self.outbox.add(self.random.choice(PEOPLE), app_id=self.random.choice(APPS), content=content)
+            self.asked += content is ASKED
             if self.random.random() < 0.1:
                 self.leads = [self.random.random() < 0.4 for _ in range(NODE_COUNT)]
                 self.outbox.listeners[0]()
@@ -133,7 +138,11 @@ class World:
 
 @pytest.mark.parametrize("seed", SEEDS)
 async def test_all_in_order_whatever_happens(seed: int) -> None:
-    """Each event is taken, the first times in the order of each person, and each try has the same bytes."""
+    """
+    Each event is taken, the first times in the order of each person, and each try has the same bytes.
+
+    Who asks for a receipt gets it, and repetitions of it are the same bytes as well.
+    """
     world = World(seed)
     tasks = [asyncio.create_task(node.run()) for node in world.nodes]
     caused = {app_id: list[int]() for app_id in APPS}
@@ -152,6 +161,7 @@ async def test_all_in_order_whatever_happens(seed: int) -> None:
             task.cancel()
         ends = await asyncio.gather(*tasks, return_exceptions=True)
     assert all(isinstance(end, asyncio.CancelledError) for end in ends), ends
+    assert len({receipt.message.stanza for receipt in world.outbox.sent}) == world.asked > 0
     for app_id in APPS:
         first = list(dict.fromkeys(world.taken[app_id]))
         assert sorted(map(position_in, first)) == caused[app_id]

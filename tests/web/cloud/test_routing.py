@@ -17,8 +17,9 @@ from raftline.base.errors import Busy, OutcomeUnknown, Refused, StorageFull, Una
 from raftline.machine.business.ids import GraphKind, graph_id, group_id, media_id
 from raftline.node.door import Node
 from raftline.web.cloud.access import MANAGEMENT, MESSAGING
+from raftline.web.cloud.call import Call, Edge, Endpoint, Subject
 from raftline.web.cloud.errors import graph_reply
-from raftline.web.cloud.routing import Call, Cloud, Edge, Endpoint, Subject, VersionedPaths, is_versioned
+from raftline.web.cloud.routing import Cloud, VersionedPaths, is_versioned
 from web.cloud.door import APP_ID, BUSINESS_ID, NUMBER_ID, OTHER_NUMBER_ID, SCOPES, SECRET, TOKEN, CloudDoor
 from web.cloud.serving import client_of, error_of
 

@@ -18,8 +18,8 @@ from raftline.machine.business.values import EventView
 from raftline.machine.queries import Answer
 from raftline.node.door import Node
 from raftline.web.cloud import stream
+from raftline.web.cloud.call import Edge
 from raftline.web.cloud.endpoints import make_cloud
-from raftline.web.cloud.routing import Edge
 from raftline.web.cloud.stream import EventStreams
 from raftline.web.cloud.webhooks.rendering import render
 from web.cloud.door import APP_ID, TOKEN, CloudDoor

@@ -26,9 +26,9 @@ from raftline.machine.queries import BlocklistOf
 from raftline.web.cloud.access import MESSAGING
 from raftline.web.cloud.addressing import Person, find_identity, person_of
 from raftline.web.cloud.bodies import require_product
+from raftline.web.cloud.call import Call, Endpoint, Subject
 from raftline.web.cloud.errors import Code, GraphError, graph_reply, missing, wrong
 from raftline.web.cloud.paging import listed, page_of
-from raftline.web.cloud.routing import Call, Endpoint, Subject
 from raftline.web.replies import require_done
 
 

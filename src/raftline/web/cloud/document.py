@@ -7,8 +7,8 @@ from typing import Any, Final
 
 from starlette.responses import Response
 
+from raftline.web.cloud.call import Call, Endpoint
 from raftline.web.cloud.errors import graph_reply
-from raftline.web.cloud.routing import Call, Endpoint
 from raftline.web.openapi.cloud_table import INTERFACE, OPERATIONS
 from raftline.web.openapi.document import write_document
 

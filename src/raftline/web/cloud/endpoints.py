@@ -19,7 +19,8 @@ from raftline.web.cloud import (
     tokens,
     uploads,
 )
-from raftline.web.cloud.routing import Cloud, Edge, Endpoint
+from raftline.web.cloud.call import Edge, Endpoint
+from raftline.web.cloud.routing import Cloud
 from raftline.web.cloud.sending import messages
 
 ENDPOINTS: Final[tuple[Endpoint, ...]] = (

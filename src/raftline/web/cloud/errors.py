@@ -43,7 +43,6 @@ class Code(IntEnum):
     GROUP_UNKNOWN = 131041
     TOO_MANY_SPAM = 131048
     UNSUPPORTED_TYPE = 131051
-    MEDIA_DOWNLOAD = 131052
     MEDIA_UPLOAD = 131053
     PAIR_RATE = 131056
     GROUP_CURSOR = 131059
@@ -86,7 +85,6 @@ _TITLES: Final[dict[int, str]] = {
     Code.UNDELIVERABLE: "Message undeliverable",
     Code.TOO_MANY_SPAM: "Spam rate limit hit",
     Code.UNSUPPORTED_TYPE: "Unsupported message type",
-    Code.MEDIA_DOWNLOAD: "Media download error",
     Code.MEDIA_UPLOAD: "Media upload error",
     Code.PAIR_RATE: "Pair rate limit hit",
     Code.GROUP_CURSOR: "Invalid cursor",

@@ -17,7 +17,7 @@ from raftline.machine.commands import ActForNumber
 from raftline.machine.media.commands import RequestUploadSlot, StoreUpload
 from raftline.machine.media.queries import UploadOf
 from raftline.machine.media.values import UploadView
-from raftline.node.intake import Intake, Refusal
+from raftline.node.intake import CHUNK_BYTES, Intake, Refusal
 from raftline.web.cloud.errors import Code, GraphError, unavailable
 from raftline.web.replies import require_done
 from raftline.xmpp.upload_addresses import upload_path
@@ -154,6 +154,82 @@ class Filing:
     def url_of(self, token: bytes, name: str) -> str:
         """Return the address under which anybody who knows it reads a file."""
         return self._service.base_url() + upload_path(token, name)
+
+
+class FileSink:
+    """
+    A file whose size is not known before, on its way to the disk as far as it is not too large.
+
+    `begin`, `write` again and again, `keep`; and `end`, whatever happened.
+
+    Attributes:
+        size: Bytes that came.
+        size_max: Of them there may be so many.
+    """
+
+    def __init__(self, filing: Filing, size_max: int) -> None:
+        self._filing = filing
+        self._waiting = bytearray()
+        self._draft: FileDraft | None = None
+        self.size = 0
+        self.size_max = size_max
+
+    @property
+    def is_begun(self) -> bool:
+        """Whether it was begun."""
+        return self._draft is not None
+
+    async def begin(self, length: int | None) -> None:
+        """
+        Make room for what is announced, or for the greatest file.
+
+        Raises:
+            GraphError: There is no room, or too much is under way.
+        """
+        announced = self.size_max if length is None else min(length, self.size_max)
+        self._draft = await self._filing.begin(announced)
+
+    async def write(self, data: bytes) -> None:
+        """
+        Take what follows.
+
+        Raises:
+            GraphError: 131053, it is too much; 131016, the disk failed.
+        """
+        self.size += len(data)
+        require_size(self.size, self.size_max)
+        self._waiting += data
+        if len(self._waiting) >= CHUNK_BYTES:
+            await self._flush()
+
+    async def keep(self) -> StoredFile:
+        """Make it durable on a majority."""
+        assert self._draft is not None, "not begun"
+        await self._flush()
+        with upload_failures():
+            return StoredFile(await self._draft.keep(), self.size)
+
+    async def end(self) -> None:
+        """Be done with it, kept or not."""
+        if self._draft is not None:
+            await self._filing.end(self._draft)
+
+    async def _flush(self) -> None:
+        assert self._draft is not None, "not begun"
+        with upload_failures():
+            await self._draft.write(bytes(self._waiting))
+        self._waiting.clear()
+
+
+def require_size(size: int, size_max: int) -> None:
+    """
+    Check that a file is not too large.
+
+    Raises:
+        GraphError: 131053.
+    """
+    if size > size_max:
+        raise GraphError(Code.MEDIA_UPLOAD, f"The file is too large: files of this type have at most {size_max} bytes.")
 
 
 @contextlib.contextmanager

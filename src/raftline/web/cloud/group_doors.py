@@ -35,6 +35,7 @@ from raftline.web.accounts import KEY_BYTES
 from raftline.web.cloud.access import MESSAGING
 from raftline.web.cloud.addressing import find_identity
 from raftline.web.cloud.bodies import PRODUCT, require_product
+from raftline.web.cloud.call import Call, Endpoint, Subject
 from raftline.web.cloud.errors import Code, GraphError, graph_error, graph_reply, missing, wrong
 from raftline.web.cloud.group_views import (
     carry_out,
@@ -46,7 +47,6 @@ from raftline.web.cloud.group_views import (
     who_asks,
 )
 from raftline.web.cloud.paging import listed, page_of
-from raftline.web.cloud.routing import Call, Endpoint, Subject
 from raftline.web.replies import require_done
 from raftline.xmpp.invites import TOKEN_BYTES, digest_of, landing_page, room_link
 

@@ -17,8 +17,8 @@ from raftline.web.accounts import command_key
 from raftline.web.admin import IDEMPOTENCY_HEADER, IDEMPOTENCY_KEY_CHARACTERS_MAX
 from raftline.web.cloud.addressing import bsuid_of, wa_id_of
 from raftline.web.cloud.bodies import PRODUCT
+from raftline.web.cloud.call import Call
 from raftline.web.cloud.errors import Code, GraphError, wrong
-from raftline.web.cloud.routing import Call
 from raftline.web.replies import require_done
 
 AUTO_APPROVE: Final = "auto_approve"

@@ -32,6 +32,7 @@ from raftline.machine.business.group_values import GroupView
 from raftline.machine.business.ids import group_id
 from raftline.web.cloud.access import MESSAGING
 from raftline.web.cloud.bodies import chosen, require_product
+from raftline.web.cloud.call import Call, Endpoint, Subject
 from raftline.web.cloud.errors import Code, GraphError, graph_reply, missing, wrong
 from raftline.web.cloud.forms import Part, read_form
 from raftline.web.cloud.group_views import (
@@ -46,7 +47,6 @@ from raftline.web.cloud.group_views import (
 )
 from raftline.web.cloud.paging import listed, page_of
 from raftline.web.cloud.pictures import side_lengths
-from raftline.web.cloud.routing import Call, Endpoint, Subject
 
 _SECRET_BYTES: Final = 16
 _PICTURE: Final = "profile_picture_file"

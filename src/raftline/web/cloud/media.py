@@ -25,13 +25,11 @@ from raftline.machine.business.ids import GraphKind, media_id, parse_graph_id
 from raftline.machine.business.queries import Businesses
 from raftline.machine.business.tables import Number
 from raftline.machine.business.values import BusinessView
-from raftline.node.door import FileDraft
-from raftline.node.intake import CHUNK_BYTES
 from raftline.web.cloud.access import MESSAGING, find_number
+from raftline.web.cloud.call import Call, Endpoint, Subject
 from raftline.web.cloud.errors import Code, GraphError, graph_reply, missing, unknown_object, wrong
-from raftline.web.cloud.filing import Filing, StoredFile, minutes_ms, upload_failures
+from raftline.web.cloud.filing import FileSink, Filing, minutes_ms, require_size, upload_failures
 from raftline.web.cloud.forms import Part, read_form
-from raftline.web.cloud.routing import Call, Endpoint, Subject
 from raftline.web.replies import require_done
 from raftline.xmpp.xeps.xep_0363_http_upload import essence_of
 
@@ -72,61 +70,26 @@ def size_max_of(content_type: str) -> int:
     return DOCUMENT_SIZE_MAX
 
 
-class _MediaSink:
-    """Writes the file of a form to the disk, as far as it is not too large."""
+class _MediaSink(FileSink):
+    """Writes the file of a form, and keeps its beginning in memory."""
 
     def __init__(self, filing: Filing, length: int | None) -> None:
-        self._filing = filing
+        super().__init__(filing, DOCUMENT_SIZE_MAX)
         self._length = length
-        self._waiting = bytearray()
-        self._size_max = DOCUMENT_SIZE_MAX
-        self.draft: FileDraft | None = None
         self.part: Part | None = None
         self.head = b""
-        self.size = 0
 
     async def open(self, part: Part) -> None:
         # What the part is said to be counts until the form says more; it may say nothing.
         self.part = part
         if part.content_type:
-            self._size_max = size_max_of(part.content_type)
-        announced = self._size_max if self._length is None else min(self._length, self._size_max)
-        self.draft = await self._filing.begin(announced)
+            self.size_max = size_max_of(part.content_type)
+        await self.begin(self._length)
 
     async def write(self, data: bytes) -> None:
-        if self.draft is None:
-            return  # bytes before the first part, which belong to nothing (RFC 2046 section 5.1.1)
-        self.size += len(data)
-        require_size(self.size, self._size_max)
-        if len(self.head) < _HEAD_BYTES:
+        if self.is_begun:  # else bytes before the first part, which belong to nothing (RFC 2046 section 5.1.1)
             self.head += data[: _HEAD_BYTES - len(self.head)]
-        self._waiting += data
-        if len(self._waiting) >= CHUNK_BYTES:
-            await self._flush()
-
-    async def keep(self) -> StoredFile:
-        """Make it durable on a majority."""
-        assert self.draft is not None, "the form had a file"
-        await self._flush()
-        with upload_failures():
-            return StoredFile(await self.draft.keep(), self.size)
-
-    async def _flush(self) -> None:
-        assert self.draft is not None, "the form had a file"
-        with upload_failures():
-            await self.draft.write(bytes(self._waiting))
-        self._waiting.clear()
-
-
-def require_size(size: int, size_max: int) -> None:
-    """
-    Check that a file is not too large.
-
-    Raises:
-        GraphError: 131053.
-    """
-    if size > size_max:
-        raise GraphError(Code.MEDIA_UPLOAD, f"The file is too large: files of this type have at most {size_max} bytes.")
+            await super().write(data)
 
 
 async def upload_media(call: Call) -> Response:
@@ -151,8 +114,7 @@ async def upload_media(call: Call) -> Response:
         file = await sink.keep()
         token = await filing.own(call.number.number.localpart, file, label, keep_ms=keep_ms)
     finally:
-        if sink.draft is not None:
-            await filing.end(sink.draft)
+        await sink.end()
     return graph_reply({"id": media_id(token)})
 
 

@@ -28,9 +28,9 @@ from raftline.machine.business.values import AppView, BusinessView, NumberView
 from raftline.web.cloud.access import MANAGEMENT
 from raftline.web.cloud.addressing import NO_COUNTRY, country_of
 from raftline.web.cloud.bodies import chosen, require_product
+from raftline.web.cloud.call import Call, Endpoint, Subject
 from raftline.web.cloud.errors import graph_reply, unknown_object, wrong
 from raftline.web.cloud.paging import listed, page_of
-from raftline.web.cloud.routing import Call, Endpoint, Subject
 from raftline.web.replies import require_done
 
 _PIN: Final = re.compile(r"[0-9]{6}", re.ASCII)

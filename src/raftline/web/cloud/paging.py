@@ -15,8 +15,8 @@ from typing import Any, Final, TypeVar
 from urllib.parse import urlencode
 
 from raftline.base.cloud_limits import CLOUD_PAGE_ROW_COUNT, CLOUD_PAGE_ROW_COUNT_MAX
+from raftline.web.cloud.call import Call
 from raftline.web.cloud.errors import Code, GraphError, wrong
-from raftline.web.cloud.routing import Call
 
 Row = TypeVar("Row")
 

@@ -29,11 +29,11 @@ from raftline.machine.media.tables import FileDescription
 from raftline.machine.media.values import UploadView
 from raftline.web.cloud.access import MANAGEMENT
 from raftline.web.cloud.bodies import chosen, has_forbidden, require_product
+from raftline.web.cloud.call import Call, Endpoint, Subject
 from raftline.web.cloud.cards import NO_VERTICAL, card_of, holder, profile_of, text_element
 from raftline.web.cloud.errors import Code, GraphError, graph_reply, unavailable, wrong
 from raftline.web.cloud.filing import FileLabel, StoredFile
 from raftline.web.cloud.numbers import fresh_number
-from raftline.web.cloud.routing import Call, Endpoint, Subject
 from raftline.web.cloud.uploads import parse_handle
 from raftline.web.replies import require_done
 from raftline.xmpp.avatars import take_photo

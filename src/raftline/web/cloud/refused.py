@@ -11,8 +11,8 @@ from typing import Final, NamedTuple
 
 from starlette.responses import Response
 
+from raftline.web.cloud.call import ANY, Call, Endpoint, EndpointFunction, Subject
 from raftline.web.cloud.errors import Code, GraphError
-from raftline.web.cloud.routing import ANY, Call, Endpoint, EndpointFunction, Subject
 
 METHODS: Final = ("DELETE", "GET", "POST")
 

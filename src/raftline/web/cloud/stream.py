@@ -34,8 +34,8 @@ from raftline.base.webhook_limits import (
 from raftline.machine.business.queries import EventsOf, NumberNamed
 from raftline.machine.media.queries import UploadOf
 from raftline.web.cloud.access import MESSAGING, admit, shown_token
+from raftline.web.cloud.call import Call, Endpoint, Subject
 from raftline.web.cloud.errors import Code, GraphError, unavailable, wrong
-from raftline.web.cloud.routing import Call, Endpoint, Subject
 from raftline.web.cloud.webhooks.files import tokens_of
 from raftline.web.cloud.webhooks.lanes import Key, key_of
 from raftline.web.cloud.webhooks.rendering import Service, render

@@ -29,9 +29,9 @@ from raftline.machine.business.queries import AppNamed
 from raftline.machine.business.tables import Callback
 from raftline.machine.business.values import AppView
 from raftline.web.cloud.access import MANAGEMENT
+from raftline.web.cloud.call import Call, Endpoint, Subject
 from raftline.web.cloud.errors import Code, GraphError, graph_reply, missing, unknown_object, wrong
 from raftline.web.cloud.numbers import fresh_business
-from raftline.web.cloud.routing import Call, Endpoint, Subject
 from raftline.web.replies import require_done
 
 OBJECT: Final = "whatsapp_business_account"

@@ -27,9 +27,9 @@ from raftline.machine.business.tables import Template
 from raftline.machine.business.values import Created
 from raftline.web.cloud.access import MANAGEMENT
 from raftline.web.cloud.bodies import chosen
+from raftline.web.cloud.call import Call, Endpoint, Subject
 from raftline.web.cloud.errors import Code, GraphError, graph_reply, missing, unknown_object, wrong
 from raftline.web.cloud.paging import listed, page_of
-from raftline.web.cloud.routing import Call, Endpoint, Subject
 from raftline.web.cloud.template_shapes import (
     parameter_format,
     require_category,

@@ -24,8 +24,8 @@ from raftline.machine.business.queries import AppNamed, TokenAccess
 from raftline.machine.business.tables import App
 from raftline.machine.business.values import AppView, TokenView
 from raftline.web.cloud.access import MANAGEMENT, MESSAGING, ask_freshly
+from raftline.web.cloud.call import Call, Endpoint
 from raftline.web.cloud.errors import Code, GraphError, graph_reply, missing
-from raftline.web.cloud.routing import Call, Endpoint
 from raftline.web.replies import require_done
 
 HOUR_MS: Final = 60 * 60 * 1000

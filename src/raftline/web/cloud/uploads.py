@@ -30,12 +30,12 @@ from raftline.machine.business.tables import App
 from raftline.machine.business.values import AppView
 from raftline.node.intake import gathered
 from raftline.web.cloud.access import MANAGEMENT, ask_freshly, require_own
+from raftline.web.cloud.call import Call, Endpoint, Subject
 from raftline.web.cloud.errors import Code, GraphError, graph_reply, missing, unknown_object, wrong
-from raftline.web.cloud.filing import FileLabel, StoredFile, minutes_ms, upload_failures
+from raftline.web.cloud.filing import FileLabel, StoredFile, minutes_ms, require_size, upload_failures
 from raftline.web.cloud.forms import drain, paced
-from raftline.web.cloud.media import DOCUMENT_SIZE_MAX, require_size
+from raftline.web.cloud.media import DOCUMENT_SIZE_MAX
 from raftline.web.cloud.numbers import fresh_business
-from raftline.web.cloud.routing import Call, Endpoint, Subject
 
 _MAC_SIZE: Final = 16
 _NONCE_SIZE: Final = 8

@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple
 
 from raftline.base.cloud_limits import CLOUD_PAGE_ROW_COUNT_MAX
 from raftline.web.cloud import blocks, group_doors, groups, numbers, profile, subscriptions, templates
-from raftline.web.cloud.routing import Subject
+from raftline.web.cloud.call import Subject
 from raftline.web.cloud.sending.requests import MessageRequest
 from raftline.web.openapi import cloud_shapes as shapes
 from raftline.web.openapi.document import Interface

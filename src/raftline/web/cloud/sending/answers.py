@@ -8,8 +8,8 @@ from starlette.responses import Response
 
 from raftline.machine.business.ids import wamid
 from raftline.machine.business.values import Sent
+from raftline.web.cloud.call import Call
 from raftline.web.cloud.errors import graph_reply
-from raftline.web.cloud.routing import Call
 from raftline.web.cloud.sending.requests import MessageRequest
 
 PRODUCT: Final = "whatsapp"

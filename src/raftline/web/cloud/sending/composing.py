@@ -10,8 +10,8 @@ from raftline.machine.business.ids import parse_wamid
 from raftline.machine.business.queries import MessageOf
 from raftline.machine.business.values import KnownMessage
 from raftline.web.cloud.access import ask_freshly
+from raftline.web.cloud.call import Call
 from raftline.web.cloud.errors import Code, GraphError, missing, wrong
-from raftline.web.cloud.routing import Call
 from raftline.web.cloud.sending.drafts import Answered, Draft
 from raftline.web.cloud.sending.files import draft_file
 from raftline.web.cloud.sending.interactive import draft_interactive

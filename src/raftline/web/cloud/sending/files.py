@@ -1,9 +1,9 @@
 """
 Drafts of messages with a file: one of ours by its id, or one of anybody's by its address.
 
-Of our own files all is told that is known (docs/media.md); of others the address and what the request says of them, as
-nobody here fetches what a program names: that would be a way into the network behind the server. The body is the
-address, behind the caption if there is one, as clients find it that know no file sharing (XEP-0066, XEP-0447).
+Of our own files all is told that is known (docs/media.md), and what is at an address becomes one where that can be
+(links.py); else the address is told, and what the request says of the file. The body is the address, behind the caption
+if there is one, as clients find it that know no file sharing (XEP-0066, XEP-0447).
 """
 
 from __future__ import annotations
@@ -11,9 +11,8 @@ from __future__ import annotations
 import re
 from base64 import b64encode
 from mimetypes import guess_type
-from pathlib import PurePosixPath
 from typing import Final, cast
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
 
 from raftline.base.cloud_limits import (
     AUDIO_BYTES_MAX,
@@ -30,9 +29,10 @@ from raftline.machine.media.queries import DescriptionOf, UploadOf
 from raftline.machine.media.tables import FileDescription
 from raftline.machine.media.values import UploadView
 from raftline.web.cloud.access import ask_freshly
+from raftline.web.cloud.call import Call
 from raftline.web.cloud.errors import Code, GraphError, missing, wrong
-from raftline.web.cloud.routing import Call
 from raftline.web.cloud.sending.drafts import Draft, bounded, element, fallback, leaf
+from raftline.web.cloud.sending.links import Kind, name_at
 from raftline.web.cloud.sending.requests import File
 from raftline.xmpp.element import Element
 from raftline.xmpp.file_metadata import FILE_NAMESPACE, SHARING_NAMESPACE, URL_NAMESPACE, metadata_element, metadata_of
@@ -47,13 +47,15 @@ _WHOLE: Final = bytes([100])
 """Outline of a recording as one part: its loudest sample is the loudest of all (docs/voice-notes.md)."""
 
 _KINDS: Final = {
-    "image": ("image/", IMAGE_BYTES_MAX),
-    "video": ("video/", VIDEO_BYTES_MAX),
-    "audio": ("audio/", AUDIO_BYTES_MAX),
-    "document": ("", DOCUMENT_BYTES_MAX),
-    "sticker": ("image/", STICKER_BYTES_MAX),
+    kind.name: kind
+    for kind in (
+        Kind("image", "image/", IMAGE_BYTES_MAX),
+        Kind("video", "video/", VIDEO_BYTES_MAX),
+        Kind("audio", "audio/", AUDIO_BYTES_MAX),
+        Kind("document", "", DOCUMENT_BYTES_MAX),
+        Kind("sticker", "image/", STICKER_BYTES_MAX),
+    )
 }
-"""What the type of a file's content begins with, and how large the file may be, by the type of the message."""
 
 _CAPTIONED: Final = frozenset({"image", "video", "document"})
 
@@ -89,9 +91,14 @@ async def shared_file(call: Call, kind: str, file: File, where: str) -> tuple[st
             raise missing(f"{where}.id")
         raise wrong(where, "has both an id and a link")
     name = bounded(file.filename, f"{where}.filename", FILE_NAME_LENGTH_MAX)
-    if file.link is not None:
-        return _by_link(kind, file, name, file.link, where)
-    return await _by_id(call, kind, file, name, str(file.id), where)
+    if file.link is None:
+        return await _by_token(call, _KINDS[kind], file, name, parse_media_id(str(file.id)), where)
+    url = checked_link(file.link, f"{where}.link")
+    links, localpart = call.edge.links, call.number.number.localpart
+    token = None if links is None else await links.token_of(localpart, url, _KINDS[kind])
+    if token is None:
+        return _by_link(kind, file, name, url)
+    return await _by_token(call, _KINDS[kind], file, name, token, where)
 
 
 def checked_link(link: str, where: str) -> str:
@@ -112,35 +119,33 @@ def checked_link(link: str, where: str) -> str:
     return link
 
 
-def _by_link(kind: str, file: File, name: str, link: str, where: str) -> tuple[str, str]:
-    url = checked_link(link, f"{where}.link")
-    name = name or PurePosixPath(unquote(urlsplit(url).path)).name[:FILE_NAME_LENGTH_MAX]
+def _by_link(kind: str, file: File, name: str, url: str) -> tuple[str, str]:
+    name = name or name_at(url)
     told = leaf("media-type", _guessed_type(kind, name)) + leaf("name", name) + _outline(kind, file, b"")
     described = element("file", FILE_NAMESPACE, told)
     sources = element("sources", "", element("url-data", URL_NAMESPACE, target=url))
     return url, element("file-sharing", SHARING_NAMESPACE, described + sources, disposition=_disposition(kind))
 
 
-async def _by_id(call: Call, kind: str, file: File, name: str, media_id: str, where: str) -> tuple[str, str]:
-    token = parse_media_id(media_id)
+async def _by_token(call: Call, kind: Kind, file: File, name: str, token: bytes | None, where: str) -> tuple[str, str]:
     upload = None
     if token is not None:
         upload = cast("UploadView | None", await ask_freshly(call.node, UploadOf(token)))
     if token is None or upload is None or not upload.digest or upload.is_over:
         raise GraphError(Code.MEDIA_UPLOAD, f"{where}.id names no file; it may have expired, or was deleted.")
-    beginning, bytes_max = _KINDS[kind]
-    if not upload.content_type.startswith(beginning):
-        raise GraphError(Code.MEDIA_UPLOAD, f"A file of type {upload.content_type} cannot be sent as {kind}.")
-    if upload.size > bytes_max:
-        raise GraphError(Code.MEDIA_UPLOAD, f"The file is larger than the {bytes_max} bytes that {kind} may have.")
+    if not upload.content_type.startswith(kind.beginning):
+        raise GraphError(Code.MEDIA_UPLOAD, f"A file of type {upload.content_type} cannot be sent as {kind.name}.")
+    if upload.size > kind.size_max:
+        details = f"The file is larger than the {kind.size_max} bytes that {kind.name} may have."
+        raise GraphError(Code.MEDIA_UPLOAD, details)
     description = cast("FileDescription | None", await call.node.ask(DescriptionOf(upload.digest)))
     url = f"{call.edge.files_url()}{upload_path(token, upload.name)}"
     metadata = metadata_of(upload._replace(name=name or upload.name), description, url)
     sharing = metadata_element(metadata).children[0]
     assert isinstance(sharing, Element)
-    sharing.attributes["disposition"] = _disposition(kind)
+    sharing.attributes["disposition"] = _disposition(kind.name)
     waveform = bytes(metadata.waveform)
-    written = sharing.serialize().replace("</file>", f"{_outline(kind, file, waveform)}</file>", 1)
+    written = sharing.serialize().replace("</file>", f"{_outline(kind.name, file, waveform)}</file>", 1)
     return url, written
 
 
@@ -154,7 +159,7 @@ def _outline(kind: str, file: File, waveform: bytes) -> str:
 def _guessed_type(kind: str, name: str) -> str:
     """Guess the type of a file's content by the end of its name; empty when that is of another kind of message."""
     guessed = guess_type(name)[0] or ""
-    return guessed if guessed.startswith(_KINDS[kind][0]) else ""
+    return guessed if guessed.startswith(_KINDS[kind].beginning) else ""
 
 
 def _disposition(kind: str) -> str:

@@ -21,9 +21,9 @@ from raftline.machine.business.values import KnownMessage, Sent
 from raftline.machine.context import ROOMS_LABEL
 from raftline.machine.message_commands import MessageKind
 from raftline.machine.rooms.commands import SpeakInRoom
+from raftline.web.cloud.call import Call
 from raftline.web.cloud.errors import missing, wrong
 from raftline.web.cloud.group_views import unknown_group
-from raftline.web.cloud.routing import Call
 from raftline.web.cloud.sending.answers import sent_reply
 from raftline.web.cloud.sending.composing import answered_by, compose, find_message, is_of_group, reference_to
 from raftline.web.cloud.sending.drafts import COMMENT, bounded, element, seal

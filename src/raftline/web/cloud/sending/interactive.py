@@ -28,8 +28,8 @@ from raftline.machine.business.commands import Prompt
 from raftline.machine.business.reading import BUSINESS_NAMESPACE, CHOICE_FIELD
 from raftline.machine.business.tables import PromptKind
 from raftline.machine.business.values import Option
+from raftline.web.cloud.call import Call, convert
 from raftline.web.cloud.errors import Code, GraphError, missing, wrong
-from raftline.web.cloud.routing import Call, convert
 from raftline.web.cloud.sending.drafts import Draft, bounded, element, fallback, leaf, required
 from raftline.web.cloud.sending.files import checked_link, shared_file
 from raftline.web.cloud.sending.requests import Action, Header, Interactive, Row, Section, UrlParameters

@@ -30,8 +30,8 @@ from raftline.machine.outcomes import Done, Outcome, Rejected
 from raftline.machine.queries import OutcomeUnder
 from raftline.web.accounts import KEY_BYTES
 from raftline.web.admin import IDEMPOTENCY_HEADER
+from raftline.web.cloud.call import Call
 from raftline.web.cloud.errors import Code, GraphError, wrong
-from raftline.web.cloud.routing import Call
 from raftline.web.replies import require_done
 
 _PACED: Final = "policy-violation"

@@ -22,8 +22,8 @@ from raftline.machine.message_commands import MessageKind, SendMessage
 from raftline.machine.queries import Block, BlockBetween
 from raftline.web.cloud.access import MESSAGING
 from raftline.web.cloud.addressing import find_identity, person_of
+from raftline.web.cloud.call import Call, Endpoint, Subject
 from raftline.web.cloud.errors import Code, GraphError, missing, wrong
-from raftline.web.cloud.routing import Call, Endpoint, Subject
 from raftline.web.cloud.sending.answers import PRODUCT, sent_reply
 from raftline.web.cloud.sending.composing import answered_by, compose
 from raftline.web.cloud.sending.drafts import bounded, seal

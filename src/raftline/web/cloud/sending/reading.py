@@ -15,8 +15,8 @@ from raftline.machine.business.commands import SendFromNumber
 from raftline.machine.business.values import KnownMessage
 from raftline.machine.message_commands import MessageKind, SendMessage
 from raftline.machine.queries import Reachable, SessionRow
+from raftline.web.cloud.call import Call
 from raftline.web.cloud.errors import graph_reply, missing, wrong
-from raftline.web.cloud.routing import Call
 from raftline.web.cloud.sending.composing import find_message, is_of_group, reference_to
 from raftline.web.cloud.sending.groups import note_read_in_group
 from raftline.web.cloud.sending.keys import draw_key, message_id_of, send_once

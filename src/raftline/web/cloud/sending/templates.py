@@ -20,8 +20,8 @@ from raftline.machine.business.reading import BUSINESS_NAMESPACE
 from raftline.machine.business.tables import PromptKind, Template
 from raftline.machine.business.values import Option
 from raftline.web.cloud.access import ask_freshly
+from raftline.web.cloud.call import Call
 from raftline.web.cloud.errors import Code, GraphError, wrong
-from raftline.web.cloud.routing import Call
 from raftline.web.cloud.sending.drafts import Draft, element, fallback, leaf, required
 from raftline.web.cloud.sending.files import shared_file
 from raftline.web.cloud.sending.interactive import choice_form, numbered, quick_responses

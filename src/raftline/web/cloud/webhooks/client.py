@@ -1,20 +1,22 @@
 """
-The HTTP client of webhooks, and where it may go.
+The HTTP client of webhooks, and of files that programs name by their addresses; and where it may go.
 
 aiohttp, since a POST takes it 0.1 ms of processor time, and httpx2 1 ms, which at a thousand events a second is a whole
 core (measured on two shared cores, keep-alive connections, 64 at a time: 10,000 POSTs a second against 1,000).
 
-Redirects are not followed and nothing is taken from the environment. An address is compared with what is allowed after
-its name was resolved, so that no name leads where its number may not.
+Webhooks follow no redirects, and nothing is taken from the environment. An address is compared with what is allowed
+after its name was resolved, so that no name leads where its number may not.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ipaddress
+from collections.abc import AsyncIterator, Iterator
 from functools import lru_cache
 from typing import Final, NamedTuple
-from urllib.parse import urlsplit
+from urllib.parse import urljoin, urlsplit
 
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
@@ -29,6 +31,7 @@ from raftline.base.webhook_limits import (
 _KEEP_ALIVE_S: Final = 30.0
 _CHUNK_BYTES: Final = 16_384
 _TRY_COUNT: Final = 2
+_REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 _URL_CACHE_COUNT: Final = 4_096
 
 
@@ -45,6 +48,21 @@ class Answer(NamedTuple):
 
     status: int
     body: bytes
+
+
+class Reading(NamedTuple):
+    """
+    What is at an address, as it comes.
+
+    Attributes:
+        content_type: As it is said; empty when it is not.
+        size: As it is said; None when it is not.
+    """
+
+    status: int
+    content_type: str
+    size: int | None
+    chunks: AsyncIterator[bytes]
 
 
 def check_url(url: str) -> None:
@@ -122,6 +140,40 @@ class _Resolver(AbstractResolver):
         await self._system.close()
 
 
+@contextlib.contextmanager
+def _failures() -> Iterator[None]:
+    """Turn what a request fails at into one of two."""
+    try:
+        yield
+    except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.InvalidURL) as failed:
+        raise Unreachable(str(failed) or type(failed).__name__) from failed
+    except TimeoutError as failed:
+        raise NoAnswer("no answer in time") from failed
+    except (aiohttp.ClientError, OSError) as failed:
+        raise NoAnswer(str(failed) or type(failed).__name__) from failed
+
+
+def _reading(response: aiohttp.ClientResponse) -> Reading:
+    if response.headers.get("Content-Encoding", "identity").lower() != "identity":
+        raise NoAnswer("what it sends is encoded, though nobody asked for it")
+    return Reading(
+        response.status,
+        response.headers.get("Content-Type", ""),
+        response.content_length,
+        response.content.iter_chunked(_CHUNK_BYTES),
+    )
+
+
+def _next_url(url: str, location: str) -> str:
+    """Return where a redirect leads to."""
+    try:
+        found = urljoin(url, location)
+        check_url(found)
+    except ValueError as error:
+        raise NoAnswer(f"it redirects to what is no address: {error}") from error
+    return found
+
+
 class WebhookClient:
     """
     Calls receivers over connections that are kept. Made and used on one event loop.
@@ -154,6 +206,25 @@ class WebhookClient:
         """
         return await self._call("GET", url, {}, None, bytes_max)
 
+    @contextlib.asynccontextmanager
+    async def read(self, url: str, *, redirect_count_max: int) -> AsyncIterator[Reading]:
+        """
+        GET what is at an address in pieces, for as long as the caller waits; redirects are followed.
+
+        Raises:
+            Unreachable, NoAnswer: See there; also while the pieces are read.
+        """
+        with _failures():
+            for _ in range(redirect_count_max + 1):
+                self._check_number(url)
+                headers = {"Accept-Encoding": "identity"}
+                async with self._opened().get(url, headers=headers, allow_redirects=False) as response:
+                    if response.status not in _REDIRECTS:
+                        yield _reading(response)
+                        return
+                    url = _next_url(url, response.headers.get("Location", ""))
+        raise NoAnswer(f"more than {redirect_count_max} redirects")
+
     async def close(self) -> None:
         """Close all connections. Idempotent."""
         if self._session is not None:
@@ -163,19 +234,13 @@ class WebhookClient:
     async def _call(self, method: str, url: str, headers: dict[str, str], body: bytes | None, bytes_max: int) -> Answer:
         self._check_number(url)
         error: Exception | None = None
-        try:
+        with _failures():
             async with asyncio.timeout(WEBHOOK_TIMEOUT_S):
                 for _ in range(_TRY_COUNT):
                     try:
                         return await self._request(method, url, headers, body, bytes_max)
                     except (aiohttp.ServerDisconnectedError, ConnectionResetError) as gone:
                         error = gone  # most likely between two requests
-        except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.InvalidURL) as failed:
-            raise Unreachable(str(failed) or type(failed).__name__) from failed
-        except TimeoutError as failed:
-            raise NoAnswer("no answer in time") from failed
-        except (aiohttp.ClientError, OSError) as failed:
-            raise NoAnswer(str(failed) or type(failed).__name__) from failed
         raise NoAnswer(str(error) or "the connection was closed") from error
 
     async def _request(

@@ -21,7 +21,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, Protocol, cast
 
 from raftline.base.webhook_limits import (
@@ -33,19 +33,15 @@ from raftline.base.webhook_limits import (
 )
 from raftline.machine.business.ids import GraphKind, graph_id
 from raftline.machine.business.queries import WaitingEventsOf, WaitingHeads
-from raftline.machine.media.queries import UploadOf
-from raftline.web.cloud.webhooks.client import NoAnswer, Unreachable, origin_of
+from raftline.web.cloud.webhooks.client import origin_of
 from raftline.web.cloud.webhooks.directory import Directory
-from raftline.web.cloud.webhooks.files import tokens_of
 from raftline.web.cloud.webhooks.lanes import Lane, Window, key_of
-from raftline.web.cloud.webhooks.rendering import Service, render
-from raftline.web.cloud.webhooks.signature import SIGNATURE_HEADER, sign
+from raftline.web.cloud.webhooks.posting import Means, post_event
+from raftline.web.cloud.webhooks.receipts import receipt_for
 from raftline.web.cloud.webhooks.targets import Target
 
 if TYPE_CHECKING:
     from raftline.machine.business.values import EventView
-    from raftline.machine.media.values import UploadView
-    from raftline.machine.queries import Answer, Query
     from raftline.web.cloud.webhooks.directory import Receiver
     from raftline.web.cloud.webhooks.figures import Counters
     from raftline.web.cloud.webhooks.settling import Settler
@@ -61,24 +57,9 @@ SUSPECT_COUNT: Final = 3
 NOBODY_S: Final = 1.0
 """How long an event waits that nobody is to be told of at present."""
 
-Post = Callable[[str, dict[str, str], bytes], Awaitable[int]]
-"""POSTs a body with headers to an address and returns the status; see client.WebhookClient.post."""
 
-
-class Surroundings(Protocol):
-    """What delivering needs of the node."""
-
-    @property
-    def ask(self) -> Callable[[Query], Answer]:
-        """Answers from the local replica, at once."""
-
-    @property
-    def post(self) -> Post:
-        """See `Post`."""
-
-    @property
-    def service(self) -> Service:
-        """What is the same for all events."""
+class Surroundings(Means, Protocol):
+    """What delivering needs of the node beside what a try does."""
 
     @property
     def cluster_ms(self) -> Callable[[], int]:
@@ -285,50 +266,28 @@ class Delivery:
     async def _deliver(self, app: _App, lane: Lane, target: Target, origin: str, receiver: Receiver) -> None:
         """POST the first event of a lane, and go on from what comes of it."""
         view = lane.queue[0]
-        failure = ""
-        rest_s = 0.0
-        try:
-            body = self._write(view, receiver)
-            headers = {"Content-Type": "application/json", SIGNATURE_HEADER: sign(receiver.secret, body)}
-            status = await self._around.post(receiver.url, headers, body)
-        except Unreachable as error:
-            failure = f"it cannot be reached: {error}"
-            rest_s = target.failed(self._loop.time())
-        except NoAnswer as error:
-            failure = f"it does not answer: {error}"
-            target.connected()
-            lane.failure_count += 1
-        except Exception:  # noqa: BLE001  one event that cannot be written must not end the node
-            _LOG.exception("event %s cannot be delivered", key_of(view))
-            failure = "the server failed on the event"
-            lane.failure_count += 1
-        else:
-            target.connected()
-            if not 200 <= status < 300:
-                failure = f"it answers with HTTP status {status}"
-                lane.failure_count += 1
+        attempt = await post_event(self._around, view, receiver)
         if self._is_closed:
             return
+        rest_s = 0.0
+        if not attempt.is_reached:
+            rest_s = target.failed(self._loop.time())
+        elif attempt.failure:
+            lane.failure_count += 1
+        if attempt.has_answered:
+            target.connected()
         lane.is_busy = False
         self._in_flight -= 1
         app.in_flight -= 1
         target.in_flight -= 1
-        if failure:
-            self._failed(app, lane, target, receiver, failure)
+        if attempt.failure:
+            self._failed(app, lane, target, receiver, attempt.failure)
         else:
-            self._taken(app, lane, view)
+            self._taken(app, lane, view, receiver)
         self._go_on(app, target, origin, rest_s)
 
-    def _write(self, view: EventView, receiver: Receiver) -> bytes:
-        uploads: dict[bytes, UploadView] = {}
-        for token in tokens_of(view.stanza):
-            upload = cast("UploadView | None", self._around.ask(UploadOf(token)))
-            if upload is not None:
-                uploads[token] = upload
-        return render(view, receiver.number, self._around.service, uploads)
-
-    def _taken(self, app: _App, lane: Lane, view: EventView) -> None:
-        """Settle an event, and let the lane go on."""
+    def _taken(self, app: _App, lane: Lane, view: EventView, receiver: Receiver) -> None:
+        """Settle an event, with a receipt to whoever asked for one, and let the lane go on."""
         around = self._around
         key = app.window.delivered(lane)
 
@@ -338,7 +297,7 @@ class Delivery:
                 if app.window.is_behind and app.window.has_room:
                     self._read_heads(app)
 
-        around.settler.settle(key, settled)
+        around.settler.settle(key, settled, receipt_for(view, receiver.number, around.service.domain))
         around.counters.delivered(around.cluster_ms() - view.event.time_ms)
         if app.failure_run >= SUSPECT_COUNT:
             _LOG.warning("the receiver of application %s takes events again", graph_id(GraphKind.APP, app.app_id))

@@ -30,9 +30,10 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Final, cast
 
 from raftline.machine.business.queries import AppsWaiting, WaitingEvents
-from raftline.web.cloud.webhooks.delivery import Delivery, Post
+from raftline.web.cloud.webhooks.delivery import Delivery
 from raftline.web.cloud.webhooks.figures import Counters, WebhookFigures
 from raftline.web.cloud.webhooks.lanes import BEFORE_ALL, Key, key_of
+from raftline.web.cloud.webhooks.posting import Post
 from raftline.web.cloud.webhooks.settling import Settler
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ class Dispatcher:
         change_count: Grows when there may be something to deliver (`Machine.business_change_count`).
         applied: Greatest position that may be applied here; what is caused later has a greater one.
         is_leader: Whether this node leads, as far as it knows.
-        post: POSTs; see delivery.Post.
+        post: POSTs; see posting.Post.
         service: What is the same for all events.
         cluster_ms: Cluster time as an entry of this moment would have it.
     """

@@ -1,8 +1,9 @@
 """
 What receivers have taken, into the log: one command for all that was taken while the one before was under way.
 
-A command whose outcome is not known is proposed again: it is idempotent. What is not settled in the end, as this node
-dies, is delivered again by the next leader, with the same bytes.
+Before an event is settled its receipt is sent, if one is due (receipts.py), so that a person is told in the end though
+nodes die meanwhile. A command whose outcome is not known is proposed again: all are idempotent. What is not settled in
+the end, as this node dies, is delivered again by the next leader, with the same bytes.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import logging
 from collections import deque
 from collections.abc import Awaitable, Callable
 from itertools import islice
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from raftline.base.business_limits import SETTLED_EVENT_COUNT_MAX
 from raftline.base.errors import OutcomeUnknown, Unavailable
@@ -20,7 +21,7 @@ from raftline.machine.business.commands import SettleEvents
 from raftline.machine.outcomes import Rejected
 
 if TYPE_CHECKING:
-    from raftline.machine.business.commands import BusinessAction
+    from raftline.machine.business.commands import BusinessAction, SendFromNumber
     from raftline.machine.outcomes import Outcome
     from raftline.web.cloud.webhooks.lanes import Key
 
@@ -33,6 +34,14 @@ AGAIN_S: Final = 0.25
 """How long to wait before a command is proposed again."""
 
 
+class _Taken(NamedTuple):
+    """An event that was taken; `receipt` is None when none is due, or when it was sent."""
+
+    key: Key
+    on_settled: Callable[[], None]
+    receipt: SendFromNumber | None
+
+
 class Settler:
     """
     Settles until its task is cancelled. What it holds is bounded by the windows whose events these are.
@@ -43,12 +52,12 @@ class Settler:
 
     def __init__(self, execute: Callable[[BusinessAction], Awaitable[Outcome]]) -> None:
         self._execute = execute
-        self._waiting: deque[tuple[Key, Callable[[], None]]] = deque()
+        self._waiting: deque[_Taken] = deque()
         self._wake = asyncio.Event()
 
-    def settle(self, key: Key, on_settled: Callable[[], None]) -> None:
-        """Settle an event; `on_settled` is called once the log says so here."""
-        self._waiting.append((key, on_settled))
+    def settle(self, key: Key, on_settled: Callable[[], None], receipt: SendFromNumber | None = None) -> None:
+        """Send a receipt, if any, and settle an event; `on_settled` is called once the log says so here."""
+        self._waiting.append(_Taken(key, on_settled, receipt))
         self._wake.set()
 
     async def run(self) -> None:
@@ -63,7 +72,8 @@ class Settler:
     async def _settle_some(self) -> None:
         batch = list(islice(self._waiting, SETTLED_EVENT_COUNT_MAX))
         try:
-            outcome = await self._execute(SettleEvents(tuple(dict.fromkeys(key for key, _ in batch))))
+            await self._send_receipts(batch)
+            outcome = await self._execute(SettleEvents(tuple(dict.fromkeys(taken.key for taken in batch))))
         except (Unavailable, OutcomeUnknown) as error:
             _LOG.info("what receivers have taken is not settled yet: %s", error)
             await asyncio.sleep(AGAIN_S)
@@ -71,5 +81,14 @@ class Settler:
         if isinstance(outcome, Rejected):
             _LOG.error("what receivers have taken was not settled: %s", outcome)
         for _ in batch:
-            _, on_settled = self._waiting.popleft()
-            on_settled()
+            self._waiting.popleft().on_settled()
+
+    async def _send_receipts(self, batch: list[_Taken]) -> None:
+        """Send the receipts of a batch together; who cannot be told, because one of the two is gone, is not."""
+        receipts = [taken.receipt for taken in batch if taken.receipt is not None]
+        outcomes = await asyncio.gather(*map(self._execute, receipts), return_exceptions=True)
+        for outcome in outcomes:
+            if isinstance(outcome, BaseException):
+                raise outcome
+            if isinstance(outcome, Rejected):
+                _LOG.info("a receipt was not taken: %s", outcome)
