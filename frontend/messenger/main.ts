@@ -14,6 +14,7 @@ import "./styles/business.css";
 import { markBusinesses } from "./business/badge";
 import { answerBusinesses } from "./business/index";
 import { letMessagesDisappear } from "./ephemeral";
+import { showFilesOnce } from "./files";
 import { shareLocations } from "./location";
 import { repairMenus } from "./menus";
 import { dressMessages } from "./message";
@@ -46,6 +47,7 @@ function addPlugin(config: Config): NodeRing {
       answerBusinesses(shared);
       sendVoiceNotes(shared, ring, isBusiness);
       shareLocations(shared);
+      showFilesOnce(shared);
       askAndCountPolls(shared);
       openSealedFiles(ring);
       mendPictures(ring);

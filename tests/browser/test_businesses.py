@@ -14,6 +14,7 @@ from browser.test_messenger import expect_accessible
 from integration.business import create_business, http_url
 from integration.cluster_process import Cluster
 from integration.person import Person
+from integration.webhook_receiver import VERIFY_TOKEN, WebhookReceiver
 from integration.xmpp_raw import NS_CLIENT
 
 pytestmark = pytest.mark.timeout(240)
@@ -24,6 +25,7 @@ NAME = "Lucky Shrub"
 BUSINESS = "urn:raftline:business:0"
 FORMS = "jabber:x:data"
 REPLY = "urn:xmpp:reply:0"
+PICTURE = "/static/converse-14.0.0/images/logo/conversejs-filled-512.png"
 SOUND = "/static/converse-14.0.0/sounds/msg_received.mp3"
 
 NOTE = """<message to='anna@localhost' type='chat' id='note-1'><body>{url}</body>
@@ -218,3 +220,39 @@ async def test_a_person_answers_a_business(cluster: Cluster, browser: Browser) -
     for person in (anna, phone):
         assert not person.foreign, person.foreign
         assert not person.complaints, person.complaints
+
+
+async def expect_tick(anna: browser_person.Person, name: str) -> None:
+    """How far the last message of anna's has come."""
+    await expect(anna.chat.locator(".raftline-tick").last).to_have_attribute("data-tick", name)
+
+
+async def test_a_person_writes_to_a_program(cluster: Cluster, browser: Browser) -> None:
+    """One tick while the program is down, two when it has the message, blue when it says so; its picture is seen."""
+    await cluster.wait_version()
+    anna = await browser_person.Person.sit_down(browser, "anna")
+    await anna.enter(cluster.node(1).http, "#create-account")
+    async with WebhookReceiver() as program:
+        made = await create_business(cluster, NAME, NUMBER, callback_url=program.url, verify_token=VERIFY_TOKEN)
+        wa = WhatsApp(phone_id=made.phone_number_id, token=made.token)
+        wa.api._session.base_url = f"{http_url(cluster, 2)}/v26.0"  # type: ignore[assignment]
+        program.secret, program.refused = made.app_secret, True
+        await anna.add_contact(SHOP)
+        await anna.open_chat(SHOP)
+        await anna.say("Have you got roses?")
+        await expect_tick(anna, "safe")
+        program.refused = False
+        await expect_tick(anna, "delivered")
+        (told,) = program.values("messages")
+        await wa.mark_message_as_read(told["id"])
+        await expect_tick(anna, "read")
+        # The page may load pictures from nodes alone, so this one is seen because a node has fetched it.
+        await wa.send_image("anna", f"http://127.0.0.1:{cluster.node(3).http}{PICTURE}", caption="These here")
+        await anna.expect_to_see("These here")
+        shown = anna.chat.locator("img[src*='/upload/']")
+        await expect(shown).to_have_js_property("naturalWidth", 512)
+        assert await anna.messages() == ["Have you got roses?", "These here"]
+        await anna.take_picture("business-picture")
+        await wa.api._session.aclose()
+    assert not anna.foreign, anna.foreign
+    assert not anna.complaints, anna.complaints
