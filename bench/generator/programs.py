@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import secrets
 import time
 from collections.abc import Callable
 
@@ -26,7 +27,6 @@ from bench.generator.stream import StreamFailedError
 from bench.latency import NS_PER_MS, NS_PER_S, Ledger, OpenLoopSchedule, percentile, summarize
 from bench.task import Measured, Task, WebhookFigures
 
-NUMBER = "15550001111"
 WRITER_COUNT = 50
 
 _WAMID = re.compile(rb'"id"\s*:\s*"(wamid\.[^"]+)"')
@@ -39,6 +39,7 @@ class Business:
     A number, connections to all nodes that speak for it, and a receiver of its webhooks.
 
     Attributes:
+        number: Drawn by chance, since a server may be measured more than once.
         failures: What went wrong; the measurement is void then.
     """
 
@@ -46,6 +47,7 @@ class Business:
         self._task = task
         self._take = take
         self._server: asyncio.Server | None = None
+        self.number = f"1555{secrets.randbelow(10**7):07}"
         self.failures: list[str] = []
         self.clients: list[HttpClient] = []
         self.path = ""
@@ -69,7 +71,7 @@ class Business:
             self.clients.append(client)
         wanted = {
             "name": "Bench",
-            "number": NUMBER,
+            "number": self.number,
             "callback_url": f"http://127.0.0.1:{port}/hook",
             "verify_token": "bench",
         }
@@ -236,7 +238,7 @@ async def incoming(task: Task) -> Measured:
     await business.open()
     business.disconnect()  # nothing is sent
     streams = await in_parallel(WRITER_COUNT, LOGIN_CONCURRENCY, Users(task).log_in_available)
-    text = MessageText(f"{NUMBER}@{task.domain}", task.body_size)
+    text = MessageText(f"{business.number}@{task.domain}", task.body_size)
     for stream in streams:
         stream.on_end = business.failures.append
         stream.take_traffic(lambda _block: None)
