@@ -37,7 +37,7 @@ from raftline.base.cloud_limits import (
 )
 from raftline.base.errors import RaftlineError
 from raftline.web.cloud.errors import Code, GraphError
-from raftline.web.cloud.filing import FileSink
+from raftline.web.cloud.filing import FileSink, require_size
 from raftline.web.cloud.webhooks.client import NoAnswer, Unreachable, check_url, origin_of
 
 if TYPE_CHECKING:
@@ -189,6 +189,8 @@ class LinkedFiles:
         if not label.content_type.startswith(kind.beginning):
             details = f"What is at the address is of type {label.content_type}, which cannot be sent as {kind.name}."
             raise GraphError(Code.MEDIA_UPLOAD, details)
+        if reading.size is not None:
+            require_size(reading.size, kind.size_max)
         sink = FileSink(self._filing, kind.size_max)
         try:
             await sink.begin(reading.size)
