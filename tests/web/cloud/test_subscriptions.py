@@ -173,6 +173,12 @@ class TestNumber:
         body = {"messaging_product": "whatsapp", "new_display_name": "Best Shop"}
         assert error_of(await shop.post(f"/{service.number_id}", json=body), 403)["code"] == 10
 
+    async def test_pin(self, service: CloudService, shop: httpx2.AsyncClient) -> None:
+        """Two-step verification is set at the same address as well, and there is none."""
+        error = error_of(await shop.post(f"/{service.number_id}", json={"pin": "123456"}), 400)
+        assert error["code"] == 100
+        assert "two-step" in error["error_data"]["details"]
+
     async def test_nothing(self, service: CloudService, shop: httpx2.AsyncClient) -> None:
         """A body that says nothing."""
         assert error_of(await shop.post(f"/{service.number_id}/", json={}), 400)["code"] == 131008

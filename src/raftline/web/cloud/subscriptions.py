@@ -53,6 +53,7 @@ class NumberBody(msgspec.Struct, frozen=True):
     """What can be set of a number."""
 
     webhook_configuration: Override | None = None
+    pin: str | int | None = None
     new_display_name: str | None = None
 
 
@@ -123,6 +124,8 @@ async def change_number(call: Call) -> Response:
     if body.webhook_configuration is None:
         if body.new_display_name is not None:
             raise GraphError(Code.PERMISSION, "The name of a number is the operator's to change.")
+        if body.pin is not None:
+            raise GraphError(Code.INVALID_PARAMETER, "There is no two-step verification: operators give out numbers.")
         raise missing("webhook_configuration")
     await _override(call, call.parts[0], body.webhook_configuration)
     return graph_reply({"success": True})
