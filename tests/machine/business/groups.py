@@ -86,9 +86,10 @@ def share(world: World, token: str, *, resets: bool = False) -> CommandResult:
 
 
 def speak(world: World, body: str = "hi", message_id: str = "m1", **changes: Any) -> CommandResult:
-    """Let the number say something; changes are of `SpeakInRoom`, but for fields of the command."""
+    """Let the number say something, with `inner` beside the text; changes are of `SpeakInRoom`, or of the command."""
     own = {key: changes.pop(key) for key in ("localpart", "opaque", "fingerprint", "prompt") if key in changes}
-    stanza = f"<message type='groupchat' id='{message_id}'><body>{body}</body></message>".encode()
+    inner = f"<body>{body}</body>{changes.pop('inner', '')}"
+    stanza = f"<message type='groupchat' id='{message_id}'>{inner}</message>".encode()
     fields: dict[str, Any] = {
         "room": GROUP,
         "stanza": stanza,

@@ -11,7 +11,7 @@ from machine.world import DOMAIN, Client, World
 from raftline.base.ids import Position
 from raftline.machine.business.commands import CreateBusiness, Prompt, SendFromNumber, SettleEvents
 from raftline.machine.business.queries import NumberAt, WaitingEvents
-from raftline.machine.business.tables import BusinessEvent, EventKind, MessageStatus, Number
+from raftline.machine.business.tables import BusinessEvent, EventKind, MessageStatus, Number, PromptKind
 from raftline.machine.business.values import Choice, Created, EventView, NumberView, Option, StatusDetail
 from raftline.machine.commands import KeyOrigin
 from raftline.machine.message_commands import MessageKind, SendMessage, Storage
@@ -80,10 +80,24 @@ def send(world: World, to: str, body: str = "hello", message_id: str = "m1", **c
     return world.do(command(to, body, message_id, **changes), None if key is None else KeyOrigin(key))
 
 
-def ask(world: World, to: str, *titles: str, kind: int = 1, message_id: str = "q1") -> Position:
-    """Let the number ask a person to choose; options have ids `id-TITLE`."""
+def ask(world: World, to: str, *titles: str, kind: int = 1, message_id: str = "q1", storage: int = KEPT) -> Position:
+    """Let the number ask a person to choose, as the Cloud API writes it; options have ids `id-TITLE`."""
     options = tuple(Option(f"id-{title}", title) for title in titles)
-    return send(world, to, message_id=message_id, prompt=Prompt(kind, options)).position
+    head = f"<message from='{JID}' to='{to}@{DOMAIN}' type='chat' id='{message_id}'><body>Well?</body>"
+    stanza = f"{head}{interactive(kind, options)}</message>".encode()
+    prompt = Prompt(kind, options)
+    return send(world, to, message_id=message_id, prompt=prompt, stanza=stanza, storage=storage).position
+
+
+def interactive(kind: int, options: tuple[Option, ...]) -> str:
+    """Write a question as our own element (docs/business.md)."""
+    names = {PromptKind.BUTTONS: "button", PromptKind.LIST: "list", PromptKind.QUICK_REPLIES: "template"}
+    name = names[PromptKind(kind)]
+    tag = "row" if name == "list" else "button"
+    written = "".join(f"<{tag} id='{option.option_id}' title='{option.title}'/>" for option in options)
+    if name == "list":
+        written = f"<button>Menu</button><section title='All'>{written}</section>"
+    return f"<interactive xmlns='urn:raftline:business:0' type='{name}'><body>Well?</body>{written}</interactive>"
 
 
 def waiting(world: World) -> list[BusinessEvent]:

@@ -24,6 +24,7 @@ from machine.business.groups import (
     speak,
     statuses,
 )
+from machine.business.programs import interactive
 from machine.groups import add_members
 from machine.pushing import enable, waiting
 from machine.rooms import change_affiliation, configure, enter, events_for, heard, refusal, say
@@ -354,6 +355,19 @@ class TestHearing:
         assert (view.event.kind, view.event.target, view.event.peer) == (EventKind.ANSWER, asked, alice.jid)
         choice = msgspec.msgpack.decode(view.event.detail, type=Choice)
         assert choice.option.option_id == "no"
+
+    def test_answer_to_an_older_question(self, world: World, alice: Client) -> None:
+        """Who names the question answers that one, though another one was asked since."""
+        options = (Option("yes", "Yes"), Option("no", "No"))
+        asked = sent(speak(world, "Well?", inner=interactive(1, options), prompt=Prompt(1, options)))
+        speak(world, "And?", message_id="m2", prompt=Prompt(1, (Option("no", "Nothing"),)))
+        events(world)
+        reply = f"<reply xmlns='urn:xmpp:reply:0' id='{named(asked)}'/>"
+        tell(alice, f"<body>No</body><choice xmlns='urn:raftline:business:0' id='no'/>{reply}")
+        (view,) = events(world)
+        assert isinstance(view, EventView)
+        assert (view.event.kind, view.event.target) == (EventKind.ANSWER, asked)
+        assert msgspec.msgpack.decode(view.event.detail, type=Choice).option.title == "No"
 
 
 class TestReading:

@@ -12,6 +12,7 @@ from machine.business.programs import (
     ask,
     choice_of,
     create,
+    interactive,
     open_business,
     send,
     settle_all,
@@ -25,6 +26,7 @@ from raftline.base import business_limits
 from raftline.machine.business import statuses as statuses_module
 from raftline.machine.business.queries import IdentityOf, WaitingEvents
 from raftline.machine.business.tables import EventKind, PromptKind
+from raftline.machine.business.values import Option
 from raftline.machine.commands import ActForNumber, ChangeBlocklist, DeleteAccount, SetVcard
 from raftline.machine.history.commands import Retraction
 from raftline.machine.message_commands import MessageKind, Storage
@@ -37,6 +39,7 @@ CORRECTION = "<body>new</body><replace xmlns='urn:xmpp:message-correct:0' id='{}
 REPLY = "<body>yes</body><reply xmlns='urn:xmpp:reply:0' id='{}'/>"
 FORM = "<body>x</body><x xmlns='jabber:x:data' type='submit'><field var='choice'><value>{}</value></field></x>"
 CHOICE = "<body>x</body><choice xmlns='urn:raftline:business:0' id='{}'/>"
+OLDER = "<reply xmlns='urn:xmpp:reply:0' id='q1'/>"
 QUOTE = (
     "<body>&gt; Well?\n{}</body><reply xmlns='urn:xmpp:reply:0' id='q1'/>"
     "<fallback xmlns='urn:xmpp:fallback:0' for='urn:xmpp:reply:0'><body start='0' end='8'/></fallback>"
@@ -288,6 +291,64 @@ class TestAnswers:
         ask(world, "alice", "Red", message_id="q2")
         settle_all(world)
         write(alice, CHOICE.format("id-No"))
+        assert [event.kind for event in waiting(world)] == [EventKind.MESSAGE]
+
+    @pytest.mark.parametrize("kind", PromptKind)
+    def test_an_older_question(self, world: World, alice: Client, kind: PromptKind):
+        """Who scrolls back and taps there answers that one, whatever was asked since under the same ids."""
+        asked = ask(world, "alice", "Yes", "No", kind=kind)
+        ask(world, "alice", "Red", "No", message_id="q2")
+        settle_all(world)
+        write(alice, CHOICE.format("id-No") + OLDER)
+        (event,) = waiting(world)
+        assert (event.kind, event.target) == (EventKind.ANSWER, asked)
+        assert (choice_of(event).kind, choice_of(event).option.title) == (kind, "No")
+
+    def test_an_older_question_leaves_the_last_one_open(self, world: World, alice: Client):
+        """What is typed next is still an answer to the last."""
+        ask(world, "alice", "Yes", "No")
+        last = ask(world, "alice", "Red", message_id="q2")
+        settle_all(world)
+        write(alice, CHOICE.format("id-No") + OLDER)
+        write(alice, "<body>1</body>")
+        assert [event.target for event in waiting(world)][1] == last
+
+    @pytest.mark.parametrize(
+        "content",
+        [
+            "<body>no question</body>",
+            "<interactive xmlns='urn:raftline:business:0' type='cta_url'><url title='A' href='x'/></interactive>",
+            "<interactive xmlns='urn:raftline:business:0' type='button'><button title='Red'/></interactive>",
+        ],
+    )
+    def test_a_reply_to_what_asked_nothing(self, world: World, alice: Client, content: str):
+        """Then the choice is of the last question, if it has such an option."""
+        stanza = f"<message from='{JID}' to='alice@{DOMAIN}' type='chat' id='q1'>{content}</message>".encode()
+        send(world, "alice", message_id="q1", stanza=stanza)
+        last = ask(world, "alice", "Red", message_id="q2")
+        settle_all(world)
+        for name in ("id-Red", "id-Blue"):
+            write(alice, CHOICE.format(name) + OLDER)
+        assert [(event.kind, event.target == last) for event in waiting(world)] == [
+            (EventKind.ANSWER, True),
+            (EventKind.MESSAGE, False),
+        ]
+
+    def test_a_question_of_ones_own(self, world: World, alice: Client):
+        """What a person writes is no question of the number's, whatever it says."""
+        ask(world, "alice", "Red")
+        write(alice, f"<body>x</body>{interactive(1, (Option('id-No', 'No'),))}", message_id="q9")
+        settle_all(world)
+        write(alice, CHOICE.format("id-No") + OLDER.replace("q1", "q9"))
+        assert [event.kind for event in waiting(world)] == [EventKind.MESSAGE]
+
+    def test_an_older_question_that_is_gone(self, world: World, alice: Client):
+        """A choice without its question, which no archive has, is the message that it is."""
+        asked = ask(world, "alice", "Yes", "No", storage=0)
+        ask(world, "alice", "Red", message_id="q2")
+        settle_all(world)
+        assert world.machine._context.messages.get(asked) is None
+        write(alice, CHOICE.format("id-No") + OLDER)
         assert [event.kind for event in waiting(world)] == [EventKind.MESSAGE]
 
     def test_a_question_is_for_one(self, world: World, alice: Client):

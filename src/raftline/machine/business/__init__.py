@@ -9,7 +9,8 @@ What happens to it is told to the applications by events (events.py), which wait
     administration.py  commands about businesses and numbers, each with a line in the audit trail (audit.py)
     applications.py  commands about applications, their tokens and callbacks
     sending.py       what a number sends, and what the state remembers of it
-    receiving.py     what comes for a number: messages, receipts, markers, answers to what was asked
+    receiving.py     what comes for a number: messages, receipts, markers, answers
+    questions.py     what a number asks, and which messages are answers
     events.py        the outbox of events: written, delivered, given up, delivered anew
     pace.py          limits of throughput, by cluster time
     groups.py        groups that numbers lead; group_speaking.py what they say there; group_telling.py, group_events.py

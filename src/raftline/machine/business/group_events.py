@@ -18,8 +18,8 @@ from raftline.base.ids import Position
 from raftline.machine.business.events import write_event
 from raftline.machine.business.group_handovers import GroupChanged, GroupRead, GroupSpoke
 from raftline.machine.business.naming import name_at
+from raftline.machine.business.questions import answer_to
 from raftline.machine.business.reading import read_message
-from raftline.machine.business.receiving import answer_to
 from raftline.machine.business.tables import EventKind, MessageStatus, Number
 from raftline.machine.business.values import StatusDetail
 from raftline.machine.context import Context
@@ -34,10 +34,10 @@ def hear_spoken(context: Context, spoke: GroupSpoke) -> None:
     number = context.business.number_of(spoke.account_id)
     if number is None or spoke.author == context.bare_jid(number.localpart):
         return
-    answer = answer_to(context, number, spoke.address_id, read_message(spoke.stanza))
+    answer = answer_to(context, number, spoke.address_id, read_message(spoke.stanza), spoke.target)
     kind, target, detail = EventKind.MESSAGE, spoke.target, b""
     if answer is not None:
-        kind, target, detail = EventKind.ANSWER, answer[0], _ENCODER.encode(answer[1])
+        kind, target, detail = EventKind.ANSWER, answer.question, _ENCODER.encode(answer.choice)
     before = context.message_holders
     write_event(
         context,

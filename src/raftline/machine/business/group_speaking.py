@@ -14,7 +14,8 @@ from raftline.base.limits import RESOURCE_SIZE_MAX
 from raftline.machine.business import pace, statuses
 from raftline.machine.business.group_commands import PinFromNumber, SpeakFromNumber
 from raftline.machine.business.group_events import tell_status
-from raftline.machine.business.sending import DEREGISTERED, NO_NUMBER, ask, number_named, stand_in
+from raftline.machine.business.questions import ask
+from raftline.machine.business.sending import DEREGISTERED, NO_NUMBER, number_named, stand_in
 from raftline.machine.business.tables import MessageStatus, Number
 from raftline.machine.business.values import Sent
 from raftline.machine.context import Context

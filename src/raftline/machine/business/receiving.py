@@ -7,13 +7,9 @@ for it: what a program is told waits as an event.
 | comes | becomes |
 |---|---|
 | something new, a correction, a reaction, a retraction | an event of kind MESSAGE |
-| an answer to the last question | an event of kind ANSWER |
+| an answer to a question (questions.py) | an event of kind ANSWER |
 | a receipt, a marker, a note that a sound was played, an error for a message of the number | events of kind STATUS |
 | anything else | nothing |
-
-An answer is recognised by what a client says of it, a submitted form or an element of ours, as long as no other
-question was asked; or, while the question is the last thing that was said, by what a person types who sees nothing but
-text: the option's number in the list, its title or its id.
 """
 
 from __future__ import annotations
@@ -26,10 +22,11 @@ from raftline.base.ids import Position
 from raftline.machine.business import statuses
 from raftline.machine.business.events import is_full, write_event
 from raftline.machine.business.naming import name_at
+from raftline.machine.business.questions import answer_to
 from raftline.machine.business.reading import Reading, read_message
 from raftline.machine.business.statuses import UNDELIVERABLE
 from raftline.machine.business.tables import EventKind, MessageStatus, Number
-from raftline.machine.business.values import Choice, Option
+from raftline.machine.business.values import Option
 from raftline.machine.context import Context
 from raftline.machine.message_commands import MessageKind, Storage
 from raftline.machine.outbox import MessageHandedOver, MessageReturned
@@ -98,20 +95,20 @@ def _tell(context: Context, number: Number, handed: MessageHandedOver, reading: 
         return
     peer_id = context.address_id(peer)
     statuses.remember(context, number, peer_id, reading.message_id, MessageStatus.RECEIVED)
-    answer = answer_to(context, number, peer_id, reading)
+    refers_to = statuses.position_named(context, number, peer_id, reading.refers_to)
+    answer = answer_to(context, number, peer_id, reading, refers_to)
     if answer is None:
-        _write(context, number, peer, statuses.position_named(context, number, peer_id, reading.refers_to))
+        _write(context, number, peer, refers_to)
         return
-    target, choice = answer
     write_event(
         context,
         number,
         EventKind.ANSWER,
         peer=peer,
         message=position,
-        target=target,
+        target=answer.question,
         name=name_at(context, peer),
-        detail=_ENCODER.encode(choice),
+        detail=_ENCODER.encode(answer.choice),
     )
 
 
@@ -126,33 +123,4 @@ def _write(context: Context, number: Number, peer: str, target: Position) -> Non
         target=target,
         name=name,
         holds=True,
-    )
-
-
-def answer_to(context: Context, number: Number, peer_id: int, reading: Reading) -> tuple[Position, Choice] | None:
-    """Return which question a message answers and how; None if it is no answer."""
-    key = (number.account_id, peer_id)
-    prompt = context.business.prompts.get(key)
-    if prompt is None:
-        return None
-    options = _OPTIONS.decode(prompt.options)
-    chosen = next((option for option in options if reading.chosen and option.option_id == reading.chosen), None)
-    if chosen is None:
-        if reading.chosen or not prompt.is_open:
-            return None
-        chosen = _typed(options, reading.body)
-        if chosen is None:
-            return None
-        context.business.prompts.put(key, prompt._replace(is_open=0))
-    return prompt.position, Choice(prompt.kind, chosen)
-
-
-def _typed(options: list[Option], body: str) -> Option | None:
-    """Return the option that somebody who types means: by its number, its title or its id."""
-    typed = body.strip().casefold()
-    if typed.isascii() and typed.isdigit() and len(typed) <= 2 and 1 <= int(typed) <= len(options):
-        return options[int(typed) - 1]
-    return next(
-        (option for option in options if typed and typed in {option.title.casefold(), option.option_id.casefold()}),
-        None,
     )

@@ -15,8 +15,9 @@ import msgspec
 from raftline.base.ids import NodeId, SessionId
 from raftline.machine import messages
 from raftline.machine.business import pace, statuses
-from raftline.machine.business.commands import Prompt, SendFromNumber
-from raftline.machine.business.tables import MessageStatus, Number, PromptRow
+from raftline.machine.business.commands import SendFromNumber
+from raftline.machine.business.questions import ask
+from raftline.machine.business.tables import MessageStatus, Number
 from raftline.machine.business.values import Sent
 from raftline.machine.context import Context
 from raftline.machine.outcomes import Done, Outcome, Rejected
@@ -66,15 +67,3 @@ def store_message(context: Context, action: SendFromNumber) -> None:
     number = number_named(context, action.localpart)
     assert number is not None, action.localpart
     messages.store_message(context, stand_in(context, number), action.message)
-
-
-def ask(context: Context, number: Number, peer_id: int, prompt: Prompt | None) -> None:
-    """Remember what a message asks; one that asks nothing leaves the last question behind."""
-    prompts, key = context.business.prompts, (number.account_id, peer_id)
-    if prompt is not None:
-        options = _ENCODER.encode(list(prompt.options))
-        prompts.put(key, PromptRow(*key, context.position, prompt.kind, 1, options))
-        return
-    last = prompts.get(key)
-    if last is not None and last.is_open:
-        prompts.put(key, last._replace(is_open=0))
