@@ -215,10 +215,14 @@ async def look_at_dead_letters(desk: Desk, hook: str) -> None:
     await desk.page.set_viewport_size({"width": 1200, "height": 2600})  # all of it in one picture
     await pictures.take_part(desk.root, "console-businesses")
     await desk.page.set_viewport_size(DESKTOP)
-    await letters.get_by_role("button", name="Deliver again").click()
-    await desk.press("replay-all")
+    # Each is done before the next: what is asked after the routes are gone passes by unseen.
+    async with desk.page.expect_response(lambda response: response.request.method == "POST"):
+        await letters.get_by_role("button", name="Deliver again").click()
+    async with desk.page.expect_response(lambda response: response.request.method == "POST"):
+        await desk.press("replay-all")
     await desk.press("discard-all")
-    await desk.confirm()
+    async with desk.page.expect_response(lambda response: response.request.method == "DELETE"):
+        await desk.confirm()
     await expect(letters).to_contain_text("ben@localhost")
     await desk.page.unroute_all()
     await desk.root.get_by_role("button", name="Refresh").click()

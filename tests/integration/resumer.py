@@ -12,6 +12,7 @@ from collections.abc import Callable
 from xml.etree import ElementTree as ET
 from xml.sax.saxutils import quoteattr
 
+from bench.generator.scram import KeyCache
 from integration.xmpp_raw import NS_CLIENT, NS_SID, NS_SM, RawClient, StreamEndedError, condition_of
 
 NS_STANZAS = "urn:ietf:params:xml:ns:xmpp-stanzas"
@@ -40,6 +41,7 @@ class Resumer:
         self.password = password
         self.resource = resource
         self.stream = RawClient()
+        self._keys = KeyCache()
         self.own_address = ""
         self.jid = ""
         self.resumption_id = ""
@@ -54,7 +56,7 @@ class Resumer:
         """Bind, and turn stream management on with resumption."""
         stream = self.stream
         await stream.connect(port)
-        await stream.authenticate(self.username, self.password)
+        await stream.authenticate_again(self.username, self.password, self._keys)
         await stream.bind(self.resource)
         stream.write(f"<enable xmlns='{NS_SM}' resume='true'/>")
         self.enabled = await stream.read_element()
@@ -111,7 +113,7 @@ class Resumer:
         try:
             async with asyncio.timeout(ATTEMPT_TIMEOUT_S):
                 await stream.connect(port)
-                await stream.authenticate(self.username, self.password)
+                await stream.authenticate_again(self.username, self.password, self._keys)
                 stream.write(f"<resume xmlns='{NS_SM}' h='{received_count}' previd={quoteattr(self.resumption_id)}/>")
                 answer = await stream.read_element()
         except (OSError, StreamEndedError, TimeoutError):
