@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 
 import pytest
 
-from integration.cluster_process import Cluster
+from integration.cluster_process import Cluster, wait_until
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -50,3 +51,25 @@ async def test_a_cluster_that_is_not_there(cluster: Cluster) -> None:
     ended = await cluster.command("bench", "--data", str(cluster.data))
     assert ended.returncode == 6, ended
     assert "Nodes tried" in ended.stderr
+
+
+async def test_a_node_dies_meanwhile(cluster: Cluster) -> None:
+    """A client that is cut off ends the run with a sentence and exit code 6, and the accounts go all the same."""
+    folder = ("--data", str(cluster.data))
+    leader = await cluster.leader()
+    victim = next(node_id for node_id in cluster.node_ids if node_id != leader)
+    running = asyncio.create_task(cluster.command("bench", *folder, "--seconds", "60", "--pairs", "3"))
+
+    async def are_connected() -> bool:
+        listed = await cluster.command("user", "list", *folder, "--json")
+        users = json.loads(listed.stdout)["users"]
+        return sum(user["session_count"] for user in users if user["name"].startswith("bench-")) == 6
+
+    await wait_until("all clients are connected", are_connected, 30.0)
+    await cluster.kill(victim)
+    ended = await running
+    assert ended.returncode == 6, ended
+    assert "The cluster could not be measured" in ended.stderr
+    assert "Traceback" not in ended.stderr
+    listed = await cluster.command("user", "list", *folder)
+    assert "bench-" not in listed.stdout

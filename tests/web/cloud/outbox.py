@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
-from raftline.base.errors import RaftlineError
+from raftline.base.errors import OutcomeUnknown, RaftlineError
 from raftline.base.ids import Position
 from raftline.machine.business.commands import BusinessAction, SendFromNumber, SettleEvents
 from raftline.machine.business.ids import parse_wamid
@@ -128,6 +128,7 @@ class Outbox:
         settled: Batches of keys, as they came.
         sent: Receipts, as they came; `settled_before` has the batches that came before each, by its bytes.
         refusal: Outcome of receipts, if they are not taken.
+        unknown_once: People whose next receipt has no outcome, and no effect.
         failure: Raised by `execute` instead of doing anything.
         asked: How many events were handed out.
     """
@@ -139,6 +140,7 @@ class Outbox:
         self.sent: list[SendFromNumber] = []
         self.settled_before: dict[bytes, list[tuple[Key, ...]]] = {}
         self.refusal: Rejected | None = None
+        self.unknown_once: set[str] = set()
         self.failure: RaftlineError | None = None
         self.change_count = 0
         self.applied = 0
@@ -199,6 +201,9 @@ class Outbox:
         await asyncio.sleep(0)
         if self.failure is not None:
             raise self.failure
+        if isinstance(action, SendFromNumber) and action.message.to_localpart in self.unknown_once:
+            self.unknown_once.remove(action.message.to_localpart)
+            raise OutcomeUnknown("no outcome")
         if isinstance(action, SendFromNumber):
             self.sent.append(action)
             self.settled_before[action.message.stanza] = list(self.settled)

@@ -270,6 +270,16 @@ class TestSettling:
         assert len(outbox.sent) == 1
         assert len(receiver.taken) == 1
 
+    async def test_only_what_failed_is_sent_again(self, outbox: Outbox, receiver: Receiver) -> None:
+        """One receipt without an outcome holds the batch, and the others are not repeated with it."""
+        outbox.unknown_once.add("15550002")
+        for person in ("15550001", "15550002", "15550003"):
+            outbox.add(person, content=ASKED)
+        async with dispatching(outbox):
+            await outbox.until_settled()
+        assert sorted(receipt.message.to_localpart for receipt in outbox.sent) == ["15550001", "15550002", "15550003"]
+        assert not outbox.unknown_once
+
 
 class TestLeadership:
     """Whoever leads delivers."""

@@ -270,11 +270,11 @@ class Delivery:
         if self._is_closed:
             return
         rest_s = 0.0
-        if not attempt.is_reached:
+        if attempt.is_reached is False:
             rest_s = target.failed(self._loop.time())
         elif attempt.failure:
             lane.failure_count += 1
-        if attempt.has_answered:
+        if attempt.is_reached:
             target.connected()
         lane.is_busy = False
         self._in_flight -= 1

@@ -31,13 +31,11 @@ class Attempt(NamedTuple):
 
     Attributes:
         failure: Why the event was not taken, for people; empty when it was.
-        is_reached: A connection came about, or none was tried.
-        has_answered: The receiver said or took something over a connection.
+        is_reached: Whether a connection to the receiver came about; None where none was tried.
     """
 
     failure: str = ""
-    is_reached: bool = True
-    has_answered: bool = True
+    is_reached: bool | None = True
 
 
 class Means(Protocol):
@@ -63,12 +61,12 @@ async def post_event(means: Means, view: EventView, receiver: Receiver) -> Attem
         headers = {"Content-Type": "application/json", SIGNATURE_HEADER: sign(receiver.secret, body)}
         status = await means.post(receiver.url, headers, body)
     except Unreachable as error:
-        return Attempt(f"it cannot be reached: {error}", is_reached=False, has_answered=False)
+        return Attempt(f"it cannot be reached: {error}", is_reached=False)
     except NoAnswer as error:
         return Attempt(f"it does not answer: {error}")
     except Exception:  # noqa: BLE001  one event that cannot be written must not end the node
         _LOG.exception("event %s cannot be delivered", key_of(view))
-        return Attempt("the server failed on the event", has_answered=False)
+        return Attempt("the server failed on the event", is_reached=None)
     return Attempt("" if 200 <= status < 300 else f"it answers with HTTP status {status}")
 
 

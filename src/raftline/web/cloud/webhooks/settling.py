@@ -84,11 +84,21 @@ class Settler:
             self._waiting.popleft().on_settled()
 
     async def _send_receipts(self, batch: list[_Taken]) -> None:
-        """Send the receipts of a batch together; who cannot be told, because one of the two is gone, is not."""
-        receipts = [taken.receipt for taken in batch if taken.receipt is not None]
-        outcomes = await asyncio.gather(*map(self._execute, receipts), return_exceptions=True)
-        for outcome in outcomes:
+        """
+        Send the receipts of a batch together; who cannot be told, because one of the two is gone, is not.
+
+        The batch is the head of what waits: receipts that were sent are taken off it, for whoever tries again.
+        """
+        receipts = [(place, taken.receipt) for place, taken in enumerate(batch) if taken.receipt is not None]
+        sending = (self._execute(receipt) for _, receipt in receipts)
+        outcomes = await asyncio.gather(*sending, return_exceptions=True)
+        failure: BaseException | None = None
+        for (place, _), outcome in zip(receipts, outcomes, strict=True):
             if isinstance(outcome, BaseException):
-                raise outcome
+                failure = outcome
+                continue
+            self._waiting[place] = batch[place]._replace(receipt=None)
             if isinstance(outcome, Rejected):
                 _LOG.info("a receipt was not taken: %s", outcome)
+        if failure is not None:
+            raise failure
