@@ -80,6 +80,16 @@ declare module "converse" {
     fetchDevices(refresh: boolean): Promise<unknown>;
   }
 
+  export interface Device extends Model {
+    /** Of the keys in its `bundle`. */
+    getRandomPreKey(): { id: number };
+  }
+
+  /** XML that goes into a stanza as it is. */
+  export interface UnsafeXml {
+    toString(): string;
+  }
+
   /** What `createMessageStanza` hands on. */
   export interface Outgoing {
     message: Message;
@@ -113,6 +123,9 @@ declare module "converse" {
     alert(kind: "error" | "info", title: string, lines: string[]): Promise<void>;
     modal: { show(name: string, properties: object, event: Event): void };
     omemo: { devicelists: { get(jid: string, create: boolean, version: string): Promise<DeviceList> } };
+    pubsub: {
+      publish(jid: string | null, node: string, item: Builder | UnsafeXml, ...options: unknown[]): Promise<unknown>;
+    };
     send(stanza: Element | Builder): void;
     sendIQ(stanza: Element | Builder, timeoutMs?: number): Promise<Element>;
     settings: { get<Value>(name: string): Value; set(name: string, value: unknown): void };
@@ -122,6 +135,7 @@ declare module "converse" {
 
   export interface Shared {
     api: Api;
+    exports: { Device: { prototype: Device } };
     session: Model;
     state: {
       chatboxes?: { models: Chat[]; get(jid: string): Chat | undefined };
@@ -145,6 +159,7 @@ declare module "converse" {
     plugins: { add(name: string, plugin: Plugin): void };
     initialize(settings: Record<string, unknown>): Promise<void>;
     env: {
+      Stanza: { unsafeXML(text: string): UnsafeXml };
       Strophe: Strophe;
       html(strings: TemplateStringsArray, ...values: unknown[]): Template;
       u: { getUniqueId(): string };

@@ -23,6 +23,7 @@ import { Outbox } from "./outbox";
 import { type Config, fetchConfig, prepareCard } from "./page";
 import { mendPictures } from "./pictures";
 import { askAndCountPolls } from "./polls/index";
+import { avoidUnusablePrekeys } from "./prekeys";
 import { tellWhatIsRead } from "./reading";
 import { openSealedFiles } from "./sealed";
 import { encryptByDefault } from "./secrecy";
@@ -52,6 +53,7 @@ function addPlugin(config: Config): NodeRing {
       openSealedFiles(ring);
       mendPictures(ring);
       tellWhatIsRead(shared, isBusiness);
+      avoidUnusablePrekeys(shared);
       encryptByDefault(shared);
       keepSession(shared, ring, outbox); // last, since the outbox keeps stanzas as all others have left them
     },
