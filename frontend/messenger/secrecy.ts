@@ -5,6 +5,10 @@
  *
  * Converse.js looks for devices once, when a chat is opened. Here it is noticed too when a device comes later, as it does
  * when the two have just become contacts.
+ *
+ * A message that came and cannot be read stays in sight as such, so that one can ask for it again; Converse.js takes the
+ * notice away after ten seconds. What was written to other devices only, as before this one was there, is left to it,
+ * and what has no text for those who cannot read it, as signs that somebody types.
  */
 
 import type { Api, Chat, Shared } from "converse";
@@ -34,8 +38,21 @@ async function watchDevices(api: Api, chat: Chat): Promise<void> {
   look();
 }
 
+type Attributes = Record<string, unknown>;
+
+/** Attributes of a message as Converse.js has read it, with a notice that stays if what was said could not be opened. */
+export function keepNotice(stanza: Element, attributes: Attributes): Attributes {
+  const isForUs = attributes.error_condition !== "not-encrypted-for-this-device";
+  const wasSaid = stanza.querySelector("body") !== null;
+  if (attributes.error_type !== "Decryption" || !isForUs || !wasSaid) return attributes;
+  return { ...attributes, is_ephemeral: false, defer_ephemeral_timer: false };
+}
+
 export function encryptByDefault(shared: Shared): void {
   const { api } = shared;
+  for (const hook of ["parseMessage", "parseMUCMessage"]) {
+    api.listen.on(hook, keepNotice);
+  }
   api.listen.on("chatBoxInitialized", (chat: Chat) => {
     const decide = () => {
       const chosen = shared.state.omemo_active_states?.get(chat.get<string>("jid") ?? "");
