@@ -54,6 +54,16 @@ class Message:
     retracts: int = 0
     timer_s: int = 0
 
+    @property
+    def keeps_its_place(self) -> bool:
+        """
+        Whether it stands where it was meant.
+
+        Not so when it may have been refused by a block list, of which the error was lost with its session: said again
+        in the next one, it is taken, and stands behind what was said after the block.
+        """
+        return not self.is_unordered and (self.is_strict or not self.is_uncertain)
+
 
 @dataclass
 class Archived:
@@ -207,7 +217,7 @@ class Promises:
         conversations: dict[tuple[str, str], list[tuple[int, Position, int]]] = {}
         for message in self.messages.values():
             positions = places[message.sender].get(message.serial)
-            if positions and not message.is_unordered:
+            if positions and message.keeps_its_place:
                 talk = conversations.setdefault((message.device, message.recipient), [])
                 talk.append((message.order, positions[0], message.serial))
         for conversation, talk in conversations.items():

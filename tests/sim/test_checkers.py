@@ -307,6 +307,13 @@ class TestMessages:
         said.promises.meant_again(said.messages[0])
         assert said.check([2, 1], [2, 1]) == ""
 
+    @pytest.mark.parametrize(("is_uncertain", "is_strict"), [(True, True), (False, False), (True, False)])
+    def test_said_again_after_a_lost_session(self, is_uncertain: bool, is_strict: bool) -> None:
+        """Only what a block list may have kept out before stands behind what was said later."""
+        said = Messages()
+        said.messages[0].is_uncertain, said.messages[0].is_strict = is_uncertain, is_strict
+        assert bool(said.check([2, 1], [2, 1])) != (is_uncertain and not is_strict)
+
     def test_refused_and_kept(self) -> None:
         """Who was told that there was no effect finds none."""
         said = Messages()
