@@ -129,6 +129,11 @@ class Machine:
         return self._context.business.change_count
 
     @property
+    def lost_event_count(self) -> int:
+        """Events that applications of businesses were not told of since the start, because too many waited."""
+        return self._context.business.lost_event_count
+
+    @property
     def has_open_transaction(self) -> bool:
         """Entries were applied that `commit` has not written."""
         return self._database.in_transaction

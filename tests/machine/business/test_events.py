@@ -151,6 +151,7 @@ class TestBounds:
         monkeypatch.setattr(events, "APP_EVENT_COUNT_MAX", 1)
         assert write(alice, message_id="c1").events == []
         assert [event.app_id for event in waiting(world)] == [ids.app_id, other.app_id]
+        assert world.machine.lost_event_count == 1
 
 
 class TestQuestions:

@@ -49,6 +49,7 @@ class BusinessState:
 
     Attributes:
         change_count: Grows whenever an event may be fit to be delivered. No part of the state.
+        lost_event_count: Events that applications were not told of, because too many waited. No part of it either.
     """
 
     def __init__(self, rows: RowStore) -> None:
@@ -66,6 +67,7 @@ class BusinessState:
         self.templates: Final = rows.table(tables.TEMPLATE, Template._make)
         self.group_links: Final = rows.table(GROUP_LINK, GroupLink._make)
         self.change_count = 0
+        self.lost_event_count = 0
         self._numbers: dict[AccountId, Number] | None = None
         self._listeners: dict[AccountId, tuple[Listener, ...]] = {}
         self._event_counts: dict[int, int] = {}

@@ -7,9 +7,9 @@ The outbox of events: written by whatever happens to a number, there until someb
        └──▶ KEPT, where the application has streams and no callback
 
 An application without either gets no events. Each application has rows of its own, so that one that nobody answers for
-holds up none of the others. One that has too many gets no more; when that goes for all applications of a number,
-whoever writes to it is refused (receiving.py). What was sent is not part of the state, so that leaders may change at
-any moment: whoever delivers sends again what has not been settled (web/cloud/webhooks).
+holds up none of the others. One that has too many gets no more, which is counted; when that goes for all applications
+of a number, whoever writes to it is refused (receiving.py), but groups go on. What was sent is not part of the state,
+so that leaders may change at any moment: whoever delivers sends again what has not been settled (web/cloud/webhooks).
 
 An event that shows a message is one of its holders, so that what is retracted meanwhile is not told of any more as it
 was, and what an archive forgets is told all the same.
@@ -63,6 +63,7 @@ def write_event(
     peer_account = AccountId(0) if account is None else account.account_id
     for listener in business.listeners(number):
         if business.event_count(listener.app_id) >= APP_EVENT_COUNT_MAX:
+            business.lost_event_count += 1
             continue
         state = EventState.WAITING if listener.is_called else EventState.KEPT
         due_ms = now_ms + (BUSINESS_EVENT_AGE_MAX_MS if listener.is_called else STREAMED_EVENT_AGE_MAX_MS)
