@@ -14,8 +14,8 @@ import pytest
 
 from raftline.base.ids import Cursor, Position
 from raftline.cluster.barriers import Barriers
-from raftline.cluster.driver import Driver
 from raftline.cluster.proposals import PendingProposals
+from raftline.cluster.turns import Turns
 from raftline.machine import apply, messages, sessions
 from raftline.machine.commands import CarryOutDue
 from raftline.machine.context import Context
@@ -38,15 +38,15 @@ CUTS = Faults(cut=0.1, partial_cut=0.1, heal=0.1, flap=0.2, pause=0.1)
 
 
 def promises_before_durable(patch: pytest.MonkeyPatch) -> None:
-    """The driver sends at once what has to wait for the log."""
-    carry_out = Driver._carry_out
+    """A node sends at once what has to wait for the log."""
+    carry_out = Turns._carry_out
 
-    def send_all(self: Driver, ready: Any) -> None:
+    def send_all(self: Turns, ready: Any) -> None:
         for write in ready.io:
             ready.messages.extend(write.messages)
         carry_out(self, ready)
 
-    patch.setattr(Driver, "_carry_out", send_all)
+    patch.setattr(Turns, "_carry_out", send_all)
 
 
 def barriers_that_wait_for_nothing(patch: pytest.MonkeyPatch) -> None:

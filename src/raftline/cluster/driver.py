@@ -1,16 +1,6 @@
 """
-Raft at work: the node's consensus core, log, state machine and links, on one event loop.
-
-Inputs (frames, durable writes, proposals, time) reach the core at once and ask for a *turn*; however many arrive
-before it, one turn follows:
-
-    1. commands without an outcome go to the leader: into its queue here, or as frames over its link
-    2. the leader makes an entry of what queued up, unless enough are under way
-    3. `Raft.ready`: messages leave, writes go to the log's thread, one write per link
-    4. what is committed is applied, in slices; outcomes and events go out right after each entry
-
-Nothing is awaited on this path and nothing costs a task or a future per command. Messages that a write must precede
-are kept here until the log reports it durable.
+Raft at work: the node's consensus core, log, state machine and links, on one event loop, and what edges and node ask
+of them. The core is brought forward in turns (turns.py); here its parts begin, meet, and end.
 
 Errors of storage, of the machine or of an invariant end in `fatal`, once: the node stops rather than guess. Errors of
 a peer end its link.
@@ -21,7 +11,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections import deque
 from collections.abc import Callable, Coroutine
 from typing import Final
 
@@ -60,18 +49,18 @@ from raftline.cluster.peer_book import PeerBook, founding_membership
 from raftline.cluster.proposals import Proposal
 from raftline.cluster.salts import SaltPool
 from raftline.cluster.status import ClusterStatus
-from raftline.cluster.storage import NodeStorage, snapshot_mark
+from raftline.cluster.storage import NodeStorage
 from raftline.cluster.subscriber import Subscriber
 from raftline.cluster.succession import Succession
 from raftline.cluster.survey import Survey
 from raftline.cluster.traffic import PeerTraffic
+from raftline.cluster.turns import Turns
 from raftline.cluster.upkeep import Upkeep
 from raftline.machine.commands import Action, Command, KeyOrigin, SessionOrigin, encode_command
 from raftline.machine.machine import Machine
 from raftline.machine.outcomes import CommandResult
 from raftline.raft.membership import NOBODY, Membership
 from raftline.raft.node import Raft
-from raftline.raft.ready import LogWrite, Ready
 
 _LOG: Final = logging.getLogger(__name__)
 
@@ -80,9 +69,6 @@ COMMAND_BYTES_MAX: Final = 4 << 20
 
 HOUSEKEEPING_NS: Final = 50 * MILLISECOND_NS
 """How often things are looked at that no event announces."""
-
-_APPLY_QUEUE_BYTES: Final = 8 << 20
-"""With so much to apply, a node that catches up leaves the rest in its log."""
 
 ResultCallback = Callable[[CommandResult], None]
 
@@ -124,12 +110,9 @@ class Driver:
         self._fatal = fatal
         self.subscriber: Subscriber | None = None
         self.files: Media | ObjectMedia | None = None
-        self._turn_is_scheduled = False
         self._is_started = False
         self._is_running = False
         self._is_failed = False
-        self._writes: deque[LogWrite] = deque()
-        self._alarm = Alarm(self.request_turn)
         self._housekeeping = Alarm(self._keep_house)
         self._election_count = 0
         self._snapshot_serial = 0
@@ -190,6 +173,7 @@ class Driver:
             monotonic_ns=self.now_ns,
             on_failure=self.fail,
         )
+        self._turns = Turns(self, self._links, self._apply)
         self.survey = Survey(
             config,
             self.raft,
@@ -251,7 +235,7 @@ class Driver:
             now_ns=self.now_ns,
             wall_ms=self._clocks.wall_ms,
             call_on_loop=self._loop.call_soon_threadsafe,
-            on_durable=self._write_durable,
+            on_durable=self._turns.write_durable,
             on_failure=self.fail,
             draw_name=self._draw_snapshot_name,
             on_installed=self._deliveries.snapshot_installed,
@@ -264,7 +248,7 @@ class Driver:
         if not self._is_running:
             return
         self._is_running = False
-        self._alarm.cancel()
+        self._turns.stop()
         self._housekeeping.cancel()
         self.barriers.stop()
         await self._links.stop()
@@ -361,8 +345,7 @@ class Driver:
         if len(command) > COMMAND_BYTES_MAX:
             raise LocalProtocolError(f"{type(action).__name__} of {len(command)} bytes")
         pending.add(Proposal(ticket, command, self.now_ns(), on_result))
-        if not self._turn_is_scheduled:
-            self.request_turn()
+        self._turns.request()
         return ticket
 
     def forget(self, ticket: int) -> bool:
@@ -415,50 +398,15 @@ class Driver:
         self.succession.transfer(target, self.now_ns())
         self.request_turn()
 
-    # Turns
+    # What a turn finds
 
     def request_turn(self) -> None:
-        """Let a turn follow soon, if none is due anyway."""
-        if not self._turn_is_scheduled and self._is_running:
-            self._turn_is_scheduled = True
-            self._loop.call_soon(self._turn)
+        """Let a turn follow soon, if none is due anyway (turns.py)."""
+        if self._is_running:
+            self._turns.request()
 
-    def _turn(self) -> None:
-        self._turn_is_scheduled = False
-        if not self._is_running or self._is_failed:
-            return
-        now_ns = self.now_ns()
-        try:
-            if now_ns >= self.raft.deadline_ns():
-                self.raft.tick(now_ns)
-            self.forwarding.forward(now_ns)
-            self.forwarding.make_entries(now_ns, has_space=self.storage.takes_another_entry)
-            self.barriers.ask(self.raft, now_ns)
-            self._carry_out(self.raft.ready(deliver=self._apply.queue_bytes < _APPLY_QUEUE_BYTES))
-            self._arm_deadline()
-        except BaseException as error:  # noqa: BLE001  a node in an unknown state must stop, whatever the reason
-            self.fail(error)
-
-    def _carry_out(self, ready: Ready) -> None:
-        links = self._links
-        for message in ready.messages:
-            links.send(message.receiver, message)
-        for write in ready.io:
-            self._writes.append(write)
-            self.upkeep.writer.submit(write.sequence, write.hard_state, write.entries, snapshot_mark(write.snapshot))
-        if ready.role_changed:
-            self._role_changed()
-        if ready.membership_changed:
-            self._follow_membership()
-        links.flush()
-        self.barriers.answered(ready)
-        self.upkeep.follow(ready)
-        if ready.committed:
-            self._apply.enqueue(ready.committed)
-        elif ready.reads:
-            self.barriers.release(self._machine.applied_index)
-
-    def _role_changed(self) -> None:
+    def role_changed(self) -> None:
+        """The core leads, follows or stands for election now, and did not before."""
         raft = self.raft
         self._election_count += 1
         self.observer.role_changed()
@@ -466,7 +414,7 @@ class Driver:
         _LOG.info("term %d: this node is %s, leader is %s", raft.term, raft.role.value, raft.leader_id)
         self.request_turn()
 
-    def _follow_membership(self) -> None:
+    def follow_membership(self) -> None:
         """Dial who is a member now; let go of who is none any more, once that is certain."""
         raft = self.raft
         is_certain = self.membership_is_certain
@@ -492,33 +440,6 @@ class Driver:
         _LOG.info("nodes to talk to: %s", sorted(self.book.known))
         self._links.follow()
 
-    def _arm_deadline(self) -> None:
-        """Wake up when the core asks for it."""
-        deadline_ns = self.raft.deadline_ns()
-        now_ns = self.now_ns()
-        if deadline_ns <= now_ns:
-            # Entries wait to be taken. With enough to apply already, the next slice asks for the turn that takes them.
-            if self._apply.queue_bytes < _APPLY_QUEUE_BYTES:
-                self.request_turn()
-            return
-        self._alarm.set(deadline_ns, now_ns)
-
-    def _write_durable(self, sequence: int) -> None:
-        """Tell the core, then let go the messages that had to wait."""
-        if not self._is_running or self._is_failed:
-            return
-        try:
-            self.raft.io_completed(sequence, self.now_ns())
-        except BaseException as error:  # noqa: BLE001  as in _turn
-            self.fail(error)
-            return
-        while self._writes and self._writes[0].sequence <= sequence:
-            write = self._writes.popleft()
-            for message in write.messages:
-                self._links.send(message.receiver, message)
-            self.upkeep.snapshots.written(write)
-        self.request_turn()
-
     def _keep_house(self) -> None:
         """Look at what no event announces."""
         if self._is_failed:
@@ -532,13 +453,13 @@ class Driver:
             return
         try:
             self.barriers.keep_house(now_ns)
-            self._follow_membership()
+            self.follow_membership()
             self.forwarding.keep_house(now_ns)
             self.lives.keep_house(now_ns, self._links)
             self._expiry.keep_house(now_ns)
             self.upkeep.keep_house(now_ns, is_drained=self.draining.is_drained)
             self.members.keep_house(now_ns)
-        except BaseException as error:  # noqa: BLE001  as in _turn
+        except BaseException as error:  # noqa: BLE001  as in turns.py
             self.fail(error)
         self.request_turn()
 
