@@ -108,6 +108,29 @@ def test_functions_fit_a_screen(modules: dict[str, ast.Module]) -> None:
     assert not long, long
 
 
+def test_nothing_private_is_left_over(modules: dict[str, ast.Module]) -> None:
+    """What a module of ours keeps to itself, it uses."""
+    left = []
+    for name, tree in modules.items():
+        if not name.startswith("src/"):
+            continue
+        used = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)}
+        left += [f"{name}: {own}" for own in sorted(_own_names(tree) - used)]
+    assert not left, left
+
+
+def _own_names(tree: ast.Module) -> set[str]:
+    """Names with one underscore in front that a module gives to something of its own."""
+    names: set[str] = set()
+    for node in tree.body:
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            names.add(node.name)
+        elif isinstance(node, ast.Assign | ast.AnnAssign):
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            names |= {target.id for target in targets if isinstance(target, ast.Name)}
+    return {name for name in names if name.startswith("_") and not name.startswith("__")}
+
+
 def test_no_unfinished_business() -> None:
     """Words that mark unfinished work are not on the main branch."""
     pattern = re.compile(r"\b(?:" + "|".join(BANNED_WORDS) + r")\b")

@@ -26,7 +26,6 @@ from raftline.machine.business.questions import answer_to
 from raftline.machine.business.reading import Reading, read_message
 from raftline.machine.business.statuses import UNDELIVERABLE
 from raftline.machine.business.tables import EventKind, MessageStatus, Number
-from raftline.machine.business.values import Option
 from raftline.machine.context import Context
 from raftline.machine.message_commands import MessageKind, Storage
 from raftline.machine.outbox import MessageHandedOver, MessageReturned
@@ -34,7 +33,6 @@ from raftline.machine.rooms.moderation import address_at
 
 _OFFLINE: Final = int(Storage.OFFLINE)
 _ENCODER: Final = msgspec.msgpack.Encoder()
-_OPTIONS: Final = msgspec.msgpack.Decoder(list[Option])
 _REFUSED: Final = "The recipient's device has refused the message."
 _NOT_TAKEN: Final = "The recipient cannot be reached."
 

@@ -10,8 +10,6 @@ from __future__ import annotations
 
 from typing import Final
 
-import msgspec
-
 from raftline.base.ids import NodeId, SessionId
 from raftline.machine import messages
 from raftline.machine.business import pace, statuses
@@ -23,7 +21,6 @@ from raftline.machine.context import Context
 from raftline.machine.outcomes import Done, Outcome, Rejected
 from raftline.machine.records import Session
 
-_ENCODER: Final = msgspec.msgpack.Encoder()
 NO_NUMBER: Final = Rejected("item-not-found", "cancel", "There is no such number.")
 DEREGISTERED: Final = Rejected("not-allowed", "cancel", "The number is not registered.", "number")
 

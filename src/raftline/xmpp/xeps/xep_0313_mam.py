@@ -58,7 +58,6 @@ messages would fill the write buffer of a connection and end it.
 IDS_COUNT_MAX: Final = ARCHIVE_PAGE_ROW_COUNT_MAX
 """Ids that one query may name; more would not fit on a page."""
 
-_POSITION_MAX: Final = (1 << 63) - 1
 _FIELDS: Final = frozenset({"with", "start", "end", "before-id", "after-id", "ids", "include-groupchat", SEARCH_FIELD})
 _BOOLEANS: Final = frozenset({"true", "false", "1", "0"})
 

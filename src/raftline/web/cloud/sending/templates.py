@@ -31,7 +31,6 @@ from raftline.web.cloud.sending.requests import Component, Parameter, TemplateUs
 NAME_LENGTH_MAX: Final = 512
 _PLACE: Final = re.compile(r"\{\{\s*([A-Za-z0-9_]+)\s*\}\}")
 _INDEX: Final = re.compile(r"[0-9]{1,2}", re.ASCII)
-_FILES: Final = frozenset({"image", "video", "document"})
 
 
 class StoredButton(msgspec.Struct, frozen=True, gc=False):
