@@ -295,11 +295,6 @@ class Driver:
         return self._machine
 
     @property
-    def peer_port(self) -> int:
-        """The port listened on for peers."""
-        return self._links.port
-
-    @property
     def leader_id(self) -> NodeId | None:
         """Who leads, as far as this node knows."""
         return self.raft.leader_id

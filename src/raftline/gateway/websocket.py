@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 SUBPROTOCOL: Final = "xmpp"
 
 CLOSE_NORMAL: Final = 1000
-CLOSE_UNSUPPORTED_DATA: Final = 1003
 
 Scope = Mapping[str, Any]
 Message = MutableMapping[str, Any]

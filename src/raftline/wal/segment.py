@@ -61,7 +61,6 @@ CLUSTER_ID_BYTES_MAX: Final = 255
 MEMBERSHIP_COUNT_MAX: Final = 2
 SEGMENT_BYTES_MIN: Final = 2 * HEADER_BYTES
 SEGMENT_BYTES_MAX: Final = 1 << 31
-SEQUENCE_MAX: Final = (1 << 31) - 1
 
 _NAME: Final = re.compile(r"wal-(\d{10})-(\d{20})")
 _HEAD: Final = struct.Struct("<8sII")

@@ -200,10 +200,11 @@ class TestApplications:
         assert world.do(SetCallback(ids.app_id, scope, "http://x/", "v", "", "admin")).outcome == Done()
         write(world.online("alice"))
         assert len(waiting(world)) == 1
-        foreign = graph_id(GraphKind.NUMBER, 999)
-        assert refused(world.do(SetCallback(ids.app_id, foreign, "http://x/", "v", "", "admin")).outcome) == (
-            "not-acceptable"
-        )
+        other = made(world.do(create("Other", "15550002222")).outcome)
+        for number_id in (999, other.number_id):
+            foreign = graph_id(GraphKind.NUMBER, number_id)
+            command = SetCallback(ids.app_id, foreign, "http://x/", "v", "", "admin")
+            assert refused(world.do(command).outcome) == "not-acceptable"
         assert world.do(SetCallback(ids.app_id, scope, "", "", "", "admin")).outcome == Done()
         write(world.online("bob"))
         assert len(waiting(world)) == 1

@@ -92,6 +92,14 @@ class TestGivingUp:
         world.do(CarryOutDue())
         assert world.machine.answer(DeadEvents(ids.app_id)) == []
 
+    def test_a_late_word_changes_nothing(self, world: World, alice: Client, ids: Created):
+        """Whoever looks at the dead letters decides what becomes of them."""
+        position = write(alice).position
+        world.time_ms += BUSINESS_EVENT_AGE_MAX_MS
+        world.do(CarryOutDue())
+        world.do(SettleEvents(((position, 0),)))
+        assert [view.event.position for view in world.machine.answer(DeadEvents(ids.app_id))] == [position]
+
     def test_are_delivered_anew(self, world: World, alice: Client, ids: Created):
         """In their old places, for as long as new ones; those of others are left alone."""
         first, second = (write(alice, message_id=name).position for name in ("a", "b"))

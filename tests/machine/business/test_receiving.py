@@ -83,6 +83,19 @@ class TestMessages:
         assert [event.session_id for event in arrivals(write(alice))] == [desk.session_id]
         assert len(waiting(world)) == 1
 
+    def test_what_a_device_of_the_number_does_not_take(self, world: World, alice: Client):
+        """It does not wait for the next one: the program has it."""
+        desk = world.online(DIGITS)
+        write(alice)
+        desk.end()
+        assert world.count("offline") == 0
+
+    def test_a_device_of_the_number_writes_to_it(self, world: World, alice: Client):
+        """Notes to oneself are nothing that a program has to know."""
+        desk = world.online(DIGITS)
+        write(desk)
+        assert waiting(world) == []
+
     def test_is_told_though_no_archive_keeps_it(self, world: World, alice: Client):
         """The event holds the message, and lets it go."""
         write(alice, storage=int(Storage.OFFLINE))
@@ -155,10 +168,12 @@ class TestReferences:
     def test_by_stanza_id(self, world: World, alice: Client):
         """Some clients know a message by its place in the archive; of another conversation it is none."""
         position = write(alice).position
-        other = world.online("bob").send("alice").position
-        for number in (position, other):
+        bob = world.online("bob")
+        others = (bob.send("alice").position, write(bob).position)
+        settle_all(world)
+        for number in (position, *others):
             write(alice, REPLY.format(f"1-{number}"))
-        assert [event.target for event in waiting(world)] == [0, position, 0]
+        assert [event.target for event in waiting(world)] == [position, 0, 0]
 
     def test_to_what_nobody_knows(self, world: World, alice: Client):
         """The message is told all the same."""
@@ -225,6 +240,14 @@ class TestStatuses:
         write(alice, "<error/>", message_id="m1", kind=MessageKind.ERROR, storage=0)
         write(alice, "<error/>", message_id="m1", kind=MessageKind.ERROR, storage=0)
         assert statuses(waiting(world)) == [("SENT", position), ("FAILED", position)]
+
+    def test_a_message_of_their_own(self, world: World, alice: Client):
+        """Only what the number has sent is delivered and read."""
+        write(alice)
+        settle_all(world)
+        for content in (RECEIPT, DISPLAYED, PLAYED):
+            write(alice, content.format("c1"), storage=0)
+        assert waiting(world) == []
 
     def test_a_message_of_another(self, world: World, alice: Client):
         """Whoever knows an id changes nothing of what was sent to somebody else."""

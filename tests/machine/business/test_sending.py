@@ -136,6 +136,22 @@ class TestPace:
         assert isinstance(send(world, "alice").outcome, Done)
         assert isinstance(send(world, "alice").outcome, Rejected)
 
+    def test_silence_is_not_saved_up(self, world: World):
+        """However long it was, the share is that of a second."""
+        ids = open_business(world)
+        world.do(ChangeNumber(ids.number_id, "admin", per_second=2))
+        send(world, "bob", message_id="m0")
+        world.time_ms += 60_000
+        outcomes = [send(world, "bob", message_id=f"m{place}").outcome for place in range(3)]
+        assert [type(outcome) for outcome in outcomes] == [Done, Done, Rejected]
+
+    def test_a_refusal_costs_nothing(self, world: World):
+        """Who is over the limit of a person keeps what it may send to others."""
+        ids = open_business(world)
+        world.do(ChangeNumber(ids.number_id, "admin", per_second=3, pair_per_minute=1))
+        outcomes = [send(world, who).outcome for who in ("bob", "bob", "alice", "carol", "dave")]
+        assert [type(outcome) for outcome in outcomes] == [Done, Rejected, Done, Done, Rejected]
+
     def test_of_a_pair(self, world: World):
         """One person's share says nothing of another's."""
         ids = open_business(world)
@@ -144,6 +160,14 @@ class TestPace:
         assert [type(outcome) for outcome in outcomes] == [Done, Done, Rejected, Done]
         assert outcomes[2].detail == "pair"
         world.time_ms += 30_000
+        assert isinstance(send(world, "bob").outcome, Done)
+
+    def test_what_has_no_id_is_not_counted(self, world: World):
+        """Markers and signs that somebody types."""
+        ids = open_business(world)
+        world.do(ChangeNumber(ids.number_id, "admin", per_second=1, pair_per_minute=1))
+        for _ in range(3):
+            assert isinstance(send(world, "bob", message_id="").outcome, Done)
         assert isinstance(send(world, "bob").outcome, Done)
 
     def test_none_by_default(self, world: World):
