@@ -35,8 +35,14 @@ class Unlucky(Client):
         self._responses: dict[int, bytes] = {}  # that came before those of lower ids
 
     def say(self, *, is_lost: bool) -> None:
-        """Make a new request, if one may be made."""
-        if len(self._requests) < self.request_count:
+        """
+        Make a new request, if one may be made.
+
+        That is within reach of the oldest without a response, too: the server keeps the responses of as many requests
+        as may be open (section 14.3), so who goes on without repeating what was lost finds it forgotten.
+        """
+        reach = self.rid - min(self._requests, default=self.rid)
+        if len(self._requests) < self.request_count and reach < self.request_count:
             self.rid += 1
             self.sent_count += 1
             self._requests[self.rid] = body(f"<n xmlns='{self.sent_count}'/>".encode(), rid=self.rid, sid="s")
