@@ -5,8 +5,8 @@ Three kinds, of one form. *Named* faults were written by people: a mistake someb
 sentence. *Core* faults are those of `raft.simulation.mutants` and `membership_mutants`, which came first and are
 functions. *Drawn* faults are small changes that nobody chose (`mutation.draw`).
 
-To add a named fault: write one into the module of its place (`named_wal`, `named_apply`, `named_delivery`), with an old
-text that is short, stands once in the function, and is unlikely to be rewritten for other reasons. Then
+To add a named fault: write one into the module of its place (`named_wal`, `named_business`, …), with an old text that
+is short, stands once in the function, and is unlikely to be rewritten for other reasons. Then
 `python -m mutation run NAME` says who notices; if nobody does, a test is missing.
 """
 
