@@ -14,7 +14,7 @@ const BUNDLES = /^(?:eu\.siacs\.conversations\.axolotl\.bundles:|urn:xmpp:omemo:
 const UNUSABLE = "pk[id='0'], preKeyPublic[preKeyId='0']";
 
 /** Leave out of an item that is about to be published the key that cannot be used. */
-export function withoutUnusable(item: Builder): Element {
+function withoutUnusable(item: Builder): Element {
   const element = item.tree();
   for (const key of element.querySelectorAll(UNUSABLE)) key.remove();
   return element;

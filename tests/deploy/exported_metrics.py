@@ -23,13 +23,13 @@ def node_registry() -> CollectorRegistry:
     cluster = initial_metrics(LogIndex(0), LogIndex(0))
     gateway = GatewayFigures(*(0 for _ in range(len(GatewayFigures.__dataclass_fields__) - 1)), stream_end_total={})
     media = MediaMetrics(**dict.fromkeys(MediaMetrics.__dataclass_fields__, 0))
-    webhooks = WebhookFigures(0, 0, 0, 0, 0, 0, 0, (0,) * (len(DELAY_BOUNDS_S) + 1), 0.0)
+    webhooks = WebhookFigures(0, 0, 0, 0, 0, 0, (0,) * (len(DELAY_BOUNDS_S) + 1), 0.0)
     return make_registry(
         {
             "cluster": lambda: cluster_figures(cluster),
             "gateway": lambda: gateway_figures(gateway),
             "media": lambda: media_figures(media),
-            "webhooks": lambda: webhook_figures(webhooks),
+            "webhooks": lambda: webhook_figures(webhooks, 0),
         }
     )
 

@@ -435,7 +435,7 @@ def registry_of(node: LocalNode, gateway: Gateway, webhooks: Webhooks) -> Collec
             "cluster": lambda: cluster_figures(node.driver.metrics()),
             "gateway": lambda: gateway_figures(gateway.figures()),
             "media": lambda: media_figures(node.files.metrics()),
-            "webhooks": lambda: webhook_figures(webhooks.dispatcher.figures()),
+            "webhooks": lambda: webhook_figures(webhooks.dispatcher.figures(), node.driver.machine.lost_event_count),
         }
     )
 

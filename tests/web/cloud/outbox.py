@@ -237,7 +237,6 @@ async def dispatching(outbox: Outbox, leads: Callable[[], bool] = lambda: True) 
         ask=outbox.ask,
         execute=outbox.execute,
         change_count=lambda: outbox.change_count,
-        lost_count=lambda: 0,
         applied=lambda: Position(outbox.applied),
         is_leader=leads,
         post=client.post,

@@ -76,7 +76,6 @@ class World:
             ask=self.outbox.ask,
             execute=self._execute,
             change_count=lambda: self.outbox.change_count,
-            lost_count=lambda: 0,
             applied=lambda: Position(self.outbox.applied),
             is_leader=lambda: self.leads[place],
             post=lambda url, _headers, body: self._post(place, url, body),

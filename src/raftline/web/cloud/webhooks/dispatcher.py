@@ -62,7 +62,6 @@ class Dispatcher:
         ask: Answers from the local replica, at once.
         execute: Proposes a command and waits for its outcome.
         change_count: Grows when there may be something to deliver (`Machine.business_change_count`).
-        lost_count: Events that nobody will be told of (`Machine.lost_event_count`).
         applied: Greatest position that may be applied here; what is caused later has a greater one.
         is_leader: Whether this node leads, as far as it knows.
         post: POSTs; see posting.Post.
@@ -76,7 +75,6 @@ class Dispatcher:
         ask: Callable[[Query], Answer],
         execute: Callable[[BusinessAction], Awaitable[Outcome]],
         change_count: Callable[[], int],
-        lost_count: Callable[[], int],
         applied: Callable[[], Position],
         is_leader: Callable[[], bool],
         post: Post,
@@ -90,7 +88,6 @@ class Dispatcher:
         self.settler = Settler(execute)
         self.counters = Counters()
         self._change_count = change_count
-        self._lost_count = lost_count
         self._seen_count = -1
         self._applied = applied
         self._is_leader = is_leader
@@ -113,7 +110,6 @@ class Dispatcher:
             counters.delivered_total,
             counters.failed_total,
             counters.dropped_total,
-            self._lost_count(),
             0 if delivery is None else delivery.in_flight,
             0 if delivery is None else delivery.held,
             0 if delivery is None else delivery.resting_hosts,

@@ -17,7 +17,6 @@ class WebhookFigures(NamedTuple):
         delivered_total: POSTs that a receiver has taken.
         failed_total: POSTs that it has not.
         dropped_total: Events that waited no more when they were about to be tried again.
-        lost_total: Events that an application will not be told of, because too many wait for it already.
         in_flight: POSTs that have no answer yet.
         held: Events that this node holds, as it leads.
         resting_hosts: Hosts that cannot be connected to.
@@ -27,7 +26,6 @@ class WebhookFigures(NamedTuple):
     delivered_total: int
     failed_total: int
     dropped_total: int
-    lost_total: int
     in_flight: int
     held: int
     resting_hosts: int
